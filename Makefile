@@ -1,0 +1,50 @@
+# Everything runs inside .venv, which the first target that needs it creates from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+
+.DEFAULT_GOAL := help
+.PHONY: help report check test lint types lock bench slow clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.venv/ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+report: .venv/ready ## measure what is missing, then write reports/
+	$(BIN)/python -m benchmark.measure cost --all
+	$(BIN)/python -m benchmark.report
+
+check: .venv/ready ## prove that the committed reports are what the records say
+	$(BIN)/python -m benchmark.report --check
+
+test: .venv/ready ## the test suite (under ten minutes on two cores)
+	$(BIN)/python -m pytest -q
+
+slow: .venv/ready ## the checks that take longer than that
+	$(BIN)/python -m pytest -q -m slow
+
+bench: .venv/ready ## how fast the instruments are
+	$(BIN)/python -m pytest -q benchmarks --benchmark-only
+
+lint: .venv/ready ## ruff: style, imports, formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready ## mypy over the instruments
+	$(BIN)/mypy benchmark
+
+lock: ## resolve pyproject.toml into requirements.lock, naming no index
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## remove the environment and what tests leave behind
+	rm -rf .venv .pytest_cache .benchmarks .mypy_cache .ruff_cache out

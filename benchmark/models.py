@@ -1,0 +1,117 @@
+"""Finding and building the models under ``reproductions/`` by id, without naming any paper here.
+
+An id is ``<package>/<variant>[+switch=value]...``, as in ``efficientpose_nas/A+sic=off``. Head, dataset and input size are
+arguments, not part of the id. A package lists its entries in ``ENTRIES``; importing it must not import torch, so that a
+report can read the entries' evidence in milliseconds. Other distributions add packages through the entry-point group
+``pose_benchmark``, each naming a module with ``ENTRIES``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal
+
+from benchmark.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Evidence = Literal["author code", "paper text", "reconstruction"]
+JOINTS = {"mpii": 16, "coco": 17, "lsp": 14}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One buildable variant.
+
+    ``build`` names the constructor as ``module:function``; it is imported only when a network is built and takes
+    ``num_joints`` and the keywords in ``kwargs``. ``switches`` maps a switch to its values, and each value to the keywords
+    that it changes; ``scopes`` maps a part's name (``backbone``, ``head``) to the submodules it consists of.
+    ``inputs`` are sizes as ``HxW`` in pixels. ``version`` goes up when the network changes, so that old records are not
+    taken for its own.
+    """
+
+    id: str
+    build: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    switches: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ("256x256", "256x192")
+    evidence: Evidence
+    source: str
+    version: int = 1
+
+
+@cache
+def entries() -> Mapping[str, Entry]:
+    """All entries by id, from ``reproductions/*`` and the entry-point group ``pose_benchmark``.
+
+    Raises:
+        InputError: two packages list the same id, or an id does not begin with its package's name.
+    """
+    import reproductions
+
+    modules = [f"reproductions.{m.name}" for m in pkgutil.iter_modules(reproductions.__path__) if m.ispkg]
+    modules += [point.value for point in entry_points(group="pose_benchmark")]
+    found: dict[str, Entry] = {}
+    for name in modules:
+        for entry in getattr(importlib.import_module(name), "ENTRIES", ()):
+            if entry.id.split("/")[0] != name.rsplit(".", 1)[-1]:
+                raise InputError(f"{name}: entry {entry.id!r} does not begin with the package's name")
+            if entry.id in found:
+                raise InputError(f"{name}: entry {entry.id!r} is listed twice")
+            found[entry.id] = entry
+    return found
+
+
+def find(model: str) -> Entry:
+    """The entry of an id, its switches applied to ``kwargs``.
+
+    Raises:
+        InputError: unknown package, variant, switch or value; the message offers the nearest known ones.
+    """
+    base, *settings = model.split("+")
+    known = entries()
+    if base not in known:
+        near = difflib.get_close_matches(base, known, n=3, cutoff=0.4)
+        raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    entry = known[base]
+    kwargs = dict(entry.kwargs)
+    for setting in settings:
+        switch, _, value = setting.partition("=")
+        if switch not in entry.switches:
+            raise InputError(f"{base} has no switch {switch!r}; it has: {', '.join(entry.switches) or 'none'}")
+        if value not in entry.switches[switch]:
+            raise InputError(f"{base}+{switch} takes {', '.join(entry.switches[switch])}, not {value!r}")
+        kwargs |= entry.switches[switch][value]
+    return replace(entry, id=model, kwargs=kwargs)
+
+
+def build(model: str, *, joints: int) -> nn.Module:
+    """A freshly initialised network ``images [N, 3, H, W] -> heatmaps [N, joints, h, w]``.
+
+    Raises:
+        InputError: unknown id (see :func:`find`).
+    """
+    entry = find(model)
+    module, _, function = entry.build.partition(":")
+    return getattr(importlib.import_module(module), function)(num_joints=joints, **entry.kwargs)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``'256x192' -> (256, 192)``: height and width in pixels.
+
+    Raises:
+        InputError: not two positive whole numbers joined by ``x``.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not match:
+        raise InputError(f"{text!r} is no input size; write height x width in pixels, as in 256x192")
+    return int(match[1]), int(match[2])
