@@ -16,14 +16,14 @@ from typing import Any
 from benchmark.errors import InputError
 from benchmark.tables import SCALES, Cell, Paper
 
-BINARY: Mapping[type, Callable[[float, float], float]] = {
+BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
-COMPARE: Mapping[type, Callable[[float, float], bool]] = {
+COMPARE: Mapping[type, Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -91,8 +91,8 @@ def evaluate(
                 return value
             case ast.Subscript():
                 return cell(node)
-            case ast.BinOp(left, op, right) if type(op) in BINARY:
-                return BINARY[type(op)](walk(left), walk(right))
+            case ast.BinOp(left=left, op=operation, right=right) if type(operation) in BINARY:
+                return BINARY[type(operation)](walk(left), walk(right))
             case ast.UnaryOp(ast.USub(), operand):
                 return -walk(operand)
             case ast.BoolOp(ast.And(), values):
@@ -112,8 +112,14 @@ def evaluate(
 
 def printed_value(cell: Cell) -> float:
     """A cell's number in its column's unit."""
-    number = cell.number
-    suffix = number.suffix if number.suffix in ("K", "M", "G") else ""
-    if suffix and cell.column.unit in ("K", "M", "G"):
-        return number.value * SCALES[suffix] / SCALES[cell.column.unit]
-    return number.value
+    return cell.number.value * _scale(cell)
+
+
+def half_place(cell: Cell) -> float:
+    """Half a unit of a cell's last printed place, in its column's unit: how far rounding may have moved it."""
+    return 0.5 * 10.0**-cell.number.decimals * _scale(cell)
+
+
+def _scale(cell: Cell) -> float:
+    suffix, unit = cell.number.suffix, cell.column.unit
+    return SCALES[suffix] / SCALES[unit] if suffix in ("K", "M", "G") and unit in ("K", "M", "G") else 1.0

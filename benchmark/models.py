@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.errors import InputError
@@ -50,20 +51,26 @@ class Entry:
 
 
 @cache
-def entries() -> Mapping[str, Entry]:
-    """All entries by id, from ``reproductions/*`` and the entry-point group ``pose_benchmark``.
-
-    Raises:
-        InputError: two packages list the same id, or an id does not begin with its package's name.
-    """
+def packages() -> Mapping[str, ModuleType]:
+    """The packages that hold models, by name: ``reproductions/*`` and those of the entry-point group ``pose_benchmark``."""
     import reproductions
 
-    modules = [f"reproductions.{m.name}" for m in pkgutil.iter_modules(reproductions.__path__) if m.ispkg]
-    modules += [point.value for point in entry_points(group="pose_benchmark")]
+    names = [f"reproductions.{m.name}" for m in pkgutil.iter_modules(reproductions.__path__) if m.ispkg]
+    names += [point.value for point in entry_points(group="pose_benchmark")]
+    return {name.rsplit(".", 1)[-1]: importlib.import_module(name) for name in names}
+
+
+@cache
+def entries() -> Mapping[str, Entry]:
+    """All entries by id.
+
+    Raises:
+        InputError: an id is listed twice, or does not begin with its package's name.
+    """
     found: dict[str, Entry] = {}
-    for name in modules:
-        for entry in getattr(importlib.import_module(name), "ENTRIES", ()):
-            if entry.id.split("/")[0] != name.rsplit(".", 1)[-1]:
+    for name, module in packages().items():
+        for entry in getattr(module, "ENTRIES", ()):
+            if entry.id.split("/")[0] != name:
                 raise InputError(f"{name}: entry {entry.id!r} does not begin with the package's name")
             if entry.id in found:
                 raise InputError(f"{name}: entry {entry.id!r} is listed twice")

@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmark.errors import InputError
 
-FOLDER = Path("reports/records")
+FOLDER = Path(__file__).parent.parent / "reports" / "records"
 SCHEMA = 1
 
 
@@ -36,7 +36,7 @@ class Record:
     ``interval`` is the 95 % interval, ``n`` how many persons or images stand behind the value.
     """
 
-    kind: str  # cost, accuracy, latency
+    kind: str  # cost, architecture, accuracy, latency
     subject: str  # a model id, or a prediction file's sha256
     dataset: str
     split: str

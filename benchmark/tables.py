@@ -233,8 +233,7 @@ def load_paper(folder: Path) -> Paper:
 def _table(folder: Path, name: str, spec: dict[str, Any]) -> Table:
     where = f"{folder / 'paper.toml'}: table {name}"
     columns = {
-        key: _build(Column, {"name": key} | value, f"{where}, column {key}")
-        for key, value in spec.pop("columns", {}).items()
+        key: _build(Column, {"name": key} | value, f"{where}, column {key}") for key, value in spec.pop("columns", {}).items()
     }
     for column in columns.values():
         if column.metric not in METRICS:
@@ -247,9 +246,7 @@ def _table(folder: Path, name: str, spec: dict[str, Any]) -> Table:
             if not SLUG.fullmatch(slug):
                 raise InputError(f"{where}: {slug!r} is no slug of lower-case letters, digits and _")
     printed = _printed(folder / f"{name}.csv", columns, rows)
-    return _build(
-        Table, spec | {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed}, where
-    )
+    return _build(Table, spec | {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed}, where)
 
 
 def _printed(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[tuple[str, str], str]:

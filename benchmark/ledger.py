@@ -1,0 +1,269 @@
+"""Printed cell x measured record -> verdict, without torch and without naming any paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark import models
+from benchmark.conventions import VERSION
+from benchmark.errors import InputError
+from benchmark.expressions import evaluate
+from benchmark.predicates import Explanation, counted, explain_cost, explain_derived
+from benchmark.records import FOLDER, Record, identify, load
+from benchmark.rounding import rounded
+from benchmark.tables import Cell, Claim, Paper, papers
+
+Token = Literal["reproduced", "explained", "contradicted", "inconclusive", "proxy", "not_run", "hidden_labels", "no_definition"]
+TOKENS: tuple[Token, ...] = (
+    "reproduced",
+    "explained",
+    "contradicted",
+    "inconclusive",
+    "proxy",
+    "not_run",
+    "hidden_labels",
+    "no_definition",
+)
+MEANING: Mapping[Token, str] = {
+    "reproduced": "ours rounds to the printed string at its printed precision, counted as the table counts",
+    "explained": "differs, and one named predicate yields exactly the printed string",
+    "contradicted": "the definition is public, ours differs, and no predicate yields the printed string",
+    "inconclusive": "our interval is too wide to say",
+    "proxy": "measured under a smaller, named protocol: direction and interval, never a match",
+    "not_run": "anyone with the data can run it: the command stands beside it",
+    "hidden_labels": "only the benchmark's own server can score it",
+    "no_definition": "no public specification exists to build it from",
+}
+HIDDEN = ("test", "test-dev")
+NONE = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One printed cell or claim, judged. ``ours`` is in the printed unit; ``-`` stands where there is nothing to say."""
+
+    paper: str
+    table: str
+    row_id: str
+    column: str
+    kind: str
+    metric: str
+    unit: str
+    printed: str
+    ours: str
+    ours_rounded: str
+    verdict: Token
+    cause: str
+    record: str
+
+
+COLUMNS = tuple(Verdict.__annotations__)
+
+
+def judge(folder: Path = FOLDER) -> list[Verdict]:
+    """Every numeric cell of every paper, then every claim, in printed order.
+
+    Raises:
+        InputError: a malformed table or record, or a row that names an unknown model.
+    """
+    records, known = load(folder), papers()
+    verdicts = [judge_cell(cell, records, known) for p in known.values() for t in p.tables.values() for cell in t.cells()]
+    return verdicts + [judge_claim(claim, paper, known) for paper in known.values() for claim in paper.claims]
+
+
+def judge_cell(cell: Cell, records: Mapping[str, Record], known: Mapping[str, Paper]) -> Verdict:
+    """One cell's verdict."""
+    if cell.row.model:
+        try:
+            entry = models.find(cell.row.model)
+        except InputError as problem:
+            raise InputError(f"{cell.name}: {problem}") from None
+    if cell.column.expression:
+        return _derived(cell, known)
+    if not cell.row.model:
+        return _verdict(cell, "no_definition", cause=cell.row.none)
+    if cell.column.kind == "cost":
+        return _cost(cell, entry, records)
+    if cell.column.kind == "architecture":
+        return _architecture(cell, records)
+    if cell.column.kind == "accuracy" and cell.table.split in HIDDEN:
+        return _verdict(cell, "hidden_labels", cause=command(cell))
+    return _verdict(cell, "not_run", cause=command(cell))
+
+
+def command(cell: Cell) -> str:
+    """What to run for a figure that was not measured here, and what it takes."""
+    model, size = cell.row.model, cell.input
+    needs = f"; needs {cell.row.needs}" if cell.row.needs else ""
+    if cell.column.kind == "cost":
+        return f"python -m benchmark.measure cost {model} --input {size}"
+    if cell.column.kind == "latency":
+        return f"needs the printed device ({cell.table.where}) and python -m benchmark.measure latency {model}{needs}"
+    if cell.column.kind == "accuracy":
+        where = {"mpii": "MPII images and annotations", "coco": "COCO 2017 images and annotations"}.get(cell.dataset, "data")
+        return f"needs {where} and trained weights of {model}{needs}; then python -m benchmark.score --dataset {cell.dataset}"
+    return f"needs a measurement of {model}{needs}"
+
+
+def protocol(cell: Cell) -> tuple[str, str]:
+    """Under which dataset's head and at which size a row's cost is counted."""
+    return cell.dataset, cell.input
+
+
+def cost_record(model: str, dataset: str, size: str) -> str:
+    """The id of the record that holds a model's cost; a change of the counter or of the model gives another."""
+    version = 100 * VERSION + models.find(model).version
+    return identify(kind="cost", subject=model, dataset=dataset, split=NONE, protocol=size, metric="counts", version=version)
+
+
+def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Verdict:
+    dataset, size = protocol(cell)
+    record = records.get(cost_record(cell.row.model, dataset, size))
+    if record is None:
+        return _verdict(cell, "not_run", cause=command(cell))
+    value = counted(record, cell, cell.column.convention)
+    if value is None:
+        raise InputError(f"{cell.name}: {record.subject} has no part {cell.column.scope!r} counted in record {record.id}")
+    token: Token = "reproduced"
+    cause, source = cell.column.convention, record.id
+    if rounded(value, cell.number.decimals) != str(cell.number):
+        why = explain_cost(cell, record, _others(cell, record, records))
+        if why:
+            token, cause, source = "explained", why.cause, why.record or record.id
+        elif entry.evidence == "reconstruction":
+            token, cause = "no_definition", f"only a reconstruction exists: {entry.source}"
+        else:
+            token, cause = "contradicted", f"{cell.column.convention} counts {_show(value)} ({entry.evidence})"
+    return _verdict(cell, token, value=value, cause=cause, record=source)
+
+
+def _others(cell: Cell, record: Record, records: Mapping[str, Record]) -> list[Record]:
+    """The same network's other current records, nearest first: other sizes and heads, then other switches."""
+    base = record.subject.split("+")[0]
+    same = [r for r in records.values() if r.kind == "cost" and r.subject.split("+")[0] == base and r.id != record.id]
+    same = [r for r in same if r.id == cost_record(r.subject, r.dataset, r.protocol)]
+    key = (record.dataset, record.protocol)
+    return sorted(
+        (r for r in same if r.subject == record.subject or (r.dataset, r.protocol) == key),
+        key=lambda r: (r.subject != record.subject, r.dataset != record.dataset, r.subject, r.protocol),
+    )
+
+
+def structure_record(package: str, table: str) -> str:
+    """The id of the record that holds what a package builds for a printed architecture table."""
+    version = getattr(models.packages()[package], "STRUCTURE_VERSION", 1)
+    return identify(
+        kind="architecture", subject=package, dataset=NONE, split=NONE, protocol=table, metric="structure", version=version
+    )
+
+
+def _architecture(cell: Cell, records: Mapping[str, Record]) -> Verdict:
+    package = cell.row.model.split("/")[0]
+    record = records.get(structure_record(package, cell.table.id))
+    built = record.value.get(f"{cell.row.id}/{cell.column.name}") if record else None
+    if record is None or built is None:
+        return _verdict(cell, "not_run", cause=f"python -m benchmark.measure cost --all; {package} does not describe it yet")
+    token: Token = "reproduced" if _same(built, cell.printed) else "contradicted"
+    return _verdict(cell, token, value=built, cause=f"built as {built}", record=record.id)
+
+
+def _same(a: str, b: str) -> bool:
+    return a.replace(" ", "") == b.replace(" ", "")
+
+
+def _derived(cell: Cell, known: Mapping[str, Paper]) -> Verdict:
+    paper = known[cell.paper]
+    token, cause, value = _compare(cell.printed, cell.column.expression, paper, known, cell.row.id)
+    return _verdict(cell, token, value=value, cause=cause, record=f"expression:{cell.paper}/{cell.table.id}")
+
+
+def judge_claim(claim: Claim, paper: Paper, known: Mapping[str, Paper]) -> Verdict:
+    """A sentence's verdict: its expression over printed cells against the figure it states."""
+    if claim.printed == "true":
+        result = evaluate(claim.expression, paper, known)
+        values = ", ".join(f"{c.row.id} {c.printed}" for c in result.cells)
+        token: Token = "reproduced" if result.value is True else "contradicted"
+        shown, cause = str(bool(result.value)).lower(), f"{claim.expression} with {values}"
+        return _claim(claim, token, shown, shown, cause)
+    token, cause, value = _compare(claim.printed, claim.expression, paper, known, claim=claim)
+    places = len(claim.printed.partition(".")[2])
+    return _claim(claim, token, _show(value), rounded(value, places), cause)
+
+
+def _compare(
+    printed: str, expression: str, paper: Paper, known: Mapping[str, Paper], row: str = "", claim: Claim | None = None
+) -> tuple[Token, str, float | Fraction]:
+    digits = printed.strip("×%+KMG")
+    decimals = len(digits.partition(".")[2])
+    result = evaluate(expression, paper, known, row)
+    value = float(result.value)
+    if rounded(value, decimals) == rounded(float(digits.replace("−", "-")), decimals):
+        return "reproduced", f"{expression} = {_show(value)}", value
+    why: Explanation | None = explain_derived(digits, decimals, expression, paper, known, row, claim)
+    if why:
+        return "explained", f"{why.cause}; {expression} = {_show(value)}", why.value
+    return "contradicted", f"{expression} = {_show(value)}", value
+
+
+def _show(value: float | Fraction) -> str:
+    return f"{float(value):.6g}"
+
+
+def _claim(claim: Claim, token: Token, ours: str, ours_rounded: str, cause: str) -> Verdict:
+    return Verdict(
+        paper=claim.paper,
+        table="claims",
+        row_id=claim.id,
+        column="printed",
+        kind="derived",
+        metric="claim",
+        unit=claim.unit or NONE,
+        printed=claim.printed,
+        ours=ours,
+        ours_rounded=ours_rounded,
+        verdict=token,
+        cause=cause,
+        record=f"expression:{claim.paper}/claims/{claim.id}",
+    )
+
+
+def _verdict(cell: Cell, token: Token, *, value: Any = None, cause: str, record: str = NONE) -> Verdict:
+    number = isinstance(value, int | float | Fraction)
+    return Verdict(
+        paper=cell.paper,
+        table=cell.table.id,
+        row_id=cell.row.id,
+        column=cell.column.name,
+        kind=cell.column.kind or NONE,
+        metric=cell.column.metric,
+        unit=cell.column.unit or NONE,
+        printed=cell.printed,
+        ours=_show(value) if number else value or NONE,
+        ours_rounded=rounded(value, cell.number.decimals) if number else value or NONE,
+        verdict=token,
+        cause=cause,
+        record=record,
+    )
+
+
+def count(verdicts: Sequence[Verdict]) -> Mapping[tuple[str, str], Mapping[Token, int]]:
+    """How many verdicts of each token, by paper and kind, in order of appearance."""
+    tally: dict[tuple[str, str], dict[Token, int]] = {}
+    for verdict in verdicts:
+        tally.setdefault((verdict.paper, verdict.kind), dict.fromkeys(TOKENS, 0))[verdict.verdict] += 1
+    return tally
+
+
+def wanted(known: Mapping[str, Paper]) -> Iterator[tuple[str, str, str]]:
+    """The (model, dataset, size) triples whose cost some cell needs, each once."""
+    seen: dict[tuple[str, str, str], None] = {}
+    for paper in known.values():
+        for table in paper.tables.values():
+            for cell in table.cells():
+                if cell.row.model and cell.column.kind == "cost":
+                    seen[cell.row.model, *protocol(cell)] = None
+    return iter(seen)

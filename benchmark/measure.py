@@ -1,0 +1,163 @@
+"""Measure a model: ``python -m benchmark.measure cost MODEL...``.
+
+Examples:
+    python -m benchmark.measure cost efficientpose_nas/A --input 256x256 --joints 16
+    python -m benchmark.measure cost baselines/simple_baseline-r50 efficientpose_nas/C --json
+    python -m benchmark.measure cost --all
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from benchmark import ledger, models, records, tables
+from benchmark.conventions import FLOPS, VERSION
+from benchmark.errors import InputError, run
+
+
+@dataclass
+class Cost:
+    """Count parameters and operations of one image under every convention.
+
+    Example: python -m benchmark.measure cost efficientpose_nas/A --input 256x192 --joints 17
+    """
+
+    models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Model ids, as in efficientpose_nas/A+sic=off."""
+    input: str = "256x256"
+    """Height x width of the image in pixels."""
+    joints: int = 16
+    """Keypoints of the head: 16 for MPII, 17 for COCO."""
+    all: bool = False
+    """Measure what the papers' tables need and is not on record yet, and keep it."""
+    keep: bool = False
+    """Keep the figures as records under reports/records."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> None:
+        if bool(self.models) == self.all:
+            raise InputError("give model ids, or --all")
+        if self.joints < 1:
+            raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
+        if self.all:
+            measure_missing()
+            return
+        height, width = models.parse_size(self.input)
+        dataset = {v: k for k, v in models.JOINTS.items()}.get(self.joints, f"{self.joints} joints")
+        counts = {}
+        for model in self.models:
+            counts[model] = measure_cost(model, self.joints, height, width)
+            if self.keep:
+                records.append(cost_record(model, dataset, self.input, counts[model]))
+        print(json.dumps(report(self.input, self.joints, counts)) if self.json else text(self.input, self.joints, counts))
+
+
+def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
+    """Whole-number counts of a model and of its named parts (``scopes``).
+
+    Raises:
+        InputError: unknown model, or a size that the network refuses.
+    """
+    import torch
+
+    from benchmark import cost
+
+    entry = models.find(model)
+    with torch.device("meta"):
+        network = models.build(model, joints=joints)
+    try:
+        trace = cost.trace(network, height, width)
+    except RuntimeError as problem:
+        raise InputError(f"{model} takes no {height}x{width} image: {str(problem).splitlines()[0]}") from None
+    found = {"params": {"trainable": trace.trainable, "stored": trace.stored}, "flops": cost.counts(trace.ops)}
+    scopes = {}
+    for name, parts in entry.scopes.items():
+        trainable, stored = map(sum, zip(*(cost.parameters(network.get_submodule(part)) for part in parts), strict=True))
+        scopes[name] = {
+            "params": {"trainable": trainable, "stored": stored},
+            "flops": cost.counts(trace.within(parts)),
+        }
+    return found | {"scopes": scopes}
+
+
+def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> records.Record:
+    """The record of one model's cost at one size with one dataset's head."""
+    joints = models.JOINTS.get(dataset) or int(dataset.split()[0])
+    return records.Record(
+        kind="cost",
+        subject=model,
+        dataset=dataset,
+        split=ledger.NONE,
+        protocol=size,
+        metric="counts",
+        value=counts,
+        version=100 * VERSION + models.find(model).version,
+        **records.provenance(f"python -m benchmark.measure cost {model} --input {size} --joints {joints}"),
+    )
+
+
+def measure_missing() -> None:
+    """Measure and keep every cost that a table's cell needs and no record holds, and what the packages build."""
+    known, kept = tables.papers(), records.load()
+    for model, *_ in ledger.wanted(known):
+        models.find(model)  # a wrong id is reported before any work is done
+    missing = [job for job in ledger.wanted(known) if ledger.cost_record(*job) not in kept]
+    for model, dataset, size in tqdm(missing, desc="cost", disable=not missing):
+        counts = measure_cost(model, models.JOINTS[dataset], *models.parse_size(size))
+        records.append(cost_record(model, dataset, size, counts))
+    for record in structures(known):
+        records.append(record)
+
+
+def structures(known: Any) -> Iterator[records.Record]:
+    """What each package builds where a paper prints an architecture as a table: its ``structure(table)``."""
+    for paper in known.values():
+        for table in paper.tables.values():
+            packages = {cell.row.model.split("/")[0] for cell in table.cells() if cell.column.kind == "architecture"}
+            for package in packages - {""}:
+                module = models.packages()[package]
+                if hasattr(module, "structure") and (built := module.structure(table.id)):
+                    yield records.Record(
+                        kind="architecture",
+                        subject=package,
+                        dataset=ledger.NONE,
+                        split=ledger.NONE,
+                        protocol=table.id,
+                        metric="structure",
+                        value=built,
+                        version=getattr(module, "STRUCTURE_VERSION", 1),
+                        **records.provenance("python -m benchmark.measure cost --all"),
+                    )
+
+
+def report(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What ``--json`` prints; see schemas/cost.schema.json."""
+    rows = [{"model": model, "evidence": models.find(model).evidence, **found} for model, found in counts.items()]
+    return {"schema": 1, "input": size, "joints": joints, "models": rows}
+
+
+def text(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
+    """A table for people: parameters in millions, operations in each convention's own G."""
+    lines = [f"{size}, {joints} joints", f"{'':40}{'params M':>10}{'stored M':>10}" + "".join(f"{c:>13}" for c in FLOPS)]
+    for model, found in counts.items():
+        params = "".join(f"{found['params'][key] / 1e6:10.3f}" for key in ("trainable", "stored"))
+        flops = "".join(f"{found['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
+        lines.append(f"{model:40}{params}{flops}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Entry point."""
+    command = tyro.extras.subcommand_cli_from_dict({"cost": Cost}, prog="python -m benchmark.measure", description=__doc__)
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The closed list of reasons why a printed figure differs from ours and is still explained.
+
+A predicate is a rule that computes, from measurements and printed cells alone, the exact printed string; the first that does
+is named in the verdict. The order is from the plainest to the most roundabout, and nothing is combined: what takes two
+slips at once to explain stays contradicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from benchmark.conventions import FLOPS, PARAMS
+from benchmark.errors import InputError
+from benchmark.expressions import Result, evaluate, half_place, printed_value
+from benchmark.records import Record
+from benchmark.rounding import rounded, rounded_twice, truncated
+from benchmark.tables import SCALES, Cell, Claim, Paper
+
+PREDICATES: Mapping[str, str] = {
+    "truncated": "cut off after the last printed digit instead of rounded",
+    "rounded_twice": "rounded to one more digit first, then again",
+    "other_convention": "counted under another convention than the rest of the column",
+    "other_size": "counted at another input size or with another dataset's head",
+    "other_variant": "counted for another variant of the same network",
+    "other_cells": "the sum or the difference of two other printed cells of the row",
+    "within_source_rounding": "follows from sources that round to the printed ones",
+    "another_printing": "follows from another printing of the same figure in the same paper",
+    "swapped": "exchanged with the figure of another sentence",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The predicate that yields the printed string, its argument in words, the value, and the record behind it."""
+
+    predicate: str
+    says: str
+    value: Fraction | float
+    record: str = ""
+
+    @property
+    def cause(self) -> str:
+        return f"{self.predicate}: {self.says}"
+
+
+def counted(record: Record, cell: Cell, convention: str) -> Fraction | None:
+    """A cost record's count in the cell's printed unit under ``convention``; None where it was not counted."""
+    value: Mapping[str, Any] = record.value
+    if cell.column.scope:
+        value = value.get("scopes", {}).get(cell.column.scope, {})
+    suffix = cell.number.suffix
+    unit = suffix if suffix in ("K", "M", "G") else cell.column.unit
+    if cell.column.metric == "params":
+        count = value.get("params", {}).get(convention)
+        scale: float = SCALES[unit]
+    else:
+        count = value.get("flops", {}).get(convention)
+        scale = FLOPS[convention].scale(unit)
+    return None if count is None else Fraction(count) / Fraction(scale)
+
+
+def explain_cost(cell: Cell, record: Record, others: list[Record]) -> Explanation | None:
+    """The first predicate that turns a count into the printed string; ``others`` are the same network's other records:
+    at other sizes, with other heads, and with other switches."""
+    printed, decimals = str(cell.number), cell.number.decimals
+    own = cell.column.convention
+    value = counted(record, cell, own)
+    if value is not None:
+        for name, rule in (("truncated", truncated), ("rounded_twice", rounded_twice)):
+            if rule(value, decimals) == printed:
+                return Explanation(name, PREDICATES[name], value, record.id)
+    for convention in PARAMS if cell.column.metric == "params" else FLOPS:
+        other = counted(record, cell, convention)
+        if convention != own and other is not None and rounded(other, decimals) == printed:
+            return Explanation("other_convention", convention, other, record.id)
+    for same_network, name in ((True, "other_size"), (False, "other_variant")):
+        for candidate in others:
+            other = counted(candidate, cell, own)
+            if (candidate.subject == record.subject) is not same_network or other is None:
+                continue
+            if rounded(other, decimals) == printed:
+                says = f"{candidate.protocol}, {candidate.dataset}" if same_network else candidate.subject
+                return Explanation(name, says, other, candidate.id)
+    return next(_other_cells(cell, printed), None)
+
+
+def _other_cells(cell: Cell, printed: str) -> Iterator[Explanation]:
+    row = [c for c in cell.table.cells() if c.row.id == cell.row.id and c.column.metric == cell.column.metric]
+    row = [c for c in row if c.column.name != cell.column.name]
+    for a, b in product(row, row):
+        if a is b:
+            continue
+        for sign, total in (("+", printed_value(a) + printed_value(b)), ("-", printed_value(a) - printed_value(b))):
+            if rounded(total, cell.number.decimals) == printed:
+                yield Explanation("other_cells", f"{a.column.name} {sign} {b.column.name} = {total:g}", total)
+
+
+def explain_derived(
+    printed: str,
+    decimals: int,
+    expression: str,
+    paper: Paper,
+    papers: Mapping[str, Paper],
+    row: str = "",
+    claim: Claim | None = None,
+) -> Explanation | None:
+    """The first predicate that turns an expression over printed cells into the printed string."""
+
+    def value_with(replace: Mapping[str, float]) -> float:
+        def value_of(cell: Cell) -> float:
+            return replace.get(cell.name, printed_value(cell))
+
+        return float(evaluate(expression, paper, papers, row, value_of).value)
+
+    result = evaluate(expression, paper, papers, row)
+    for name, rule in (("truncated", truncated), ("rounded_twice", rounded_twice)):
+        if rule(float(result.value), decimals) == printed:
+            return Explanation(name, PREDICATES[name], float(result.value))
+    reached = _reach(result, value_with)
+    half = 0.5 * 10.0**-decimals
+    if reached and reached[0] < float(printed) + half and float(printed) - half <= reached[1]:
+        says = f"sources that round to the printed ones reach {reached[0]:.4g} to {reached[1]:.4g}"
+        return Explanation("within_source_rounding", says, float(result.value))
+    for cell in result.cells:
+        for other in another_printing(cell, papers[cell.paper]):
+            value = value_with({cell.name: printed_value(other)})
+            if rounded(value, decimals) == printed:
+                return Explanation("another_printing", f"{other.name} prints {other.printed}", value)
+    return _swapped(printed, decimals, float(result.value), claim, paper, papers) if claim else None
+
+
+def _reach(result: Result, value_with: Callable[[Mapping[str, float]], float]) -> tuple[float, float] | None:
+    """The smallest and largest value that the expression takes when each source moves within its own rounding."""
+    sources = {cell.name: cell for cell in result.cells}
+    if not 0 < len(sources) <= 8:
+        return None
+    halves = {name: half_place(cell) for name, cell in sources.items()}
+    corners = []
+    for signs in product((-1, 1), repeat=len(sources)):
+        moved = {
+            name: printed_value(cell) + sign * halves[name] for sign, (name, cell) in zip(signs, sources.items(), strict=True)
+        }
+        try:
+            corners.append(value_with(moved))
+        except InputError:  # a division by zero at this corner
+            return None
+    return min(corners), max(corners)
+
+
+def another_printing(cell: Cell, paper: Paper) -> Iterator[Cell]:
+    """Other cells of the paper that print the same figure of the same network differently."""
+    same = ("metric", "threshold", "part", "scope")
+    for table in paper.tables.values():
+        for other in table.cells():
+            if (
+                cell.row.model
+                and other.row.model == cell.row.model
+                and (other.dataset, other.input, other.table.split) == (cell.dataset, cell.input, cell.table.split)
+                and all(getattr(other.column, key) == getattr(cell.column, key) for key in same)
+                and printed_value(other) != printed_value(cell)
+            ):
+                yield other
+
+
+def _swapped(
+    printed: str, decimals: int, value: float, claim: Claim, paper: Paper, papers: Mapping[str, Paper]
+) -> Explanation | None:
+    for other in paper.claims:
+        if other.id == claim.id or other.unit != claim.unit or "true" in (other.printed, claim.printed):
+            continue
+        theirs = float(evaluate(other.expression, paper, papers).value)
+        places = len(other.printed.partition(".")[2])
+        if other.printed in (rounded(value, places), truncated(value, places)) and printed in (
+            rounded(theirs, decimals),
+            truncated(theirs, decimals),
+        ):
+            return Explanation("swapped", f"with {other.id}, which prints {other.printed}", value)
+    return None

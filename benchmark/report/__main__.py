@@ -1,0 +1,96 @@
+"""Regenerate the report: every table of the papers, each printed figure beside ours with a verdict.
+
+Examples:
+    python -m benchmark.report
+    python -m benchmark.report --paper efficientpose_nas --out out/report
+    python -m benchmark.report --check
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from dataclasses import astuple
+from pathlib import Path
+
+import tyro
+
+from benchmark.errors import InputError, run
+from benchmark.ledger import COLUMNS, Verdict, judge
+from benchmark.records import load
+from benchmark.report.claims import claims_page
+from benchmark.report.figures import accuracy_figure, verdicts_figure
+from benchmark.report.index import index_page
+from benchmark.report.networks import networks_page
+from benchmark.report.papers import paper_page
+from benchmark.tables import papers
+
+REPORTS = Path(__file__).parent.parent.parent / "reports"
+
+
+def build(paper: str | None = None) -> dict[str, bytes]:
+    """Every file of the report by its path below ``reports/``; with ``paper``, that paper's page alone."""
+    known, records, verdicts = papers(), load(), judge()
+    if paper is not None and paper not in known:
+        raise InputError(f"--paper {paper!r} is not one of {', '.join(known)}")
+    pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in known.values() if paper in (None, p.id)}
+    if paper is not None:
+        return {name: text.encode() for name, text in pages.items()}
+    pages |= {
+        "README.md": index_page(known, verdicts),
+        "models.md": networks_page(records),
+        "claims.md": claims_page(known, verdicts),
+        "verdicts.csv": verdicts_csv(verdicts),
+    }
+    return {name: text.encode() for name, text in pages.items()} | {
+        "figures/verdicts.svg": verdicts_figure(known, verdicts),
+        "figures/mpii.svg": accuracy_figure(known, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
+        "figures/coco.svg": accuracy_figure(known, records, "coco", "ap", "AP, COCO validation"),
+    }
+
+
+def verdicts_csv(verdicts: list[Verdict]) -> str:
+    """One row a figure."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(v) for v in verdicts)
+    return out.getvalue()
+
+
+def write(files: dict[str, bytes], folder: Path) -> None:
+    """Write each file whole or not at all."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+
+
+def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> None:
+    """Write the report.
+
+    Args:
+        paper: Only this paper's page, as in efficientpose_nas.
+        out: The folder to write to.
+        check: Write nothing; leave with status 1 when a committed file is not what would be written.
+    """
+    files = build(paper)
+    if not check:
+        write(files, out)
+        print(f"{len(files)} files written to {out}")
+        return
+    stale = [name for name, content in files.items() if not (out / name).is_file() or (out / name).read_bytes() != content]
+    for name in stale:
+        print(f"{out / name} is not what python -m benchmark.report writes")
+    if stale:
+        raise SystemExit(1)
+    print(f"{len(files)} files are what python -m benchmark.report writes")
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m benchmark.report", description=__doc__))

@@ -1,0 +1,64 @@
+"""The index: how many printed figures of each kind ended with which verdict, and the way to the other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmark.ledger import MEANING, TOKENS, Verdict, count
+from benchmark.predicates import PREDICATES
+from benchmark.report.markdown import MARKS, grid, page
+from benchmark.tables import Paper
+
+KINDS = ("cost", "accuracy", "latency", "derived", "architecture")
+
+
+def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """``reports/README.md``."""
+    return page(
+        "# Every printed figure, judged",
+        f"{len(papers)} papers print {len(verdicts)} figures: {_total(verdicts, 'cell')} in tables and text, "
+        f"{_total(verdicts, 'claim')} quantitative sentences. Each ends with one verdict, derived by machine from records "
+        "that anyone can measure again. The same as data: [verdicts.csv](verdicts.csv), one row a figure.",
+        "![verdicts by paper and kind](figures/verdicts.svg)",
+        "## By kind",
+        _by_kind(verdicts),
+        "## By paper and kind",
+        _by_paper(papers, verdicts),
+        "## Pages",
+        "\n".join(
+            [f"- [{p.short}]({p.id}.md): {p.title}" for p in papers.values()]
+            + [
+                "- [All networks under every counting convention](models.md)",
+                "- [Claims and audits](claims.md): sentences and tables checked against their own cells",
+            ]
+        ),
+        "## What the verdicts mean",
+        grid(("", "verdict", "meaning"), [(MARKS[t], f"`{t}`", m) for t, m in MEANING.items()]),
+        "## What may explain a difference",
+        "The list is closed, its order fixed, and two reasons are never combined.",
+        grid(("predicate", "the printed string is"), [(f"`{name}`", says) for name, says in PREDICATES.items()]),
+    )
+
+
+def _total(verdicts: Sequence[Verdict], what: str) -> int:
+    return sum((v.metric == "claim") == (what == "claim") for v in verdicts)
+
+
+def _by_kind(verdicts: Sequence[Verdict]) -> str:
+    rows = []
+    for kind in KINDS:
+        own = [v.verdict for v in verdicts if v.kind == kind]
+        if own:
+            rows.append([kind, len(own), *(own.count(token) for token in TOKENS)])
+    return grid(("kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)
+
+
+def _by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    tally = count(verdicts)
+    rows = [
+        [f"[{papers[paper].short}]({paper}.md)", kind, sum(tokens.values()), *(tokens[t] for t in TOKENS)]
+        for (paper, kind), tokens in sorted(
+            tally.items(), key=lambda item: (list(papers).index(item[0][0]), KINDS.index(item[0][1]))
+        )
+    ]
+    return grid(("paper", "kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)

@@ -1,0 +1,96 @@
+"""One page a paper: each table as printed, each figure with ours and its verdict, then how each was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmark import models
+from benchmark.ledger import NONE, Verdict
+from benchmark.records import Record
+from benchmark.report.markdown import MARKS, grid, legend, page
+from benchmark.tables import Paper, Table
+
+JUDGED = ("reproduced", "explained", "contradicted", "inconclusive", "proxy")
+
+
+def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+    """The whole page of one paper."""
+    own = [v for v in verdicts if v.paper == paper.id]
+    blocks = [
+        f"# {paper.title}",
+        f"{paper.authors}, {paper.year}. {paper.reference}.",
+        "In each cell: the printed figure, then our verdict and, where we have one, our figure in the printed unit.",
+        legend(),
+    ]
+    for table in paper.tables.values():
+        blocks += _table(table, [v for v in own if v.table == table.id])
+    blocks += ["## Networks", _networks(paper), "## Records", _records(own, records)]
+    return page(*blocks)
+
+
+def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
+    judged = {(v.row_id, v.column): v for v in verdicts}
+    conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
+    heading = f"## {table.where}: {table.title}"
+    if table.pseudo:
+        heading += " (printed in the text only)"
+
+    def show(row: str, column: str) -> str:
+        printed = table.printed.get((row, column), "")
+        verdict = judged.get((row, column))
+        if verdict is None:
+            restored = "†" if column in table.rows[row].restored else ""
+            return printed + restored
+        ours = f" {verdict.ours}" if verdict.ours != NONE else ""
+        return f"**{printed}**<br>{MARKS[verdict.verdict]}{ours}"
+
+    header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
+    rows = [[show(row, column) for column in table.columns] for row in table.rows]
+    blocks = [heading, f"*{conditions}*" if conditions else "", grid(header, rows)]
+    if any(row.restored for row in table.rows.values()):
+        sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
+        blocks.append("† a symbol that the text lost, restored: " + "; ".join(sources))
+    blocks.append(table.note)
+    how = [v for v in verdicts if v.verdict in JUDGED]
+    if how:
+        lines = [(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _trace(v.record)) for v in how]
+        columns = ("row", "column", "printed", "rounded", "ours", "verdict", "how", "record")
+        blocks.append(_folded(f"How {len(how)} of these figures were judged", grid(columns, lines)))
+    rest: dict[tuple[str, str], list[str]] = {}
+    for v in verdicts:
+        if v.verdict not in JUDGED:
+            rest.setdefault((v.verdict, v.cause), []).append(f"{v.row_id}.{v.column}")
+    if rest:
+        lines2 = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in rest.items()]
+        title = f"What {sum(map(len, rest.values()))} of these figures take"
+        blocks.append(_folded(title, grid(("verdict", "what it takes", "cells"), lines2)))
+    return blocks
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def _trace(record: str) -> str:
+    if record.startswith("expression:"):
+        return "from the printed cells"
+    return f"[{record}](#r-{record})" if record != NONE else NONE
+
+
+def _networks(paper: Paper) -> str:
+    used = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
+    rows = [(f"`{e.id}`", e.evidence, e.source) for e in (models.find(model) for model in sorted(used))]
+    return grid(("network", "evidence", "source"), rows) if rows else "None of this paper's rows can be built."
+
+
+def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+    ids = dict.fromkeys(v.record for v in verdicts if v.record in records)
+    rows = [
+        (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, f"`{r.command}`")
+        for i, r in ((i, records[i]) for i in ids)
+    ]
+    return (
+        grid(("record", "subject", "dataset", "protocol", "command"), rows)
+        if rows
+        else "No measurement stands behind this page yet."
+    )

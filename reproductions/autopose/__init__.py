@@ -1,0 +1,22 @@
+"""AutoPose (Gong et al., arXiv:2008.07018): parallel branches of four scales, found by a controller and a cell search.
+
+The searched architecture and the code were never published. What stands here is a reconstruction of the search space, from
+the paper's text, and of one network in it (``example.toml``).
+"""
+
+from benchmark.models import Entry
+
+ENTRIES = (
+    Entry(
+        id="autopose/searched",
+        build="reproductions.autopose.network:build",
+        switches={
+            "branches": {value: {"branches": value} for value in ("searched", "single", "all")},  # Table 4, second column
+            "aggregation": {value: {"aggregation": value} for value in ("cells", "concat")},  # Table 4, first column
+        },
+        scopes={"stem": ("stem",), "stages": ("stages",), "head": ("head",)},
+        inputs=("256x192", "256x256"),
+        evidence="reconstruction",
+        source="arXiv:2008.07018, Secs. 3.1 and 4.2; neither Fig. 4's scale vectors nor the cells were published as data",
+    ),
+)

@@ -1,0 +1,158 @@
+"""Architectures as files: which branches each stage runs, and what the two kinds of cell are made of.
+
+A search writes such a file and a training reads it; nothing here needs torch. The format is TOML, its shape is written down
+in ``architecture.schema.json``, and ``example.toml`` is one. A node is a table from its inputs to the operation on each;
+``input`` is what enters an individual cell, ``1/4`` to ``1/32`` are the scales that enter an aggregation cell, and ``node1``,
+``node2``, ... are the earlier nodes of the same cell.
+
+Choices, where the text that is public leaves a gap:
+
+* *Operations.* The paper lists three convolutions, two poolings and the skip; the words in front of "convolution" are set as
+  formulas and are lost. Since a word such as "separable" would have stayed, they are taken for plain convolutions of the
+  three usual kernels 1, 3 and 5. Pooling is 3x3, as in DARTS, GDAS and Auto-DeepLab.
+* *Scales.* 1/4 to 1/32: the stem's two strides give 1/4, and there are four branches, one stride apart, as in HRNet.
+* *Edges.* Eq. 2 sums over all earlier nodes; how many survive the derivation is not said. A node may name any of them, at
+  least one. In an aggregation cell every node must name all four scales (the inactive ones are left out when a network is
+  built), and may name earlier nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from benchmark.errors import InputError
+
+FOLDER = Path(__file__).parent
+EXAMPLE = FOLDER / "example.toml"
+SCHEMA = FOLDER / "architecture.schema.json"
+
+SCALES = ("1/4", "1/8", "1/16", "1/32")
+OPERATIONS = ("conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip")
+Node = Mapping[str, str]  # input -> operation
+Branches = Literal["searched", "single", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One point of the search space.
+
+    ``channels`` are those of the four branches, finest first: 32 to 256 in a derived network, half of that during search
+    (Sec. 4.2). ``stages`` holds one scale vector a stage: 1 for each branch that runs, finest first. All stages and branches
+    share the two cells. ``evidence`` is ``searched`` if a search of ours found it, else ``reconstruction``.
+    """
+
+    name: str
+    evidence: str
+    note: str
+    channels: tuple[int, ...]
+    stages: tuple[tuple[int, ...], ...]
+    individual: tuple[Node, ...]
+    aggregation: tuple[Node, ...]
+
+
+def read(path: Path | str) -> Architecture:
+    """Read and check an architecture file.
+
+    Raises:
+        InputError: the file cannot be read or is not of the format; the line or the key at fault is named.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: {problem}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str = "architecture") -> Architecture:
+    """As :func:`read`, from the text of a file; ``where`` names it in messages."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise InputError(f"{where}: {problem}") from None
+    _check(data, where)
+    return Architecture(
+        name=data["name"],
+        evidence=data["evidence"],
+        note=data["note"],
+        channels=tuple(map(int, data["channels"])),
+        stages=tuple(tuple(map(int, vector)) for vector in data["stages"]),
+        individual=tuple(data["individual"]),
+        aggregation=tuple(data["aggregation"]),
+    )
+
+
+def write(architecture: Architecture, path: Path | str) -> None:
+    """Write an architecture file that :func:`read` returns unchanged.
+
+    Raises:
+        InputError: the architecture is not a valid one; nothing is written.
+    """
+    text = dump(architecture)
+    parse(text, str(path))
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def dump(architecture: Architecture) -> str:
+    """The text of an architecture file."""
+
+    def rows(key: str, lines: Sequence[str]) -> str:
+        return f"{key} = [\n" + "".join(f"  {line},\n" for line in lines) + "]\n"
+
+    def node(edges: Node) -> str:
+        pairs = (f"{name if re.fullmatch('[a-z0-9]+', name) else _quoted(name)} = {_quoted(op)}" for name, op in edges.items())
+        return "{ " + ", ".join(pairs) + " }"
+
+    return (
+        "schema = 1\n"
+        f"name = {_quoted(architecture.name)}\n"
+        f"evidence = {_quoted(architecture.evidence)}\n"
+        f"note = {_quoted(architecture.note)}\n"
+        f"channels = {list(architecture.channels)}\n"
+        + rows("stages", [str(list(vector)) for vector in architecture.stages])
+        + rows("individual", [node(edges) for edges in architecture.individual])
+        + rows("aggregation", [node(edges) for edges in architecture.aggregation])
+    )
+
+
+def with_branches(architecture: Architecture, branches: Branches) -> Architecture:
+    """The architecture with other scale vectors, as in the ablation of Table 4.
+
+    ``all`` runs all four branches in every stage. ``single`` runs at most one a stage: the paper searched for it anew, and
+    that result was not published either, so here it is the finest of the branches that the stage runs.
+
+    Raises:
+        InputError: ``branches`` is none of the three.
+    """
+    if branches not in get_args(Branches):
+        raise InputError(f"branches are {', '.join(get_args(Branches))}, not {branches!r}")
+    if branches == "searched":
+        return architecture
+    if branches == "all":
+        return replace(architecture, stages=tuple((1,) * len(SCALES) for _ in architecture.stages))
+    finest = (vector.index(1) if any(vector) else None for vector in architecture.stages)
+    return replace(architecture, stages=tuple(tuple(int(s == keep) for s in range(len(SCALES))) for keep in finest))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is a TOML one, control characters apart: the schema bars them
+
+
+def _check(data: Mapping[str, Any], where: str) -> None:
+    from jsonschema import Draft202012Validator  # slow to import, and listing the entries does not need it
+
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    problems = sorted(Draft202012Validator(schema).iter_errors(data), key=lambda problem: str(problem.json_path))
+    if problems:
+        key = problems[0].json_path.removeprefix("$").removeprefix(".") or "top level"
+        raise InputError(f"{where}: {key}: {problems[0].message}")
+    for cell in ("individual", "aggregation"):
+        for index, edges in enumerate(data[cell]):
+            later = [name for name in edges if name.startswith("node") and int(name[4:]) > index]
+            if later:
+                raise InputError(f"{where}: {cell}[{index}]: node{index + 1} cannot take {later[0]}, which is no earlier node")

@@ -1,0 +1,106 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from benchmark.errors import InputError
+from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, SCALES, dump, parse, read, with_branches, write
+
+TEXT = dump(read(EXAMPLE))
+
+
+def test_reading_an_architecture_does_not_import_torch():
+    code = "import sys, reproductions.autopose; from reproductions.autopose import architecture as a; a.read(a.EXAMPLE)"
+    subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)
+
+
+def test_the_example_calls_itself_a_reconstruction():
+    example = read(EXAMPLE)
+    assert example.evidence == "reconstruction"
+    assert "not published" in example.note
+    assert "NOT the published architecture" in EXAMPLE.read_text(encoding="utf-8")
+
+
+def test_the_example_runs_coarse_branches_early_the_finest_late_and_each_equally_often():
+    stages = read(EXAMPLE).stages
+    assert len({sum(stage[branch] for stage in stages) for branch in range(4)}) == 1
+    assert [stage[0] for stage in stages] == sorted(stage[0] for stage in stages)
+    assert [stage[3] for stage in stages] == sorted((stage[3] for stage in stages), reverse=True)
+    assert sum(stages[0]) == max(map(sum, stages))
+
+
+def test_the_example_uses_every_operation_and_at_most_two_inputs_a_node():
+    example = read(EXAMPLE)
+    assert {op for node in (*example.individual, *example.aggregation) for op in node.values()} == set(OPERATIONS)
+    assert max(map(len, example.individual)) == 2
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    found = replace(
+        read(EXAMPLE),
+        name="a-1",
+        evidence="searched",
+        note='"quoted" \\ back-slashed, 姿勢 🙂',
+        aggregation=({scale: "skip" for scale in SCALES}, {scale: "conv_1x1" for scale in SCALES} | {"node1": "conv_5x5"}),
+    )
+    write(found, tmp_path / "a.toml")
+    assert read(tmp_path / "a.toml") == found
+
+
+def test_an_invalid_architecture_is_not_written(tmp_path):
+    with pytest.raises(InputError, match=r"stages\[1\]"):
+        write(replace(read(EXAMPLE), stages=((0, 0, 0, 1), (0, 1), (1, 1, 1, 1))), tmp_path / "a.toml")
+    assert not (tmp_path / "a.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema = 1", "schema = 2", r"a\.toml: schema: 1 was expected"),
+        ("schema = 1", "schema = ", r"a\.toml: .*line 1"),
+        ('name = "example"', 'name = ""', r"a\.toml: name: "),
+        ('name = "example"', 'name = "example"\nname = "b"', r"a\.toml: .*line 3"),
+        ("reconstruction", "published", r"a\.toml: evidence: 'published' is not one of"),
+        ("channels", "chanels", r"a\.toml: top level: .*'chanels' was unexpected"),
+        ("[32, 64, 128, 256]", "[32, 64, 128]", r"a\.toml: channels: "),
+        ("[32, 64, 128, 256]", "[32, 64, 128, -1]", r"a\.toml: channels\[3\]: -1 is less than"),
+        ("[0, 1, 1, 1]", "[0, 1, 1, 2]", r"a\.toml: stages\[0\]\[3\]: 2 is not one of \[0, 1\]"),
+        ("[0, 1, 1, 1]", "[0, 1, 1, true]", r"a\.toml: stages\[0\]\[3\]: True is not one of"),
+        ("[0, 1, 1, 1]", "[0, 1, 1]", r"a\.toml: stages\[0\]: "),
+        ("  [1, 1, 0, 0],\n", "", r"a\.toml: stages: "),
+        ('{ input = "conv_3x3" }', '{ input = "conv_7x7" }', r"a\.toml: individual\[0\]\.input: 'conv_7x7' is not one of"),
+        ('{ input = "conv_3x3" }', "{ }", r"a\.toml: individual\[0\]: "),
+        ('{ input = "conv_3x3" }', '{ "1/4" = "conv_3x3" }', r"a\.toml: individual\[0\]: .*1/4"),
+        ('{ input = "conv_3x3" }', '{ node1 = "skip" }', r"a\.toml: individual\[0\]: node1 cannot take node1"),
+        ("node2 = ", "node4 = ", r"a\.toml: individual\[2\]: node3 cannot take node4"),
+        ('"1/32" = "conv_1x1"', '"1/64" = "conv_1x1"', r"a\.toml: aggregation\[0\]: "),
+        (', "1/32" = "conv_1x1"', "", r"a\.toml: aggregation\[0\]: '1/32' is a required property"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_file_and_its_key_or_line(tmp_path, old, new, message):
+    assert old in TEXT
+    (tmp_path / "a.toml").write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path / "a.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        read(tmp_path / "nowhere.toml")
+
+
+def test_whole_numbers_written_with_a_point_are_whole():
+    assert parse(TEXT.replace("[32, 64, 128, 256]", "[32.0, 64, 128, 256]")) == read(EXAMPLE)
+
+
+def test_single_runs_at_most_one_branch_a_stage_and_all_runs_four():
+    example = read(EXAMPLE)
+    assert with_branches(example, "searched") == example
+    assert [sum(stage) for stage in with_branches(example, "all").stages] == [4, 4, 4]
+    assert with_branches(example, "single").stages == ((0, 1, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0))
+    off = replace(example, stages=((0, 0, 0, 0),) * 3)
+    assert with_branches(off, "single") == off
+    with pytest.raises(InputError, match="'none'"):
+        with_branches(example, "none")

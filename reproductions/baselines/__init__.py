@@ -1,0 +1,20 @@
+"""The networks that the papers compare theirs with: one file an architecture, each from its own public specification."""
+
+from benchmark.models import Entry
+
+ENTRIES = (
+    # SimpleBaseline (Xiao, Wu and Wei, ECCV 2018), on torchvision's residual networks.
+    *(
+        Entry(
+            id=f"baselines/simple_baseline-r{depth}",
+            build="reproductions.baselines.simple_baseline:simple_baseline",
+            kwargs={"depth": depth},
+            scopes={"backbone": ("backbone",), "head": ("head",)},
+            inputs=("256x256", "256x192", "384x288"),
+            evidence="author code",
+            source="github.com/microsoft/human-pose-estimation.pytorch",
+        )
+        for depth in (50, 101, 152)
+    ),
+    # Further architectures: one commented block of Entry(...) each, below this line.
+)

@@ -1,0 +1,217 @@
+"""Lite-HRNet (Yu et al., CVPR 2021): HRNet's branches with weighting by all resolutions in place of 1x1 convolutions.
+
+Source: the authors' released code, github.com/HRNet/Lite-HRNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.errors import InputError
+from reproductions.layers import conv_bn
+
+STEM = 32
+WIDTHS = (40, 80, 160, 320)
+MODULES = {18: (2, 4, 2), 30: (3, 8, 3)}
+BLOCKS = 2
+CROSS_RATIO = 8
+SPATIAL_RATIO = 4
+
+
+def separable(in_channels: int, out_channels: int, *, stride: int = 1, relu: bool = True) -> nn.Sequential:
+    """Depthwise 3x3 without activation, then 1x1."""
+    return nn.Sequential(
+        conv_bn(in_channels, in_channels, stride=stride, groups=in_channels, act=None),
+        conv_bn(in_channels, out_channels, 1, act=nn.ReLU if relu else None),
+    )
+
+
+def shuffle(first: Tensor, second: Tensor) -> Tensor:
+    """Two halves ``[N, C, h, w]`` to ``[N, 2C, h, w]`` with their channels interleaved."""
+    return torch.stack([first, second], dim=2).flatten(1, 2)
+
+
+class Stem(nn.Module):
+    """``[N, 3, H, W] -> [N, 32, H/4, W/4]``: a convolution, then a shuffle unit that halves the size on both sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = STEM // 2
+        self.conv = conv_bn(3, STEM, stride=2)
+        self.first = separable(half, half, stride=2)
+        self.second = nn.Sequential(conv_bn(half, STEM, 1), separable(STEM, half, stride=2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        first, second = self.conv(images).chunk(2, dim=1)
+        return shuffle(self.first(first), self.second(second))
+
+
+class CrossResolutionWeighting(nn.Module):
+    """Scales every pixel and channel of every branch by a number that sees all branches at the coarsest one's size."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = list(widths)
+        total = sum(widths)
+        self.weigh = nn.Sequential(
+            conv_bn(total, total // CROSS_RATIO, 1), conv_bn(total // CROSS_RATIO, total, 1, act=nn.Sigmoid)
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        coarsest = features[-1].shape[-2:]
+        pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in features[:-1]]
+        weights = self.weigh(torch.cat([*pooled, features[-1]], dim=1)).split(self.widths, dim=1)
+        # Also the coarsest branch is resized, to its own size: a copy, as in the released code.
+        return [x * functional.interpolate(w, size=x.shape[-2:]) for x, w in zip(features, weights, strict=True)]
+
+
+class SpatialWeighting(nn.Module):
+    """Scales each channel by a number computed from the means of all channels; no batch norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = channels // SPATIAL_RATIO
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weigh(x)
+
+
+class ConditionalChannelWeighting(nn.Module):
+    """The paper's block: one half of each branch's channels is weighted and convolved depthwise, the other passes through."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        halves = [width // 2 for width in widths]
+        self.cross_resolution = CrossResolutionWeighting(halves)
+        self.branches = nn.ModuleList(
+            nn.Sequential(conv_bn(half, half, groups=half, act=None), SpatialWeighting(half)) for half in halves
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        split = [x.chunk(2, dim=1) for x in features]
+        weighted = self.cross_resolution([second for _, second in split])
+        return [
+            shuffle(first, branch(second))
+            for (first, _), branch, second in zip(split, self.branches, weighted, strict=True)
+        ]
+
+
+class Resample(nn.Module):
+    """One branch's features at another branch's scale, before they are added up: ``(features, size) -> features``."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, halvings: int) -> None:
+        super().__init__()
+        if halvings > 0:
+            steps = [separable(in_channels, in_channels, stride=2) for _ in range(halvings - 1)]
+            self.convs = nn.Sequential(*steps, separable(in_channels, out_channels, stride=2, relu=False))
+        else:
+            self.convs = conv_bn(in_channels, out_channels, 1, act=None)
+
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+        x = self.convs(x)
+        return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="nearest")
+
+
+class Exchange(nn.Module):
+    """Two weighting blocks over all branches, then each scale is the activated sum of all branches.
+
+    The released code sums in place, starting from the finest branch, which has two effects that its results depend on: the
+    finest branch counts twice in every sum, and what the coarser scales receive of it is its own finished sum.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(ConditionalChannelWeighting(widths) for _ in range(BLOCKS)))
+        self.fuse = nn.ModuleList(
+            nn.ModuleList(
+                nn.Identity() if source == target else Resample(width, widths[target], halvings=target - source)
+                for source, width in enumerate(widths)
+            )
+            for target in range(len(widths))
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        features = self.blocks(features)
+        fused = []
+        for target, resamples in enumerate(self.fuse):
+            size = features[target].shape[-2:]
+            parts = [x if source == target else resamples[source](x, size) for source, x in enumerate(features)]
+            total = 2 * parts[0] + sum(parts[1:])
+            if target == 0:
+                features = [total, *features[1:]]
+            fused.append(functional.relu(total))
+        return fused
+
+
+class Stage(nn.Module):
+    """Opens one more branch, at half the coarsest scale, then runs the exchange modules."""
+
+    def __init__(self, in_widths: Sequence[int], widths: Sequence[int], *, modules: int) -> None:
+        super().__init__()
+        kept = zip(in_widths, widths, strict=False)
+        self.transition = nn.ModuleList(nn.Identity() if a == b else separable(a, b) for a, b in kept)
+        self.transition.append(separable(in_widths[-1], widths[-1], stride=2))
+        self.exchanges = nn.Sequential(*(Exchange(widths) for _ in range(modules)))
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        sources = [*features, features[-1]]
+        return self.exchanges([layer(x) for layer, x in zip(self.transition, sources, strict=True)])
+
+
+class IterativeHead(nn.Module):
+    """All branches to the finest one's features, from coarse to fine: add the coarser result, convolve, narrow, resize."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        coarse_first = [*reversed(widths)]
+        outs = [*coarse_first[1:], coarse_first[-1]]
+        self.projects = nn.ModuleList(separable(a, b) for a, b in zip(coarse_first, outs, strict=True))
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        coarse_first = features[::-1]
+        x = self.projects[0](coarse_first[0])
+        for finer, project in zip(coarse_first[1:], list(self.projects)[1:], strict=True):
+            x = functional.interpolate(x, size=finer.shape[-2:], mode="bilinear", align_corners=True)
+            x = project(finer + x)
+        return x
+
+
+class LiteHRNet(nn.Module):
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``. Convolutions start from N(0, 0.001) with zero bias.
+
+    Args:
+        depth: 18 or 30, which sets how many exchange modules each stage has.
+
+    Raises:
+        InputError: another depth.
+    """
+
+    def __init__(self, *, num_joints: int, depth: Literal[18, 30]) -> None:
+        if depth not in MODULES:
+            raise InputError(f"no Lite-HRNet of depth {depth}; known: {', '.join(map(str, MODULES))}")
+        super().__init__()
+        two, three, four = MODULES[depth]
+        self.stem = Stem()
+        self.stages = nn.Sequential(
+            Stage([STEM], WIDTHS[:2], modules=two),
+            Stage(WIDTHS[:2], WIDTHS[:3], modules=three),
+            Stage(WIDTHS[:3], WIDTHS, modules=four),
+        )
+        self.head = IterativeHead(WIDTHS)
+        self.final = nn.Conv2d(WIDTHS[0], num_joints, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.001)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.final(self.head(self.stages([self.stem(images)])))

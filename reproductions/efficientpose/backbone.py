@@ -1,0 +1,153 @@
+"""The first blocks of EfficientNet B0 to B7 (Tan and Le, ICML 2019), with TensorFlow's padding so that its weights fit.
+
+Table 1 of the EfficientPose paper lists the blocks; the batch norms' epsilon, the squeeze widths and the padding are those of
+the authors' released graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reproductions.layers import conv_bn
+
+# Width and depth factors of the compound scaling, relative to B0.
+SCALING = {
+    "B0": (1.0, 1.0),
+    "B1": (1.0, 1.1),
+    "B2": (1.1, 1.2),
+    "B3": (1.2, 1.4),
+    "B4": (1.4, 1.8),
+    "B5": (1.6, 2.2),
+    "B6": (1.8, 2.6),
+    "B7": (2.0, 3.1),
+}
+STEM = 32  # channels of B0's first convolution
+# B0's blocks 1 to 3: expansion, channels, layers, kernel, stride of the first layer.
+BLOCKS = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2))
+EPS, MOMENTUM = 1e-3, 0.01  # Keras counts momentum the other way round: 0.99
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's "SAME": ``ceil(size / stride)`` positions, an odd pixel of padding below and right.
+
+    PyTorch pads both sides alike, which at stride 2 puts the kernel one pixel off where a TensorFlow weight expects it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)]``."""
+        padding: list[int] = []
+        for size, kernel, stride in zip(reversed(x.shape[2:]), reversed(self.kernel_size), reversed(self.stride), strict=True):
+            total = max((ceil(size / stride) - 1) * stride + kernel - size, 0)
+            padding += [total // 2, total - total // 2]
+        return super().forward(F.pad(x, padding))
+
+
+def same_conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    act: Callable[[], nn.Module] | None = nn.SiLU,
+) -> nn.Sequential:
+    """Convolution, batch norm and activation as in Keras; at stride 1 both paddings agree and nothing has to be added."""
+    layers = conv_bn(in_channels, out_channels, kernel, groups=groups, act=act, eps=EPS, momentum=MOMENTUM)
+    if stride > 1:
+        layers[0] = SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+    return layers
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate in (0, 1) computed from the mean of all channels; ``[N, C, H, W]`` in and out."""
+
+    def __init__(self, channels: int, squeezed: int, *, act: Callable[[], nn.Module] = nn.SiLU) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.act = act()
+        self.excite = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.excite(self.act(self.squeeze(x.mean((2, 3), keepdim=True))))
+        return gate.sigmoid() * x
+
+
+class MBConv(nn.Module):
+    """EfficientNet's layer (Figure 3 a to d): expansion, depthwise convolution, squeeze and excitation, linear projection.
+
+    ``[N, in_channels, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)]``. The squeeze is a quarter of the
+    layer's input, not of the expanded width.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand = same_conv_bn(in_channels, hidden, 1) if expansion > 1 else None
+        self.depthwise = same_conv_bn(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self.se = SqueezeExcite(hidden, in_channels // 4)
+        self.project = same_conv_bn(hidden, out_channels, 1, act=None)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def branch(self, x: Tensor) -> Tensor:
+        """The layer without the addition of its input."""
+        if self.expand is not None:
+            x = self.expand(x)
+        return self.project(self.se(self.depthwise(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.branch(x) + x if self.residual else self.branch(x)
+
+
+class Backbone(nn.Module):
+    """The stem and the first two or three blocks of an EfficientNet.
+
+    Args:
+        variant: ``"B0"`` to ``"B7"``.
+        num_blocks: 2 (stride 4) or 3 (stride 8).
+        before_residual: give the last layer's output before its input is added. The released graphs do so for the
+            low-level backbone; the paper does not mention it.
+
+    ``[N, 3, H, W] -> [N, channels, H / stride, W / stride]``, rounded up.
+    """
+
+    def __init__(self, variant: str, *, num_blocks: int, before_residual: bool = False) -> None:
+        super().__init__()
+        width, depth = SCALING[variant]
+        channels = round_channels(STEM * width)
+        self.stem = same_conv_bn(3, channels, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        for expansion, out_channels, layers, kernel, first_stride in BLOCKS[:num_blocks]:
+            block = nn.ModuleList()
+            for layer in range(ceil(layers * depth)):
+                stride = first_stride if layer == 0 else 1
+                block.append(MBConv(channels, round_channels(out_channels * width), kernel, stride=stride, expansion=expansion))
+                channels = round_channels(out_channels * width)
+            self.blocks.append(block)
+        self.channels = channels
+        self.before_residual = before_residual
+        self.apply(_init)
+
+    def forward(self, images: Tensor) -> Tensor:
+        *layers, last = (layer for block in self.blocks for layer in block)
+        x = self.stem(images)
+        for layer in layers:
+            x = layer(x)
+        return last.branch(x) if self.before_residual else last(x)
+
+
+def round_channels(channels: float) -> int:
+    """The nearest multiple of 8, but no more than 10 % below ``channels``."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        fan_out = module.weight[:, 0].numel() // module.groups  # of one group, as TensorFlow counts a depthwise kernel
+        nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,193 @@
+"""EfficientPose RT and I to IV (Groos, Ramampiaro and Ihlen, arXiv 2004.12186; section 3, Figure 2, Table 2).
+
+The graph is that of the authors' released Keras models, which settle what the paper leaves open: the skeleton pass predicts
+two maps for each of 14 segments, a pass receives the features of the one before and not its maps, a Mobile DenseNet does not
+concatenate its own input, and the low-level features are taken before a residual addition.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.errors import InputError
+from reproductions.efficientpose.backbone import Backbone, SqueezeExcite, same_conv_bn
+
+STRIDE = 8  # of the features; every input side is a multiple of it
+EXPANSION = 6
+SQUEEZE = 24  # the squeeze is this fraction of the expanded width: a quarter of the output
+
+
+class Maps(NamedTuple):
+    """What the network predicts; K keypoints, P segments, height and width ``h = H / 8``, ``w = W / 8``.
+
+    Attributes:
+        skeletons: part affinity fields ``[N, 2P, h, w]``, one a skeleton pass.
+        heatmaps: ``[N, K, h, w]``, one a detection pass, coarse first. Training compares these, not ``final``.
+        final: the last heatmaps at the input's resolution ``[N, K, H, W]``, or as they are without up-scaling.
+    """
+
+    skeletons: tuple[Tensor, ...]
+    heatmaps: tuple[Tensor, ...]
+    final: Tensor
+
+
+class ESwish(nn.Module):
+    """``1.25 x sigmoid(x)`` (section 3.1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.25 * F.silu(x)
+
+
+class EMBConv(nn.Module):
+    """The detection layer (Figure 3 e): as MBConv, but as wide inside as six times its *output*, with E-swish, 5x5 kernels
+    and no residual; ``[N, in_channels, h, w] -> [N, channels, h, w]``."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        hidden = EXPANSION * channels
+        self.expand = same_conv_bn(in_channels, hidden, 1, act=ESwish)
+        self.depthwise = same_conv_bn(hidden, hidden, 5, groups=hidden, act=ESwish)
+        self.se = SqueezeExcite(hidden, hidden // SQUEEZE, act=ESwish)
+        self.project = same_conv_bn(hidden, channels, 1, act=None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.se(self.depthwise(self.expand(x))))
+
+
+class MobileDenseNet(nn.Module):
+    """``MD(C)`` of Table 2: three detection layers whose outputs are concatenated; ``[N, in_channels, h, w] -> [N, 3C, h, w]``."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EMBConv(width, channels) for width in (in_channels, channels, 2 * channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = self.layers
+        x = first(x)
+        dense = torch.cat((second(x), x), 1)
+        return torch.cat((third(dense), dense), 1)
+
+
+class DetectionPass(nn.Module):
+    """Mobile DenseNets, each added to what it was given from the second on, and a 1x1 convolution to the maps.
+
+    ``[N, in_channels, h, w] -> features [N, 3 channels, h, w], maps [N, num_maps, h, w]``; no maps where ``num_maps`` is 0.
+    """
+
+    def __init__(self, in_channels: int, channels: int, depth: int, num_maps: int) -> None:
+        super().__init__()
+        widths = [in_channels] + [3 * channels] * (depth - 1)
+        self.densenets = nn.ModuleList(MobileDenseNet(width, channels) for width in widths)
+        self.head = nn.Conv2d(3 * channels, num_maps, 1) if num_maps else None
+        self.apply(_init)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        first, *others = self.densenets
+        x = first(x)
+        for densenet in others:
+            x = densenet(x) + x
+        return x, (self.head(x),) if self.head else ()
+
+
+def bilinear_upscaling(channels: int) -> nn.ConvTranspose2d:
+    """Doubles the size by interpolation: a dense transposed convolution whose bilinear kernel never learns.
+
+    The zeros between channels are stored and multiplied, as in the release; they cost 16 times what a grouped one would.
+    """
+    layer = nn.ConvTranspose2d(channels, channels, 4, 2, 1)
+    taps = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(channels)[:, :, None, None] * torch.outer(taps, taps))
+        layer.bias.zero_()
+    return layer.requires_grad_(False)
+
+
+class EfficientPose(nn.Module):
+    """Two EfficientNets at two resolutions, one pass for the skeleton, passes for the keypoints, bilinear up-scaling.
+
+    Args:
+        num_joints: keypoints K (the paper's Q).
+        high: EfficientNet for the image, blocks 1 to 3 (Table 2).
+        low: EfficientNet for the image at half its size, blocks 1 and 2; None for none (RT, Table 6).
+        depth: Mobile DenseNets in each pass (the paper's D).
+        segments: P, pairs of keypoints with an affinity field.
+        skeleton: predict the affinity fields first (Table 7).
+        passes: how many times the keypoints are detected (Table 8).
+        upscaling: bring the last heatmaps to the input's resolution (Table 9).
+        outputs: ``"final"`` leaves out the 1x1 convolutions of all passes but the last, which inference has no use for. The
+            printed parameters and FLOPs of the networks with up-scaling are counted so.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_joints: int = 16,
+        high: str = "B2",
+        low: str | None = "B0",
+        depth: int = 1,
+        segments: int = 14,
+        skeleton: bool = True,
+        passes: int = 2,
+        upscaling: bool = True,
+        outputs: Literal["all", "final"] = "all",
+    ) -> None:
+        super().__init__()
+        self.backbones = nn.ModuleDict({"high": Backbone(high, num_blocks=3)})
+        if low is not None:
+            self.backbones["low"] = Backbone(low, num_blocks=2, before_residual=True)
+        channels = self.backbones["high"].channels
+        features = sum(backbone.channels for backbone in self.backbones.values())
+        maps = [2 * segments] * skeleton + [num_joints] * passes
+        if outputs == "final":
+            maps[:-1] = [0] * (len(maps) - 1)
+        # Without a skeleton pass the first detection pass receives the features twice: as its input and as what is appended.
+        first = features if skeleton else 2 * features
+        widths = [first] + [3 * channels + features] * (len(maps) - 1)
+        self.passes = nn.ModuleList(
+            DetectionPass(width, channels, depth, num_maps) for width, num_maps in zip(widths, maps, strict=True)
+        )
+        self.upscaling = nn.Sequential(*(bilinear_upscaling(num_joints) for _ in range(3 if upscaling else 0)))
+        self.skeleton = skeleton
+
+    def forward(self, images: Tensor) -> Maps:
+        """``images [N, 3, H, W]``: RGB, normalised by ImageNet's mean and deviation (see ``preprocess``).
+
+        Raises:
+            InputError: a side is no multiple of 8.
+        """
+        check_size(*images.shape[2:])
+        features = self.backbones["high"](images)
+        if "low" in self.backbones:
+            features = torch.cat((features, self.backbones["low"](F.avg_pool2d(images, 2))), 1)
+        x, skeletons, heatmaps = features, (), ()
+        for number, detect in enumerate(self.passes):
+            if self.skeleton and number == 0:
+                x, skeletons = detect(x)
+            else:
+                x, maps = detect(torch.cat((x, features), 1))
+                heatmaps += maps
+        return Maps(skeletons, heatmaps, self.upscaling(heatmaps[-1]))
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse an image whose sides are not multiples of 8: its heatmaps would not cover it evenly. All others are accepted.
+
+    Raises:
+        InputError: the message names the nearest accepted sizes.
+    """
+    if height % STRIDE or width % STRIDE:
+        down = [max(side // STRIDE, 1) * STRIDE for side in (height, width)]
+        up = [-(-side // STRIDE) * STRIDE for side in (height, width)]
+        near = " or ".join(dict.fromkeys(f"{h}x{w}" for h, w in (down, up)))
+        raise InputError(f"a {height}x{width} image does not fit: sides must be multiples of {STRIDE}, as in {near}")
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,102 @@
+"""OpenPose as EfficientPose compares with it (Cao et al., TPAMI 2019; section 2 and Figure 1 of EfficientPose).
+
+The text gives VGG-19, passes of five dense blocks of three 3x3 convolutions with PReLU, four passes for affinity fields and
+two for heatmaps. The widths are those of OpenPose's public network for 25 keypoints, with the maps of MPII: 2 x 14 and 16.
+One thing is inferred: each pass sees the image features and the maps of the pass before it, and no earlier ones. So
+connected the network counts to the printed 25.94 M and 160.36 G; with the public network's last pass, which sees the affinity
+fields as well, it would be 25.97 M and 160.50 G.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from reproductions.efficientpose.network import Maps, check_size
+
+VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512)  # its first ten convolutions
+FEATURES = 128
+BLOCKS = 5
+
+
+def vgg_features() -> nn.Sequential:
+    """``[N, 3, H, W] -> [N, 128, H / 8, W / 8]``: VGG-19 to its tenth convolution, then two that narrow it.
+
+    Numbered as torchvision's ``vgg19().features``, whose weights fit; the last three activations are PReLU.
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in VGG19:
+        if isinstance(width, str):
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+    layers[-1] = nn.PReLU(channels)
+    for width in (256, FEATURES):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.PReLU(width)]
+        channels = width
+    return nn.Sequential(*layers)
+
+
+class DenseBlock(nn.Module):
+    """Three 3x3 convolutions in a row, their outputs concatenated; ``[N, in_channels, h, w] -> [N, 3 width, h, w]``."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.PReLU(width)) for channels in (in_channels, width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = []
+        for layer in self.layers:
+            x = layer(x)
+            outputs.append(x)
+        return torch.cat(outputs, 1)
+
+
+def detection_pass(in_channels: int, width: int, hidden: int, num_maps: int) -> nn.Sequential:
+    """Five dense blocks and two 1x1 convolutions; ``[N, in_channels, h, w] -> [N, num_maps, h, w]``."""
+    widths = [in_channels] + [3 * width] * (BLOCKS - 1)
+    return nn.Sequential(
+        *(DenseBlock(channels, width) for channels in widths),
+        nn.Conv2d(3 * width, hidden, 1),
+        nn.PReLU(hidden),
+        nn.Conv2d(hidden, num_maps, 1),
+    )
+
+
+class OpenPose(nn.Module):
+    """Refines affinity fields in four passes, then heatmaps in two; all at an eighth of the input's resolution.
+
+    Args:
+        num_joints: keypoints K.
+        segments: P, pairs of keypoints with an affinity field.
+    """
+
+    def __init__(self, *, num_joints: int = 16, segments: int = 14) -> None:
+        super().__init__()
+        self.backbone = vgg_features()
+        self.passes = nn.ModuleList()
+        self.skeleton_passes = 4
+        before = 0  # channels of the maps of the pass before
+        for num_maps, count in ((2 * segments, self.skeleton_passes), (num_joints, 2)):
+            for number in range(count):
+                width, hidden = (96, 256) if number == 0 else (128, 512)  # the first pass of either kind is slimmer
+                self.passes.append(detection_pass(FEATURES + before, width, hidden, num_maps))
+                before = num_maps
+
+    def forward(self, images: Tensor) -> Maps:
+        """``images [N, 3, H, W]``; ``final`` is the last pass's heatmaps ``[N, K, H / 8, W / 8]``.
+
+        Raises:
+            InputError: a side is no multiple of 8.
+        """
+        check_size(*images.shape[2:])
+        features = self.backbone(images)
+        maps: list[Tensor] = []
+        for detect in self.passes:
+            maps.append(detect(torch.cat((features, maps[-1]), 1) if maps else features))
+        skeletons, heatmaps = maps[: self.skeleton_passes], maps[self.skeleton_passes :]
+        return Maps(tuple(skeletons), tuple(heatmaps), heatmaps[-1])

@@ -1,0 +1,57 @@
+"""EfficientPose (Zhang, Fang, Wang and Liu, arXiv 2012.07086): a searched backbone with a slim up-sampling head."""
+
+from typing import Any
+
+from benchmark.models import Entry
+
+_BUILD = "reproductions.efficientpose_nas"
+# The head's figures in Table 7 are those of its transposed convolutions alone.
+_SCOPES = {"backbone": ("backbone",), "head": ("head",), "deconvs": ("head.deconvs",)}
+_RELEASE = "github.com/hustvl/EfficientPose"
+
+_SIC: dict[str, dict[str, Any]] = {"on": {"sic": True}, "off": {"sic": False}}
+_HEAD: dict[str, dict[str, dict[str, Any]]] = {
+    "sic": _SIC,  # Table 6
+    "width": {f"{one}x{two}": {"widths": (one, two)} for one, two in ((64, 32), (64, 64), (96, 96))},  # Table 7
+    "tconv": {style: {"tconv": style} for style in ("plain", "mbv1", "mbv2")},  # Table 8
+}
+_DEPTH: dict[str, dict[str, Any]] = {depth: {"depth": depth} for depth in ("released", "printed")}
+
+ENTRIES = (
+    *(
+        Entry(
+            id=f"efficientpose_nas/{architecture}",
+            build=f"{_BUILD}.network:efficientpose",
+            kwargs={"architecture": architecture},
+            switches=_HEAD | ({"depth": _DEPTH} if architecture == "A" else {}),
+            scopes=_SCOPES,
+            evidence="author code",
+            source=_RELEASE,
+        )
+        for architecture in ("A", "B", "C")
+    ),
+    # The backbones of Table 3, under the same head.
+    *(
+        Entry(
+            id=f"efficientpose_nas/{backbone}",
+            build=f"{_BUILD}.backbones:{backbone}",
+            switches={"sic": _SIC},
+            scopes=_SCOPES,
+            evidence="author code",
+            source=_RELEASE,
+        )
+        for backbone in ("mobilenet_v2", "resnet50")
+    ),
+    *(
+        Entry(
+            id=f"efficientpose_nas/proxyless_{target}",
+            build=f"{_BUILD}.backbones:proxyless",
+            kwargs={"target": target},
+            switches={"sic": _SIC},
+            scopes=_SCOPES,
+            evidence="reconstruction",
+            source="layers from github.com/mit-han-lab/proxylessnas; where the backbone ends is inferred from Table 3",
+        )
+        for target in ("gpu", "cpu", "mobile")
+    ),
+)

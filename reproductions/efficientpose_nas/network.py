@@ -1,0 +1,208 @@
+"""EfficientPose A, B and C: four down-samplings by inverted residuals, two slim transposed convolutions, one correction.
+
+Structure from Table 1 and section 3 of the paper; what those leave open is as in the released code.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from torch import Tensor, nn
+
+from benchmark.errors import InputError
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP, Architecture, as_printed, parse
+from reproductions.layers import conv_bn, deconv_bn
+
+
+class MBConv(nn.Module):
+    """Inverted residual: 1x1 expansion, depthwise kxk, linear 1x1; added to its input where both have one shape.
+
+    ``[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride]``. The release uses ReLU where MobileNetV2 has ReLU6.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        expansion: int,
+        stride: int = 1,
+        act: Callable[[], nn.Module] = nn.ReLU,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.residual = stride == 1 and in_channels == out_channels
+        self.layers = nn.Sequential(
+            *([conv_bn(in_channels, hidden, 1, act=act, eps=eps)] if expansion > 1 else []),
+            conv_bn(hidden, hidden, kernel, stride=stride, groups=hidden, act=act, eps=eps),
+            conv_bn(hidden, out_channels, 1, act=None, eps=eps),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def mbconvs(
+    in_channels: int,
+    width: int,
+    stride: int,
+    operations: Iterable[str],
+    *,
+    act: Callable[[], nn.Module] = nn.ReLU,
+    eps: float = 1e-5,
+) -> nn.Sequential:
+    """One stage of ``width`` channels, its first layer with the stride; skipped layers leave nothing behind."""
+    blocks: list[nn.Module] = []
+    for operation in operations:
+        if operation == SKIP:
+            continue
+        kernel, expansion = parse(operation)
+        blocks.append(
+            MBConv(
+                in_channels=width if blocks else in_channels,
+                out_channels=width,
+                kernel=kernel,
+                expansion=expansion,
+                stride=1 if blocks else stride,
+                act=act,
+                eps=eps,
+            )
+        )
+    return nn.Sequential(*blocks)
+
+
+class Backbone(nn.Sequential):
+    """``[N, 3, H, W] -> [N, out_channels, H / 16, W / 16]``: the stem, then the architecture's stages."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        fixed = architecture.skeleton
+        stem = nn.Sequential(
+            conv_bn(3, fixed.first, stride=2),
+            conv_bn(fixed.first, fixed.first, groups=fixed.first),
+            conv_bn(fixed.first, fixed.separable, 1, act=None),
+        )
+        stages, channels = [], fixed.separable
+        for (width, stride, _), operations in zip(fixed.stages, architecture.stages, strict=True):
+            stages.append(mbconvs(channels, width, stride, operations))
+            channels = width
+        super().__init__(stem, *stages)
+        self.out_channels = channels
+        initialise(self)
+
+
+TConv = Literal["plain", "mbv1", "mbv2"]
+
+
+def transposed(in_channels: int, out_channels: int, style: TConv) -> nn.Sequential:
+    """One doubling of the size, ``[N, in, h, w] -> [N, out, 2h, 2w]``, in a style of Table 8.
+
+    ``plain`` is a full transposed convolution; ``mbv1`` a depthwise one followed by a 1x1; ``mbv2`` a depthwise one between
+    a 1x1 expansion by 6 and a linear 1x1.
+
+    Raises:
+        InputError: another style.
+    """
+    match style:
+        case "plain":
+            return deconv_bn(in_channels, out_channels)
+        case "mbv1":
+            return nn.Sequential(deconv_bn(in_channels, in_channels, groups=in_channels), conv_bn(in_channels, out_channels, 1))
+        case "mbv2":
+            hidden = 6 * in_channels
+            return nn.Sequential(
+                conv_bn(in_channels, hidden, 1),
+                deconv_bn(hidden, hidden, groups=hidden),
+                conv_bn(hidden, out_channels, 1, act=None),
+            )
+    raise InputError(f"unknown transposed convolution {style!r}; known: plain, mbv1, mbv2")
+
+
+class Head(nn.Sequential):
+    """``[N, in_channels, h, w] -> [N, num_joints, 4h, 4w]`` (section 3.3).
+
+    Args:
+        widths: channels after each of the two transposed convolutions.
+        tconv: their style, see :func:`transposed`.
+        sic: spatial information correction against checkerboards: one depthwise 3x3, in the release with neither bias nor
+            batch norm, and with a ReLU that the paper does not mention.
+    """
+
+    def __init__(
+        self, *, in_channels: int, num_joints: int, widths: tuple[int, int] = (64, 32), tconv: TConv = "plain", sic: bool = True
+    ) -> None:
+        one, two = widths
+        parts: dict[str, nn.Module] = {
+            "deconvs": nn.Sequential(transposed(in_channels, one, tconv), transposed(one, two, tconv)),
+        }
+        if sic:
+            parts["sic"] = nn.Sequential(nn.Conv2d(two, two, 3, padding=1, groups=two, bias=False), nn.ReLU())
+        final = nn.Conv2d(two, num_joints, 1)
+        super().__init__(OrderedDict(parts, final=final))
+        initialise(self)
+        # Heatmaps are nearly zero everywhere, so they start there, as in SimpleBaseline.
+        nn.init.normal_(final.weight, std=0.001)
+
+
+class PoseNetwork(nn.Module):
+    """``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``: a backbone of stride 16 and the head above it."""
+
+    def __init__(self, *, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
+
+
+def initialise(network: nn.Module) -> None:
+    """Convolutions from He's normal distribution over outgoing connections, their biases zero, in place.
+
+    Transposed convolutions keep the N(0, 0.001) and batch norms the 1 and 0 that they are made with.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def efficientpose(
+    *,
+    num_joints: int,
+    architecture: str | Architecture = "A",
+    widths: tuple[int, int] | None = None,
+    tconv: TConv = "plain",
+    sic: bool = True,
+    depth: Literal["released", "printed"] = "released",
+) -> PoseNetwork:
+    """EfficientPose with a named architecture (``A``, ``B``, ``C``) or one of your own.
+
+    Args:
+        widths: see :class:`Head`; by default those of the architecture's skeleton.
+        depth: ``printed`` adds the two layers of stage 3 that Table 1 prints for the small skeleton and the release lacks.
+
+    Raises:
+        InputError: unknown architecture, style or depth, or a printed depth asked of a large architecture.
+    """
+    if isinstance(architecture, str):
+        if architecture not in ARCHITECTURES:
+            raise InputError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+        architecture = ARCHITECTURES[architecture]
+    if depth == "printed":
+        architecture = as_printed(architecture)
+    elif depth != "released":
+        raise InputError(f"unknown depth {depth!r}; known: released, printed")
+    backbone = Backbone(architecture)
+    head = Head(
+        in_channels=backbone.out_channels,
+        num_joints=num_joints,
+        widths=widths or architecture.skeleton.deconvs,
+        tconv=tconv,
+        sic=sic,
+    )
+    return PoseNetwork(backbone=backbone, head=head)

@@ -1,0 +1,218 @@
+"""The networks of the EfficientPose paper are those that it counts, and start as its release says."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import cost, models
+from benchmark.errors import InputError
+from reproductions.efficientpose_nas import ENTRIES, architectures, backbones
+from reproductions.efficientpose_nas.network import MBConv, efficientpose
+
+NAMES = [entry.id for entry in ENTRIES]
+
+
+def build(variant: str, joints: int = 16) -> Any:
+    with torch.device("meta"):
+        return models.build(f"efficientpose_nas/{variant}", joints=joints)
+
+
+def giga(variant: str, size: str = "256x256", convention: str = "hrnet", joints: int = 16) -> float:
+    count = cost.cost(build(variant, joints), *models.parse_size(size))["flops"][convention]
+    return count / (2**30 if convention == "hrnet" else 1e9)
+
+
+# --- what the paper counts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variant", "parameters"),
+    [
+        ("A", 1_299_360),
+        ("B", 3_252_912),
+        ("C", 5_002_312),
+        ("A+depth=printed", 1_369_120),
+        ("mobilenet_v2", 1_535_408),
+        ("resnet50", 25_638_960),
+        ("proxyless_gpu", 3_797_776),
+        ("proxyless_cpu", 1_880_424),
+        ("proxyless_mobile", 1_966_216),
+    ],
+)
+def test_parameters(variant: str, parameters: int) -> None:
+    assert cost.parameters(build(variant))[0] == parameters
+
+
+@pytest.mark.parametrize(
+    ("variant", "printed"), [("A", "1.3"), ("B", "3.3"), ("C", "5.0"), ("mobilenet_v2", "1.5"), ("resnet50", "25.6")]
+)
+def test_parameters_round_to_the_printed_millions(variant: str, printed: str) -> None:
+    assert f"{cost.parameters(build(variant))[0] / 1e6:.1f}" == printed
+
+
+@pytest.mark.parametrize(
+    ("variant", "counted"), [("A", "0.67"), ("B", "1.51"), ("mobilenet_v2", "0.73"), ("C", "1.95"), ("resnet50", "9.68")]
+)
+def test_gflops_at_256x256(variant: str, counted: str) -> None:
+    assert f"{giga(variant):.2f}" == counted
+
+
+@pytest.mark.parametrize(("variant", "counted"), [("A", "0.502"), ("B", "1.132"), ("C", "1.459")])
+def test_gflops_at_256x192_for_coco(variant: str, counted: str) -> None:
+    assert f"{giga(variant, '256x192', joints=17):.3f}" == counted
+
+
+@pytest.mark.parametrize(("target", "printed"), [("gpu", "1.43"), ("cpu", "1.05"), ("mobile", "0.91")])
+def test_table_3_counts_proxylessnas_over_1e9(target: str, printed: str) -> None:
+    assert f"{giga(f'proxyless_{target}', convention='hrnet_1e9'):.2f}" == printed
+    assert f"{giga(f'proxyless_{target}'):.2f}" != printed
+
+
+@pytest.mark.parametrize(
+    ("tconv", "sic", "mega"), [("plain", "on", 669.0), ("mbv1", "on", 469.3), ("mbv2", "on", 601.2), ("mbv2", "off", 600.1)]
+)
+def test_table_8_styles_of_transposed_convolution(tconv: str, sic: str, mega: float) -> None:
+    assert round(giga(f"A+tconv={tconv}+sic={sic}") * 1000, 1) == mega
+
+
+@pytest.mark.parametrize(("width", "mega"), [("64x32", 234.9), ("64x64", 369.1), ("96x96", 755.0)])
+def test_table_7_heads_are_their_transposed_convolutions_over_1e6(width: str, mega: float) -> None:
+    entry = models.find("efficientpose_nas/A")
+    ops = cost.trace(build(f"A+width={width}"), 256, 256).within(entry.scopes["deconvs"])
+    assert round(cost.counts(ops)["hrnet"] / 1e6, 1) == mega
+
+
+@pytest.mark.parametrize("variant", ["A", "B", "C", "mobilenet_v2"])
+def test_the_correction_costs_a_million_multiplications(variant: str) -> None:
+    difference = giga(variant, convention="macs") - giga(f"{variant}+sic=off", convention="macs")
+    assert round(difference * 1e9) == 32 * 9 * 64 * 64
+
+
+# --- structure --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("height", "width"), [(256, 192), (64, 64)])
+def test_heatmaps_have_a_quarter_of_the_size(name: str, height: int, width: int) -> None:
+    with torch.device("meta"):
+        network = models.build(name, joints=17)
+        images = torch.empty(2, 3, height, width)
+    assert network.eval()(images).shape == (2, 17, height // 4, width // 4)
+    assert network.train()(images).shape == (2, 17, height // 4, width // 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_backbone_halves_the_size_four_times(name: str) -> None:
+    with torch.device("meta"):
+        network: Any = models.build(name, joints=16)
+        assert network.backbone(torch.empty(2, 3, 256, 192)).shape[2:] == (16, 12)
+
+
+def test_a_trained_step_reaches_every_parameter() -> None:
+    network = efficientpose(num_joints=16, architecture="A").train()
+    network(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_the_correction_is_one_depthwise_convolution_and_a_relu() -> None:
+    conv, relu = build("A").head.sic
+    assert isinstance(relu, nn.ReLU)
+    assert isinstance(conv, nn.Conv2d)
+    assert (conv.kernel_size, conv.groups, conv.out_channels, conv.bias) == ((3, 3), 32, 32, None)
+    assert not hasattr(build("A+sic=off").head, "sic")
+
+
+@pytest.mark.parametrize(("variant", "layers"), [("A", 26), ("A+depth=printed", 28), ("B", 33), ("C", 33)])
+def test_skipped_layers_leave_nothing(variant: str, layers: int) -> None:
+    assert sum(isinstance(module, MBConv) for module in build(variant).modules()) == layers
+
+
+def test_the_searched_networks_use_relu_and_the_others_relu6() -> None:
+    assert not any(isinstance(module, nn.ReLU6) for module in build("A").modules())
+    assert any(isinstance(module, nn.ReLU6) for module in build("mobilenet_v2").backbone.modules())
+    assert any(isinstance(module, nn.ReLU6) for module in build("proxyless_gpu").backbone.modules())
+
+
+@pytest.mark.parametrize(
+    ("target", "mixed", "published"), [("gpu", 1728, 7_119_848), ("cpu", 1432, 4_361_648), ("mobile", 1280, 4_080_512)]
+)
+def test_proxylessnas_layers_are_those_of_the_published_classifiers(target: str, mixed: int, published: int) -> None:
+    with torch.device("meta"):
+        trunk = backbones.proxyless_trunk(target, stages=7, last_stride=2)
+    last = backbones.PROXYLESS[target][1][-1][0]
+    classifier = last * mixed + 2 * mixed + mixed * 1000 + 1000  # 1x1 convolution, its batch norm, linear layer
+    assert sum(p.numel() for p in trunk.parameters()) + classifier == published
+
+
+# --- how weights start ------------------------------------------------------------------------------------------------
+
+
+def test_weights_start_as_the_release_has_them() -> None:
+    torch.manual_seed(0)
+    network: Any = efficientpose(num_joints=16, architecture="B")
+    for module in network.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            assert module.weight.std().item() == pytest.approx(0.001, rel=0.05)
+            assert module.bias is None
+        elif isinstance(module, nn.BatchNorm2d):
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
+        elif isinstance(module, nn.Conv2d) and module is not network.head.final and module.weight.numel() > 20_000:
+            fan_out = module.out_channels * module.kernel_size[0] ** 2
+            assert module.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
+    assert network.head.final.weight.std().item() == pytest.approx(0.001, rel=0.2)
+    assert (network.head.final.bias == 0).all()
+
+
+# --- architectures as data --------------------------------------------------------------------------------------------
+
+
+def test_table_1_is_built_but_for_two_rows() -> None:
+    small = "[32, s2] | [16, s1] | [24, s2] | [24, s1]×3 | [32, s2] | [32, s1]×5 | [64, s2] | [64, s1]×9 | [96, s1]×8"
+    large = "[32, s2] | [24, s1] | [32, s2] | [32, s1]×5 | [64, s2] | [64, s1]×7 | [96, s2] | [96, s1]×9 | [160, s2]×10"
+    printed = {"small": f"{small} | [64, s2] | [32, s2]", "large": f"{large} | [64, s2] | [32, s2]"}
+    differ = {
+        size: [pair for pair in zip(rows.split(" | "), architectures.skeleton(size), strict=True) if pair[0] != pair[1]]
+        for size, rows in printed.items()
+    }
+    assert differ == {"small": [("[64, s1]×9", "[64, s1]×7")], "large": [("[160, s2]×10", "[160, s1]×10")]}
+
+
+def test_an_architecture_must_fit_its_skeleton() -> None:
+    with pytest.raises(InputError, match=r"\(1,\) layers a stage"):
+        architectures.Architecture(architectures.SMALL, (("k3e6",),))
+    wrong = (("k9e6", *architectures.A.stages[0][1:]), *architectures.A.stages[1:])
+    with pytest.raises(InputError, match="stage 1: unknown operation 'k9e6'"):
+        architectures.Architecture(architectures.SMALL, wrong)
+    with pytest.raises(InputError, match="cannot be skipped"):
+        architectures.Architecture(architectures.SMALL, (("skip", *wrong[0][1:]), *wrong[1:]))
+    with pytest.raises(InputError, match="unknown skeleton 'tiny'"):
+        architectures.skeleton("tiny")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"architecture": "D"}, "unknown architecture 'D'"),
+        ({"tconv": "mbv3"}, "unknown transposed convolution 'mbv3'"),
+        ({"depth": "deep"}, "unknown depth 'deep'"),
+        ({"architecture": "B", "depth": "printed"}, "only architectures on the small skeleton"),
+    ],
+)
+def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        efficientpose(num_joints=16, **arguments)
+
+
+def test_an_unknown_target_is_named() -> None:
+    with pytest.raises(InputError, match="unknown target 'tpu'"):
+        backbones.proxyless(num_joints=16, target="tpu")
+
+
+@pytest.mark.parametrize("module", ["reproductions.efficientpose_nas", "reproductions.efficientpose_nas.architectures"])
+def test_importing_the_data_does_not_import_torch(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import sys, {module}; sys.exit('torch' in sys.modules)"], check=True)

@@ -1,0 +1,23 @@
+"""FasterPose (Dai et al., arXiv:2107.03215; ACM TOMM 2022): heatmaps from low-resolution features, a cross-entropy loss.
+
+Only the abstract is public. Everything here is a reconstruction from it, with the open questions as switches.
+"""
+
+from benchmark.models import Entry
+
+ENTRIES = tuple(
+    Entry(
+        id=f"fasterpose/r{depth}",
+        build="reproductions.fasterpose.network:FasterPose",
+        kwargs={"depth": depth},
+        switches={
+            "deconvs": {str(count): {"deconvs": count} for count in range(4)},
+            "upsampling": {value: {"upsampling": value} for value in ("pixel_shuffle", "nearest", "none")},
+        },
+        scopes={"backbone": ("backbone",), "head": ("head",)},
+        inputs=("256x192", "256x256"),
+        evidence="reconstruction",
+        source="arXiv:2107.03215, abstract and title; the authors' repository is empty",
+    )
+    for depth in (50, 101, 152)
+)

@@ -1,0 +1,45 @@
+"""One check a table row: ``pytest reproductions/ -k mpii`` runs every MPII row, ``-k coco`` every COCO row.
+
+Costs are counted anew and must be what the records say; an accuracy is checked where weights and data exist.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark import ledger, models
+from benchmark.measure import measure_cost
+from benchmark.records import load
+from benchmark.tables import Cell, papers
+
+
+def _rows(kind: str) -> list[Cell]:
+    """The first cell of this kind of each distinct row."""
+    rows: dict[tuple[str, ...], Cell] = {}
+    for paper in papers().values():
+        for table in paper.tables.values():
+            for cell in table.cells():
+                if cell.column.kind == kind and cell.dataset:
+                    rows.setdefault((cell.row.model or f"{paper.id}/{cell.row.id}", cell.dataset, cell.input), cell)
+    return list(rows.values())
+
+
+def _id(cell: Cell) -> str:
+    return "-".join(filter(None, (cell.row.model or f"{cell.paper}/{cell.row.id}", cell.dataset, cell.input)))
+
+
+@pytest.mark.parametrize("cell", [pytest.param(c, id=_id(c)) for c in _rows("cost")])
+def test_cost(cell: Cell) -> None:
+    if not cell.row.model:
+        pytest.skip(f"no definition: {cell.row.none}")
+    dataset, size = ledger.protocol(cell)
+    record = load()[ledger.cost_record(cell.row.model, dataset, size)]
+    assert measure_cost(cell.row.model, models.JOINTS[dataset], *models.parse_size(size)) == record.value
+
+
+@pytest.mark.parametrize("cell", [pytest.param(c, id=_id(c)) for c in _rows("accuracy")])
+def test_accuracy(cell: Cell) -> None:
+    verdict = ledger.judge_cell(cell, load(), papers())
+    if verdict.verdict in ("not_run", "hidden_labels", "no_definition"):
+        pytest.skip(f"{verdict.verdict}: {verdict.cause}")
+    assert verdict.record in load()
