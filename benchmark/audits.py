@@ -12,7 +12,7 @@ from itertools import combinations
 
 from benchmark.expressions import half_place, printed_value
 from benchmark.models import parse_size
-from benchmark.tables import Cell, Paper
+from benchmark.tables import SCALES, Cell, Paper
 
 # Visible joints among the 2,958 persons of the MPII validation split, left and right together; a test counts them again.
 MPII_JOINTS = {
@@ -54,8 +54,10 @@ def audit(papers: Mapping[str, Paper]) -> list[Finding]:
 
 
 def bounds(cell: Cell) -> tuple[float, float]:
-    """Between which numbers a figure lies that rounds to the printed one."""
-    return printed_value(cell) - half_place(cell), printed_value(cell) + half_place(cell)
+    """Between which numbers, in the column's metric's plain unit, a figure lies that rounds to the printed one."""
+    scale = SCALES.get(cell.column.unit, 1.0)
+    value, half = printed_value(cell), half_place(cell)
+    return (value - half) * scale, (value + half) * scale
 
 
 def _mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
@@ -102,6 +104,7 @@ def _quoted_alike(cells: Sequence[Cell]) -> Iterator[Finding]:
             c.dataset,
             c.table.split,
             c.input,
+            c.protocol if c.column.kind == "accuracy" else "",
             c.column.metric,
             c.column.convention,
             c.column.threshold,
@@ -135,13 +138,16 @@ def _flops_follow_the_area(cells: Sequence[Cell]) -> Iterator[Finding]:
         lambda c: (c.paper, c.row.model, c.column.convention),
         lambda c: bool(c.row.model) and c.column.metric == "flops" and not c.column.scope and "x" in c.input,
     ):
-        sizes = {c.input: c for c in same}
-        for a, b in combinations(sizes.values(), 2):
+        for a, b in combinations(same, 2):
+            if a.input == b.input:
+                continue
             (ha, wa), (hb, wb) = parse_size(a.input), parse_size(b.input)
             ratio = hb * wb / (ha * wa)
             low, high = (bound * ratio for bound in bounds(a))
             holds = low <= bounds(b)[1] and bounds(b)[0] <= high
-            arithmetic = f"{a.printed} at {a.input} makes {low:.2f} to {high:.2f} at {b.input}; printed {b.printed}"
+            arithmetic = (
+                f"{a.printed} at {a.input} makes {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
+            )
             yield Finding("operations follow the area", f"{a.name}, {b.name}", holds, arithmetic)
 
 

@@ -54,7 +54,8 @@ def evaluate(
     row: str = "",
     value_of: Callable[[Cell], float] | None = None,
 ) -> Result:
-    """Evaluate ``expression`` as one of ``paper``'s; ``row`` is what the name ``row`` stands for in a derived column.
+    """Evaluate ``expression`` as one of ``paper``'s; ``row`` is what the name ``row`` stands for in a derived
+    column, where ``above`` is the row before it.
 
     Cells are in the unit that their column is printed in; a cell whose own suffix differs (``0.65G`` in a column of ``M``)
     is converted. ``value_of`` replaces the printed value, to see how far the rounding of the sources reaches.
@@ -78,7 +79,9 @@ def evaluate(
         if not (isinstance(index, ast.Tuple) and [type(e) for e in index.elts] == [ast.Name, ast.Name]):
             raise InputError(f"{expression!r}: a cell is table[row, column]")
         row_id, column_id = (e.id for e in index.elts if isinstance(e, ast.Name))
-        row_id = row if row_id == "row" and row else row_id
+        if row and row_id in ("row", "above"):
+            order = list(owner.tables[table].rows)
+            row_id = row if row_id == "row" else order[order.index(row) - 1]
         for found in owner.tables[table].cells() if table in owner.tables else ():
             if (found.row.id, found.column.name) == (row_id, column_id):
                 cells.append(found)

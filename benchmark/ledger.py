@@ -71,23 +71,25 @@ def judge(folder: Path = FOLDER) -> list[Verdict]:
         InputError: a malformed table or record, or a row that names an unknown model.
     """
     records, known = load(folder), papers()
-    verdicts = [judge_cell(cell, records, known) for p in known.values() for t in p.tables.values() for cell in t.cells()]
-    return verdicts + [judge_claim(claim, paper, known) for paper in known.values() for claim in paper.claims]
+    cells = [cell for paper in known.values() for table in paper.tables.values() for cell in table.cells()]
+    # Derived cells and claims may follow from our counts of their sources, so the counts come first.
+    plain = {cell.name: judge_cell(cell, records, known) for cell in cells if not cell.column.expression}
+    ours = {name: float(v.ours) for name, v in plain.items() if v.kind == "cost" and v.ours != NONE}
+    verdicts = [plain.get(cell.name) or derived(cell, known, ours) for cell in cells]
+    return verdicts + [judge_claim(claim, paper, known, ours) for paper in known.values() for claim in paper.claims]
 
 
 def judge_cell(cell: Cell, records: Mapping[str, Record], known: Mapping[str, Paper]) -> Verdict:
-    """One cell's verdict."""
+    """The verdict of a cell that stands for itself; see :func:`derived` for the others."""
     if cell.row.model:
         try:
             entry = models.find(cell.row.model)
         except InputError as problem:
             raise InputError(f"{cell.name}: {problem}") from None
-    if cell.column.expression:
-        return _derived(cell, known)
     if not cell.row.model:
         return _verdict(cell, "no_definition", cause=cell.row.none)
     if cell.column.kind == "cost":
-        return _cost(cell, entry, records)
+        return _cost(cell, entry, records, known[cell.paper])
     if cell.column.kind == "architecture":
         return _architecture(cell, records)
     if cell.column.kind == "accuracy" and cell.table.split in HIDDEN:
@@ -120,7 +122,7 @@ def cost_record(model: str, dataset: str, size: str) -> str:
     return identify(kind="cost", subject=model, dataset=dataset, split=NONE, protocol=size, metric="counts", version=version)
 
 
-def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Verdict:
+def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record], paper: Paper) -> Verdict:
     dataset, size = protocol(cell)
     record = records.get(cost_record(cell.row.model, dataset, size))
     if record is None:
@@ -131,7 +133,7 @@ def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Ver
     token: Token = "reproduced"
     cause, source = cell.column.convention, record.id
     if rounded(value, cell.number.decimals) != str(cell.number):
-        why = explain_cost(cell, record, _others(cell, record, records))
+        why = explain_cost(cell, record, _others(record, records), paper)
         if why:
             token, cause, source = "explained", why.cause, why.record or record.id
         elif entry.evidence == "reconstruction":
@@ -141,7 +143,7 @@ def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Ver
     return _verdict(cell, token, value=value, cause=cause, record=source)
 
 
-def _others(cell: Cell, record: Record, records: Mapping[str, Record]) -> list[Record]:
+def _others(record: Record, records: Mapping[str, Record]) -> list[Record]:
     """The same network's other current records, nearest first: other sizes and heads, then other switches."""
     base = record.subject.split("+")[0]
     same = [r for r in records.values() if r.kind == "cost" and r.subject.split("+")[0] == base and r.id != record.id]
@@ -175,13 +177,14 @@ def _same(a: str, b: str) -> bool:
     return a.replace(" ", "") == b.replace(" ", "")
 
 
-def _derived(cell: Cell, known: Mapping[str, Paper]) -> Verdict:
+def derived(cell: Cell, known: Mapping[str, Paper], ours: Mapping[str, float]) -> Verdict:
+    """The verdict of a cell that should follow from other cells."""
     paper = known[cell.paper]
-    token, cause, value = _compare(cell.printed, cell.column.expression, paper, known, cell.row.id)
+    token, cause, value = _compare(cell.printed, cell.column.expression, paper, known, ours, row=cell.row.id)
     return _verdict(cell, token, value=value, cause=cause, record=f"expression:{cell.paper}/{cell.table.id}")
 
 
-def judge_claim(claim: Claim, paper: Paper, known: Mapping[str, Paper]) -> Verdict:
+def judge_claim(claim: Claim, paper: Paper, known: Mapping[str, Paper], ours: Mapping[str, float]) -> Verdict:
     """A sentence's verdict: its expression over printed cells against the figure it states."""
     if claim.printed == "true":
         result = evaluate(claim.expression, paper, known)
@@ -189,13 +192,19 @@ def judge_claim(claim: Claim, paper: Paper, known: Mapping[str, Paper]) -> Verdi
         token: Token = "reproduced" if result.value is True else "contradicted"
         shown, cause = str(bool(result.value)).lower(), f"{claim.expression} with {values}"
         return _claim(claim, token, shown, shown, cause)
-    token, cause, value = _compare(claim.printed, claim.expression, paper, known, claim=claim)
+    token, cause, value = _compare(claim.printed, claim.expression, paper, known, ours, claim=claim)
     places = len(claim.printed.partition(".")[2])
     return _claim(claim, token, _show(value), rounded(value, places), cause)
 
 
 def _compare(
-    printed: str, expression: str, paper: Paper, known: Mapping[str, Paper], row: str = "", claim: Claim | None = None
+    printed: str,
+    expression: str,
+    paper: Paper,
+    known: Mapping[str, Paper],
+    ours: Mapping[str, float],
+    row: str = "",
+    claim: Claim | None = None,
 ) -> tuple[Token, str, float | Fraction]:
     digits = printed.strip("×%+KMG")
     decimals = len(digits.partition(".")[2])
@@ -203,9 +212,9 @@ def _compare(
     value = float(result.value)
     if rounded(value, decimals) == rounded(float(digits.replace("−", "-")), decimals):
         return "reproduced", f"{expression} = {_show(value)}", value
-    why: Explanation | None = explain_derived(digits, decimals, expression, paper, known, row, claim)
+    why: Explanation | None = explain_derived(digits, decimals, expression, paper, known, row, claim, ours)
     if why:
-        return "explained", f"{why.cause}; {expression} = {_show(value)}", why.value
+        return "explained", f"{why.cause}; {expression} = {_show(value)}", value
     return "contradicted", f"{expression} = {_show(value)}", value
 
 

@@ -9,7 +9,7 @@ Examples:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -103,17 +103,54 @@ def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> 
     )
 
 
+Job = tuple[str, str, str]  # model, dataset, size
+
+
 def measure_missing() -> None:
-    """Measure and keep every cost that a table's cell needs and no record holds, and what the packages build."""
-    known, kept = tables.papers(), records.load()
+    """Measure and keep every cost that a table's cell needs and no record holds, and what the packages build.
+
+    Where a count is not what the table prints, the same network's other sizes, heads and switches are counted too: one of
+    them may be what was printed.
+    """
+    known = tables.papers()
     for model, *_ in ledger.wanted(known):
         models.find(model)  # a wrong id is reported before any work is done
-    missing = [job for job in ledger.wanted(known) if ledger.cost_record(*job) not in kept]
-    for model, dataset, size in tqdm(missing, desc="cost", disable=not missing):
-        counts = measure_cost(model, models.JOINTS[dataset], *models.parse_size(size))
-        records.append(cost_record(model, dataset, size, counts))
     for record in structures(known):
         records.append(record)
+    _measure(ledger.wanted(known), "cost")
+    open_rows = {(v.paper, v.table, v.row_id) for v in ledger.judge() if v.kind == "cost" and v.verdict not in SETTLED}
+    jobs = [
+        job
+        for paper, table, row in open_rows
+        for cell in known[paper].tables[table].cells()
+        if cell.row.id == row and cell.row.model and cell.column.kind == "cost"
+        for job in _alternatives(cell.row.model, *ledger.protocol(cell))
+    ]
+    _measure(sorted(set(jobs)), "variants")
+
+
+SETTLED = ("reproduced", "explained")
+
+
+def _alternatives(model: str, dataset: str, size: str) -> Iterator[Job]:
+    for neighbour in models.neighbours(model):
+        yield neighbour, dataset, size
+    for other in models.find(model).inputs:
+        yield from ((model, head, other) for head in ("mpii", "coco"))
+
+
+def _measure(jobs: Iterable[Job], what: str) -> None:
+    kept = records.load()
+    missing = [job for job in jobs if ledger.cost_record(*job) not in kept]
+    for model, dataset, size in tqdm(missing, desc=what, disable=not missing):
+        try:
+            counts = measure_cost(model, models.JOINTS[dataset], *models.parse_size(size))
+        except InputError as refused:
+            if what == "cost":
+                raise
+            tqdm.write(f"{refused}")  # a combination of switches that makes no network
+            continue
+        records.append(cost_record(model, dataset, size, counts))
 
 
 def structures(known: Any) -> Iterator[records.Record]:

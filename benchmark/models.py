@@ -12,7 +12,7 @@ import difflib
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -99,6 +99,16 @@ def find(model: str) -> Entry:
             raise InputError(f"{base}+{switch} takes {', '.join(entry.switches[switch])}, not {value!r}")
         kwargs |= entry.switches[switch][value]
     return replace(entry, id=model, kwargs=kwargs)
+
+
+def neighbours(model: str) -> Iterator[str]:
+    """The ids of the variants that differ from ``model`` in one switch."""
+    base, *settings = model.split("+")
+    chosen = dict(setting.split("=") for setting in settings)
+    for switch, values in entries()[base].switches.items():
+        for value in values:
+            if chosen.get(switch) != value:
+                yield "+".join([base, *(f"{k}={v}" for k, v in (chosen | {switch: value}).items())])
 
 
 def build(model: str, *, joints: int) -> nn.Module:

@@ -1,8 +1,8 @@
 """The closed list of reasons why a printed figure differs from ours and is still explained.
 
 A predicate is a rule that computes, from measurements and printed cells alone, the exact printed string; the first that does
-is named in the verdict. The order is from the plainest to the most roundabout, and nothing is combined: what takes two
-slips at once to explain stays contradicted.
+is named in the verdict. The order is from the plainest to the most roundabout, and predicates are not combined: what takes
+two slips at once to explain stays contradicted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 from benchmark.conventions import FLOPS, PARAMS
@@ -23,12 +23,14 @@ from benchmark.tables import SCALES, Cell, Claim, Paper
 PREDICATES: Mapping[str, str] = {
     "truncated": "cut off after the last printed digit instead of rounded",
     "rounded_twice": "rounded to one more digit first, then again",
+    "padded": "rounded or cut off to fewer digits, then filled up with zeros",
     "other_convention": "counted under another convention than the rest of the column",
     "other_size": "counted at another input size or with another dataset's head",
     "other_variant": "counted for another variant of the same network",
-    "other_cells": "the sum or the difference of two other printed cells of the row",
+    "other_cells": "the sum or the difference of two other printed cells, both reproduced",
     "within_source_rounding": "follows from sources that round to the printed ones",
     "another_printing": "follows from another printing of the same figure in the same paper",
+    "measured_sources": "follows from our counts of the sources, though not from the printed ones",
     "swapped": "exchanged with the figure of another sentence",
 }
 
@@ -44,7 +46,7 @@ class Explanation:
 
     @property
     def cause(self) -> str:
-        return f"{self.predicate}: {self.says}"
+        return f"{self.predicate}: {self.says}: {float(self.value):.6g}"
 
 
 def counted(record: Record, cell: Cell, convention: str) -> Fraction | None:
@@ -63,16 +65,16 @@ def counted(record: Record, cell: Cell, convention: str) -> Fraction | None:
     return None if count is None else Fraction(count) / Fraction(scale)
 
 
-def explain_cost(cell: Cell, record: Record, others: list[Record]) -> Explanation | None:
+def explain_cost(cell: Cell, record: Record, others: list[Record], paper: Paper) -> Explanation | None:
     """The first predicate that turns a count into the printed string; ``others`` are the same network's other records:
     at other sizes, with other heads, and with other switches."""
     printed, decimals = str(cell.number), cell.number.decimals
     own = cell.column.convention
     value = counted(record, cell, own)
     if value is not None:
-        for name, rule in (("truncated", truncated), ("rounded_twice", rounded_twice)):
-            if rule(value, decimals) == printed:
-                return Explanation(name, PREDICATES[name], value, record.id)
+        name = _rounding_slip(value, printed, decimals)
+        if name:
+            return Explanation(name, PREDICATES[name], value, record.id)
     for convention in PARAMS if cell.column.metric == "params" else FLOPS:
         other = counted(record, cell, convention)
         if convention != own and other is not None and rounded(other, decimals) == printed:
@@ -85,18 +87,36 @@ def explain_cost(cell: Cell, record: Record, others: list[Record]) -> Explanatio
             if rounded(other, decimals) == printed:
                 says = f"{candidate.protocol}, {candidate.dataset}" if same_network else candidate.subject
                 return Explanation(name, says, other, candidate.id)
-    return next(_other_cells(cell, printed), None)
+    return next(_other_cells(cell, record, paper), None)
 
 
-def _other_cells(cell: Cell, printed: str) -> Iterator[Explanation]:
-    row = [c for c in cell.table.cells() if c.row.id == cell.row.id and c.column.metric == cell.column.metric]
-    row = [c for c in row if c.column.name != cell.column.name]
-    for a, b in product(row, row):
-        if a is b:
-            continue
+def _rounding_slip(value: Fraction | float, printed: str, decimals: int) -> str:
+    """The predicate about digits that turns ``value`` into ``printed``, or nothing."""
+    if truncated(value, decimals) == printed:
+        return "truncated"
+    if rounded_twice(value, decimals) == printed:
+        return "rounded_twice"
+    fewer = printed.rstrip("0")
+    places = len(fewer.partition(".")[2])
+    if 0 < places < decimals and fewer in (rounded(value, places), truncated(value, places)):
+        return "padded"
+    return ""
+
+
+def _other_cells(cell: Cell, record: Record, paper: Paper) -> Iterator[Explanation]:
+    """Sums and differences of other cells of the same network, each of which is what we count: a wrong cell explains none."""
+
+    def holds(other: Cell) -> bool:
+        value = counted(record, other, other.column.convention)
+        return value is not None and rounded(value, other.number.decimals) == str(other.number)
+
+    cells = [other for table in paper.tables.values() for other in table.cells()]
+    cells = [o for o in cells if (o.row.model, o.input, o.column.metric) == (cell.row.model, cell.input, cell.column.metric)]
+    cells = [o for o in cells if o.column.unit == cell.column.unit and o.name != cell.name and holds(o)]
+    for a, b in permutations(cells, 2):
         for sign, total in (("+", printed_value(a) + printed_value(b)), ("-", printed_value(a) - printed_value(b))):
-            if rounded(total, cell.number.decimals) == printed:
-                yield Explanation("other_cells", f"{a.column.name} {sign} {b.column.name} = {total:g}", total)
+            if rounded(total, cell.number.decimals) == str(cell.number):
+                yield Explanation("other_cells", f"{a.name} {sign} {b.name} = {total:g}", total)
 
 
 def explain_derived(
@@ -107,8 +127,10 @@ def explain_derived(
     papers: Mapping[str, Paper],
     row: str = "",
     claim: Claim | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Explanation | None:
-    """The first predicate that turns an expression over printed cells into the printed string."""
+    """The first predicate that turns an expression over printed cells into the printed string; ``measured`` holds our own
+    figures by cell name, in the printed units."""
 
     def value_with(replace: Mapping[str, float]) -> float:
         def value_of(cell: Cell) -> float:
@@ -117,9 +139,9 @@ def explain_derived(
         return float(evaluate(expression, paper, papers, row, value_of).value)
 
     result = evaluate(expression, paper, papers, row)
-    for name, rule in (("truncated", truncated), ("rounded_twice", rounded_twice)):
-        if rule(float(result.value), decimals) == printed:
-            return Explanation(name, PREDICATES[name], float(result.value))
+    name = _rounding_slip(float(result.value), printed, decimals)
+    if name:
+        return Explanation(name, PREDICATES[name], float(result.value))
     reached = _reach(result, value_with)
     half = 0.5 * 10.0**-decimals
     if reached and reached[0] < float(printed) + half and float(printed) - half <= reached[1]:
@@ -130,6 +152,10 @@ def explain_derived(
             value = value_with({cell.name: printed_value(other)})
             if rounded(value, decimals) == printed:
                 return Explanation("another_printing", f"{other.name} prints {other.printed}", value)
+    ours = {cell.name: measured[cell.name] for cell in result.cells if measured and cell.name in measured}
+    if ours and rounded(value := value_with(ours), decimals) == printed:
+        says = ", ".join(f"{name} counts to {figure:.6g}" for name, figure in ours.items())
+        return Explanation("measured_sources", says, value)
     return _swapped(printed, decimals, float(result.value), claim, paper, papers) if claim else None
 
 

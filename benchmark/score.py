@@ -52,7 +52,7 @@ def score_mpii(arguments: Arguments) -> Scores:
     """
     unknown = [name for name in arguments.preset if name not in pckh.PRESETS]
     if unknown or not arguments.preset:
-        raise InputError(f"--preset {' '.join(unknown)}: known are {', '.join(pckh.PRESETS)}")
+        raise InputError(f"--preset {' '.join(unknown) or 'needs a name'}: known are {', '.join(pckh.PRESETS)}")
     annotations = read_annotations(arguments.annotations)
     persons = len(annotations.joints)
     paths = [arguments.predictions] + ([arguments.against] if arguments.against else [])

@@ -97,13 +97,15 @@ class Column:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """``model`` is the id that builds the row, ``none`` says why there is none; exactly one of them is set.
-    ``needs`` names what an accuracy or latency figure of this row takes beyond the table's own dataset."""
+    ``protocol`` is how its accuracy was trained where rows of one network differ in that (``100 epochs``); ``needs`` names
+    what an accuracy or latency figure of this row takes beyond the table's own dataset."""
 
     id: str
     model: str = ""
     none: str = ""
     input: str = ""
     dataset: str = ""
+    protocol: str = ""
     needs: str = ""
     restored: Mapping[str, str] = field(default_factory=dict)  # column -> where a symbol lost in the text comes from
     note: str = ""
@@ -132,6 +134,10 @@ class Cell:
         return self.row.input or self.table.input
 
     @property
+    def protocol(self) -> str:
+        return self.row.protocol or self.table.protocol
+
+    @property
     def name(self) -> str:
         return f"{self.paper}/{self.table.id}[{self.row.id}, {self.column.name}]"
 
@@ -147,6 +153,7 @@ class Table:
     dataset: str = ""
     split: str = ""
     input: str = ""
+    protocol: str = ""
     pseudo: bool = False
     note: str = ""
     columns: Mapping[str, Column]

@@ -84,6 +84,7 @@ class InvertedResidual(nn.Module):
 
     Args:
         groups: of the k x k convolution; None for depthwise.
+        expand: False leaves the 1x1 expansion out; ``middle`` must then equal ``in_channels``.
     """
 
     def __init__(
@@ -97,13 +98,14 @@ class InvertedResidual(nn.Module):
         act: str,
         squeeze: bool,
         groups: int | None = None,
+        expand: bool = True,
         hsigmoid: HardSigmoid = "sixth",
     ) -> None:
         super().__init__()
         activation = ACTIVATIONS[act]
         self.residual = stride == 1 and in_channels == out_channels
         self.body = nn.Sequential(
-            conv_bn(in_channels, middle, 1, act=activation),
+            conv_bn(in_channels, middle, 1, act=activation) if expand else nn.Identity(),
             conv_bn(middle, middle, kernel, stride=stride, groups=groups or middle, act=activation),
             SqueezeExcite(middle, hsigmoid=hsigmoid) if squeeze else nn.Identity(),
             conv_bn(middle, out_channels, 1, act=activation),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,6 @@ from benchmark.errors import InputError
 from benchmark.joints import MPII_JOINTS, indices
 from benchmark.pckh import MEAN, PRESETS, THRESHOLDS, Preset, bootstrapped, head_sizes, pckh
 from benchmark.predictions import Annotations, read_annotations, read_predictions
-
-DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose")).expanduser() / "mpii"
-FILES = (DATA / "gt_valid.mat", DATA / "predictions/hourglass_s2_b1.mat")
-needs_mpii = pytest.mark.skipif(not all(map(Path.is_file, FILES)), reason=f"no {FILES[0]} and {FILES[1]}")
 
 # pytorch-pose README, the 2-stack Hourglass of these predictions
 PUBLISHED = {
@@ -41,16 +36,21 @@ def printed(scores: Mapping[str, float]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def annotations() -> Annotations:
-    return read_annotations(FILES[0])
+def annotations(pose_data: Path) -> Annotations:
+    return read_annotations(present(pose_data / "mpii/gt_valid.mat"))
 
 
 @pytest.fixture(scope="module")
-def hourglass(annotations: Annotations) -> np.ndarray:
-    return read_predictions(FILES[1], len(annotations.joints))
+def hourglass(pose_data: Path, annotations: Annotations) -> np.ndarray:
+    return read_predictions(present(pose_data / "mpii/predictions/hourglass_s2_b1.mat"), len(annotations.joints))
 
 
-@needs_mpii
+def present(path: Path) -> Path:
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
 class TestPublished:
     """The published row comes out to the printed digit, and would not if any part of the convention were wrong."""
 
@@ -104,7 +104,8 @@ class TestPublished:
 
 
 def swap_side(name: str) -> str:
-    return {"left": "right", "right": "left"}.get(name.split("_")[0], name.split("_")[0]) + name[len(name.split("_")[0]) :]
+    side, _, rest = name.partition("_")
+    return {"left": f"right_{rest}", "right": f"left_{rest}"}.get(side, name)
 
 
 def persons(count: int, head: float = 10.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -152,16 +153,16 @@ def test_the_official_head_is_neck_and_head_top():
 def test_at_the_threshold_itself():
     """A 3-4-5 triangle: every joint is off by exactly half a head."""
     truth, head, visible = persons(2, head=10.0)
-    means = {name: pckh(truth + [3.0, 4.0], truth, head, visible, preset)[MEAN] for name, preset in PRESETS.items()}
+    means = {name: pckh(truth + np.array([3.0, 4.0]), truth, head, visible, preset)[MEAN] for name, preset in PRESETS.items()}
     assert means == {"mpii_official": 100.0, "hrnet": 100.0, "mmpose": 100.0, "pytorch_pose": 0.0}
 
 
 def test_hrnet_prints_a_tenth_and_means_eleven_hundredths():
     truth, head, visible = persons(2, head=100.0)
-    predictions = truth + [10.5, 0.0]
+    predictions = truth + np.array([10.5, 0.0])
     means = {name: pckh(predictions, truth, head, visible, preset, 0.1)[MEAN] for name, preset in PRESETS.items()}
     assert means == {"mpii_official": 0.0, "hrnet": 100.0, "mmpose": 0.0, "pytorch_pose": 0.0}
-    assert pckh(truth + [11.5, 0.0], truth, head, visible, PRESETS["hrnet"], 0.1)[MEAN] == 0.0
+    assert pckh(truth + np.array([11.5, 0.0]), truth, head, visible, PRESETS["hrnet"], 0.1)[MEAN] == 0.0
     assert PRESETS["hrnet"].effective(0.5) == 0.5
 
 
@@ -276,9 +277,7 @@ def test_differences_of_estimates_are_paired():
     spoiled = truth.copy()
     spoiled[7] += 1000
     estimates = bootstrapped({"good": (truth, 1), "spoiled": (spoiled, 1)}, truth, head, visible, PRESETS)
-    difference = (
-        estimates["good", "hrnet", 0.5].replicates[MEAN] - estimates["spoiled", "hrnet", 0.5].replicates[MEAN]
-    )
+    difference = estimates["good", "hrnet", 0.5].replicates[MEAN] - estimates["spoiled", "hrnet", 0.5].replicates[MEAN]
     steps = difference / (100 / 40)  # how often that person was drawn
     np.testing.assert_allclose(steps, steps.round(), atol=1e-9)
     assert steps.min() == 0

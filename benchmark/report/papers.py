@@ -51,6 +51,7 @@ def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
         sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
         blocks.append("† a symbol that the text lost, restored: " + "; ".join(sources))
     blocks.append(table.note)
+    blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
     how = [v for v in verdicts if v.verdict in JUDGED]
     if how:
         lines = [(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _trace(v.record)) for v in how]

@@ -20,3 +20,12 @@ ENTRIES = (
         source="arXiv:2008.07018, Secs. 3.1 and 4.2; neither Fig. 4's scale vectors nor the cells were published as data",
     ),
 )
+
+
+def structure(table: str) -> dict[str, str]:
+    """What is built where the paper prints a figure of the network's make-up; empty for any other table."""
+    if table != "text_structure":
+        return {}
+    from reproductions.autopose.text_structure import count  # needs torch, which listing the entries must not
+
+    return count()

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -5,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark.errors import InputError
-from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, SCALES, dump, parse, read, with_branches, write
+from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, SCALES, SCHEMA, dump, parse, read, with_branches, write
 
 TEXT = dump(read(EXAMPLE))
 
@@ -104,3 +105,9 @@ def test_single_runs_at_most_one_branch_a_stage_and_all_runs_four():
     assert with_branches(off, "single") == off
     with pytest.raises(InputError, match="'none'"):
         with_branches(example, "none")
+
+
+def test_the_schema_and_the_code_name_the_same_operations_and_scales():
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert tuple(schema["$defs"]["operation"]["enum"]) == OPERATIONS
+    assert tuple(schema["properties"]["aggregation"]["items"]["required"]) == SCALES

@@ -1,6 +1,8 @@
 """The networks that the papers compare theirs with: one file an architecture, each from its own public specification."""
 
 from benchmark.models import Entry
+from reproductions.baselines.entries_hrnet_family import ENTRIES as HRNET_FAMILY
+from reproductions.baselines.entries_stacked import ENTRIES as STACKED
 
 ENTRIES = (
     # SimpleBaseline (Xiao, Wu and Wei, ECCV 2018), on torchvision's residual networks.
@@ -16,5 +18,6 @@ ENTRIES = (
         )
         for depth in (50, 101, 152)
     ),
-    # Further architectures: one commented block of Entry(...) each, below this line.
+    *HRNET_FAMILY,
+    *STACKED,
 )

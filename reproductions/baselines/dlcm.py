@@ -50,8 +50,7 @@ class DLCM(nn.Module):
         levels = (joints, bones, limbs, bones, joints)
         self.hourglasses = nn.ModuleList(Hourglass(features) for _ in levels)
         self.predictions = nn.ModuleList(
-            Prediction(features, maps, residual_first=False, last=index == len(levels) - 1)
-            for index, maps in enumerate(levels)
+            Prediction(features, maps, last=index == len(levels) - 1) for index, maps in enumerate(levels)
         )
         # Going down, a level's own bottom-up heatmaps take the place of as many feature channels.
         self.make_room = nn.ModuleList(Residual(features, features - maps) for maps in (bones, joints))

@@ -79,18 +79,14 @@ class Prediction(nn.Module):
     ``forward(features [N, C, h, w], inputs [N, C, h, w]) -> (heatmaps [N, K, h, w], next inputs [N, C, h, w])``
 
     Args:
-        residual_first: begin with a residual module, as the later release of the code does.
+        before: what comes between the hourglass and the 1x1 convolutions.
         last: make no way back; ``inputs`` are then returned as they came.
     """
 
-    def __init__(self, channels: int, num_maps: int, *, residual_first: bool, last: bool) -> None:
+    def __init__(self, channels: int, num_maps: int, *, before: nn.Module | None = None, last: bool) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            *([Residual(channels, channels)] if residual_first else []),
-            nn.Conv2d(channels, channels, 1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-        )
+        narrow = (nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.features = nn.Sequential(*([] if before is None else [before]), *narrow)
         self.heatmaps = nn.Conv2d(channels, num_maps, 1)
         self.remap_features = None if last else nn.Conv2d(channels, channels, 1)
         self.remap_heatmaps = None if last else nn.Conv2d(num_maps, channels, 1)
@@ -101,6 +97,21 @@ class Prediction(nn.Module):
         if self.remap_features is None or self.remap_heatmaps is None:
             return heatmaps, inputs
         return heatmaps, inputs + self.remap_features(features) + self.remap_heatmaps(heatmaps)
+
+
+def stem(first: nn.Module, *rest: nn.Module) -> nn.Sequential:
+    """``[N, 3, H, W]`` to 1/4: a 7x7 convolution to 64 channels, ``first`` at 1/2, pooling, ``rest``."""
+    conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
+    return nn.Sequential(conv, nn.BatchNorm2d(64), nn.ReLU(), first, nn.MaxPool2d(2), *rest)
+
+
+def run_stacks(x: Tensor, hourglasses: nn.ModuleList, predictions: nn.ModuleList) -> StackedHeatmaps:
+    """The stem's features through all hourglasses and their predictions."""
+    outputs = []
+    for hourglass, prediction in zip(hourglasses, predictions, strict=True):
+        heatmaps, x = prediction(hourglass(x), x)
+        outputs.append(heatmaps)
+    return StackedHeatmaps(tuple(outputs[:-1]), outputs[-1])
 
 
 class StackedHourglass(nn.Module):
@@ -124,25 +135,17 @@ class StackedHourglass(nn.Module):
         stem_channels: int = 128,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 64, 7, stride=2, padding=3),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-            Residual(64, 128),
-            nn.MaxPool2d(2),
-            Residual(128, stem_channels),
-            Residual(stem_channels, features),
-        )
+        self.stem = stem(Residual(64, 128), Residual(128, stem_channels), Residual(stem_channels, features))
         self.hourglasses = nn.ModuleList(Hourglass(features) for _ in range(num_stacks))
         self.predictions = nn.ModuleList(
-            Prediction(features, num_joints, residual_first=residual_after, last=index == num_stacks - 1)
+            Prediction(
+                features,
+                num_joints,
+                before=Residual(features, features) if residual_after else None,
+                last=index == num_stacks - 1,
+            )
             for index in range(num_stacks)
         )
 
     def forward(self, images: Tensor) -> StackedHeatmaps:
-        x = self.stem(images)
-        outputs = []
-        for hourglass, prediction in zip(self.hourglasses, self.predictions, strict=True):
-            heatmaps, x = prediction(hourglass(x), x)
-            outputs.append(heatmaps)
-        return StackedHeatmaps(tuple(outputs[:-1]), outputs[-1])
+        return run_stacks(self.stem(images), self.hourglasses, self.predictions)

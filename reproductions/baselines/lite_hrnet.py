@@ -66,7 +66,6 @@ class CrossResolutionWeighting(nn.Module):
         coarsest = features[-1].shape[-2:]
         pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in features[:-1]]
         weights = self.weigh(torch.cat([*pooled, features[-1]], dim=1)).split(self.widths, dim=1)
-        # Also the coarsest branch is resized, to its own size: a copy, as in the released code.
         return [x * functional.interpolate(w, size=x.shape[-2:]) for x, w in zip(features, weights, strict=True)]
 
 
@@ -99,8 +98,7 @@ class ConditionalChannelWeighting(nn.Module):
         split = [x.chunk(2, dim=1) for x in features]
         weighted = self.cross_resolution([second for _, second in split])
         return [
-            shuffle(first, branch(second))
-            for (first, _), branch, second in zip(split, self.branches, weighted, strict=True)
+            shuffle(first, branch(second)) for (first, _), branch, second in zip(split, self.branches, weighted, strict=True)
         ]
 
 
@@ -124,7 +122,8 @@ class Exchange(nn.Module):
     """Two weighting blocks over all branches, then each scale is the activated sum of all branches.
 
     The released code sums in place, starting from the finest branch, which has two effects that its results depend on: the
-    finest branch counts twice in every sum, and what the coarser scales receive of it is its own finished sum.
+    finest branch counts twice in every sum, and what the coarser scales receive of it is its own finished sum. It also runs
+    the finest branch's down-sampling twice, to the same result, which counters of executed work see; here it runs once.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -137,6 +136,7 @@ class Exchange(nn.Module):
             )
             for target in range(len(widths))
         )
+        self.relu = nn.ReLU()
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         features = self.blocks(features)
@@ -147,7 +147,7 @@ class Exchange(nn.Module):
             total = 2 * parts[0] + sum(parts[1:])
             if target == 0:
                 features = [total, *features[1:]]
-            fused.append(functional.relu(total))
+            fused.append(self.relu(total))
         return fused
 
 

@@ -8,30 +8,45 @@ regions are the even ones of adaptive max-pooling, of the same output size, so t
 
 from __future__ import annotations
 
+import math
+from functools import partial
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reproductions.baselines.hourglass import Residual, StackedHeatmaps, preactivated, upsample_to
+from benchmark.errors import InputError
+from reproductions.baselines.hourglass import (
+    Prediction,
+    Residual,
+    StackedHeatmaps,
+    preactivated,
+    run_stacks,
+    stem,
+    upsample_to,
+)
 
 CARDINALITY = 4
 BASE_WIDTH = 9
+Rounding = Literal["floor", "ceil"]
 
 
 class Pyramid(nn.Module):
     """Sum of 3x3 convolutions over four sub-sampled copies, each resized back: ``[N, C, h, w] -> [N, C, h, w]``.
 
-    The i-th copy has ``floor(size * 2**(-i/4))`` pixels a side, from 0.84 down to one half.
+    The i-th copy has ``size * 2**(-i/4)`` pixels a side, rounded: from 0.84 down to one half.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, rounding: Rounding) -> None:
         super().__init__()
+        self.round = {"floor": math.floor, "ceil": math.ceil}[rounding]
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(CARDINALITY))
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
         levels = []
         for index, conv in enumerate(self.convs, start=1):
-            small = [max(1, int(side * 2 ** (-index / CARDINALITY))) for side in size]
+            small = [max(1, self.round(side * 2 ** (-index / CARDINALITY))) for side in size]
             low = conv(functional.adaptive_max_pool2d(x, small))
             levels.append(functional.interpolate(low, size=size, mode="bilinear", align_corners=True))
         return sum(levels[1:], levels[0])
@@ -41,11 +56,14 @@ class PyramidResidual(nn.Module):
     """Pre-activated bottleneck with a pyramid branch beside its 3x3 convolution: ``[N, C_in, h, w] -> [N, C_out, h, w]``.
 
     Args:
+        rounding: of the pyramid's sizes.
         preact: False for the first module after the stem, whose input is already activated.
         project: convolve the shortcut even where the widths agree (the modules before an up-sampling).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, preact: bool = True, project: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, rounding: Rounding, preact: bool = True, project: bool = False
+    ) -> None:
         super().__init__()
         half, thin = out_channels // 2, out_channels // BASE_WIDTH
 
@@ -54,7 +72,7 @@ class PyramidResidual(nn.Module):
 
         self.plain = nn.Sequential(*first(half), *preactivated(half, half, 3))
         self.pyramid = nn.Sequential(
-            *first(thin), nn.BatchNorm2d(thin), nn.ReLU(), Pyramid(thin), *preactivated(thin, half, 1)
+            *first(thin), nn.BatchNorm2d(thin), nn.ReLU(), Pyramid(thin, rounding=rounding), *preactivated(thin, half, 1)
         )
         self.merge = nn.Sequential(*preactivated(half, out_channels, 1))
         same = in_channels == out_channels and not project
@@ -67,13 +85,16 @@ class PyramidResidual(nn.Module):
 class PyramidHourglass(nn.Module):
     """``[N, C, h, w] -> [N, C, h, w]``, with pyramid modules on the three finer shortcuts and in the two finer levels."""
 
-    def __init__(self, channels: int, *, depth: int = 4) -> None:
+    def __init__(self, channels: int, *, rounding: Rounding, depth: int = 4) -> None:
         super().__init__()
-        across = PyramidResidual if depth >= 2 else Residual
-        along = PyramidResidual if depth >= 3 else Residual
+        pyramid = partial(PyramidResidual, rounding=rounding)
+        across, along = (pyramid if depth >= least else Residual for least in (2, 3))
         self.shortcut = across(channels, channels)
         self.down = along(channels, channels)
-        self.inner = PyramidHourglass(channels, depth=depth - 1) if depth > 1 else along(channels, channels)
+        if depth > 1:
+            self.inner: nn.Module = PyramidHourglass(channels, rounding=rounding, depth=depth - 1)
+        else:
+            self.inner = along(channels, channels)
         self.up = along(channels, channels, project=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,35 +108,29 @@ class PyraNet(nn.Module):
     Args:
         num_stacks: hourglasses in a row; the paper's results are of 8.
         features: channels inside the hourglasses.
+        rounding: of the pyramid's sizes; Torch's fractional pooling rounds down, while the costs that later papers print
+            are met by rounding up.
+
+    Raises:
+        InputError: another rounding.
     """
 
-    def __init__(self, *, num_joints: int, num_stacks: int = 8, features: int = 256) -> None:
+    def __init__(self, *, num_joints: int, num_stacks: int = 8, features: int = 256, rounding: Rounding = "floor") -> None:
+        if rounding not in ("floor", "ceil"):
+            raise InputError(f"no rounding {rounding!r}; known: floor, ceil")
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 64, 7, stride=2, padding=3),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-            PyramidResidual(64, 128, preact=False),
-            nn.MaxPool2d(2),
-            PyramidResidual(128, 128),
-            PyramidResidual(128, features),
+        block = partial(PyramidResidual, rounding=rounding)
+        self.stem = stem(block(64, 128, preact=False), block(128, 128), block(128, features))
+        self.hourglasses = nn.ModuleList(PyramidHourglass(features, rounding=rounding) for _ in range(num_stacks))
+        self.predictions = nn.ModuleList(
+            Prediction(
+                features,
+                num_joints,
+                before=nn.Sequential(nn.BatchNorm2d(features), nn.ReLU()),
+                last=index == num_stacks - 1,
+            )
+            for index in range(num_stacks)
         )
-        later = range(num_stacks - 1)
-        self.hourglasses = nn.ModuleList(PyramidHourglass(features) for _ in range(num_stacks))
-        self.features = nn.ModuleList(
-            nn.Sequential(*preactivated(features, features, 1), nn.BatchNorm2d(features), nn.ReLU())
-            for _ in range(num_stacks)
-        )
-        self.heatmaps = nn.ModuleList(nn.Conv2d(features, num_joints, 1) for _ in range(num_stacks))
-        self.remap_features = nn.ModuleList(nn.Conv2d(features, features, 1) for _ in later)
-        self.remap_heatmaps = nn.ModuleList(nn.Conv2d(num_joints, features, 1) for _ in later)
 
     def forward(self, images: Tensor) -> StackedHeatmaps:
-        x = self.stem(images)
-        outputs: list[Tensor] = []
-        for index, hourglass in enumerate(self.hourglasses):
-            if index:
-                x = x + self.remap_features[index - 1](y) + self.remap_heatmaps[index - 1](outputs[-1])
-            y = self.features[index](hourglass(x))
-            outputs.append(self.heatmaps[index](y))
-        return StackedHeatmaps(tuple(outputs[:-1]), outputs[-1])
+        return run_stacks(self.stem(images), self.hourglasses, self.predictions)

@@ -1,6 +1,7 @@
 """S-ViPNAS on MobileNetV3 (Xu et al., CVPR 2021): a searched backbone and three depthwise transposed convolutions.
 
-Source: the released architecture in mmpose, by ViPNAS's authors. It has twice the parameters that their paper prints.
+Source: the architecture as ViPNAS's authors released it, github.com/luminxu/ViPNAS and mmpose. It has twice the parameters
+that their paper prints (5.9 M against 2.8 M), so the printed network is another one, which was never specified.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ class ViPNAS(nn.Module):
     """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 32 divides.
 
     Convolutions start from N(0, 0.001) with zero bias. The groups are mostly coarser than depthwise.
+
+    Args:
+        hsigmoid: the released weights were trained with mmcv's earlier hard sigmoid, ``half``.
+
+    Raises:
+        InputError: unknown ``hsigmoid``.
     """
 
-    def __init__(self, *, num_joints: int, hsigmoid: HardSigmoid = "sixth") -> None:
+    def __init__(self, *, num_joints: int, hsigmoid: HardSigmoid = "half") -> None:
         super().__init__()
         layers: list[nn.Module] = [conv_bn(3, STEM, stride=2, act=nn.Hardswish)]
         channels = STEM
@@ -44,6 +51,7 @@ class ViPNAS(nn.Module):
                     act=act,
                     squeeze=squeeze,
                     groups=groups,
+                    expand=expansion > 1,
                     hsigmoid=hsigmoid,
                 )
                 layers.append(block)

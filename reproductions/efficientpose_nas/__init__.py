@@ -3,6 +3,7 @@
 from typing import Any
 
 from benchmark.models import Entry
+from reproductions.efficientpose_nas.architectures import skeleton
 
 _BUILD = "reproductions.efficientpose_nas"
 # The head's figures in Table 7 are those of its transposed convolutions alone.
@@ -55,3 +56,16 @@ ENTRIES = (
         for target in ("gpu", "cpu", "mobile")
     ),
 )
+
+STRUCTURE_VERSION = 1
+_TABLE1 = (
+    *("conv", "sep_depth", "stage1_first", "stage1_rest", "stage2_first", "stage2_rest", "stage3_first", "stage3_rest"),
+    *("stage4", "trans_conv1", "trans_conv2"),
+)
+
+
+def structure(table: str) -> dict[str, str]:
+    """What is built where the paper prints an architecture as a table: ``row/column -> the cell, in its notation``."""
+    if table != "table1":
+        return {}
+    return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}

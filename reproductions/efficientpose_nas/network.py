@@ -162,7 +162,8 @@ class PoseNetwork(nn.Module):
 def initialise(network: nn.Module) -> None:
     """Convolutions from He's normal distribution over outgoing connections, their biases zero, in place.
 
-    Transposed convolutions keep the N(0, 0.001) and batch norms the 1 and 0 that they are made with.
+    Transposed convolutions keep the N(0, 0.001) and batch norms the 1 and 0 that they are made with. The release defines
+    those too, but never calls the function that sets them: its head starts from PyTorch's defaults.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

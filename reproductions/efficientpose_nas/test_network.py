@@ -1,4 +1,4 @@
-"""The networks of the EfficientPose paper are those that it counts, and start as its release says."""
+"""The networks of the EfficientPose paper are those that it counts."""
 
 import subprocess
 import sys
@@ -151,7 +151,7 @@ def test_proxylessnas_layers_are_those_of_the_published_classifiers(target: str,
 # --- how weights start ------------------------------------------------------------------------------------------------
 
 
-def test_weights_start_as_the_release_has_them() -> None:
+def test_weights_start_from_the_stated_distributions() -> None:
     torch.manual_seed(0)
     network: Any = efficientpose(num_joints=16, architecture="B")
     for module in network.modules():

@@ -27,9 +27,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, *, hsigmoid: HardSigmoid) -> None:
         super().__init__()
-        self.scale = nn.Sequential(
-            nn.Conv2d(channels, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1), hard_sigmoid(hsigmoid)
-        )
+        self.scale = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1), hard_sigmoid(hsigmoid))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self.scale(x)

@@ -1,0 +1,125 @@
+"""Lite-HRNet against its printed counts, and its fusion against the in-place sum it stands for."""
+
+from collections.abc import Callable
+from math import prod
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.cost import Op, cost, macs, trace
+from benchmark.errors import InputError
+from reproductions.baselines.hrnet import hrnet
+from reproductions.baselines.lite_hrnet import CrossResolutionWeighting, Exchange, LiteHRNet, shuffle
+
+
+@pytest.mark.parametrize(("depth", "params", "printed"), [(18, 1_130_769, "1.1"), (30, 1_763_717, "1.8")])
+def test_printed_parameters(depth: int, params: int, printed: str) -> None:
+    network = LiteHRNet(num_joints=17, depth=depth)
+    assert sum(p.numel() for p in network.parameters()) == params
+    assert f"{params / 1e6:.1f}" == printed
+
+
+@pytest.mark.parametrize(("depth", "macs"), [(18, 0.1986), (30, 0.3095)])
+def test_true_macs(depth: int, macs: float) -> None:
+    with torch.device("meta"):
+        network = LiteHRNet(num_joints=17, depth=depth)
+    assert cost(network, 256, 192)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-5)
+
+
+def torchstat(ops: tuple[Op, ...]) -> int:
+    """The counter behind the figures of the small networks: convolutions with biases, two per batch-normed element, one per
+    ReLU and pooled element; a module called more than once counts for its last call; functional calls do not count."""
+    last: dict[tuple[str, str], int] = {}
+    for op in ops:
+        if op.name == "convolution":
+            count = macs(op) + op.bias * prod(op.output)
+        elif "batch_norm" in op.name:
+            count = 2 * prod(op.output)
+        elif op.name == "relu":
+            count = prod(op.output)
+        elif op.name == "mean":  # how nn.AdaptiveAvgPool2d(1) arrives at the dispatcher
+            count = prod(op.inputs[0])
+        else:
+            continue
+        last[op.scope, op.name] = count
+    return sum(last.values())
+
+
+SMALL: dict[str, Callable[[int], nn.Module]] = {
+    "lite_hrnet-18": lambda joints: LiteHRNet(num_joints=joints, depth=18),
+    "lite_hrnet-30": lambda joints: LiteHRNet(num_joints=joints, depth=30),
+    "hrnet-w16_small": lambda joints: hrnet(num_joints=joints, variant="w16_small"),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "joints", "height", "width", "printed"),
+    [
+        ("lite_hrnet-18", 17, 256, 192, "0.20"),
+        ("lite_hrnet-18", 17, 384, 288, "0.45"),
+        ("lite_hrnet-18", 16, 256, 256, "0.27"),
+        ("lite_hrnet-30", 17, 256, 192, "0.31"),
+        ("lite_hrnet-30", 17, 384, 288, "0.70"),
+        ("lite_hrnet-30", 16, 256, 256, "0.42"),
+        ("hrnet-w16_small", 17, 256, 192, "0.54"),
+        ("hrnet-w16_small", 17, 384, 288, "1.21"),
+    ],
+)
+def test_quoted_gflops_are_torchstats_over_2_to_the_30(model: str, joints: int, height: int, width: int, printed: str) -> None:
+    # Tables I and III of the heatmap-weighting paper, which quotes them from the Lite-HRNet paper.
+    with torch.device("meta"):
+        network = SMALL[model](joints)
+    assert f"{torchstat(trace(network, height, width).ops) / 2**30:.2f}" == printed
+
+
+@pytest.mark.parametrize("widths", [(40, 80), (40, 80, 160), (40, 80, 160, 320)])
+def test_fusion_equals_the_in_place_sum_of_the_released_code(widths: tuple[int, ...]) -> None:
+    exchange = Exchange(widths).eval()
+    for parameter in exchange.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    features = [torch.rand(1, width, 16 >> i, 16 >> i) for i, width in enumerate(widths)]
+    with torch.no_grad():
+        ours = exchange(features)
+        out = [x.clone() for x in exchange.blocks(features)]
+        sizes = [x.shape[-2:] for x in out]
+        theirs = []
+        for i in range(len(widths)):
+            y = out[0] if i == 0 else exchange.fuse[i][0](out[0], sizes[i])
+            for j in range(len(widths)):
+                y += out[j] if i == j else exchange.fuse[i][j](out[j], sizes[i])
+            theirs.append(y.relu())
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_shuffle_interleaves_channels() -> None:
+    first, second = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1), torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+    assert shuffle(first, second).flatten().tolist() == [1, 3, 2, 4]
+
+
+def test_cross_resolution_weights_lie_in_0_to_1_and_see_every_branch() -> None:
+    weighting = CrossResolutionWeighting([16, 16]).eval()
+    features = [torch.ones(1, 16, 8, 8), torch.ones(1, 16, 4, 4)]
+    before = weighting(features)
+    assert all(((x > 0) & (x < 1)).all() for x in before)
+    for parameter in weighting.parameters():
+        nn.init.normal_(parameter)
+    before = weighting(features)
+    features[1] = 3 * features[1]
+    assert not torch.equal(before[0], weighting(features)[0])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 48), (72, 56)])
+def test_trains_and_infers_at_small_and_odd_sizes(size: tuple[int, int]) -> None:
+    network = LiteHRNet(num_joints=4, depth=18)
+    heatmaps = network(torch.rand(2, 3, *size))
+    assert heatmaps.shape == (2, 4, size[0] // 4, size[1] // 4)
+    heatmaps.sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+    assert network.eval()(torch.rand(1, 3, *size)).isfinite().all()
+
+
+def test_unknown_depth_is_named() -> None:
+    with pytest.raises(InputError, match="depth 50"):
+        LiteHRNet(num_joints=17, depth=50)

@@ -1,0 +1,192 @@
+"""With the released weights our networks compute what the authors' released TFLite files compute; other files are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark import models
+from benchmark.errors import InputError
+from reproductions.efficientpose import VARIANTS, weights
+from reproductions.efficientpose.network import Maps
+from reproductions.efficientpose.preprocess import preprocess
+
+DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
+WEIGHTS = DATA / "weights" / "efficientpose"
+
+
+def released(name: str) -> Path:
+    if not (WEIGHTS / name).is_file():
+        pytest.skip(f"released weights {name} are not under {WEIGHTS}")
+    return WEIGHTS / name
+
+
+def pictures() -> list[np.ndarray]:
+    """The MPII pictures and the first three LSP test pictures."""
+    image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
+    paths = sorted((DATA / "mpii" / "images").glob("*.jpg")) + [
+        DATA / "lsp" / "images" / f"im{n}.jpg" for n in (1001, 1002, 1003)
+    ]
+    if len(paths) < 8 or not all(path.is_file() for path in paths):
+        pytest.skip(f"pictures mpii/images and lsp/images are not under {DATA}")
+    return [np.array(image.open(path).convert("RGB")) for path in paths]
+
+
+def build(model: str) -> nn.Module:
+    return models.build(f"efficientpose/{model}", joints=16).eval()
+
+
+class Interpreter:
+    """A TFLite file on TFLite's own kernels."""
+
+    def __init__(self, path: Path) -> None:
+        module = pytest.importorskip("ai_edge_litert.interpreter", reason="ai_edge_litert is not installed")
+        plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        self.interpreter = module.Interpreter(str(path), experimental_op_resolver_type=plain)
+        self.interpreter.allocate_tensors()
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """``[1, 3, R, R]`` to the four outputs ``[1, C, h, w]``: skeleton, two heatmaps, final heatmaps."""
+        self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], image.permute(0, 2, 3, 1).numpy().copy())
+        self.interpreter.invoke()
+        outputs = [self.interpreter.get_tensor(o["index"]) for o in self.interpreter.get_output_details()]
+        return [torch.from_numpy(o).permute(0, 3, 1, 2) for o in outputs]
+
+    def constants(self) -> dict[str, Tensor]:
+        """The stored half-precision tensors by name, in single precision."""
+        stored = [t for t in self.interpreter.get_tensor_details() if t["dtype"] == np.float16]
+        return {t["name"]: torch.from_numpy(self.interpreter.get_tensor(t["index"]).astype(np.float32)) for t in stored}
+
+
+def flat(maps: Maps) -> list[Tensor]:
+    return [*maps.skeletons, *maps.heatmaps, maps.final]
+
+
+def places(heatmaps: Tensor) -> Tensor:
+    """Row and column of each keypoint's highest place ``[K, 2]``."""
+    index = heatmaps[0].flatten(1).argmax(1)
+    return torch.stack([index // heatmaps.shape[-1], index % heatmaps.shape[-1]], 1)
+
+
+@pytest.mark.parametrize("variant", ["RT", "I"])
+def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
+    path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
+    network = build(variant)
+    weights.load_keras_weights(network, path, float16=True)
+    for picture in pictures():
+        image = preprocess(picture, VARIANTS[variant][0])
+        with torch.no_grad():
+            maps = flat(network(image))
+        expected = interpreter(image)
+        for ours, theirs in zip(maps, expected, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+        assert torch.equal(places(maps[-1]), places(expected[-1]))
+
+
+@pytest.mark.parametrize("variant", ["RT", "I"])
+def test_full_weights_differ_by_the_rounding_of_the_tflite_file_alone(variant: str) -> None:
+    path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
+    network = build(variant)
+    weights.load_keras_weights(network, path)
+    moved = []
+    for picture in pictures():
+        image = preprocess(picture, VARIANTS[variant][0])
+        with torch.no_grad():
+            maps = flat(network(image))
+        expected = interpreter(image)
+        for ours, theirs in zip(maps, expected, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
+        moved.append((places(maps[-1]) - places(expected[-1])).abs().amax(1))
+    assert (torch.cat(moved) == 0).float().mean() >= 0.95
+
+
+def test_the_deeper_variants_add_their_densenets_as_released() -> None:
+    """II, of which only a TFLite file is at hand: its own constants in our network give its maps."""
+    interpreter = Interpreter(released("EfficientPoseII.tflite"))
+    network = build("II")
+    fill_from_tflite(network, interpreter.constants())
+    for picture in pictures()[-3:]:
+        image = preprocess(picture, VARIANTS["II"][0])
+        with torch.no_grad():
+            maps = flat(network(image))
+        for ours, theirs in zip(maps, interpreter(image), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-3 * float(theirs.abs().max()), rtol=0)
+
+
+def fill_from_tflite(network: nn.Module, constants: dict[str, Tensor]) -> None:
+    """Batch norms were folded when the file was made: each keeps the bias of the convolution before it."""
+    with torch.no_grad():
+        for name, module in weights._keras_names(network):
+            if isinstance(module, nn.BatchNorm2d):
+                conv = re.sub(r"_bn$", "", re.sub(r"(block\d\w)_bn_", r"\1_dwconv_", name))
+                conv = re.sub(r"_bn_res", "_conv_res", conv)
+                bias = constants.get(f"{conv}/convolution_bias", constants.get(f"{conv}/depthwise_bias"))
+                module.bias.copy_(bias)
+                module.running_var.fill_(1 - module.eps)
+            elif isinstance(module, nn.Conv2d) and module.groups > 1:
+                module.weight.copy_(constants[f"{name}/depthwise_kernel"].permute(3, 0, 1, 2))
+            elif isinstance(module, nn.Conv2d):
+                module.weight.copy_(constants[f"{name}/kernel"].permute(0, 3, 1, 2))
+                if module.bias is not None:
+                    module.bias.copy_(constants[f"{name}/convolution_bias"])
+
+
+def test_released_upscaling_is_the_bilinear_kernel() -> None:
+    network = build("RT")
+    before = [p.clone() for p in network.upscaling.parameters()]
+    weights.load_keras_weights(network, released("EfficientPoseRT.h5"))
+    assert all(torch.equal(a, b) for a, b in zip(before, network.upscaling.parameters(), strict=True))
+    assert not any(p.requires_grad for p in network.upscaling.parameters())
+
+
+def test_half_precision_weights_are_half_precision() -> None:
+    network = build("RT")
+    weights.load_keras_weights(network, released("EfficientPoseRT.h5"), float16=True)
+    assert all(torch.equal(p, p.half().float()) for p in network.parameters())
+
+
+@pytest.mark.parametrize("model", ["I+outputs=final", "I+upscaling=off"])
+def test_parts_that_the_network_lacks_are_left_in_the_file(model: str) -> None:
+    full, part = build("I"), build(model)
+    for network in (full, part):
+        weights.load_keras_weights(network, released("EfficientPoseI.h5"))
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(part(image).heatmaps[-1], full(image).heatmaps[-1], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("model", ["RT", "II", "I+passes=1", "I+passes=3", "I+skeleton=off", "I+low_level=off"])
+def test_weights_of_another_variant_are_refused(model: str) -> None:
+    network = build(model)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(InputError, match=r"EfficientPoseI\.h5 holds EfficientPose I, which this network is not"):
+        weights.load_keras_weights(network, released("EfficientPoseI.h5"))
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_truncated_altered_foreign_and_absent_files_are_refused(tmp_path: Path) -> None:
+    content = released("EfficientPoseRT.h5").read_bytes()
+    path = tmp_path / "EfficientPoseRT.h5"
+    path.write_bytes(content[:-1])
+    with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is truncated: 2,452,287 of 2,452,288 bytes"):
+        weights.identify(path)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is not the released file: sha256 \w{64}, expected 508943cf"):
+        weights.load_keras_weights(build("RT"), path)
+    with pytest.raises(InputError, match=r"EfficientPoseI\.h5; get them from https://github.com/daniegr/EfficientPose/raw/"):
+        weights.identify(tmp_path / "EfficientPoseI.h5")
+    (tmp_path / "mine.h5").write_bytes(b"anything")
+    with pytest.raises(InputError, match=r"mine\.h5 is no released weight file"):
+        weights.identify(tmp_path / "mine.h5")
+
+
+def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
+    copy = tmp_path / "weights.h5"
+    copy.write_bytes(released("EfficientPoseRT.h5").read_bytes())
+    assert weights.identify(copy) == "RT"

@@ -1,0 +1,18 @@
+"""Lightweight Human Pose Estimation Using Heatmap-Weighting Loss (Li and Xiang, arXiv 2205.10611)."""
+
+from benchmark.models import Entry
+
+ENTRIES = (
+    Entry(
+        id="heatmap_weighting/mobilenet_v3",
+        build="reproductions.heatmap_weighting.network:LightweightPoseNet",
+        switches={
+            "attention": {kind: {"attention": kind} for kind in ("none", "se", "cbam", "ours")},  # Table VI
+            "hsigmoid": {slope: {"hsigmoid": slope} for slope in ("sixth", "half")},
+        },
+        scopes={"backbone": ("backbone",), "head": ("head",)},
+        inputs=("256x256", "256x192", "384x288"),
+        evidence="author code",
+        source="github.com/HAIV-Lab/ICPR22w",
+    ),
+)
