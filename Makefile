@@ -32,7 +32,7 @@ slow: .venv/ready ## the checks that take longer than that
 	$(BIN)/python -m pytest -q -m slow
 
 bench: .venv/ready ## how fast the instruments are
-	$(BIN)/python -m pytest -q benchmarks --benchmark-only
+	$(BIN)/python -m pytest -q tests/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds
 
 lint: .venv/ready ## ruff: style, imports, formatting
 	$(BIN)/ruff check .

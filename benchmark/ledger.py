@@ -12,7 +12,7 @@ from benchmark import models
 from benchmark.conventions import VERSION
 from benchmark.errors import InputError
 from benchmark.expressions import evaluate
-from benchmark.predicates import Explanation, counted, explain_cost, explain_derived
+from benchmark.predicates import Explanation, counted, explain_cost, explain_derived, explain_reading
 from benchmark.records import FOLDER, Record, identify, load
 from benchmark.rounding import rounded
 from benchmark.tables import Cell, Claim, Paper, papers
@@ -92,6 +92,8 @@ def judge_cell(cell: Cell, records: Mapping[str, Record], known: Mapping[str, Pa
         return _cost(cell, entry, records, known[cell.paper])
     if cell.column.kind == "architecture":
         return _architecture(cell, records)
+    if cell.column.kind == "derived":
+        return _reading(cell, records)
     if cell.column.kind == "accuracy" and cell.table.split in HIDDEN:
         return _verdict(cell, "hidden_labels", cause=command(cell))
     return _verdict(cell, "not_run", cause=command(cell))
@@ -155,22 +157,38 @@ def _others(record: Record, records: Mapping[str, Record]) -> list[Record]:
     )
 
 
-def structure_record(package: str, table: str) -> str:
-    """The id of the record that holds what a package builds for a printed architecture table."""
+def built_record(package: str, table: str, metric: str) -> str:
+    """The id of the record that holds what a package builds for a printed table: its ``structure`` or its ``readings``."""
     version = getattr(models.packages()[package], "STRUCTURE_VERSION", 1)
     return identify(
-        kind="architecture", subject=package, dataset=NONE, split=NONE, protocol=table, metric="structure", version=version
+        kind="architecture", subject=package, dataset=NONE, split=NONE, protocol=table, metric=metric, version=version
     )
 
 
+def _built(cell: Cell, records: Mapping[str, Record], metric: str) -> tuple[Record, Any] | None:
+    record = records.get(built_record(cell.row.model.split("/")[0], cell.table.id, metric))
+    key = f"{cell.row.id}/{cell.column.name}"
+    return (record, record.value[key]) if record and key in record.value else None
+
+
 def _architecture(cell: Cell, records: Mapping[str, Record]) -> Verdict:
-    package = cell.row.model.split("/")[0]
-    record = records.get(structure_record(package, cell.table.id))
-    built = record.value.get(f"{cell.row.id}/{cell.column.name}") if record else None
-    if record is None or built is None:
-        return _verdict(cell, "not_run", cause=f"python -m benchmark.measure cost --all; {package} does not describe it yet")
+    found = _built(cell, records, "structure")
+    if found is None:
+        return _verdict(cell, "not_run", cause=f"{cell.row.model.split('/')[0]} does not describe this part of itself")
+    record, built = found
     token: Token = "reproduced" if _same(built, cell.printed) else "contradicted"
     return _verdict(cell, token, value=built, cause=f"built as {built}", record=record.id)
+
+
+def _reading(cell: Cell, records: Mapping[str, Record]) -> Verdict:
+    found = _built(cell, records, "readings")
+    if found is None:
+        return _verdict(cell, "not_run", cause=command(cell))
+    record, readings = found
+    why = explain_reading(cell, record, readings)
+    if why is None:
+        return _verdict(cell, "contradicted", cause=f"none of {len(readings)} readings comes to it", record=record.id)
+    return _verdict(cell, "explained", value=why.value, cause=why.cause, record=record.id)
 
 
 def _same(a: str, b: str) -> bool:

@@ -9,7 +9,7 @@ Examples:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -153,23 +153,27 @@ def _measure(jobs: Iterable[Job], what: str) -> None:
         records.append(cost_record(model, dataset, size, counts))
 
 
-def structures(known: Any) -> Iterator[records.Record]:
-    """What each package builds where a paper prints an architecture as a table: its ``structure(table)``."""
+def structures(known: Mapping[str, tables.Paper]) -> Iterator[records.Record]:
+    """What each package builds where a paper prints an architecture (its ``structure(table)``), and what an unspecific
+    figure comes to under each reading (its ``readings(table)``); what is on record is not worked out again."""
+    kept = records.load()
     for paper in known.values():
         for table in paper.tables.values():
-            packages = {cell.row.model.split("/")[0] for cell in table.cells() if cell.column.kind == "architecture"}
-            for package in packages - {""}:
-                module = models.packages()[package]
-                if hasattr(module, "structure") and (built := module.structure(table.id)):
+            packages = {c.row.model.split("/")[0] for c in table.cells() if c.column.kind in ("architecture", "derived")}
+            for package in sorted(packages - {""}):
+                for metric in ("structure", "readings"):
+                    describe = getattr(models.packages()[package], metric, lambda _: {})
+                    if ledger.built_record(package, table.id, metric) in kept or not (built := describe(table.id)):
+                        continue
                     yield records.Record(
                         kind="architecture",
                         subject=package,
                         dataset=ledger.NONE,
                         split=ledger.NONE,
                         protocol=table.id,
-                        metric="structure",
+                        metric=metric,
                         value=built,
-                        version=getattr(module, "STRUCTURE_VERSION", 1),
+                        version=getattr(models.packages()[package], "STRUCTURE_VERSION", 1),
                         **records.provenance("python -m benchmark.measure cost --all"),
                     )
 

@@ -7,7 +7,7 @@ two slips at once to explain stays contradicted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations, product
@@ -30,6 +30,7 @@ PREDICATES: Mapping[str, str] = {
     "other_cells": "the sum or the difference of two other printed cells, both reproduced",
     "within_source_rounding": "follows from sources that round to the printed ones",
     "another_printing": "follows from another printing of the same figure in the same paper",
+    "one_reading": "what one of several readings of an unspecific sentence counts to",
     "measured_sources": "follows from our counts of the sources, though not from the printed ones",
     "swapped": "exchanged with the figure of another sentence",
 }
@@ -117,6 +118,16 @@ def _other_cells(cell: Cell, record: Record, paper: Paper) -> Iterator[Explanati
         for sign, total in (("+", printed_value(a) + printed_value(b)), ("-", printed_value(a) - printed_value(b))):
             if rounded(total, cell.number.decimals) == str(cell.number):
                 yield Explanation("other_cells", f"{a.name} {sign} {b.name} = {total:g}", total)
+
+
+def explain_reading(cell: Cell, record: Record, readings: Sequence[tuple[str, float]]) -> Explanation | None:
+    """The first reading whose count rounds to the printed figure, and how many do; cut off, where none rounds."""
+    for rule, how in ((rounded, "round"), (truncated, "are cut off")):
+        hits = [(says, value) for says, value in readings if rule(value, cell.number.decimals) == str(cell.number)]
+        if hits:
+            says = f"{len(hits)} of {len(readings)} readings {how} to it, first {hits[0][0]}"
+            return Explanation("one_reading", says, hits[0][1], record.id)
+    return None
 
 
 def explain_derived(

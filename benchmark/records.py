@@ -24,7 +24,8 @@ from typing import Any
 
 from benchmark.errors import InputError
 
-FOLDER = Path(__file__).parent.parent / "reports" / "records"
+# POSE_RECORDS keeps a user's own measurements apart from the committed ones.
+FOLDER = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parent.parent / "reports" / "records")
 SCHEMA = 1
 
 

@@ -1,4 +1,4 @@
-"""EfficientPose (Groos, Ramampiaro and Ihlen, arXiv 2004.12186): scaled EfficientNets, and the OpenPose they are compared with."""
+"""EfficientPose (Groos, Ramampiaro and Ihlen, arXiv 2004.12186): scaled EfficientNets, and OpenPose beside them."""
 
 from typing import Any
 

@@ -119,20 +119,20 @@ class Backbone(nn.Module):
         width, depth = SCALING[variant]
         channels = round_channels(STEM * width)
         self.stem = same_conv_bn(3, channels, 3, stride=2)
-        self.blocks = nn.ModuleList()
-        for expansion, out_channels, layers, kernel, first_stride in BLOCKS[:num_blocks]:
-            block = nn.ModuleList()
-            for layer in range(ceil(layers * depth)):
+        self.layers = nn.ModuleDict()  # by block and position, as EfficientNets name them: 1a, 2a, 2b, ...
+        for block, (expansion, base, layers, kernel, first_stride) in enumerate(BLOCKS[:num_blocks], 1):
+            out_channels = round_channels(base * width)
+            for layer, letter in zip(range(ceil(layers * depth)), "abcdefg", strict=False):
                 stride = first_stride if layer == 0 else 1
-                block.append(MBConv(channels, round_channels(out_channels * width), kernel, stride=stride, expansion=expansion))
-                channels = round_channels(out_channels * width)
-            self.blocks.append(block)
+                self.layers[f"{block}{letter}"] = MBConv(channels, out_channels, kernel, stride=stride, expansion=expansion)
+                channels = out_channels
         self.channels = channels
         self.before_residual = before_residual
         self.apply(_init)
 
     def forward(self, images: Tensor) -> Tensor:
-        *layers, last = (layer for block in self.blocks for layer in block)
+        *layers, last = self.layers.values()
+        assert isinstance(last, MBConv)
         x = self.stem(images)
         for layer in layers:
             x = layer(x)

@@ -59,7 +59,7 @@ class EMBConv(nn.Module):
 
 
 class MobileDenseNet(nn.Module):
-    """``MD(C)`` of Table 2: three detection layers whose outputs are concatenated; ``[N, in_channels, h, w] -> [N, 3C, h, w]``."""
+    """``MD(C)`` of Table 2: three detection layers, their outputs concatenated; ``[N, in_channels, h, w] -> [N, 3C, h, w]``."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -99,6 +99,7 @@ def bilinear_upscaling(channels: int) -> nn.ConvTranspose2d:
     The zeros between channels are stored and multiplied, as in the release; they cost 16 times what a grouped one would.
     """
     layer = nn.ConvTranspose2d(channels, channels, 4, 2, 1)
+    assert layer.bias is not None
     taps = torch.tensor([0.25, 0.75, 0.75, 0.25])
     with torch.no_grad():
         layer.weight.copy_(torch.eye(channels)[:, :, None, None] * torch.outer(taps, taps))
@@ -136,11 +137,12 @@ class EfficientPose(nn.Module):
         outputs: Literal["all", "final"] = "all",
     ) -> None:
         super().__init__()
-        self.backbones = nn.ModuleDict({"high": Backbone(high, num_blocks=3)})
+        backbones = {"high": Backbone(high, num_blocks=3)}
         if low is not None:
-            self.backbones["low"] = Backbone(low, num_blocks=2, before_residual=True)
-        channels = self.backbones["high"].channels
-        features = sum(backbone.channels for backbone in self.backbones.values())
+            backbones["low"] = Backbone(low, num_blocks=2, before_residual=True)
+        channels = backbones["high"].channels
+        features = sum(backbone.channels for backbone in backbones.values())
+        self.backbones = nn.ModuleDict(backbones)
         maps = [2 * segments] * skeleton + [num_joints] * passes
         if outputs == "final":
             maps[:-1] = [0] * (len(maps) - 1)
@@ -163,7 +165,9 @@ class EfficientPose(nn.Module):
         features = self.backbones["high"](images)
         if "low" in self.backbones:
             features = torch.cat((features, self.backbones["low"](F.avg_pool2d(images, 2))), 1)
-        x, skeletons, heatmaps = features, (), ()
+        x = features
+        skeletons: tuple[Tensor, ...] = ()
+        heatmaps: tuple[Tensor, ...] = ()
         for number, detect in enumerate(self.passes):
             if self.skeleton and number == 0:
                 x, skeletons = detect(x)

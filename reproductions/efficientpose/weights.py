@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import InputError
-from reproductions.efficientpose.backbone import Backbone, SqueezeExcite
-from reproductions.efficientpose.network import EfficientPose
+from reproductions.efficientpose.backbone import Backbone, MBConv, SqueezeExcite
+from reproductions.efficientpose.network import DetectionPass, EfficientPose, EMBConv, MobileDenseNet
 
 RELEASED = tomllib.loads(Path(__file__).with_name("released_weights.toml").read_text())
 Arrays = Mapping[str, Mapping[str, np.ndarray]]  # a layer's name -> its arrays by name, as "kernel" or "moving_mean"
@@ -90,17 +90,21 @@ def _read(path: Path) -> Arrays:
 def _keras_names(network: EfficientPose) -> Iterator[tuple[str, nn.Module]]:
     """Every module with weights beside the name of its Keras layer."""
     for suffix, backbone in zip(("res1", "res2"), network.backbones.values(), strict=False):
+        assert isinstance(backbone, Backbone)
         for name, module in _backbone_names(backbone):
             yield f"{name}_{suffix}", module
     for number, detect in enumerate(network.passes, 1):
+        assert isinstance(detect, DetectionPass)
         skeleton = network.skeleton and number == 1
         branch = "skeleton" if skeleton else f"detection{number - network.skeleton}"
         for block, densenet in enumerate(detect.densenets, 1):
+            assert isinstance(densenet, MobileDenseNet)
             for index, layer in enumerate(densenet.layers, 1):
+                assert isinstance(layer, EMBConv)
                 name = f"pass{number}_block{block}_mbconv{index}_{branch}"
-                for part, keras in (("expand", "conv1"), ("depthwise", "dconv1"), ("project", "conv2")):
-                    yield f"{name}_{keras}", getattr(layer, part)[0]
-                    yield f"{name}_{keras}_bn", getattr(layer, part)[1]
+                for part, keras in ((layer.expand, "conv1"), (layer.depthwise, "dconv1"), (layer.project, "conv2")):
+                    yield f"{name}_{keras}", part[0]
+                    yield f"{name}_{keras}_bn", part[1]
                 yield from _se_names(f"{name}_se_se", layer.se, "squeeze_conv", "excite_conv")
         if detect.head is not None:
             yield f"pass{number}_{branch}_{'pafs' if skeleton else 'confs'}", detect.head
@@ -110,17 +114,17 @@ def _keras_names(network: EfficientPose) -> Iterator[tuple[str, nn.Module]]:
 def _backbone_names(backbone: Backbone) -> Iterator[tuple[str, nn.Module]]:
     yield "stem_conv", backbone.stem[0]
     yield "stem_bn", backbone.stem[1]
-    for number, block in enumerate(backbone.blocks, 1):
-        for letter, layer in zip("abcdefg", block, strict=False):
-            name = f"block{number}{letter}"
-            if layer.expand is not None:
-                yield f"{name}_expand_conv", layer.expand[0]
-                yield f"{name}_expand_bn", layer.expand[1]
-            yield f"{name}_dwconv", layer.depthwise[0]
-            yield f"{name}_bn", layer.depthwise[1]
-            yield from _se_names(f"{name}_se", layer.se, "reduce", "expand")
-            yield f"{name}_project_conv", layer.project[0]
-            yield f"{name}_project_bn", layer.project[1]
+    for position, layer in backbone.layers.items():
+        assert isinstance(layer, MBConv)
+        name = f"block{position}"
+        if layer.expand is not None:
+            yield f"{name}_expand_conv", layer.expand[0]
+            yield f"{name}_expand_bn", layer.expand[1]
+        yield f"{name}_dwconv", layer.depthwise[0]
+        yield f"{name}_bn", layer.depthwise[1]
+        yield from _se_names(f"{name}_se", layer.se, "reduce", "expand")
+        yield f"{name}_project_conv", layer.project[0]
+        yield f"{name}_project_bn", layer.project[1]
 
 
 def _se_names(name: str, se: SqueezeExcite, squeeze: str, excite: str) -> Iterator[tuple[str, nn.Module]]:
@@ -157,11 +161,22 @@ def _fold_and_round(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
             conv, norm = module[0], module[1]
+            assert isinstance(conv, nn.Conv2d)
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             conv.weight.mul_(scale[:, None, None, None])
             norm.bias.sub_(norm.running_mean * scale)
-            norm.weight.fill_(1)
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1 - norm.eps)
+            make_neutral(norm)
     for parameter in network.parameters():
         parameter.copy_(parameter.half().float())
+
+
+def make_neutral(norm: nn.BatchNorm2d) -> None:
+    """Set a batch norm to add its bias and nothing else."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    with torch.no_grad():
+        norm.weight.fill_(1)
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)

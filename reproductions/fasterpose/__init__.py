@@ -21,3 +21,15 @@ ENTRIES = tuple(
     )
     for depth in (50, 101, 152)
 )
+
+
+def readings(table: str) -> dict[str, list[tuple[str, float]]]:
+    """What a printed figure comes to under each reading of an abstract that does not say against what, or counted how."""
+    if table != "abstract":
+        return {}
+    from reproductions.fasterpose.flops_claim import reductions  # needs torch, which listing the entries must not
+
+    rows = reductions()
+    return {
+        "fasterpose/flops_saving": [(f"{r.reconstruction} against {r.candidate}, {r.convention}", r.reduction) for r in rows]
+    }

@@ -1,0 +1,62 @@
+"""Every entry of the multi-stage baselines keeps the contract of models here."""
+
+import importlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import models
+from benchmark.models import Entry
+from reproductions.baselines.entries_stacked import ENTRIES
+
+STRIDE = {"baselines/cpm": 8, "baselines/g_rmi-r101": 8}
+VARIANTS = [
+    pytest.param(entry, dict(entry.kwargs) | dict(keywords), id="+".join([entry.id.split("/")[1], *setting]))
+    for entry in ENTRIES
+    for setting, keywords in [
+        ((), {}),
+        *(((f"{switch}={value}",), kw) for switch, values in entry.switches.items() for value, kw in values.items()),
+    ]
+]
+
+
+def construct(entry: Entry, keywords: dict[str, Any], joints: int) -> Any:
+    module, _, function = entry.build.partition(":")
+    with torch.device("meta"):
+        return getattr(importlib.import_module(module), function)(num_joints=joints, **keywords)
+
+
+def final(output: Any) -> Tensor:
+    """The final heatmaps: the output, or the last of a named tuple."""
+    return output if isinstance(output, Tensor) else output[-1]
+
+
+@pytest.mark.parametrize(("entry", "keywords"), VARIANTS)
+def test_images_to_heatmaps_in_training_and_inference(entry: Entry, keywords: dict[str, Any]) -> None:
+    network = construct(entry, keywords, joints=17)
+    stride = STRIDE.get(entry.id, 4)
+    for size in {*entry.inputs, "64x64", "128x96"}:
+        height, width = models.parse_size(size)
+        images = torch.empty(2, 3, height, width, device="meta")
+        expected = (2, 17, -(-height // stride), -(-width // stride))
+        if entry.id == "baselines/mask_rcnn-r50_fpn":
+            expected = (2, 17, 56, 56)
+        assert final(network.eval()(images)).shape == expected
+        assert final(network.train()(images)).shape == expected
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
+def test_scopes_name_submodules_that_hold_parameters(entry: Entry) -> None:
+    network = construct(entry, dict(entry.kwargs), joints=16)
+    for paths in entry.scopes.values():
+        for path in paths:
+            assert any(p.numel() for p in network.get_submodule(path).parameters())
+
+
+def test_listing_them_does_not_import_torch() -> None:
+    check = "import sys, reproductions.baselines.entries_stacked; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -1,0 +1,28 @@
+"""FPD's student is a Stacked Hourglass of half the stacks and half the channels."""
+
+import torch
+
+from benchmark import cost
+from reproductions.baselines.fpd import fpd
+from reproductions.baselines.hourglass import StackedHourglass
+
+
+def test_three_million_parameters_and_nine_gflops() -> None:
+    with torch.device("meta"):
+        counted = cost.cost(fpd(num_joints=16), 256, 256)
+    assert counted["params"]["trainable"] == 3_332_032
+    assert round(counted["params"]["trainable"] / 1e6) == 3
+    assert round(2 * counted["flops"]["macs"] / 1e9) == 9
+
+
+def test_the_student_has_half_of_the_teacher() -> None:
+    with torch.device("meta"):
+        student, teacher = fpd(num_joints=16), StackedHourglass(num_joints=16, residual_after=True)
+    assert 2 * len(student.hourglasses) == len(teacher.hourglasses)
+    width = {network: network.predictions[0].heatmaps.in_channels for network in (student, teacher)}
+    assert 2 * width[student] == width[teacher]
+
+
+def test_both_predict_at_the_same_size() -> None:
+    output = fpd(num_joints=5, num_stacks=2, features=16).eval()(torch.rand(1, 3, 64, 48))
+    assert output.heatmaps.shape == output.intermediate[0].shape == (1, 5, 16, 12)
