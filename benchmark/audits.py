@@ -78,7 +78,8 @@ def _mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
 
 
 def _ap(row: Sequence[Cell]) -> Iterator[Finding]:
-    """Loose thresholds score higher than strict ones, recall bounds precision, and all persons lie between medium and large."""
+    """Loose thresholds score higher than strict ones, recall bounds precision, and large persons are found better than medium
+    ones, with all of them between."""
     cell = {c.column.metric: c for c in row if c.column.kind == "accuracy" and c.dataset == "coco"}
     for low, high, rule in (
         ("ap", "ap50", "AP at most AP50"),
@@ -90,7 +91,7 @@ def _ap(row: Sequence[Cell]) -> Iterator[Finding]:
             yield Finding(rule, _row(row[0]), holds, f"{low} {cell[low].printed}, {high} {cell[high].printed}")
     if {"ap", "apm", "apl"} <= cell.keys():
         medium, large, both = bounds(cell["apm"]), bounds(cell["apl"]), bounds(cell["ap"])
-        holds = min(medium[0], large[0]) <= both[1] and both[0] <= max(medium[1], large[1])
+        holds = medium[0] <= both[1] and both[0] <= large[1]
         arithmetic = f"apm {cell['apm'].printed}, ap {cell['ap'].printed}, apl {cell['apl'].printed}"
         yield Finding("AP between APM and APL", _row(row[0]), holds, arithmetic)
 
@@ -104,7 +105,7 @@ def _quoted_alike(cells: Sequence[Cell]) -> Iterator[Finding]:
             c.dataset,
             c.table.split,
             c.input,
-            c.protocol if c.column.kind == "accuracy" else "",
+            c.row.needs if c.column.kind == "accuracy" else "",
             c.column.metric,
             c.column.convention,
             c.column.threshold,

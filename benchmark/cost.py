@@ -7,7 +7,7 @@ nothing can be missed by a module type without a hook; a convention is then a fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -32,6 +32,7 @@ class Op:
     scope: str
     inputs: tuple[Shape, ...]
     output: Shape
+    kernel: Shape = ()  # of a pooling; a convolution's is in its weight's shape
     stride: Shape = ()
     padding: Shape = ()
     dilation: Shape = ()
@@ -43,15 +44,10 @@ class Op:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The operators of one forward pass and the network's parameter counts.
-
-    ``trainable`` counts parameters that take a gradient; ``stored`` counts everything a weight file holds: frozen
-    parameters and the batch-norm statistics too (but not their step counters).
-    """
+    """The operators of one forward pass and the network's parameter counts, as :func:`parameters` gives them."""
 
     ops: tuple[Op, ...]
-    trainable: int
-    stored: int
+    params: Mapping[str, int]
 
     def within(self, scopes: Iterable[str]) -> list[Op]:
         """The operators called inside any of the submodules named."""
@@ -66,10 +62,15 @@ class _Recorder(TorchDispatchMode):
         self.tracker = tracker
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name in BATCH_NORM:
+            # On the meta device it runs as slow Python, to tell this shape.
+            result = (torch.empty_like(args[0]), torch.empty(0), torch.empty(0))
+        else:
+            result = func(*args, **(kwargs or {}))
         output = result[0] if isinstance(result, tuple) else result
         if isinstance(output, torch.Tensor):
-            self.ops.append(_record(func.overloadpacket.__name__, self._scope(), args, output))
+            self.ops.append(_record(name, self._scope(), args, output))
         return result
 
     def _scope(self) -> str:
@@ -93,19 +94,26 @@ def _record(name: str, scope: str, args: Any, output: torch.Tensor) -> Op:
             "groups": groups,
             "bias": bias is not None,
         }
-    elif "batch_norm" in name or name in ("native_layer_norm", "native_group_norm"):
+    elif name in NORM:
         details = {"affine": any(isinstance(a, torch.Tensor) for a in args[1:3])}
-    elif name == "addmm":
-        details = {"bias": True}
+    elif name in WINDOW_POOL:
+        details = {"kernel": tuple(args[1])}
     return Op(name=name, scope=scope, inputs=inputs, output=tuple(output.shape), **details)
 
 
-def parameters(network: nn.Module) -> tuple[int, int]:
-    """``(trainable, stored)`` as :class:`Trace` defines them."""
-    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    stored = sum(p.numel() for p in network.parameters())
-    stored += sum(b.numel() for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))
-    return trainable, stored
+def parameters(network: nn.Module) -> dict[str, int]:
+    """A network's parameters, counted in the three ways in use.
+
+    ``trainable`` takes a gradient; ``stored`` is everything a weight file holds: frozen parameters and batch-norm statistics
+    too (but not their step counters); ``weights`` are those of convolutions and linear layers, without biases and norms.
+    """
+    stored = [*network.parameters(), *(b for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))]
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    return {
+        "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "stored": sum(tensor.numel() for tensor in stored),
+        "weights": sum(weight.numel() for weight in weights),
+    }
 
 
 def trace(network: nn.Module, height: int, width: int, *, channels: int = 3) -> Trace:
@@ -121,20 +129,19 @@ def trace(network: nn.Module, height: int, width: int, *, channels: int = 3) -> 
     # Fused attention hides its products from the dispatcher; the MATH backend spells them out.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
         network(image)
-    trainable, stored = parameters(network)
-    return Trace(ops=tuple(recorder.ops), trainable=trainable, stored=stored)
+    return Trace(ops=tuple(recorder.ops), params=parameters(network))
 
 
 def cost(network: nn.Module, height: int, width: int) -> dict[str, Any]:
     """Whole-number counts of one image: ``{"params": {...}, "flops": {convention: count}}``."""
     found = trace(network, height, width)
-    return {"params": {"trainable": found.trainable, "stored": found.stored}, "flops": counts(found.ops)}
+    return {"params": found.params, "flops": counts(found.ops)}
 
 
 def counts(ops: Iterable[Op]) -> dict[str, int]:
     """The operators counted under every convention."""
     ops = list(ops)
-    return {name: sum(map(rule, ops)) for name, rule in RULES.items()}
+    return {name: rule(ops) for name, rule in RULES.items()}
 
 
 # --- operator by operator -------------------------------------------------------------------------------------------------
@@ -165,10 +172,13 @@ def macs(op: Op) -> int:
 
 
 def hrnet(op: Op) -> int:
-    """The counter of the HRNet repository: transposed convolutions at output positions, which is stride^2 times too many."""
+    """The counter of the HRNet repository: transposed convolutions at output positions, which is stride^2 times too many.
+
+    It looks at convolution and linear modules, so products of activations, as in attention, do not exist for it.
+    """
     if op.name == "convolution":
         return _conv_macs(op, prod(op.output[2:]))
-    return _linear_macs(op)
+    return _linear_macs(op) if op.name in LINEAR else 0
 
 
 def exact(op: Op) -> int:
@@ -183,58 +193,85 @@ def exact(op: Op) -> int:
     return op.inputs[0][0] * taps * prod(op.inputs[1][:2])
 
 
+LINEAR = {"mm", "addmm"}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
-POOL = {"max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"}
-NORM = {"native_batch_norm", "_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm"}
+WINDOW_POOL = {"max_pool2d_with_indices", "avg_pool2d"}
+POOL = WINDOW_POOL | {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
+BATCH_NORM = {"native_batch_norm", "_native_batch_norm_legit_no_training"}
+NORM = BATCH_NORM | {"native_layer_norm", "native_group_norm"}
 UPSAMPLE = {"upsample_nearest2d", "upsample_bilinear2d"}
+
+
+def _global_pool(op: Op) -> bool:
+    """A global average pool arrives at the dispatcher as a mean over an image's height and width."""
+    return op.name == "mean" and len(op.inputs[0]) == 4
 
 
 def mmcv(op: Op) -> int:
     """mmcv's counter: true MACs, biases, two per element of an affine norm, one per element of ReLU, pooling and resizing."""
     if op.name == "convolution":
         return macs(op) + (prod(op.output) if op.bias else 0)
-    if op.name == "addmm":
-        return macs(op) + prod(op.output)
+    if op.name in LINEAR:
+        return _linear_macs(op) + (prod(op.output) if op.name == "addmm" else 0)
     if op.name in NORM:
         return prod(op.inputs[0]) * (2 if op.affine else 1)
-    if op.name in POOL or (op.name == "mean" and len(op.inputs[0]) == 4):  # a global average pool arrives as a mean
+    if op.name in POOL or _global_pool(op):
         return prod(op.inputs[0])
     if op.name in RELU or op.name in UPSAMPLE:
         return prod(op.output)
-    return _linear_macs(op)
+    return 0
 
 
-# Operators that TensorFlow's profiler has a registered count for, with the count of one output element.
-TF_ELEMENTWISE = {
-    "add": 1,
-    "add_": 1,
-    "sub": 1,
-    "mul": 1,
-    "mul_": 1,
-    "div": 1,
-    "maximum": 1,
-    "minimum": 1,
-    "neg": 1,
-    "rsqrt": 1,
-}
+# What TensorFlow's profiler has registered for element-wise operators, per output element. A sigmoid and a batch norm have
+# nothing registered; x * sigmoid(x), which is one operator here, is a sigmoid and a product there, and Keras spells PReLU as
+# a negation, a product and a sum.
+TF_ELEMENTWISE = dict.fromkeys(
+    ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_", "maximum", "minimum", "neg", "rsqrt", "silu", "silu_"), 1
+) | {"_prelu_kernel": 3}
 
 
 def tf_profiler(op: Op) -> int:
-    """TensorFlow's profiler: two per MAC, biases, and the element-wise arithmetic that it has a registered count for."""
+    """TensorFlow's profiler: two per MAC, one per bias, and what it has registered for poolings, means and arithmetic."""
     if op.name == "convolution":
         return 2 * macs(op) + (prod(op.output) if op.bias else 0)
-    if op.name == "addmm":
-        return 2 * macs(op) + prod(op.output)
+    if op.name == "mean":
+        return prod(op.inputs[0])
+    if op.name in WINDOW_POOL:
+        return prod(op.kernel) * prod(op.output)
     if op.name in TF_ELEMENTWISE:
         return TF_ELEMENTWISE[op.name] * prod(op.output)
-    return 2 * _linear_macs(op)
+    return 2 * _linear_macs(op) + (prod(op.output) if op.name == "addmm" else 0)
 
 
-RULES: Mapping[str, Callable[[Op], int]] = {
-    "hrnet": hrnet,
-    "hrnet_1e9": hrnet,
-    "mmcv": mmcv,
-    "tf_profiler": tf_profiler,
-    "macs": macs,
-    "exact": exact,
+def torchstat(ops: Sequence[Op]) -> int:
+    """torchstat's counter: true MACs with biases, two per batch-normed element, one per ReLU and globally pooled element.
+
+    It hangs on to modules and keeps what each saw last: a module that is called twice counts once. That the copy behind the
+    small networks' published figures counts global poolings, which the public one does not, is inferred from those figures.
+    """
+    last: dict[tuple[str, str], int] = {}
+    for op in ops:
+        if op.name == "convolution":
+            last[op.scope, op.name] = macs(op) + (prod(op.output) if op.bias else 0)
+        elif op.name in NORM:
+            last[op.scope, op.name] = 2 * prod(op.output)
+        elif op.name in RELU:
+            last[op.scope, op.name] = prod(op.output)
+        elif _global_pool(op):
+            last[op.scope, op.name] = prod(op.inputs[0])
+    return sum(last.values())
+
+
+def _each(rule: Callable[[Op], int]) -> Callable[[Sequence[Op]], int]:
+    return lambda ops: sum(map(rule, ops))
+
+
+RULES: Mapping[str, Callable[[Sequence[Op]], int]] = {
+    "hrnet": _each(hrnet),
+    "hrnet_1e9": _each(hrnet),
+    "mmcv": _each(mmcv),
+    "tf_profiler": _each(tf_profiler),
+    "torchstat": torchstat,
+    "macs": _each(macs),
+    "exact": _each(exact),
 }

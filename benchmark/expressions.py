@@ -11,6 +11,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from benchmark.errors import InputError
@@ -90,7 +91,7 @@ def evaluate(
 
     def walk(node: ast.AST) -> Any:
         match node:
-            case ast.Constant(value=int() | float() as value):
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return value
             case ast.Subscript():
                 return cell(node)
@@ -108,9 +109,19 @@ def evaluate(
         raise InputError(f"{expression!r}: {ast.unparse(node)!r} is not allowed in an expression")
 
     try:
-        return Result(walk(ast.parse(expression, mode="eval").body), tuple(cells))
-    except (SyntaxError, ZeroDivisionError) as problem:
+        value = walk(_parsed(expression))
+        if not isinstance(value, bool | int | float):
+            raise TypeError(f"comes to {value!r}, which is no real number")
+        return Result(value, tuple(cells))
+    except InputError:
+        raise
+    except (SyntaxError, ArithmeticError, TypeError, ValueError) as problem:
         raise InputError(f"{expression!r}: {problem}") from None
+
+
+@cache
+def _parsed(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
 
 
 def printed_value(cell: Cell) -> float:

@@ -39,6 +39,58 @@ MPII_PARTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# COCO: the order of "keypoints" in its annotation files (Lin et al., ECCV 2014; keypoints since 2016).
+COCO_JOINTS = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+
+# Leeds Sports Pose and its extension: the order of joints.mat (Johnson and Everingham, BMVC 2010, CVPR 2011). Left and right
+# are the person's own.
+LSP_JOINTS = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+
+# The columns that tables on LSP print.
+LSP_PARTS: Mapping[str, tuple[str, ...]] = {
+    "Head": ("neck", "head_top"),
+    **{part: names for part, names in MPII_PARTS.items() if part != "Head"},
+}
+
+# How a network with MPII's 16 joints answers for LSP's 14: the same name, but that LSP's neck is MPII's upper neck (where the
+# neck meets the head; MPII's thorax lies at its lower end). MPII's pelvis and thorax have no counterpart.
+LSP_FROM_MPII: Mapping[str, str] = {name: "upper_neck" if name == "neck" else name for name in LSP_JOINTS}
+LSP_FROM_MPII_INDICES = tuple(MPII_JOINTS.index(LSP_FROM_MPII[name]) for name in LSP_JOINTS)  # mpii[:, these] is in LSP's order
+
+
 def indices(joints: tuple[str, ...], wanted: Iterable[str]) -> tuple[int, ...]:
     """Where the wanted names stand in ``joints``.
 
@@ -46,3 +98,16 @@ def indices(joints: tuple[str, ...], wanted: Iterable[str]) -> tuple[int, ...]:
         ValueError: a name is not among the joints.
     """
     return tuple(joints.index(name) for name in wanted)
+
+
+def mirrored(joints: tuple[str, ...]) -> tuple[int, ...]:
+    """For each joint, where its mirror image stands: left and right swap, joints of the middle stay."""
+    swap = {"left": "right", "right": "left"}
+    sides = [name.partition("_") for name in joints]
+    return indices(joints, (f"{swap[side]}_{part}" if side in swap else side + bar + part for side, bar, part in sides))
+
+
+def upper_body(joints: tuple[str, ...]) -> tuple[int, ...]:
+    """The joints above the hips, as half-body augmentation divides a person: all but pelvis, hips, knees and ankles."""
+    lower = ("pelvis", "hip", "knee", "ankle")
+    return tuple(index for index, name in enumerate(joints) if not name.endswith(lower))

@@ -89,7 +89,7 @@ def judge_cell(cell: Cell, records: Mapping[str, Record], known: Mapping[str, Pa
     if not cell.row.model:
         return _verdict(cell, "no_definition", cause=cell.row.none)
     if cell.column.kind == "cost":
-        return _cost(cell, entry, records, known[cell.paper])
+        return _cost(cell, entry, records)
     if cell.column.kind == "architecture":
         return _architecture(cell, records)
     if cell.column.kind == "derived":
@@ -124,7 +124,7 @@ def cost_record(model: str, dataset: str, size: str) -> str:
     return identify(kind="cost", subject=model, dataset=dataset, split=NONE, protocol=size, metric="counts", version=version)
 
 
-def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record], paper: Paper) -> Verdict:
+def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Verdict:
     dataset, size = protocol(cell)
     record = records.get(cost_record(cell.row.model, dataset, size))
     if record is None:
@@ -135,7 +135,7 @@ def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record], paper:
     token: Token = "reproduced"
     cause, source = cell.column.convention, record.id
     if rounded(value, cell.number.decimals) != str(cell.number):
-        why = explain_cost(cell, record, _others(record, records), paper)
+        why = explain_cost(cell, record, _variants(record, records))
         if why:
             token, cause, source = "explained", why.cause, why.record or record.id
         elif entry.evidence == "reconstruction":
@@ -145,24 +145,23 @@ def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record], paper:
     return _verdict(cell, token, value=value, cause=cause, record=source)
 
 
-def _others(record: Record, records: Mapping[str, Record]) -> list[Record]:
-    """The same network's other current records, nearest first: other sizes and heads, then other switches."""
-    base = record.subject.split("+")[0]
-    same = [r for r in records.values() if r.kind == "cost" and r.subject.split("+")[0] == base and r.id != record.id]
-    same = [r for r in same if r.id == cost_record(r.subject, r.dataset, r.protocol)]
-    key = (record.dataset, record.protocol)
-    return sorted(
-        (r for r in same if r.subject == record.subject or (r.dataset, r.protocol) == key),
-        key=lambda r: (r.subject != record.subject, r.dataset != record.dataset, r.subject, r.protocol),
-    )
+def _variants(record: Record, records: Mapping[str, Record]) -> list[Record]:
+    """The current records of the same network at the same size with one switch set otherwise."""
+    ids = (cost_record(variant, record.dataset, record.protocol) for variant in models.neighbours(record.subject))
+    return [records[i] for i in ids if i in records]
 
 
 def built_record(package: str, table: str, metric: str) -> str:
     """The id of the record that holds what a package builds for a printed table: its ``structure`` or its ``readings``."""
-    version = getattr(models.packages()[package], "STRUCTURE_VERSION", 1)
+    version = structure_version(package)
     return identify(
         kind="architecture", subject=package, dataset=NONE, split=NONE, protocol=table, metric=metric, version=version
     )
+
+
+def structure_version(package: str) -> int:
+    """What a package declares as ``STRUCTURE_VERSION``, to go up when what it builds or says of itself changes."""
+    return getattr(models.packages()[package], "STRUCTURE_VERSION", 1)
 
 
 def _built(cell: Cell, records: Mapping[str, Record], metric: str) -> tuple[Record, Any] | None:

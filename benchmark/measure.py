@@ -9,15 +9,13 @@ Examples:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
-from benchmark import ledger, models, records, tables
-from benchmark.conventions import FLOPS, VERSION
+from benchmark import ledger, models, records
+from benchmark.conventions import FLOPS, PARAMS, VERSION
 from benchmark.errors import InputError, run
 
 
@@ -47,7 +45,9 @@ class Cost:
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.all:
-            measure_missing()
+            from benchmark.fill import fill
+
+            fill()
             return
         height, width = models.parse_size(self.input)
         dataset = {v: k for k, v in models.JOINTS.items()}.get(self.joints, f"{self.joints} joints")
@@ -65,26 +65,24 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
     Raises:
         InputError: unknown model, or a size that the network refuses.
     """
-    import torch
+    from torch import nn  # a usage error needs no torch
 
     from benchmark import cost
 
     entry = models.find(model)
-    with torch.device("meta"):
-        network = models.build(model, joints=joints)
+    network = models.outline(model, joints=joints)
     try:
         trace = cost.trace(network, height, width)
     except RuntimeError as problem:
         raise InputError(f"{model} takes no {height}x{width} image: {str(problem).splitlines()[0]}") from None
-    found = {"params": {"trainable": trace.trainable, "stored": trace.stored}, "flops": cost.counts(trace.ops)}
-    scopes = {}
-    for name, parts in entry.scopes.items():
-        trainable, stored = map(sum, zip(*(cost.parameters(network.get_submodule(part)) for part in parts), strict=True))
-        scopes[name] = {
-            "params": {"trainable": trainable, "stored": stored},
+    scopes = {
+        name: {
+            "params": cost.parameters(nn.ModuleList(network.get_submodule(part) for part in parts)),
             "flops": cost.counts(trace.within(parts)),
         }
-    return found | {"scopes": scopes}
+        for name, parts in entry.scopes.items()
+    }
+    return {"params": trace.params, "flops": cost.counts(trace.ops), "scopes": scopes}
 
 
 def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> records.Record:
@@ -103,81 +101,6 @@ def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> 
     )
 
 
-Job = tuple[str, str, str]  # model, dataset, size
-
-
-def measure_missing() -> None:
-    """Measure and keep every cost that a table's cell needs and no record holds, and what the packages build.
-
-    Where a count is not what the table prints, the same network's other sizes, heads and switches are counted too: one of
-    them may be what was printed.
-    """
-    known = tables.papers()
-    for model, *_ in ledger.wanted(known):
-        models.find(model)  # a wrong id is reported before any work is done
-    for record in structures(known):
-        records.append(record)
-    _measure(ledger.wanted(known), "cost")
-    open_rows = {(v.paper, v.table, v.row_id) for v in ledger.judge() if v.kind == "cost" and v.verdict not in SETTLED}
-    jobs = [
-        job
-        for paper, table, row in open_rows
-        for cell in known[paper].tables[table].cells()
-        if cell.row.id == row and cell.row.model and cell.column.kind == "cost"
-        for job in _alternatives(cell.row.model, *ledger.protocol(cell))
-    ]
-    _measure(sorted(set(jobs)), "variants")
-
-
-SETTLED = ("reproduced", "explained")
-
-
-def _alternatives(model: str, dataset: str, size: str) -> Iterator[Job]:
-    for neighbour in models.neighbours(model):
-        yield neighbour, dataset, size
-    for other in models.find(model).inputs:
-        yield from ((model, head, other) for head in ("mpii", "coco"))
-
-
-def _measure(jobs: Iterable[Job], what: str) -> None:
-    kept = records.load()
-    missing = [job for job in jobs if ledger.cost_record(*job) not in kept]
-    for model, dataset, size in tqdm(missing, desc=what, disable=not missing):
-        try:
-            counts = measure_cost(model, models.JOINTS[dataset], *models.parse_size(size))
-        except InputError as refused:
-            if what == "cost":
-                raise
-            tqdm.write(f"{refused}")  # a combination of switches that makes no network
-            continue
-        records.append(cost_record(model, dataset, size, counts))
-
-
-def structures(known: Mapping[str, tables.Paper]) -> Iterator[records.Record]:
-    """What each package builds where a paper prints an architecture (its ``structure(table)``), and what an unspecific
-    figure comes to under each reading (its ``readings(table)``); what is on record is not worked out again."""
-    kept = records.load()
-    for paper in known.values():
-        for table in paper.tables.values():
-            packages = {c.row.model.split("/")[0] for c in table.cells() if c.column.kind in ("architecture", "derived")}
-            for package in sorted(packages - {""}):
-                for metric in ("structure", "readings"):
-                    describe = getattr(models.packages()[package], metric, lambda _: {})
-                    if ledger.built_record(package, table.id, metric) in kept or not (built := describe(table.id)):
-                        continue
-                    yield records.Record(
-                        kind="architecture",
-                        subject=package,
-                        dataset=ledger.NONE,
-                        split=ledger.NONE,
-                        protocol=table.id,
-                        metric=metric,
-                        value=built,
-                        version=getattr(models.packages()[package], "STRUCTURE_VERSION", 1),
-                        **records.provenance("python -m benchmark.measure cost --all"),
-                    )
-
-
 def report(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What ``--json`` prints; see schemas/cost.schema.json."""
     rows = [{"model": model, "evidence": models.find(model).evidence, **found} for model, found in counts.items()]
@@ -186,9 +109,12 @@ def report(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> dict[st
 
 def text(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
     """A table for people: parameters in millions, operations in each convention's own G."""
-    lines = [f"{size}, {joints} joints", f"{'':40}{'params M':>10}{'stored M':>10}" + "".join(f"{c:>13}" for c in FLOPS)]
+    lines = [
+        f"{size}, {joints} joints",
+        f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{c:>13}" for c in FLOPS),
+    ]
     for model, found in counts.items():
-        params = "".join(f"{found['params'][key] / 1e6:10.3f}" for key in ("trainable", "stored"))
+        params = "".join(f"{found['params'][name] / 1e6:13.3f}" for name in PARAMS)
         flops = "".join(f"{found['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
         lines.append(f"{model:40}{params}{flops}")
     return "\n".join(lines)

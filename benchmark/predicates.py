@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import product
 from typing import Any
 
 from benchmark.conventions import FLOPS, PARAMS
@@ -23,11 +23,9 @@ from benchmark.tables import SCALES, Cell, Claim, Paper
 PREDICATES: Mapping[str, str] = {
     "truncated": "cut off after the last printed digit instead of rounded",
     "rounded_twice": "rounded to one more digit first, then again",
-    "padded": "rounded or cut off to fewer digits, then filled up with zeros",
     "other_convention": "counted under another convention than the rest of the column",
-    "other_size": "counted at another input size or with another dataset's head",
-    "other_variant": "counted for another variant of the same network",
-    "other_cells": "the sum or the difference of two other printed cells, both reproduced",
+    "other_variant": "counted for the same network with one switch set otherwise",
+    "padded": "rounded or cut off to fewer digits, then filled up with zeros",
     "within_source_rounding": "follows from sources that round to the printed ones",
     "another_printing": "follows from another printing of the same figure in the same paper",
     "one_reading": "what one of several readings of an unspecific sentence counts to",
@@ -66,58 +64,30 @@ def counted(record: Record, cell: Cell, convention: str) -> Fraction | None:
     return None if count is None else Fraction(count) / Fraction(scale)
 
 
-def explain_cost(cell: Cell, record: Record, others: list[Record], paper: Paper) -> Explanation | None:
-    """The first predicate that turns a count into the printed string; ``others`` are the same network's other records:
-    at other sizes, with other heads, and with other switches."""
+def explain_cost(cell: Cell, record: Record, variants: Sequence[Record]) -> Explanation | None:
+    """The first predicate that turns a count into the printed string; ``variants`` are records of the same network at the same
+    size with one switch set otherwise."""
     printed, decimals = str(cell.number), cell.number.decimals
     own = cell.column.convention
     value = counted(record, cell, own)
-    if value is not None:
-        name = _rounding_slip(value, printed, decimals)
-        if name:
+    assert value is not None
+    for name, rule in (("truncated", truncated), ("rounded_twice", rounded_twice)):
+        if rule(value, decimals) == printed:
             return Explanation(name, PREDICATES[name], value, record.id)
     for convention in PARAMS if cell.column.metric == "params" else FLOPS:
         other = counted(record, cell, convention)
         if convention != own and other is not None and rounded(other, decimals) == printed:
             return Explanation("other_convention", convention, other, record.id)
-    for same_network, name in ((True, "other_size"), (False, "other_variant")):
-        for candidate in others:
-            other = counted(candidate, cell, own)
-            if (candidate.subject == record.subject) is not same_network or other is None:
-                continue
-            if rounded(other, decimals) == printed:
-                says = f"{candidate.protocol}, {candidate.dataset}" if same_network else candidate.subject
-                return Explanation(name, says, other, candidate.id)
-    return next(_other_cells(cell, record, paper), None)
-
-
-def _rounding_slip(value: Fraction | float, printed: str, decimals: int) -> str:
-    """The predicate about digits that turns ``value`` into ``printed``, or nothing."""
-    if truncated(value, decimals) == printed:
-        return "truncated"
-    if rounded_twice(value, decimals) == printed:
-        return "rounded_twice"
-    fewer = printed.rstrip("0")
+    for variant in variants:
+        other = counted(variant, cell, own)
+        if other is not None and rounded(other, decimals) == printed:
+            return Explanation("other_variant", variant.subject, other, variant.id)
+    fewer = printed.rstrip("0").rstrip(".") if "." in printed else printed
     places = len(fewer.partition(".")[2])
-    if 0 < places < decimals and fewer in (rounded(value, places), truncated(value, places)):
-        return "padded"
-    return ""
-
-
-def _other_cells(cell: Cell, record: Record, paper: Paper) -> Iterator[Explanation]:
-    """Sums and differences of other cells of the same network, each of which is what we count: a wrong cell explains none."""
-
-    def holds(other: Cell) -> bool:
-        value = counted(record, other, other.column.convention)
-        return value is not None and rounded(value, other.number.decimals) == str(other.number)
-
-    cells = [other for table in paper.tables.values() for other in table.cells()]
-    cells = [o for o in cells if (o.row.model, o.input, o.column.metric) == (cell.row.model, cell.input, cell.column.metric)]
-    cells = [o for o in cells if o.column.unit == cell.column.unit and o.name != cell.name and holds(o)]
-    for a, b in permutations(cells, 2):
-        for sign, total in (("+", printed_value(a) + printed_value(b)), ("-", printed_value(a) - printed_value(b))):
-            if rounded(total, cell.number.decimals) == str(cell.number):
-                yield Explanation("other_cells", f"{a.name} {sign} {b.name} = {total:g}", total)
+    # Cut off to a whole number would excuse nearly anything that ends in .0.
+    if places < decimals and fewer in (rounded(value, places), truncated(value, places) if places else ""):
+        return Explanation("padded", PREDICATES["padded"], value, record.id)
+    return None
 
 
 def explain_reading(cell: Cell, record: Record, readings: Sequence[tuple[str, float]]) -> Explanation | None:
@@ -150,12 +120,11 @@ def explain_derived(
         return float(evaluate(expression, paper, papers, row, value_of).value)
 
     result = evaluate(expression, paper, papers, row)
-    name = _rounding_slip(float(result.value), printed, decimals)
-    if name:
-        return Explanation(name, PREDICATES[name], float(result.value))
+    if truncated(float(result.value), decimals) == printed:
+        return Explanation("truncated", PREDICATES["truncated"], float(result.value))
     reached = _reach(result, value_with)
     half = 0.5 * 10.0**-decimals
-    if reached and reached[0] < float(printed) + half and float(printed) - half <= reached[1]:
+    if reached and reached[0] < float(printed) + half and float(printed) - half < reached[1]:
         says = f"sources that round to the printed ones reach {reached[0]:.4g} to {reached[1]:.4g}"
         return Explanation("within_source_rounding", says, float(result.value))
     for cell in result.cells:
@@ -175,7 +144,8 @@ def _reach(result: Result, value_with: Callable[[Mapping[str, float]], float]) -
     sources = {cell.name: cell for cell in result.cells}
     if not 0 < len(sources) <= 8:
         return None
-    halves = {name: half_place(cell) for name, cell in sources.items()}
+    # A kernel size or a width is exact; everything measured was rounded.
+    halves = {name: 0.0 if cell.column.kind == "architecture" else half_place(cell) for name, cell in sources.items()}
     corners = []
     for signs in product((-1, 1), repeat=len(sources)):
         moved = {
@@ -195,7 +165,8 @@ def another_printing(cell: Cell, paper: Paper) -> Iterator[Cell]:
         for other in table.cells():
             if (
                 cell.row.model
-                and other.row.model == cell.row.model
+                and (other.row.model, other.row.needs) == (cell.row.model, cell.row.needs)
+                and other.table is not cell.table
                 and (other.dataset, other.input, other.table.split) == (cell.dataset, cell.input, cell.table.split)
                 and all(getattr(other.column, key) == getattr(cell.column, key) for key in same)
                 and printed_value(other) != printed_value(cell)

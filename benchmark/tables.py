@@ -8,18 +8,21 @@ the string that the paper prints, and its decimals are its precision.
 from __future__ import annotations
 
 import csv
+import io
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import jsonschema
 
 from benchmark.errors import InputError
 
 FOLDER = Path(__file__).parent.parent / "paper_tables"
-SLUG = re.compile(r"[a-z][a-z0-9_]*")
 
 # What a column measures -> the kind under which its verdicts are counted. None: no claim, so no verdict.
 METRICS: Mapping[str, str | None] = {
@@ -45,7 +48,6 @@ METRICS: Mapping[str, str | None] = {
 SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms": 1.0, "fps": 1.0, "h": 1.0, "days": 1.0}
 NUMBER = re.compile(r"(?P<sign>[+\-−]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?")
 DASH = "-"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,14 @@ class Column:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """``model`` is the id that builds the row, ``none`` says why there is none; exactly one of them is set.
-    ``protocol`` is how its accuracy was trained where rows of one network differ in that (``100 epochs``); ``needs`` names
-    what an accuracy or latency figure of this row takes beyond the table's own dataset."""
+    ``needs`` names what an accuracy or latency figure of this row takes beyond the paper's own recipe and dataset: another
+    number of epochs, a device. Rows of one network that differ in it are not the same measurement."""
 
     id: str
     model: str = ""
     none: str = ""
     input: str = ""
     dataset: str = ""
-    protocol: str = ""
     needs: str = ""
     restored: Mapping[str, str] = field(default_factory=dict)  # column -> where a symbol lost in the text comes from
     note: str = ""
@@ -134,10 +135,6 @@ class Cell:
         return self.row.input or self.table.input
 
     @property
-    def protocol(self) -> str:
-        return self.row.protocol or self.table.protocol
-
-    @property
     def name(self) -> str:
         return f"{self.paper}/{self.table.id}[{self.row.id}, {self.column.name}]"
 
@@ -153,7 +150,6 @@ class Table:
     dataset: str = ""
     split: str = ""
     input: str = ""
-    protocol: str = ""
     pseudo: bool = False
     note: str = ""
     columns: Mapping[str, Column]
@@ -215,52 +211,44 @@ def papers(folder: Path = FOLDER) -> Mapping[str, Paper]:
 
 def load_paper(folder: Path) -> Paper:
     """Read one paper's folder and check that it is whole (see :func:`papers`)."""
-    path = folder / "paper.toml"
-    data = _toml(path)
-    if data.pop("schema", None) != 1:
-        raise InputError(f"{path}: schema 1 expected")
-    if data.get("id") != folder.name:
-        raise InputError(f"{path}: id {data.get('id')!r} is not the folder's name")
-    tables = {name: _table(folder, name, spec) for name, spec in data.pop("tables", {}).items()}
-    claims_path = folder / "claims.toml"
-    claims = tuple(
-        _build(Claim, {"paper": folder.name} | spec, f"{claims_path}: claim {number}")
-        for number, spec in enumerate(_toml(claims_path).get("claims", []) if claims_path.exists() else [], 1)
-    )
-    seen: set[str] = set()
-    for claim in claims:
-        if claim.id in seen:
-            raise InputError(f"{claims_path}: claim {claim.id!r} stands twice")
-        seen.add(claim.id)
+    path, claims_path = folder / "paper.toml", folder / "claims.toml"
+    data = _toml(path, "paper")
+    if data["id"] != folder.name:
+        raise InputError(f"{path}: id {data['id']!r} is not the folder's name")
+    tables = {name: _table(folder, name, spec) for name, spec in data.pop("tables").items()}
+    specs = _toml(claims_path, "claims").get("claims", []) if claims_path.exists() else []
+    claims = {spec["id"]: Claim(paper=folder.name, **spec) for spec in specs}
+    for claim in claims.values():
         if claim.printed != "true":
             _checked_number(claim.printed, f"{claims_path}: claim {claim.id}")
-    return _build(Paper, data | {"tables": tables, "claims": claims}, str(path))
+    if len(claims) != len(specs):
+        ids = [spec["id"] for spec in specs]
+        raise InputError(f"{claims_path}: claim {next(i for i in ids if ids.count(i) > 1)!r} stands twice")
+    del data["schema"]
+    return Paper(**data, tables=tables, claims=tuple(claims.values()))
 
 
 def _table(folder: Path, name: str, spec: dict[str, Any]) -> Table:
-    where = f"{folder / 'paper.toml'}: table {name}"
-    columns = {
-        key: _build(Column, {"name": key} | value, f"{where}, column {key}") for key, value in spec.pop("columns", {}).items()
-    }
+    columns = {key: Column(name=key, **value) for key, value in spec.pop("columns").items()}
     for column in columns.values():
         if column.metric not in METRICS:
-            raise InputError(f"{where}, column {column.name}: unknown metric {column.metric!r}")
-    rows = {key: _build(Row, {"id": key} | value, f"{where}, row {key}") for key, value in spec.pop("rows", {}).items()}
+            where = f"{folder / 'paper.toml'}: table {name}, column {column.name}"
+            raise InputError(f"{where}: unknown metric {column.metric!r}; known: {', '.join(METRICS)}")
+    rows = {key: Row(id=key, **value) for key, value in spec.pop("rows").items()}
     for row in rows.values():
         if bool(row.model) == bool(row.none):
-            raise InputError(f"{where}, row {row.id}: give either model or none (the reason)")
-        for slug in (row.id, *columns):
-            if not SLUG.fullmatch(slug):
-                raise InputError(f"{where}: {slug!r} is no slug of lower-case letters, digits and _")
+            raise InputError(f"{folder / 'paper.toml'}: table {name}, row {row.id}: give either model or none (the reason)")
     printed = _printed(folder / f"{name}.csv", columns, rows)
-    return _build(Table, spec | {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed}, where)
+    return Table(paper=folder.name, id=name, columns=columns, rows=rows, printed=printed, **spec)
 
 
 def _printed(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[tuple[str, str], str]:
     if not path.exists():
         raise InputError(f"{path}: missing")
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file, strict=True))
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+    except (csv.Error, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: {problem}") from None
     if not lines or lines[0] != ["row_id", *columns]:
         raise InputError(f"{path}:1: the header must be row_id,{','.join(columns)}")
     printed: dict[tuple[str, str], str] = {}
@@ -290,15 +278,19 @@ def _checked_number(value: str, where: str) -> None:
         raise InputError(f"{where}: {problem}") from None
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path, kind: str) -> dict[str, Any]:
+    """A TOML file that fits its schema, ``schemas/<kind>.schema.json``."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise InputError(f"{path}: {problem}") from None
+    problem = jsonschema.exceptions.best_match(_validator(kind).iter_errors(data))
+    if problem:
+        raise InputError(f"{path}: {', '.join(map(str, problem.absolute_path)) or 'top level'}: {problem.message[:200]}")
+    return data
 
 
-def _build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
-    try:
-        return kind(**data)
-    except TypeError as problem:
-        raise InputError(f"{where}: {str(problem).replace(kind.__name__ + '.__init__() ', '')}") from None
+@cache
+def _validator(kind: str) -> jsonschema.Draft202012Validator:
+    schema = Path(__file__).parent / "schemas" / f"{kind}.schema.json"
+    return jsonschema.Draft202012Validator(json.loads(schema.read_text()))

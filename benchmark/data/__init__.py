@@ -1,0 +1,47 @@
+"""Datasets: where they lie, and reading them into :class:`benchmark.data.people.People`. No torch here.
+
+A data root holds one folder a dataset, each laid out as officially published (or as Synthetic people writes it):
+
+    mpii/   images/*.jpg, mpii_human_pose_v1_u12_1.mat, annot/{train,valid,trainval,test}.json, gt_valid.mat, valid.h5
+    coco/   images/{train,val}2017/*.jpg, annotations/person_keypoints_{train,val}2017.json
+    lsp/    images/im0001.jpg ..., joints.mat
+    lspet/  images/im00001.jpg ..., joints.mat
+    weights/<package>/
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from benchmark.data import coco, lsp, mpii
+from benchmark.data.people import People
+from benchmark.errors import InputError
+
+READERS = {"mpii": mpii.load, "coco": coco.load, "lsp": lsp.load, "lspet": lsp.load_extended}
+
+
+def root() -> Path:
+    """The data root: what POSE_DATA names, by default ``~/.cache/pose-benchmark``. It need not exist."""
+    return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
+
+
+def folder(dataset: str, base: Path | None = None) -> Path:
+    """A dataset's folder below ``base`` (default: the data root); ``base`` itself where there is none below it."""
+    base = base or root()
+    below = base / dataset
+    return base if base.is_dir() and not below.is_dir() else below
+
+
+def load(dataset: str, split: str, base: Path | None = None) -> People:
+    """The annotated persons of a split: ``load("mpii", "val")``.
+
+    Args:
+        base: a data root, or the dataset's own folder.
+
+    Raises:
+        InputError: no such dataset or split, its annotations are absent, or a record in them is malformed.
+    """
+    if dataset not in READERS:
+        raise InputError(f"no dataset {dataset!r}; known: {', '.join(READERS)}")
+    return READERS[dataset](folder(dataset, base), split)

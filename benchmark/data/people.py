@@ -52,3 +52,8 @@ class People:
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         chosen = {name: value[rows] for name, value in columns.items() if isinstance(value, np.ndarray)}
         return People(**columns | chosen | {"images": tuple(self.images[row] for row in rows)})
+
+    def present(self) -> People:
+        """The persons whose photograph is on disk."""
+        there = {path: path.is_file() for path in set(self.images)}
+        return self.select(np.array([there[path] for path in self.images], bool))

@@ -35,7 +35,6 @@ STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.constrained_layout.use": True,
 }
 
 
@@ -52,7 +51,9 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
     tally = count(verdicts)
     names = [f"{papers[paper].short}: {kind}" for paper, kind in tally]
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(8, 0.25 * len(names) + 1.2))
+        height = 0.25 * len(names) + 1.2
+        figure, axes = plt.subplots(figsize=(8, height))
+        figure.subplots_adjust(left=0.24, right=0.98, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
         for token in TOKENS:
             widths = [tokens[token] for tokens in tally.values()]
@@ -61,7 +62,7 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.invert_yaxis()
         axes.set_xlabel("printed figures")
-        axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.08), frameon=False)
+        figure.legend(ncols=4, loc="lower center", frameon=False)
         return svg(figure)
 
 
@@ -107,6 +108,7 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
     colours = dict(zip(papers, PAPER_COLOURS, strict=False))
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, sharex=True)
+        figure.subplots_adjust(left=0.06, right=0.99, top=0.93, bottom=0.11, wspace=0.04)
         for axes, cost, title in (
             (left, lambda p: p.printed, "as printed: each table's own GFLOPs"),
             (right, lambda p: p.ours, "on equal terms: true GMACs"),

@@ -115,7 +115,7 @@ def run_stacks(x: Tensor, hourglasses: nn.ModuleList, predictions: nn.ModuleList
 
 
 class StackedHourglass(nn.Module):
-    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``.
+    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
         num_stacks: hourglasses in a row; the paper's has 8.

@@ -103,7 +103,7 @@ class PyramidHourglass(nn.Module):
 
 
 class PyraNet(nn.Module):
-    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``.
+    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
         num_stacks: hourglasses in a row; the paper's results are of 8.

@@ -62,7 +62,7 @@ class GatedHourglass(nn.Module):
 
 
 class SoftGated(nn.Module):
-    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``.
+    """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
         num_stacks: hourglasses in a row.

@@ -1,5 +1,7 @@
 """Convolutional Pose Machines at the authors' own size count to the figures that are quoted of them."""
 
+from typing import Any
+
 import torch
 
 from benchmark import cost
@@ -30,7 +32,7 @@ def test_the_center_map_peaks_in_the_middle_and_is_symmetric() -> None:
 
 def test_six_stages_whose_background_map_stays_inside() -> None:
     with torch.device("meta"):
-        network = CPM(num_joints=16)
+        network: Any = CPM(num_joints=16)
         output = network(torch.empty(1, 3, 128, 128))
     assert len(output.intermediate) == 5
     assert {maps.shape for maps in output.intermediate} | {output.heatmaps.shape} == {(1, 16, 16, 16)}

@@ -1,5 +1,7 @@
 """CPN-R50: the 27.0M parameters that HRNet's authors print; the 102.0M elsewhere are megabytes."""
 
+from typing import Any
+
 import torch
 
 from benchmark import cost
@@ -16,7 +18,7 @@ def test_parameters() -> None:
 
 def test_coarser_levels_pass_more_bottlenecks() -> None:
     with torch.device("meta"):
-        network = CPN(num_joints=17)
+        network: Any = CPN(num_joints=17)
     assert [len(level) for level in network.refine_net.levels] == [3, 2, 1, 0]
 
 

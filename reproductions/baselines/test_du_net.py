@@ -1,5 +1,7 @@
 """DU-Net and CU-Net: their papers count the weights of convolutions alone, and a U-Net reads its predecessors' blocks."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -23,7 +25,7 @@ def test_convolution_weights_are_what_the_papers_print(nets: int, order: int, tr
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
 def test_each_net_keeps_32_new_channels_for_each_one_it_reads(order: int) -> None:
     with torch.device("meta"):
-        network = CoupledUNets(num_joints=16, num_nets=4, order=order)
+        network: Any = CoupledUNets(num_joints=16, num_nets=4, order=order)
     assert [net.bottom.grow[0].num_features for net in network.nets] == [128 + 32 * min(i, order) for i in range(4)]
     assert [join[0].num_features for join in network.joins] == [128 * (1 + min(i, order)) for i in range(1, 4)]
 

@@ -1,6 +1,7 @@
 """FPD's student is a Stacked Hourglass of half the stacks and half the channels."""
 
 import torch
+from torch import nn
 
 from benchmark import cost
 from reproductions.baselines.fpd import fpd
@@ -19,10 +20,12 @@ def test_the_student_has_half_of_the_teacher() -> None:
     with torch.device("meta"):
         student, teacher = fpd(num_joints=16), StackedHourglass(num_joints=16, residual_after=True)
     assert 2 * len(student.hourglasses) == len(teacher.hourglasses)
-    width = {network: network.predictions[0].heatmaps.in_channels for network in (student, teacher)}
-    assert 2 * width[student] == width[teacher]
+    narrow, wide = (network.get_submodule("predictions.0.heatmaps") for network in (student, teacher))
+    assert isinstance(narrow, nn.Conv2d)
+    assert isinstance(wide, nn.Conv2d)
+    assert 2 * narrow.in_channels == wide.in_channels
 
 
 def test_both_predict_at_the_same_size() -> None:
-    output = fpd(num_joints=5, num_stacks=2, features=16).eval()(torch.rand(1, 3, 64, 48))
-    assert output.heatmaps.shape == output.intermediate[0].shape == (1, 5, 16, 12)
+    output = fpd(num_joints=5, num_stacks=2, features=16).eval()(torch.rand(1, 3, 64, 80))
+    assert output.heatmaps.shape == output.intermediate[0].shape == (1, 5, 16, 20)

@@ -26,5 +26,5 @@ def test_the_gate_scales_each_channel_of_the_shortcut() -> None:
 
 
 def test_small_images_in_training() -> None:
-    output = SoftGated(num_joints=3, num_stacks=2, features=16)(torch.rand(2, 3, 64, 48))
-    assert output.heatmaps.shape == output.intermediate[0].shape == (2, 3, 16, 12)
+    output = SoftGated(num_joints=3, num_stacks=2, features=16)(torch.rand(2, 3, 64, 80))
+    assert output.heatmaps.shape == output.intermediate[0].shape == (2, 3, 16, 20)

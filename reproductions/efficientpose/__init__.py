@@ -49,3 +49,10 @@ ENTRIES = (
         source="section 2 and Figure 1; widths of OpenPose's public 25-keypoint network; connections as the printed cost tells",
     ),
 )
+
+
+def structure(table: str) -> dict[str, str]:
+    """What is built where the paper prints the networks' make-up: ``row/column -> string``; empty for any other table."""
+    from reproductions.efficientpose.printed_structure import count  # needs torch, which listing the entries must not
+
+    return count(table)

@@ -102,7 +102,9 @@ def bilinear_upscaling(channels: int) -> nn.ConvTranspose2d:
     assert layer.bias is not None
     taps = torch.tensor([0.25, 0.75, 0.75, 0.25])
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(channels)[:, :, None, None] * torch.outer(taps, taps))
+        layer.weight.zero_()
+        for channel in range(channels):
+            layer.weight[channel, channel] = taps[:, None] * taps
         layer.bias.zero_()
     return layer.requires_grad_(False)
 

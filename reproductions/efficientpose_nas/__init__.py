@@ -65,7 +65,11 @@ _TABLE1 = (
 
 
 def structure(table: str) -> dict[str, str]:
-    """What is built where the paper prints an architecture as a table: ``row/column -> the cell, in its notation``."""
-    if table != "table1":
-        return {}
-    return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
+    """What is built where the paper prints an architecture: ``row/column -> the cell, in its notation``."""
+    if table == "table1":
+        return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
+    if table == "text_structure":
+        from reproductions.efficientpose_nas.text_structure import count  # needs torch, which listing the entries must not
+
+        return count()
+    return {}

@@ -16,3 +16,12 @@ ENTRIES = (
         source="github.com/HAIV-Lab/ICPR22w",
     ),
 )
+
+
+def structure(table: str) -> dict[str, str]:
+    """What is built where the paper prints a figure of the head's make-up; empty for any other table."""
+    if table != "text_structure":
+        return {}
+    from reproductions.heatmap_weighting.text_structure import count  # needs torch, which listing the entries must not
+
+    return count()

@@ -1,0 +1,58 @@
+"""Reading photographs: a broken one is named, never taken for a picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from benchmark.errors import InputError
+
+JPEG, PNG = b"\xff\xd8", b"\x89PNG"
+SCAN, END = b"\xff\xda", b"\xff\xd9"  # JPEG's markers before the pixels and after them
+
+
+def read_image(path: Path, on_error: Literal["raise", "skip"] = "raise") -> np.ndarray | None:
+    """A photograph as its pixels are stored: RGB, uint8 ``[H, W, 3]``. A camera's orientation tag is not followed, as in HRNet.
+
+    With ``on_error="skip"`` a broken file gives None and one line on stderr that names it.
+
+    Raises:
+        InputError: the file is missing, empty, cut short or no image, and ``on_error`` is "raise".
+    """
+    image, problem = _decode(Path(path))
+    if problem and on_error == "raise":
+        raise InputError(problem)
+    if problem:
+        print(f"skipped: {problem}", file=sys.stderr)
+    return image
+
+
+def _decode(path: Path) -> tuple[np.ndarray | None, str | None]:
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        return None, f"{path}: {error.strerror}"
+    if not encoded:
+        return None, f"{path}: the file is empty"
+    if is_cut_short(encoded):  # OpenCV would fill the missing part with grey and go on
+        return None, f"{path}: the image is cut short"
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    if image is None:
+        return None, f"{path}: not an image that can be read"
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), None
+
+
+def is_cut_short(encoded: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end marker.
+
+    In a JPEG's pixel data 0xff is always escaped, so that an end marker after the last scan's start is the real one (an
+    embedded thumbnail has its own, before it). What follows the end marker does not matter.
+    """
+    if encoded.startswith(JPEG):
+        return encoded.rfind(END) < encoded.rfind(SCAN)
+    return encoded.startswith(PNG) and b"IEND" not in encoded[-64:]

@@ -1,0 +1,205 @@
+"""What heatmaps are trained towards: Gaussians about joints and, for EfficientPose, part affinity fields.
+
+Joints come in pixels of the network's input, maps are in pixels of the heatmap; how one becomes the other is part of a
+style, see :mod:`benchmark.decode` for the named conversions. Everything is one tensor operation over the whole batch, on the
+device that the joints are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark import decode
+from benchmark.errors import InputError
+from benchmark.joints import indices
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetStyle:
+    """In what public codes differ when they draw ``exp(-d^2 / (factor sigma^2))``.
+
+    ``convention``: how a pixel of the input becomes one of the heatmap. ``center``: ``exact``, or moved to a whole pixel by
+    ``round`` (halves up). ``window``: how many sigmas from the centre the drawn square ends; None draws the whole map.
+    ``masked``: whether joints that are not annotated, or farther than 3 sigma outside, weigh 0; otherwise all weigh 1, and
+    the map of such a joint is to be empty. A Gaussian is not normalised: its peak is 1.
+    """
+
+    factor: float = 2.0
+    convention: decode.Convention = "corner"
+    center: Literal["round", "exact"] = "round"
+    window: float | None = 3.0
+    masked: bool = True
+    source: str
+
+
+STYLES: Mapping[str, TargetStyle] = {
+    "hrnet": TargetStyle(source="HRNet, SimpleBaseline, mmpose 0.x: a patch of 13 x 13 for a sigma of 2"),
+    "unbiased": TargetStyle(center="exact", window=None, source="DARK (Zhang et al., CVPR 2020), mmpose's unbiased encoding"),
+    # Eq. 4 of the paper for the formula; the pixel that contains the joint, and no mask, by the authors' later public code.
+    "efficientpose": TargetStyle(factor=1.0, convention="center", window=None, masked=False, source="EfficientPose, Eq. 4"),
+}
+
+
+def gaussians(
+    joints: Tensor,
+    visible: Tensor,
+    *,
+    heatmap_hw: tuple[int, int],
+    stride: float,
+    sigma: float = 2.0,
+    style: str = "hrnet",
+) -> tuple[Tensor, Tensor]:
+    """Target heatmaps and the weights of their joints.
+
+    Args:
+        joints: pixels of the input, float ``[N, K, 2]``.
+        visible: 0 where a joint is not annotated, ``[N, K]``.
+        stride: pixels of the input per pixel of the heatmap.
+        sigma: pixels of the heatmap.
+        style: one of :data:`STYLES`.
+
+    Returns:
+        Heatmaps, float32 ``[N, K, h, w]``, and weights, 0 or 1, float32 ``[N, K]``.
+
+    Raises:
+        InputError: an unknown style, or a sigma that is not positive.
+    """
+    if style not in STYLES:
+        raise InputError(f"no target style {style!r}; known: {', '.join(STYLES)}")
+    if not sigma > 0:
+        raise InputError(f"sigma is positive, not {sigma:g}")
+    found = STYLES[style]
+    height, width = heatmap_hw
+    centers = decode.to_heatmap(joints, stride, found.convention)
+    if found.center == "round":
+        centers = _round(centers, found.convention)
+    near_x, near_y = (_near(centers[..., axis], size, 3 * sigma) for axis, size in ((0, width), (1, height)))
+    drawn = (visible > 0) & near_x & near_y
+    if not found.masked:  # EfficientPose loses a joint as soon as it leaves the map
+        inside = (centers > -0.5) & (centers < torch.tensor([width, height], device=joints.device) - 0.5)
+        drawn = drawn & inside.all(-1)
+
+    def profile(axis: int, size: int) -> Tensor:
+        distance = torch.arange(size, dtype=torch.float32, device=joints.device) - centers[..., axis, None].float()
+        values = torch.exp(distance.square() * (-1 / (found.factor * sigma**2)))
+        return values if found.window is None else values * (distance.abs() <= found.window * sigma)
+
+    # The exponential of a sum is a product, so two profiles make the map: h + w exponentials instead of h x w.
+    x, y = profile(0, width) * drawn[..., None], profile(1, height)
+    weights = drawn.float() if found.masked else torch.ones_like(drawn, dtype=torch.float32)
+    return y[..., :, None] * x[..., None, :], weights
+
+
+def _round(centers: Tensor, convention: decode.Convention) -> Tensor:
+    """To whole pixels. HRNet adds a half and cuts the decimals off, so that numbers from -1.5 to 0.5 become 0."""
+    return torch.trunc(centers + 0.5) if convention == "corner" else torch.floor(centers + 0.5)
+
+
+def _near(center: Tensor, size: int, radius: float) -> Tensor:
+    """Whether any pixel of the patch is on the map; as in HRNet's code a patch that ends just left of it counts, too."""
+    return (center - radius < size) & (center + radius + 1 >= 0)
+
+
+def part_affinity_fields(
+    joints: Tensor,
+    visible: Tensor,
+    segments: Sequence[tuple[int, int]],
+    *,
+    heatmap_hw: tuple[int, int],
+    stride: float,
+    half_width: float,
+) -> Tensor:
+    """Unit vectors along body segments: inside the rectangle around a segment its direction, elsewhere zero.
+
+    As EfficientPose's authors draw them in later public code: joints move to the pixel that contains them, a segment without
+    both joints on the map is empty.
+
+    Args:
+        joints: pixels of the input, float ``[N, K, 2]``.
+        visible: 0 where a joint is not annotated, ``[N, K]``.
+        segments: P pairs of joints, from and to.
+        stride: pixels of the input per pixel of the map.
+        half_width: how far from the segment its rectangle reaches, pixels of the map.
+
+    Returns:
+        float32 ``[N, 2 P, h, w]``: x and y of the first segment, x and y of the second...
+    """
+    height, width = heatmap_hw
+    centers = _round(decode.to_heatmap(joints, stride, "center"), "center").float()
+    inside = (centers >= 0) & (centers < torch.tensor([width, height], device=joints.device))
+    seen = (visible > 0) & inside.all(-1)
+    start, end = (list(side) for side in zip(*segments, strict=True))
+    vector = centers[:, end] - centers[:, start]  # [N, P, 2]
+    length = vector.norm(dim=-1)
+    unit = vector / length.clamp(min=1e-9)[..., None]
+    x = (torch.arange(width, device=joints.device) - centers[:, start, 0, None])[:, :, None, :]
+    y = (torch.arange(height, device=joints.device) - centers[:, start, 1, None])[:, :, :, None]
+    unit_x, unit_y = unit[..., 0, None, None], unit[..., 1, None, None]
+    along, across = x * unit_x + y * unit_y, x * unit_y - y * unit_x
+    slack = 1e-4  # the far end itself lies on the segment, whatever the rounding
+    within = (along >= -slack) & (along <= length[..., None, None] + slack) & (across.abs() <= half_width + slack)
+    within &= (seen[:, start] & seen[:, end])[..., None, None]
+    return (within[:, :, None] * unit[..., None, None]).flatten(1, 2)
+
+
+# EfficientPose's 14 segments: 28 part affinity maps (the authors' later public code, MPII).
+EFFICIENTPOSE_SEGMENTS = (
+    ("head_top", "upper_neck"),
+    ("upper_neck", "right_shoulder"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("upper_neck", "left_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("upper_neck", "thorax"),
+    ("thorax", "right_hip"),
+    ("right_hip", "right_knee"),
+    ("right_knee", "right_ankle"),
+    ("thorax", "left_hip"),
+    ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"),
+)
+
+
+def segment_indices(names: tuple[str, ...]) -> list[tuple[int, int]]:
+    """EfficientPose's segments as pairs of positions in ``names``."""
+    return [(first, second) for first, second in (indices(names, pair) for pair in EFFICIENTPOSE_SEGMENTS)]
+
+
+class Widths(NamedTuple):
+    """How wide targets are drawn in an epoch, in pixels of the map."""
+
+    sigma: float
+    half_width: float  # of part affinity fields
+
+
+# EfficientPose narrows its targets as training goes on. The paper shows sigma only in Fig. 6; these are the values of the
+# authors' later public code for 100 epochs of MPII: side of the map -> sigma and half-width from each of the epochs on.
+EFFICIENTPOSE_EPOCHS = (0, 2, 6, 14, 22, 30, 38, 46, 54)
+EFFICIENTPOSE_WIDTHS: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    28: ((3.1, 2.6, 2.2, 1.75, 1.53, 1.422, 1.313, 1.203, 1.1), (1.53, 1.31, 1.09, 0.875, 0.788, 0.766, 0.744, 0.722, 0.7)),
+    32: ((3.5, 3.0, 2.5, 2.0, 1.75, 1.625, 1.5, 1.375, 1.25), (1.75, 1.5, 1.25, 1.0, 0.9, 0.875, 0.85, 0.825, 0.8)),
+    46: ((5.0, 4.3, 3.6, 2.875, 2.5, 2.336, 2.156, 1.977, 1.797), (2.5, 2.15, 1.8, 1.4, 1.3, 1.258, 1.222, 1.186, 1.15)),
+    60: ((6.6, 5.6, 4.7, 3.75, 3.28, 3.05, 2.813, 2.578, 2.344), (3.3, 2.81, 2.34, 1.875, 1.688, 1.641, 1.594, 1.547, 1.5)),
+    75: ((8.2, 7.0, 5.9, 4.69, 4.1, 3.81, 3.516, 3.223, 2.93), (4.1, 3.51, 2.92, 2.343, 2.109, 2.05, 1.992, 1.934, 1.875)),
+}
+
+
+def efficientpose_widths(map_size: int, progress: float) -> Widths:
+    """Sigma and half-width at a point of the training; for other maps in proportion to those of 32 pixels.
+
+    Args:
+        map_size: side of the map in pixels.
+        progress: epochs done as a share of all, in which the published steps of 100 epochs are measured.
+    """
+    step = max(place for place, epoch in enumerate(EFFICIENTPOSE_EPOCHS) if epoch <= 100 * progress + 1e-9)
+    if map_size in EFFICIENTPOSE_WIDTHS:
+        return Widths(*(column[step] for column in EFFICIENTPOSE_WIDTHS[map_size]))
+    return Widths(*(column[step] * map_size / 32 for column in EFFICIENTPOSE_WIDTHS[32]))

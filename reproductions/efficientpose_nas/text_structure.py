@@ -1,0 +1,49 @@
+"""What the built networks are made of, where the paper's text states a number, as strings written the way it writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import log2
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark import models
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse
+
+
+def count() -> dict[str, str]:
+    """``{"row/column": string}`` for the figures of Sections 3.2 and 4.4.
+
+    The candidates are the operations that an architecture may have; the rest is counted on the three networks, and their
+    heads must agree. The width of SimpleBaseline's head is not this package's to tell.
+    """
+    candidates = [parse(operation) for operation in OPERATIONS if operation != SKIP]
+    kernels, expansions = (sorted(set(values)) for values in zip(*candidates, strict=True))
+    halvings, widths = [], []
+    with torch.device("meta"):
+        images = torch.empty(1, 3, 256, 256)
+        for name in ARCHITECTURES:
+            network: Any = models.build(f"efficientpose_nas/{name}", joints=16)
+            halvings.append(log2(images.shape[-1] / network.backbone(images).shape[-1]))
+            layers = [layer for layer in network.head.modules() if isinstance(layer, nn.ConvTranspose2d)]
+            widths.append([layer.out_channels for layer in layers])
+    first, second = zip(*widths, strict=True)
+    found = {
+        "kernel_sizes": _set(kernels),
+        "expansion_ratios": _set(expansions),
+        "down_samplings": _agreed(f"{count:g}" for count in halvings),
+        "tconv1_width": _agreed(first),
+        "tconv2_width": _agreed(second),
+    }
+    return {f"{row}/structure": value for row, value in found.items()}
+
+
+def _set(values: Iterable[int]) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+def _agreed(values: Iterable[object]) -> str:
+    """The one string that all values give; all of them where they differ."""
+    return " or ".join(dict.fromkeys(map(str, values)))

@@ -1,0 +1,34 @@
+"""What the paper's text says of the head is what is built."""
+
+import pytest
+from torch import nn
+
+from benchmark.tables import papers
+from reproductions.heatmap_weighting import network, structure
+from reproductions.layers import conv_bn
+
+
+def printed() -> dict[str, str]:
+    cells = papers()["heatmap_weighting"].tables["text_structure"].cells()
+    return {f"{cell.row.id}/{cell.column.name}": cell.printed for cell in cells}
+
+
+def test_the_head_is_made_of_what_the_text_says() -> None:
+    assert structure("table1") == {}
+    assert structure("text_structure") == printed()
+
+
+def test_the_figures_are_counted_on_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wider(network.SpatialAttention):
+        def __init__(self, channels: int, *, hsigmoid: network.HardSigmoid) -> None:
+            super().__init__(channels, hsigmoid=hsigmoid)
+            self.scale = nn.Sequential(nn.Conv2d(channels, 1, 3), nn.Conv2d(1, 1, 7))
+
+    monkeypatch.setattr(network, "CHANNELS", 128)
+    monkeypatch.setattr(network, "SpatialAttention", Wider)
+    monkeypatch.setattr(
+        network, "deconv_bn", lambda one, two, groups: nn.Sequential(nn.ConvTranspose2d(one, two, 2, 2, groups=groups))
+    )
+    assert list(structure("text_structure").values()) == ["3", "2", "128", "3×3", "7×7"]
+    monkeypatch.setattr(network, "light_deconv", lambda one: conv_bn(one, 128))
+    assert structure("text_structure")["layers/structure"] == "0"
