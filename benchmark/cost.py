@@ -63,10 +63,8 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        if name in BATCH_NORM:
-            # On the meta device it runs as slow Python, to tell this shape.
-            result = (torch.empty_like(args[0]), torch.empty(0), torch.empty(0))
-        else:
+        result = _shape_only(name, args)
+        if result is None:
             result = func(*args, **(kwargs or {}))
         output = result[0] if isinstance(result, tuple) else result
         if isinstance(output, torch.Tensor):
@@ -77,6 +75,19 @@ class _Recorder(TorchDispatchMode):
         # Parents are qualified by the root's class name: "Global", "SimpleBaseline", "SimpleBaseline.head.0", ...
         path = max(self.tracker.parents, key=lambda name: (name != "Global", name.count("."), len(name)))
         return path.partition(".")[2]
+
+
+def _shape_only(name: str, args: Any) -> Any:
+    """The result of an operator that keeps its first argument's shape; None where the operator has to be asked.
+
+    Most operators run on the meta device as Python, a millisecond each, to tell just this.
+    """
+    if name in BATCH_NORM:
+        return torch.empty_like(args[0]), torch.empty(0), torch.empty(0)
+    if name in INPLACE:
+        return args[0]
+    same = name in PAIRWISE and isinstance(args[1], torch.Tensor) and args[0].shape == args[1].shape
+    return torch.empty_like(args[0]) if same or name in UNARY else None
 
 
 def _record(name: str, scope: str, args: Any, output: torch.Tensor) -> Op:
@@ -194,6 +205,9 @@ def exact(op: Op) -> int:
 
 
 LINEAR = {"mm", "addmm"}
+UNARY = {"relu", "silu", "sigmoid", "hardtanh", "hardswish", "hardsigmoid", "gelu", "elu", "leaky_relu"}
+PAIRWISE = {"add", "sub", "mul", "div"}
+INPLACE = {f"{name}_" for name in UNARY | PAIRWISE}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
 WINDOW_POOL = {"max_pool2d_with_indices", "avg_pool2d"}
 POOL = WINDOW_POOL | {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}

@@ -78,18 +78,18 @@ def _variants(known: Mapping[str, tables.Paper]) -> list[tuple[str, str, str]]:
 def _descriptions(known: Mapping[str, tables.Paper], kept: Mapping[str, Record]) -> Iterator[Task]:
     for paper in known.values():
         for table in paper.tables.values():
-            packages = {c.row.model.split("/")[0] for c in table.cells() if c.column.kind in ("architecture", "derived")}
+            packages = {cell.row.model.split("/")[0] for cell in table.cells()}
             for package in sorted(packages - {""}):
                 for metric in ("structure", "readings"):
-                    if ledger.built_record(package, table.id, metric) not in kept:
+                    spoken = hasattr(models.packages()[package], metric)
+                    if spoken and ledger.built_record(package, table.id, metric) not in kept:
                         yield _describe, (package, table.id, metric)
 
 
 def _describe(package: str, table: str, metric: str) -> Record | None:
     """What a package builds where a paper prints an architecture (its ``structure(table)``), or what an unspecific figure
     comes to under each reading (its ``readings(table)``); None where it says nothing of this table."""
-    describe = getattr(models.packages()[package], metric, None)
-    built = describe(table) if describe else None
+    built = getattr(models.packages()[package], metric)(table)
     if not built:
         return None
     return Record(

@@ -38,7 +38,9 @@ MEANING: Mapping[Token, str] = {
     "hidden_labels": "only the benchmark's own server can score it",
     "no_definition": "no public specification exists to build it from",
 }
+KINDS = ("cost", "accuracy", "latency", "derived", "architecture")
 HIDDEN = ("test", "test-dev")
+COMMON = ("mpii", "256x256")  # the head and the size at which all networks are compared on equal terms
 NONE = "-"
 
 
@@ -139,10 +141,17 @@ def _cost(cell: Cell, entry: models.Entry, records: Mapping[str, Record]) -> Ver
         if why:
             token, cause, source = "explained", why.cause, why.record or record.id
         elif entry.evidence == "reconstruction":
-            token, cause = "no_definition", f"only a reconstruction exists: {entry.source}"
+            token, cause = "no_definition", f"only a reconstruction exists: {entry.source}{_span(cell, records)}"
         else:
             token, cause = "contradicted", f"{cell.column.convention} counts {_show(value)} ({entry.evidence})"
     return _verdict(cell, token, value=value, cause=cause, record=source)
+
+
+def _span(cell: Cell, records: Mapping[str, Record]) -> str:
+    """Between which figures the package's readings of the cell lie under the column's convention."""
+    found = _built(cell, records, "readings")
+    values = [value for says, value in found[1] if says.endswith(f", {cell.column.convention}")] if found else []
+    return f"; its space reaches from {min(values):.4g} to {max(values):.4g} under {cell.column.convention}" if values else ""
 
 
 def _variants(record: Record, records: Mapping[str, Record]) -> list[Record]:
@@ -277,19 +286,20 @@ def _verdict(cell: Cell, token: Token, *, value: Any = None, cause: str, record:
 
 
 def count(verdicts: Sequence[Verdict]) -> Mapping[tuple[str, str], Mapping[Token, int]]:
-    """How many verdicts of each token, by paper and kind, in order of appearance."""
+    """How many verdicts of each token, by paper and kind, in the order of papers and of ``KINDS``."""
     tally: dict[tuple[str, str], dict[Token, int]] = {}
     for verdict in verdicts:
         tally.setdefault((verdict.paper, verdict.kind), dict.fromkeys(TOKENS, 0))[verdict.verdict] += 1
-    return tally
+    order = list(dict.fromkeys(paper for paper, _ in tally))
+    return dict(sorted(tally.items(), key=lambda item: (order.index(item[0][0]), KINDS.index(item[0][1]))))
 
 
 def wanted(known: Mapping[str, Paper]) -> Iterator[tuple[str, str, str]]:
-    """The (model, dataset, size) triples whose cost some cell needs, each once."""
+    """The (model, dataset, size) triples whose cost some cell needs, each once, and each of those models at the common size."""
     seen: dict[tuple[str, str, str], None] = {}
     for paper in known.values():
         for table in paper.tables.values():
             for cell in table.cells():
                 if cell.row.model and cell.column.kind == "cost":
                     seen[cell.row.model, *protocol(cell)] = None
-    return iter(seen)
+    return iter(seen | dict.fromkeys((model, *COMMON) for model, *_ in seen))

@@ -284,9 +284,9 @@ def _toml(path: Path, kind: str) -> dict[str, Any]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise InputError(f"{path}: {problem}") from None
-    problem = jsonschema.exceptions.best_match(_validator(kind).iter_errors(data))
-    if problem:
-        raise InputError(f"{path}: {', '.join(map(str, problem.absolute_path)) or 'top level'}: {problem.message[:200]}")
+    misfit = jsonschema.exceptions.best_match(_validator(kind).iter_errors(data))
+    if misfit:
+        raise InputError(f"{path}: {', '.join(map(str, misfit.absolute_path)) or 'top level'}: {misfit.message[:200]}")
     return data
 
 

@@ -150,6 +150,13 @@ def test_counting_at_input_positions_would_lose_the_printed_gflops(monkeypatch: 
     assert f"{count(network, 256, 256)['hrnet'] / 2**30:.1f}" != "12.0"
 
 
+@pytest.mark.parametrize("model", ["efficientpose/RT", "baselines/lite_hrnet-18", "heatmap_weighting/mobilenet_v3"])
+def test_shapes_that_are_not_asked_for_are_the_right_ones(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = cost.trace(models.outline(model, joints=16), 128, 128).ops
+    monkeypatch.setattr(cost, "_shape_only", lambda name, args: None)
+    assert cost.trace(models.outline(model, joints=16), 128, 128).ops == quick
+
+
 def test_scopes_divide_a_network_without_rest() -> None:
     network = nn.Sequential()
     network.add_module("backbone", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()))

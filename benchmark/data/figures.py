@@ -115,7 +115,7 @@ def joints_of(angles: dict[str, float]) -> dict[str, np.ndarray]:
 
 
 def view(random: np.random.Generator) -> np.ndarray:
-    """From which side the camera looks ``[3, 3]``: any, more often the front; mostly upright, sometimes lying or upside down."""
+    """From which side the camera looks ``[3, 3]``: any, more often the front; people mostly stand upright, some lie."""
     yaw = random.uniform(-180, 180) if random.random() < 0.4 else random.normal(0, 40)
     roll = random.uniform(-100, 100) if random.random() < 0.07 else random.normal(0, 6)
     return turn(z=roll) @ turn(x=random.normal(-4, 6)) @ turn(y=yaw)

@@ -98,7 +98,12 @@ class Canvas:
         self._blend(rows, columns, cloth.paint(along, across) * light[..., None], alpha, owner)
 
     def hull(
-        self, circles: list[tuple[np.ndarray, float]], axis: tuple[np.ndarray, np.ndarray], cloth: Cloth, owner: int, shade: float = 1.0
+        self,
+        circles: list[tuple[np.ndarray, float]],
+        axis: tuple[np.ndarray, np.ndarray],
+        cloth: Cloth,
+        owner: int,
+        shade: float = 1.0,
     ) -> None:
         """What circles (centre, radius) enclose, as a torso or a skirt; the cloth's pattern follows ``axis``."""
         centres, radii = np.array([centre for centre, _ in circles]), np.array([radius for _, radius in circles])

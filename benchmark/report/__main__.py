@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import tempfile
 from dataclasses import astuple
 from pathlib import Path
@@ -22,12 +23,14 @@ from benchmark.ledger import COLUMNS, Verdict, judge
 from benchmark.records import load
 from benchmark.report.claims import claims_page
 from benchmark.report.figures import accuracy_figure, verdicts_figure
-from benchmark.report.index import index_page
+from benchmark.report.index import front, index_page
 from benchmark.report.networks import networks_page
 from benchmark.report.papers import paper_page
+from benchmark.report.ranking import ranking_page
 from benchmark.tables import papers
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
+FRONT = re.compile(r"(?<=<!-- report: begin -->\n).*(?=<!-- report: end -->)", re.DOTALL)
 
 
 def build(paper: str | None = None) -> dict[str, bytes]:
@@ -41,6 +44,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
     pages |= {
         "README.md": index_page(known, verdicts),
         "models.md": networks_page(records),
+        "ranking.md": ranking_page(known, records),
         "claims.md": claims_page(known, verdicts),
         "verdicts.csv": verdicts_csv(verdicts),
     }
@@ -48,7 +52,14 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "figures/verdicts.svg": verdicts_figure(known, verdicts),
         "figures/mpii.svg": accuracy_figure(known, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
         "figures/coco.svg": accuracy_figure(known, records, "coco", "ap", "AP, COCO validation"),
+        "../README.md": _front(front(known, verdicts)),
     }
+
+
+def _front(block: str) -> bytes:
+    """The project's README with ``block`` between its markers."""
+    text = (REPORTS.parent / "README.md").read_text(encoding="utf-8")
+    return FRONT.sub(lambda _: f"\n{block}\n\n", text).encode()
 
 
 def verdicts_csv(verdicts: list[Verdict]) -> str:
@@ -80,6 +91,8 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
         check: Write nothing; leave with status 1 when a committed file is not what would be written.
     """
     files = build(paper)
+    if out.resolve() != REPORTS:
+        files.pop("../README.md", None)  # belongs to the committed reports alone
     if not check:
         write(files, out)
         print(f"{len(files)} files written to {out}")

@@ -78,15 +78,15 @@ class Point:
 
 
 def points(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str) -> Iterator[Point]:
-    """Rows that print both a validation accuracy and GFLOPs, each network and size once a paper."""
+    """Rows that print a validation accuracy under the paper's own recipe and GFLOPs, each network and size once a paper."""
     seen = set()
     for paper in papers.values():
         for table in paper.tables.values():
             rows: dict[str, dict[str, Cell]] = {}
             for cell in table.cells():
                 column = cell.column
-                whole = cell.table.split == "val" and cell.dataset == dataset and not column.scope and column.part == "mean"
-                if whole and column.threshold in (None, 0.5):
+                whole = not column.scope and column.part == "mean" and not cell.row.needs
+                if whole and cell.table.split == "val" and cell.dataset == dataset and column.threshold in (None, 0.5):
                     rows.setdefault(cell.row.id, {})[column.metric] = cell
             for row, cells in rows.items():
                 if metric not in cells or "flops" not in cells:
@@ -98,7 +98,7 @@ def points(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: 
                 seen.add(key)
                 record = records.get(cost_record(flops.row.model, *protocol(flops))) if flops.row.model else None
                 ours = record.value["flops"]["macs"] / 1e9 if record else None
-                label = flops.row.model.split("/")[-1] if flops.row.model else row
+                label = flops.row.model.split("/")[-1].split("+")[0] if flops.row.model else row
                 yield Point(paper.id, label, printed_value(cells[metric]), printed_value(flops), ours)
 
 

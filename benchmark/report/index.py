@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.ledger import MEANING, TOKENS, Verdict, count
+from benchmark.ledger import KINDS, MEANING, TOKENS, Verdict, count
 from benchmark.predicates import PREDICATES
-from benchmark.report.markdown import MARKS, grid, page
+from benchmark.report.markdown import MARKS, grid, legend, page
+from benchmark.report.papers import printed_grid
 from benchmark.tables import Paper
-
-KINDS = ("cost", "accuracy", "latency", "derived", "architecture")
 
 
 def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
@@ -29,6 +28,7 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
             [f"- [{p.short}]({p.id}.md): {p.title}" for p in papers.values()]
             + [
                 "- [All networks under every counting convention](models.md)",
+                "- [All networks ranked on equal terms](ranking.md), beside the printed ranking",
                 "- [Claims and audits](claims.md): sentences and tables checked against their own cells",
             ]
         ),
@@ -37,6 +37,22 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
         "## What may explain a difference",
         "The list is closed, its order fixed, and two reasons are never combined.",
         grid(("predicate", "the printed string is"), [(f"`{name}`", says) for name, says in PREDICATES.items()]),
+    )
+
+
+def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """What the project's README shows of the report: the counts, a figure, and the first paper's first accuracy table."""
+    paper = next(iter(papers.values()))
+    table = next(t for t in paper.tables.values() if any(c.metric == "pckh" for c in t.columns.values()))
+    return "\n\n".join(
+        [
+            _by_kind(verdicts),
+            "![how the printed figures ended, by paper and kind](reports/figures/verdicts.svg)",
+            f"One table of [the report](reports/README.md), {table.where} of [{paper.short}](reports/{paper.id}.md): in each "
+            "cell the printed figure, then the verdict and our own.",
+            printed_grid(table, verdicts),
+            legend(),
+        ]
     )
 
 
@@ -54,11 +70,8 @@ def _by_kind(verdicts: Sequence[Verdict]) -> str:
 
 
 def _by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    tally = count(verdicts)
     rows = [
         [f"[{papers[paper].short}]({paper}.md)", kind, sum(tokens.values()), *(tokens[t] for t in TOKENS)]
-        for (paper, kind), tokens in sorted(
-            tally.items(), key=lambda item: (list(papers).index(item[0][0]), KINDS.index(item[0][1]))
-        )
+        for (paper, kind), tokens in count(verdicts).items()
     ]
     return grid(("paper", "kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)

@@ -24,16 +24,14 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
     ]
     for table in paper.tables.values():
         blocks += _table(table, [v for v in own if v.table == table.id])
+        blocks += _readings(paper.id, table.id, records)
     blocks += ["## Networks", _networks(paper), "## Records", _records(own, records)]
     return page(*blocks)
 
 
-def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
-    judged = {(v.row_id, v.column): v for v in verdicts}
-    conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
-    heading = f"## {table.where}: {table.title}"
-    if table.pseudo:
-        heading += " (printed in the text only)"
+def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
+    """The table as printed, with our verdict and figure under each printed figure."""
+    judged = {(v.row_id, v.column): v for v in verdicts if (v.paper, v.table) == (table.paper, table.id)}
 
     def show(row: str, column: str) -> str:
         printed = table.printed.get((row, column), "")
@@ -46,7 +44,15 @@ def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
 
     header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
     rows = [[show(row, column) for column in table.columns] for row in table.rows]
-    blocks = [heading, f"*{conditions}*" if conditions else "", grid(header, rows)]
+    return grid(header, rows)
+
+
+def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
+    conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
+    heading = f"## {table.where}: {table.title}"
+    if table.pseudo:
+        heading += " (printed in the text only)"
+    blocks = [heading, f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
     if any(row.restored for row in table.rows.values()):
         sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
         blocks.append("† a symbol that the text lost, restored: " + "; ".join(sources))
@@ -66,6 +72,18 @@ def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
         title = f"What {sum(map(len, rest.values()))} of these figures take"
         blocks.append(_folded(title, grid(("verdict", "what it takes", "cells"), lines2)))
     return blocks
+
+
+def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
+    """Every reading of the table's unspecific figures, and what each comes to."""
+    own = [r for r in records.values() if (r.subject, r.protocol, r.metric) == (package, table, "readings")]
+    return [
+        _folded(
+            f"What `{cell}` comes to, {len(found)} readings", grid(("reading", "comes to"), [(s, f"{v:.2f}") for s, v in found])
+        )
+        for record in own
+        for cell, found in record.value.items()
+    ]
 
 
 def _folded(title: str, body: str) -> str:

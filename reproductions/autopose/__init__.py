@@ -29,3 +29,14 @@ def structure(table: str) -> dict[str, str]:
     from reproductions.autopose.text_structure import count  # needs torch, which listing the entries must not
 
     return count()
+
+
+def readings(table: str) -> dict[str, list[tuple[str, float]]]:
+    """What Table 2's GFLOPs come to for networks that the reconstructed space holds, from its cheapest to its dearest."""
+    if table != "table2":
+        return {}
+    from benchmark.conventions import FLOPS
+    from reproductions.autopose.cost_range import cost_range  # needs torch
+
+    rows = cost_range()
+    return {"autopose/gflops": [(f"{r.name}, {name}", r.flops[name] / c.giga) for name, c in FLOPS.items() for r in rows]}
