@@ -26,7 +26,7 @@ check: .venv/ready ## prove that the committed reports are what the records say
 	$(BIN)/python -m benchmark.report --check
 
 test: .venv/ready ## the test suite (under ten minutes on two cores)
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 slow: .venv/ready ## the checks that take longer than that
 	$(BIN)/python -m pytest -q -m slow

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmark import bootstrap
 
@@ -53,9 +54,13 @@ class Curve(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """The steps of all curves, S of them: their images and in_area [A, S]; the copy that each stands for, -1 for all copies."""
+    """The curves [A][T] and their common steps, S of them: images [S] and in_area [A, S], 0 or 1.
+
+    A step stands for all copies of its detection, but for those at ``single``, which are the copy number ``copy`` alone.
+    """
 
     image: np.ndarray
+    single: np.ndarray
     copy: np.ndarray
     in_area: np.ndarray
     persons: np.ndarray
@@ -79,7 +84,8 @@ def replicated(matches: Matches, counts: np.ndarray) -> dict[str, np.ndarray]:
         [R] values a figure; NaN in a replicate in which no person counts.
     """
     curves = _curves(matches, most=int(counts.max(initial=1)))
-    values = np.array([_figures(curves, row) for row in counts])
+    progress = tqdm(counts, desc="bootstrap", unit="replicate", delay=2, leave=False, disable=None)
+    values = np.array([_figures(curves, row) for row in progress])
     values[values == UNDEFINED] = np.nan
     return dict(zip(FIGURES, values.T, strict=True))
 
@@ -96,11 +102,13 @@ def _curves(matches: Matches, most: int) -> Curves:
     for in_area, matched, ignored in zip(matches.in_area, matches.matched, matches.ignored, strict=True):
         row = []
         for found, wasted in zip(matched, ignored, strict=True):
-            position = np.flatnonzero(found[source])
-            hit = ~wasted[source[position]]
-            row.append(Curve(position, hit.astype(float), hit.astype(float) - in_area[source[position]]))
+            position = np.flatnonzero((found & (in_area | ~wasted))[source])  # any other is counted nowhere
+            hit = (~wasted)[source[position]].astype(float)
+            row.append(Curve(position, hit, hit - in_area[source[position]]))
         curves.append(row)
-    return Curves(matches.image[source], copy, matches.in_area[:, source], matches.persons, curves)
+    single = np.flatnonzero(copy >= 0)
+    in_area = matches.in_area[:, source].astype(float)
+    return Curves(matches.image[source], single, copy[single], in_area, matches.persons.astype(float), curves)
 
 
 def _steps(matches: Matches, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +135,8 @@ def _steps(matches: Matches, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _figures(curves: Curves, counts: np.ndarray) -> np.ndarray:
     """[10] figures of the dataset in which image i stands ``counts[i]`` times ([I])."""
-    drawn = counts[curves.image]
-    weight = np.where(curves.copy < 0, drawn, drawn > curves.copy)
+    weight = counts[curves.image]
+    weight[curves.single] = weight[curves.single] > curves.copy
     persons = counts @ curves.persons
     values = np.full(len(FIGURES), UNDEFINED)
     for area, (in_area, row) in enumerate(zip(curves.in_area, curves.curves, strict=True)):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from benchmark import augment, crops
 from benchmark.cache import CropCache
+from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.errors import InputError
 
@@ -93,7 +94,7 @@ def direct(
     images = np.empty((len(rows), *output_hw, 3), np.uint8)
 
     def one(place: int) -> None:
-        crops.warp(crops.read_image(people.images[rows[place]]), matrices[place], output_hw, images[place])
+        crops.warp(read_image(people.images[rows[place]]), matrices[place], output_hw, images[place])
 
     for _ in pool.map(one, range(len(rows))) if pool else map(one, range(len(rows))):
         pass

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from benchmark import crops
+from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.errors import InputError
 
@@ -80,7 +81,7 @@ def build(
     *,
     limit: int = LIMIT,
     threads: int | None = None,
-    read: Callable[[Path], np.ndarray] = crops.read_image,
+    read: Callable[[Path], np.ndarray] = read_image,
     progress: Callable[[int], object] = lambda persons: None,
 ) -> CropCache:
     """Make the cache in ``folder``, or go on with it, or open it if it is there.

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.data.files import read_json
 from benchmark.errors import InputError
 from benchmark.oks import KEYPOINTS, Detections, Persons, check_detections, check_persons
 
+PERSON = 1  # COCO's id of the only category that has keypoints
 Entry = dict[str, Any]
 
 
@@ -22,20 +24,20 @@ def read_annotations(path: Path) -> Persons:
     """Annotated persons of all images of a file.
 
     Raises:
-        InputError: the file is missing or broken, has no persons or several categories; an entry lacks a field, has one of
-            another length or kind, a value that is not finite, an unknown image, or the id of another.
+        InputError: the file is missing or broken, has no persons; an entry lacks a field, has one of another length
+            or kind, another category, a value that is not finite, an unknown image, or the id of another entry.
     """
-    return annotations(_read(path), str(path))
+    return annotations(read_json(path), str(path))
 
 
-def read_detections(path: Path, persons: Persons, category: int = 1) -> Detections:
+def read_detections(path: Path, persons: Persons) -> Detections:
     """Detected persons in the images of ``persons``; an area is that of the box, or of the keypoints' extent without boxes.
 
     Raises:
         InputError: the file is missing or broken, has no detections; an entry lacks a field, has one of another length or
             kind, a value that is not finite, an unknown image, another category, or is there twice.
     """
-    return detections(_read(path), persons, str(path), category)
+    return detections(read_json(path), persons, str(path))
 
 
 def annotations(data: Any, source: str = "annotations") -> Persons:
@@ -47,10 +49,9 @@ def annotations(data: Any, source: str = "annotations") -> Persons:
     entries = data["annotations"]
     if not entries:
         raise InputError(f"{source}: no persons in it")
-    categories = _column(data["categories"], "id", (), source, "category", whole=True).tolist()
-    if len(categories) != 1:
-        raise InputError(f"{source}: {len(categories)} categories, expected person alone")
-    _expect_category(entries, categories[0], source, "annotation")
+    if PERSON not in _column(data["categories"], "id", (), source, "category", whole=True):
+        raise InputError(f"{source}: no category {PERSON} (person) in it")
+    _expect_persons(entries, source, "annotation")
     ids = _column(entries, "id", (), source, "annotation", whole=True)
     _refuse_repeated(ids[:, None], source, "annotation", "id")
     if (ids <= 0).any():  # pycocotools notes a match as the person's id, so that 0 would pass for no match
@@ -71,13 +72,13 @@ def annotations(data: Any, source: str = "annotations") -> Persons:
     return persons
 
 
-def detections(entries: Any, persons: Persons, source: str = "detections", category: int = 1) -> Detections:
+def detections(entries: Any, persons: Persons, source: str = "detections") -> Detections:
     """What :func:`read_detections` makes of the parsed file."""
     if not isinstance(entries, list):
         raise InputError(f"{source}: not COCO detections: not a list")
     if not entries:
         raise InputError(f"{source}: no detections in it")
-    _expect_category(entries, category, source, "detection")
+    _expect_persons(entries, source, "detection")
     image_ids = _column(entries, "image_id", (), source, "detection", whole=True)
     keypoints = _column(entries, "keypoints", (KEYPOINTS * 3,), source, "detection").reshape(-1, KEYPOINTS, 3)[..., :2]
     detected = Detections(
@@ -107,10 +108,10 @@ def _areas(entries: list[Entry], keypoints: np.ndarray, source: str) -> np.ndarr
     return extent[:, 0] * extent[:, 1]
 
 
-def _expect_category(entries: list[Entry], category: int, source: str, row: str) -> None:
+def _expect_persons(entries: list[Entry], source: str, row: str) -> None:
     found = _column(entries, "category_id", (), source, row, whole=True)
-    if (other := np.flatnonzero(found != category)).size:
-        raise InputError(f"{source}: {row} {other[0]}: category_id is {found[other[0]]}, expected {category} (person)")
+    if (other := np.flatnonzero(found != PERSON)).size:
+        raise InputError(f"{source}: {row} {other[0]}: category_id is {found[other[0]]}, expected {PERSON} (person)")
 
 
 def _refuse_repeated(rows: np.ndarray, source: str, row: str, what: str) -> None:
@@ -154,12 +155,3 @@ def _column(entries: list[Any], key: str, shape: tuple[int, ...], source: str, r
 
 def _fits(column: np.ndarray, shape: tuple[int, ...], whole: bool) -> bool:
     return column.shape == shape and (column.dtype.kind == "i" or (column.dtype.kind in "uf" and not whole))
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as problem:  # not JSON, not UTF-8, or nested beyond reason
-        raise InputError(f"{path}: not a readable JSON file: {problem}") from None

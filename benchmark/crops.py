@@ -7,7 +7,6 @@ photograph's pixels to the input's; everything here works on many of them at onc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -178,20 +177,3 @@ def warp(image: np.ndarray, transform: np.ndarray, output_hw: tuple[int, int], o
     return cv2.warpAffine(
         image, transform, (width, height), dst=out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
     )
-
-
-def read_image(path: Path) -> np.ndarray:
-    """A photograph as its pixels are stored: RGB, uint8 ``[H, W, 3]``. A camera's orientation tag is not followed, as in HRNet.
-
-    Raises:
-        InputError: the file is missing or is no image.
-    """
-    try:
-        encoded = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(encoded, flags) if encoded.size else None
-    if image is None:
-        raise InputError(f"{path}: not an image that can be read")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

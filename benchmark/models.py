@@ -34,9 +34,9 @@ class Entry:
 
     ``build`` names the constructor as ``module:function``; it is imported only when a network is built and takes
     ``num_joints`` and the keywords in ``kwargs``. ``switches`` maps a switch to its values, and each value to the keywords
-    that it changes; ``scopes`` maps a part's name (``backbone``, ``head``) to the submodules it consists of.
-    ``inputs`` are sizes as ``HxW`` in pixels. ``version`` goes up when the network changes, so that old records are not
-    taken for its own.
+    that it changes; ``scopes`` maps a part's name (``backbone``, ``head``) to the submodules it consists of. ``inert`` are the
+    switches that leave the final heatmaps as they are. ``inputs`` are sizes as ``HxW`` in pixels. ``version`` goes up when the
+    network changes, so that old records are not taken for its own.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Entry:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inert: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("256x256", "256x192")
     evidence: Evidence
     source: str
@@ -109,6 +110,13 @@ def neighbours(model: str) -> Iterator[str]:
         for value in values:
             if chosen.get(switch) != value:
                 yield "+".join([base, *(f"{k}={v}" for k, v in (chosen | {switch: value}).items())])
+
+
+def tested_as(model: str) -> str:
+    """The id under which a model's accuracy is kept: without the switches that do not touch the final heatmaps."""
+    base, *settings = model.split("+")
+    inert = find(model).inert
+    return "+".join([base, *(setting for setting in settings if setting.partition("=")[0] not in inert)])
 
 
 def build(model: str, *, joints: int) -> nn.Module:

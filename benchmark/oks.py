@@ -23,6 +23,7 @@ MAX_DETECTIONS = 20  # an image
 SIGMAS = np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]) / 10.0
 VARIANCES = (SIGMAS * 2) ** 2
 KEYPOINTS = len(SIGMAS)
+CHUNK = 4096  # pairs computed at once: what they need stays in the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,9 @@ def match(persons: Persons, detections: Detections) -> Matches:
 
 def _rank(groups: np.ndarray) -> np.ndarray:
     """[N] how many of the same group stand before each; groups are sorted."""
-    return np.arange(len(groups)) - np.searchsorted(groups, groups)
+    place = np.arange(len(groups))
+    first = np.concatenate([[True], groups[1:] != groups[:-1]])[: len(groups)]
+    return place - np.maximum.accumulate(np.where(first, place, 0))
 
 
 def _pairs(of_person: np.ndarray, of_detection: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,29 +120,33 @@ def _pairs(of_person: np.ndarray, of_detection: np.ndarray, images: int) -> tupl
     return person, np.repeat(first, partners) + _rank(person)
 
 
+@np.errstate(over="ignore")  # a keypoint light years away is infinitely far: similarity 0
 def _similarities(persons: Persons, detections: Detections, person: np.ndarray, detection: np.ndarray) -> np.ndarray:
     """Object keypoint similarity [P] of pairs. Pairs with as many visible keypoints go together, so that each sum has exactly
     the addends that pycocotools gives it: numpy's pairwise summation depends on how many there are."""
     x, y = (np.ascontiguousarray(detections.keypoints[..., axis], dtype=np.float64) for axis in (0, 1))
-    annotated = persons.keypoints[..., 2] > 0
-    shown = annotated.sum(1)
-    shown_first = np.argsort(~annotated, axis=1, kind="stable")
+    true_x, true_y, visibility = (np.ascontiguousarray(values) for values in np.moveaxis(persons.keypoints, 2, 0))
+    shown = (visibility > 0).sum(1)
+    shown_first = np.argsort(visibility <= 0, axis=1, kind="stable")
+    left, top, width, height = persons.boxes.T[..., None]
+    scale = -2 * (persons.areas[:, None] + TINY)  # the sign and the factor 2 are exact wherever they stand
     similarity = np.empty(len(person))
-    with np.errstate(over="ignore"):  # a keypoint light years away is infinitely far: similarity 0
-        for count in np.unique(shown):
-            pair = np.flatnonzero(shown[person] == count)
-            whom, what = person[pair], detection[pair][:, None]
+    by_shown = np.argsort(shown[person], kind="stable")
+    ends = np.cumsum(np.bincount(shown[person], minlength=KEYPOINTS + 1)).tolist()
+    for count, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        for chunk in range(start, end, CHUNK):
+            pair = by_shown[chunk : min(chunk + CHUNK, end)]
+            whom, what = person[pair], detection[pair]
             if count:
                 joint = shown_first[whom, :count]
-                truth = persons.keypoints[whom[:, None], joint]
-                dx, dy = x[what, joint] - truth[..., 0], y[what, joint] - truth[..., 1]
-                variance = VARIANCES[joint]
+                ours, theirs = joint + what[:, None] * KEYPOINTS, joint + whom[:, None] * KEYPOINTS
+                dx, dy = x.take(ours) - true_x.take(theirs), y.take(ours) - true_y.take(theirs)
+                variance = VARIANCES.take(joint)
             else:  # nobody says where the keypoints are: the distance to the box, enlarged by its own size on every side
-                left, top, width, height = persons.boxes[whom].T[..., None]
-                dx, dy = _outside(x[what[:, 0]], left, width), _outside(y[what[:, 0]], top, height)
+                dx, dy = _outside(x[what], left[whom], width[whom]), _outside(y[what], top[whom], height[whom])
                 variance = VARIANCES
-            error = (dx**2 + dy**2) / variance / (persons.areas[whom][:, None] + TINY) / 2
-            similarity[pair] = np.exp(-error).sum(1) / error.shape[1]
+            exponent = (dx**2 + dy**2) / variance / scale[whom]
+            similarity[pair] = np.exp(exponent).sum(1) / exponent.shape[1]
     return similarity
 
 

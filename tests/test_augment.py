@@ -14,6 +14,7 @@ import torch
 
 from benchmark import augment, batches, cache, crops
 from benchmark.augment import AUGMENTATIONS
+from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.errors import InputError
 from benchmark.joints import MPII_JOINTS, mirrored, upper_body
@@ -145,7 +146,7 @@ def test_a_mirrored_view_shows_left_joints_as_right_ones_where_the_picture_shows
     maps = views.matrices(SQUARE)
     points, _ = augment.view_joints(persons, MPII_JOINTS, np.array([0]), views, maps)
 
-    image = crops.read_image(persons.images[0])
+    image = read_image(persons.images[0])
     across = np.array([[-1.0, 0.0, image.shape[1] - 1], [0.0, 1.0, 0.0]])
     by_hand = replace(views, flips=np.array([False]), centers=crops.apply(across, persons.centers)).matrices(SQUARE)
     swapped = crops.apply(across, persons.joints)[:, list(mirrored(MPII_JOINTS))]

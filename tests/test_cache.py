@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark import cache, crops
+from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.errors import InputError
 from tests.photographs import people, scene
@@ -34,7 +35,7 @@ def test_a_crop_is_the_photographs_own_bytes(tmp_path: Path, persons: People) ->
     for row, path in enumerate(persons.images):
         left, top = -made.matrices[row, :, 2].astype(int)
         height, width = made.shapes[row]
-        image = crops.read_image(path)
+        image = read_image(path)
         np.testing.assert_array_equal(made[row], image[top : top + height, left : left + width])
         low = np.maximum(regions_of(persons)[row, :2], 0)
         high = np.minimum(regions_of(persons)[row, 2:], [119, 89])
@@ -76,7 +77,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, persons: 
         if len(read) == 9:
             raise KeyboardInterrupt
         read.append(path)
-        return crops.read_image(path)
+        return read_image(path)
 
     folder = tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt):
@@ -90,7 +91,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, persons: 
     counts: list[int] = []
     done = len(read)
     read.clear()
-    resumed = build(folder, persons, read=lambda path: read.append(path) or crops.read_image(path), progress=counts.append)
+    resumed = build(folder, persons, read=lambda path: read.append(path) or read_image(path), progress=counts.append)
     assert 0 < len(read) < 10
     assert counts[0] + len(read) == 10
     assert counts[0] <= done
@@ -116,10 +117,10 @@ def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, persons: Peop
 def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, persons: People) -> None:
     couple = replace(persons, images=tuple(persons.images[row // 2] for row in range(10)))
     read: list[Path] = []
-    made = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or crops.read_image(path))
+    made = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or read_image(path))
     assert len(read) == 5
     left, top = -made.matrices[9, :, 2].astype(int)
-    np.testing.assert_array_equal(made[9][0, 0], crops.read_image(couple.images[9])[top, left])
+    np.testing.assert_array_equal(made[9][0, 0], read_image(couple.images[9])[top, left])
 
 
 def test_other_crops_damage_and_a_second_builder_are_refused(tmp_path: Path, persons: People) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import crops
+from benchmark.data.images import read_image
 from benchmark.errors import InputError
 from tests.photographs import people, scene
 
@@ -53,7 +54,7 @@ def test_an_evaluation_crop_equals_the_public_codes_pixel_for_pixel(tmp_path: Pa
     persons = replace(persons, centers=np.round(persons.centers), sizes=np.array([[96.0, 128.0], [60.0, 80.0], [48.0, 64.0]]))
     maps = crops.crop_matrices(persons, "hrnet", PORTRAIT)
     for row, path in enumerate(persons.images):
-        image = crops.read_image(path)
+        image = read_image(path)
         theirs = three_points(persons.centers[row], persons.sizes[row] * 1.25, 0.0, PORTRAIT)
         expected = cv2.warpAffine(image, theirs, (192, 256), flags=cv2.INTER_LINEAR)
         np.testing.assert_array_equal(crops.warp(image, maps[row], PORTRAIT), expected)
@@ -135,9 +136,9 @@ def test_images_are_read_as_rgb_and_broken_ones_are_named(tmp_path: Path) -> Non
     red = np.zeros((4, 5, 3), np.uint8)
     red[..., 2] = 200  # OpenCV writes blue first
     cv2.imwrite(str(tmp_path / "red.png"), red)
-    np.testing.assert_array_equal(crops.read_image(tmp_path / "red.png")[0, 0], [200, 0, 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "red.png")[0, 0], [200, 0, 0])
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "empty.jpg").write_bytes(b"")
     for name in ("broken.jpg", "empty.jpg", "absent.jpg"):
         with pytest.raises(InputError, match=name):
-            crops.read_image(tmp_path / name)
+            read_image(tmp_path / name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,7 @@ def test_an_edited_report_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_report_takes_under_five_seconds_and_no_torch(tmp_path: Path) -> None:
+    """Seconds of the processor, which a busy machine does not lengthen."""
     script = f"""
 import sys
 from benchmark.report.__main__ import build, write
@@ -53,10 +54,10 @@ from pathlib import Path
 write(build(), Path({str(tmp_path)!r}))
 sys.exit(sum(name in sys.modules for name in ("torch", "torchvision")))
 """
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
-    assert done.returncode == 0
-    assert time.perf_counter() - start < 5
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
 
 def test_every_table_and_every_cell_stands_on_its_papers_page() -> None:

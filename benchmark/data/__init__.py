@@ -12,13 +12,19 @@ A data root holds one folder a dataset, each laid out as officially published (o
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.data import coco, lsp, mpii
 from benchmark.data.people import People
 from benchmark.errors import InputError
 
-READERS = {"mpii": mpii.load, "coco": coco.load, "lsp": lsp.load, "lspet": lsp.load_extended}
+READERS: dict[str, Callable[[Path, str], People]] = {
+    "mpii": mpii.load,
+    "coco": coco.load,
+    "lsp": lsp.load,
+    "lspet": lsp.load_extended,
+}
 
 
 def root() -> Path:

@@ -40,7 +40,7 @@ def load(
     """
     path = annotations or _annotations(folder, split)
     if path is None and detections is None:
-        raise InputError(f"{folder}: no COCO annotations of {split}: none of {', '.join(_names(split))}")
+        raise InputError(f"{folder}: no COCO annotations of {split}: none of {', '.join(annotation_names(split))}")
     photographs = _photographs(path) if path else None
     pictures = _image_folder(folder, split)
     if detections is None and split == "test-dev":
@@ -52,7 +52,7 @@ def load(
     return _annotated(path, folder, split, pictures, photographs)
 
 
-def _names(split: str) -> tuple[str, ...]:
+def annotation_names(split: str) -> tuple[str, ...]:
     if split == "sample":
         return ("person_keypoints_[0-9]*_images.json",)
     if split not in SPLITS:
@@ -62,7 +62,7 @@ def _names(split: str) -> tuple[str, ...]:
 
 
 def _annotations(folder: Path, split: str) -> Path | None:
-    return first(folder, _names(split))
+    return first(folder, annotation_names(split))
 
 
 def _image_folder(folder: Path, split: str) -> Path:

@@ -50,10 +50,10 @@ def read_mat(path: Path, variable: str, **options: Any) -> Any:
     """
     from scipy.io import loadmat
 
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     try:
         content = loadmat(path, variable_names=[variable], **options)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except Exception as error:  # scipy raises whatever the broken bytes led it to
         raise InputError(f"{path}: not a MATLAB file that can be read: {error}") from None
     if variable not in content:

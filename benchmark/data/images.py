@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import cv2
 import numpy as np
@@ -15,6 +15,10 @@ JPEG, PNG = b"\xff\xd8", b"\x89PNG"
 SCAN, END = b"\xff\xda", b"\xff\xd9"  # JPEG's markers before the pixels and after them
 
 
+@overload
+def read_image(path: Path, on_error: Literal["raise"] = ...) -> np.ndarray: ...
+@overload
+def read_image(path: Path, on_error: Literal["raise", "skip"]) -> np.ndarray | None: ...
 def read_image(path: Path, on_error: Literal["raise", "skip"] = "raise") -> np.ndarray | None:
     """A photograph as its pixels are stored: RGB, uint8 ``[H, W, 3]``. A camera's orientation tag is not followed, as in HRNet.
 

@@ -42,7 +42,7 @@ def load_extended(folder: Path, split: str = "train") -> People:
         raise InputError(f"LSP-extended has no split {split!r}; known: train")
     joints, flags = _read(folder / "joints.mat", axes=(2, 0, 1))
     people = _people("lspet", folder, split, joints, 2 * flags, 0, digits=5)
-    return people.select(flags.any(axis=1))
+    return people.select(np.flatnonzero(flags.any(axis=1)))
 
 
 def _read(path: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:

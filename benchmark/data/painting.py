@@ -58,12 +58,12 @@ class Canvas:
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels = pixels
-        self.owner = np.zeros(pixels.shape[:2], np.int32)  # 0: nobody
+        self.owner: np.ndarray = np.zeros(pixels.shape[:2], np.int32)  # 0: nobody
 
     def _window(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, np.ndarray, np.ndarray] | None:
         height, width = self.owner.shape
-        x0, y0 = np.maximum(np.floor(low).astype(int), 0)
-        x1, y1 = np.minimum(np.ceil(high).astype(int) + 1, (width, height))
+        x0, y0 = (max(int(edge), 0) for edge in np.floor(low))
+        x1, y1 = min(int(np.ceil(high[0])) + 1, width), min(int(np.ceil(high[1])) + 1, height)
         if x0 >= x1 or y0 >= y1:
             return None
         xs, ys = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]

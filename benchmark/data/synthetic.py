@@ -199,7 +199,7 @@ def _head(
                 canvas.ellipse(eye, up, (0.08 * width, 0.09 * tall), np.full(3, 30, np.float32), owner)
         nose, mouth = body.flat("nose"), centre + towards[:2] * 0.85 * width - up * 0.48 * tall
         canvas.ellipse(nose, up, (0.10 * width, 0.15 * tall), tone * 0.86, owner)
-        canvas.ellipse(mouth, up, (0.28 * width, 0.06 * tall), tone * np.float32([0.8, 0.5, 0.5]), owner)
+        canvas.ellipse(mouth, up, (0.28 * width, 0.06 * tall), tone * np.array([0.8, 0.5, 0.5], np.float32), owner)
     # Hair grows from the back of the head: the more the face turns away, the more of it is seen.
     away = float(np.clip(-towards[2], 0, 1))
     back = centre - towards[:2] * 0.45 * width + up * (0.52 - 0.3 * away) * tall
@@ -262,7 +262,7 @@ def _shows(canvas: Canvas, name: str, person: int, x: int, y: int) -> bool:
     side, _, part = name.partition("_")
     parts = [own if own in PARTS else f"{side}_{own}" for own in SHOWN_BY.get(name) or SHOWN_BY[part]]
     near = canvas.owner[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-    return bool(np.isin(near, [STRIDE * person + PARTS.index(own) for own in parts]).any())
+    return not {STRIDE * person + PARTS.index(own) for own in parts}.isdisjoint(near.ravel().tolist())
 
 
 def _head_box(body: _Body) -> tuple[float, float, float, float]:

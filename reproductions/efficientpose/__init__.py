@@ -3,6 +3,9 @@
 from typing import Any
 
 from benchmark.models import Entry
+from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
+
+__all__ = ["ENTRIES", "PROTOCOLS", "VARIANTS", "WEIGHTS", "structure"]
 
 # Table 2: input side, EfficientNet of the image, of the halved image, Mobile DenseNets in a pass.
 VARIANTS: dict[str, tuple[int, str, str | None, int]] = {
@@ -31,6 +34,7 @@ _RELEASED = tuple(
         kwargs={"high": high, "low": low, "depth": depth},
         switches=_switches(low),
         scopes={"backbones": ("backbones",), "passes": ("passes",), "upscaling": ("upscaling",)},
+        inert=("outputs",),
         inputs=(f"{side}x{side}",),
         evidence="author code",
         source="github.com/daniegr/EfficientPose",

@@ -1,0 +1,219 @@
+"""From persons to predicted joints, a chunk at a time: several protocols share what they have in common.
+
+A chunk's result is a file named by the hash of all that it depends on, written whole; whoever needs it again reads it. So a
+killed run loses the chunk it was at, and processes that share a folder share their work. Chunks are the same for any number of
+processes, which keeps results independent of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark import batches, crops, decode
+from benchmark.backends import Backend
+from benchmark.data.images import read_image
+from benchmark.data.people import People
+from benchmark.joints import mirrored
+from benchmark.protocols import PICTURE, Protocol
+
+VERSION = 1
+CHUNK = 32  # persons
+
+
+class Predictions(NamedTuple):
+    """Joints in pixels of the photograph, in the network's order; NaN for a person whose photograph was skipped."""
+
+    joints: np.ndarray  # float64 [N, K, 2]
+    scores: np.ndarray  # float64 [N, K], heights of the decoded maps
+
+    def found(self) -> np.ndarray:
+        """[N] whether the person's photograph could be read."""
+        return np.isfinite(self.joints).all((1, 2))
+
+    def sha256(self) -> str:
+        """The content hash of joints and scores, to a thousandth of a pixel and a millionth."""
+        content = np.round(self.joints, 3).tobytes() + np.round(self.scores, 6).tobytes()
+        return hashlib.sha256(content).hexdigest()
+
+
+def predict(
+    people: People,
+    backend: Backend,
+    protocols: Mapping[str, Protocol],
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    broken: Literal["raise", "skip"] = "raise",
+    shard: tuple[int, int] = (0, 1),
+    progress: Callable[[int], object] = lambda persons: None,
+) -> dict[int, dict[str, Predictions]]:
+    """Predictions by chunk number and protocol, of the chunks that are this process's.
+
+    Args:
+        folder: where chunks are kept.
+        broken: what to do about a photograph that cannot be read.
+        shard: (process, processes): every so many-th chunk is this process's.
+        progress: called with the number of persons each time a chunk is done.
+
+    Raises:
+        InputError: an unreadable photograph, an impossible box, an unknown crop rule or decoding.
+    """
+    done = {}
+    for number in range(shard[0], -(-len(people) // CHUNK), shard[1]):
+        rows = np.arange(number * CHUNK, min((number + 1) * CHUNK, len(people)))
+        chunk = people.select(rows)
+        paths = {name: folder / name / f"{_key(chunk, backend, protocol, broken)}.npz" for name, protocol in protocols.items()}
+        results = {name: result for name, path in paths.items() if (result := _read(path)) is not None}
+        if missing := {name: protocol for name, protocol in protocols.items() if name not in results}:
+            fresh = _predict_chunk(chunk, backend, missing, torch.device(device), broken)
+            for name, result in fresh.items():
+                _write(paths[name], result)
+            results |= fresh
+        done[number] = {name: results[name] for name in protocols}
+        progress(len(rows))
+    return done
+
+
+def assemble(parts: Iterable[Mapping[int, Mapping[str, Predictions]]], persons: int) -> dict[str, Predictions]:
+    """All processes' chunks put together.
+
+    Raises:
+        RuntimeError: a chunk is missing, there twice, or of the wrong length.
+    """
+    chunks: dict[int, Mapping[str, Predictions]] = {}
+    for part in parts:
+        if twice := chunks.keys() & part.keys():
+            raise RuntimeError(f"chunk {min(twice)} was done by two processes")
+        chunks |= part
+    numbers = range(-(-persons // CHUNK))
+    if lost := set(numbers) - chunks.keys():
+        raise RuntimeError(f"chunk {min(lost)} was done by no process")
+    together = {}
+    for name in chunks[0]:
+        joints, scores = (np.concatenate(c) for c in zip(*(chunks[number][name] for number in numbers), strict=True))
+        if len(joints) != persons:
+            raise RuntimeError(f"{len(joints)} predictions for {persons} persons")
+        together[name] = Predictions(joints, scores)
+    return together
+
+
+def _key(chunk: People, backend: Backend, protocol: Protocol, broken: str) -> str:
+    versions = [VERSION, crops.VERSION, batches.VERSION, decode.VERSION]
+    told = {key: value for key, value in asdict(protocol).items() if key != "says"}
+    files = [
+        (path.name, *((stat := path.stat()).st_size, stat.st_mtime_ns)) if path.is_file() else path.name
+        for path in chunk.images
+    ]
+    identity = json.dumps([versions, backend.sha256, backend.input_hw, told, chunk.dataset, files, broken])
+    return hashlib.sha256(identity.encode() + chunk.centers.tobytes() + chunk.sizes.tobytes()).hexdigest()[:24]
+
+
+def _read(path: Path) -> Predictions | None:
+    try:
+        with np.load(path) as arrays:
+            return Predictions(arrays["joints"], arrays["scores"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
+def _write(path: Path, result: Predictions) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with open(partial, "wb") as file:
+        np.savez(file, joints=result.joints, scores=result.scores)
+    os.replace(partial, path)
+
+
+def _predict_chunk(
+    chunk: People, backend: Backend, protocols: Mapping[str, Protocol], device: torch.device, broken: Literal["raise", "skip"]
+) -> dict[str, Predictions]:
+    pictures = {path: read_image(path, broken) for path in dict.fromkeys(chunk.images)}
+    there = np.array([pictures[path] is not None for path in chunk.images])
+    photographs = [picture for path in chunk.images if (picture := pictures[path]) is not None]
+    known = chunk.select(there)
+    shape = (len(chunk), len(backend.joints))
+    results = {name: Predictions(np.full((*shape, 2), np.nan), np.full(shape, np.nan)) for name in protocols}
+    views: dict[tuple[object, ...], tuple[np.ndarray, _Maps]] = {}
+    for name, protocol in protocols.items() if len(known) else ():
+        view = (protocol.crop, protocol.padding, protocol.antialias, protocol.bgr)
+        if view not in views:
+            matrices = person_matrices(known, photographs, protocol, backend.input_hw)
+            images = torch.from_numpy(sample(photographs, matrices, backend.input_hw, antialias=protocol.antialias))
+            views[view] = matrices, _Maps(backend, batches.normalise(images.to(device), bgr=protocol.bgr))
+        matrices, maps = views[view]
+        heatmaps = maps.averaged(protocol)
+        stride = backend.input_hw[1] / heatmaps.shape[-1]
+        peaks = decode.decode(heatmaps, protocol.decoding, stride, protocol.convention)
+        joints = crops.apply(crops.invert(matrices), peaks.points.double().cpu().numpy())
+        results[name].joints[there] = joints
+        results[name].scores[there] = peaks.scores.double().cpu().numpy()
+    return results
+
+
+class _Maps:
+    """What the network makes of a batch, enlarged and mirrored as asked; each is computed once."""
+
+    def __init__(self, backend: Backend, images: Tensor) -> None:
+        self.backend = backend
+        self.images = images
+        self.mirror = mirrored(backend.joints)
+        self.kept: dict[tuple[float, bool], tuple[Tensor, ...]] = {}
+
+    def averaged(self, protocol: Protocol) -> Tensor:
+        """The heatmaps [B, K, h, w] that a protocol decodes."""
+        zoomed = [decode.zoom(self._flip_tested(protocol, scale), 1 / scale) for scale in protocol.scales]
+        return torch.stack(zoomed).mean(0) if len(zoomed) > 1 else zoomed[0]
+
+    def _flip_tested(self, protocol: Protocol, scale: float) -> Tensor:
+        plain = self._forward(scale, False)[protocol.output]
+        if protocol.flip == "off":
+            return plain
+        turned = self._forward(scale, True)[protocol.output]
+        return (plain + decode.flip_back(turned, self.mirror, shift=protocol.flip == "shifted")) / 2
+
+    def _forward(self, scale: float, flip: bool) -> tuple[Tensor, ...]:
+        if (scale, flip) not in self.kept:
+            images = decode.zoom(self.images, scale)
+            self.kept[scale, flip] = self.backend.maps(images.flip(-1) if flip else images)
+        return self.kept[scale, flip]
+
+
+def person_matrices(
+    people: People, photographs: Sequence[np.ndarray], protocol: Protocol, input_hw: tuple[int, int]
+) -> np.ndarray:
+    """Each person's map from the photograph to the input, float64 ``[N, 2, 3]``.
+
+    Raises:
+        InputError: an unknown crop rule, or a box from which no crop can be made.
+    """
+    if protocol.crop == PICTURE:
+        return np.stack([crops.letterbox_matrix(photograph.shape[:2], input_hw) for photograph in photographs])
+    crops.check_boxes(people)
+    rule = crops.find_rule(protocol.crop)
+    centers, sizes = rule.boxes(people)
+    sizes = crops.fit_aspect(sizes, input_hw) * (rule.padding if protocol.padding is None else protocol.padding)
+    return crops.matrix(centers, sizes, output_hw=input_hw, alignment=rule.alignment)
+
+
+def sample(
+    photographs: Sequence[np.ndarray], matrices: np.ndarray, input_hw: tuple[int, int], *, antialias: bool
+) -> np.ndarray:
+    """Inputs uint8 ``[N, H, W, 3]`` from photographs and their maps ``[N, 2, 3]``; see :class:`Protocol` for ``antialias``."""
+    images = np.empty((len(photographs), *input_hw, 3), np.uint8)
+    for photograph, matrix, image in zip(photographs, matrices, images, strict=True):
+        shrink = 1 / float(np.linalg.norm(matrix[0, :2]))
+        if antialias and shrink > 1:
+            photograph = cv2.GaussianBlur(photograph, (0, 0), (shrink - 1) / 2, borderType=cv2.BORDER_REFLECT_101)
+        crops.warp(photograph, matrix, input_hw, image)
+    return images

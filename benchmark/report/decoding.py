@@ -1,0 +1,89 @@
+"""How far each choice at test time moves the same network on the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmark import protocols
+from benchmark.errors import InputError
+from benchmark.records import Record
+from benchmark.report.markdown import grid, page
+
+OVER = " over "  # in a record's metric, between the figure and the protocol that it is compared with
+Evaluation = tuple[str, str, str, str]  # model, dataset, split, what is unusual of input, weights and boxes
+
+
+def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
+    """``reports/decoding.md``, from the accuracy records of evaluations under several protocols."""
+    rows = list(records.values()) if isinstance(records, Mapping) else list(records)
+    blocks = [
+        "# What decoding and test-time options are worth",
+        "Each network was run on the same persons under several protocols that differ from the first in what is named. Left "
+        "the figure, beside it the paired difference from the first protocol with its 95 % interval over persons; a "
+        "difference in **bold** is one whose interval leaves out zero. Differences are exact to the same persons, so they are "
+        "far narrower than the intervals of the figures themselves.",
+    ]
+    for evaluation, found in _evaluations(rows).items():
+        model, dataset, split, setting = evaluation
+        if any(OVER in metric for _, metric in found):
+            size = max(record.n or 0 for record in found.values())
+            setting = setting or "published weights"
+            blocks += [f"## `{model}` on {dataset} {split}", f"{size} persons; {setting}.", _table(model, found)]
+    return page(*blocks)
+
+
+def _evaluations(records: Sequence[Record]) -> dict[Evaluation, dict[tuple[str, str], Record]]:
+    """Accuracy records by evaluation, then by protocol and metric; of several versions the latest alone."""
+    found: dict[Evaluation, dict[tuple[str, str], Record]] = {}
+    for record in sorted(records, key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.version)):
+        name, _, setting = record.protocol.partition("; ")
+        if record.kind == "accuracy":
+            evaluation = (record.subject, record.dataset, record.split, setting)
+            found.setdefault(evaluation, {})[name, record.metric] = record
+    return {key: _same_version(value) for key, value in found.items()}
+
+
+def _same_version(found: dict[tuple[str, str], Record]) -> dict[tuple[str, str], Record]:
+    latest = max(record.version for record in found.values())
+    return {key: record for key, record in found.items() if record.version == latest}
+
+
+def _table(model: str, found: Mapping[tuple[str, str], Record]) -> str:
+    """One line a protocol, the one compared with first; two columns a metric."""
+    reference = next(metric.partition(OVER)[2] for _, metric in found if OVER in metric)
+    metrics = sorted({metric for name, metric in found if name == reference and OVER not in metric}, key=_falling)
+    known = _known(model)
+    names = sorted({name for name, _ in found}, key=lambda name: (name != reference, *_place(name, known)))
+    rows = []
+    for name in names:
+        cells = [cell for metric in metrics for cell in _cells(name, metric, reference, found)]
+        rows.append((f"`{name}`", known[name].says if name in known else "", *cells))
+    return grid(("protocol", "differs in", *(title for metric in metrics for title in (metric, "difference"))), rows)
+
+
+def _falling(metric: str) -> tuple[float, str]:
+    threshold = metric.partition("@")[2].split(" ")[0]
+    return (-float(threshold) if threshold else 0.0, metric)
+
+
+def _known(model: str) -> Mapping[str, protocols.Protocol]:
+    try:
+        return protocols.known(model)
+    except InputError:  # a model that has left; its records stay
+        return {}
+
+
+def _place(name: str, known: Mapping[str, protocols.Protocol]) -> tuple[int, str]:
+    return (list(known).index(name) if name in known else len(known), name)
+
+
+def _cells(name: str, metric: str, reference: str, found: Mapping[tuple[str, str], Record]) -> tuple[str, str]:
+    figure, difference = found.get((name, metric)), found.get((name, f"{metric}{OVER}{reference}"))
+    places = 2 if "@" in metric else 3  # percent, or fractions as COCO prints them
+    shown = f"{figure.value:.{places}f}" if figure else ""
+    if difference is None or difference.interval is None:
+        return shown, ""
+    low, high = difference.interval
+    value = f"{difference.value:+.{places}f}"
+    value = f"**{value}**" if low > 0 or high < 0 else value
+    return shown, f"{value} [{low:+.{places}f}, {high:+.{places}f}]"

@@ -1,0 +1,67 @@
+"""How EfficientPose is tested: what is known of the paper's protocol and of the released code, and every step varied alone.
+
+Known are the crops (MPII's centre and scale, squared and padded as HRNet does: the authors, when asked), the released
+decoding (the up-scaled maps, a Gaussian of one pixel, highest pixel, half a pixel added as pixels have borders), and that the
+paper tests at several scales, without naming them. The default is all that is named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from benchmark.protocols import Protocol, WeightFile
+
+JOINTS = (  # in the order of the released networks' maps
+    "head_top",
+    "upper_neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "thorax",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+)
+
+WEIGHTS: Mapping[str, WeightFile] = {
+    ".h5": WeightFile(joints=JOINTS, load="reproductions.efficientpose.weights:load_keras_weights"),
+    ".tflite": WeightFile(joints=JOINTS),
+}
+
+SCALES = (0.75, 1.0, 1.25)  # those of the paper are not known; these span the scales it trains with
+_OWN = Protocol(
+    crop="efficientpose",
+    antialias=True,
+    decoding="filtered",
+    convention="center",
+    says="person crop, up-scaled maps, Gaussian of one pixel, highest pixel",
+)
+_RAW = replace(_OWN, output=-2)
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "efficientpose": _OWN,
+    "efficientpose-argmax": replace(_OWN, decoding="argmax", says="no Gaussian: the released real-time mode"),
+    "efficientpose-quarter": replace(_OWN, decoding="quarter", says="no Gaussian, quarter shift"),
+    "efficientpose-dark": replace(_OWN, decoding="dark", says="DARK on the up-scaled maps"),
+    "efficientpose-flip": replace(_OWN, flip="plain", says="flip test"),
+    "efficientpose-flip-shifted": replace(_OWN, flip="shifted", says="flip test, moved by a pixel"),
+    "efficientpose-scales": replace(_OWN, scales=SCALES, says="three scales: 0.75, 1, 1.25"),
+    "efficientpose-flip-scales": replace(_OWN, flip="plain", scales=SCALES, says="flip test and three scales"),
+    "efficientpose-raw-argmax": replace(_RAW, decoding="argmax", says="maps before up-scaling: highest pixel"),
+    "efficientpose-raw-quarter": replace(_RAW, decoding="quarter", says="the same with a quarter shift"),
+    "efficientpose-raw-filtered": replace(_RAW, decoding="filtered", says="the same with a Gaussian of one pixel"),
+    "efficientpose-raw-dark": replace(_RAW, decoding="dark", says="the same with DARK"),
+    "efficientpose-raw-flip": replace(_RAW, decoding="quarter", flip="plain", says="quarter shift and flip test"),
+    "efficientpose-raw-flip-shifted": replace(
+        _RAW, decoding="quarter", flip="shifted", says="quarter shift and flip test, moved by a pixel"
+    ),
+    "efficientpose-tight": replace(_OWN, padding=1.0, says="box not padded"),
+    "efficientpose-wide": replace(_OWN, padding=1.5, says="box padded by 1.5 instead of 1.25"),
+    "efficientpose-picture": replace(_OWN, crop="picture", says="the whole photograph, as the released code takes it"),
+}

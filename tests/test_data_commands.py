@@ -1,0 +1,152 @@
+"""``python -m benchmark.data``: check, fetch, synthetic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from benchmark.data.__main__ import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line; its status, what it printed, and what it said on stderr."""
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory) -> Path:
+    """A data root that the command itself has written."""
+    out = tmp_path_factory.mktemp("root")
+    with pytest.raises(SystemExit) as left:
+        main(["synthetic", "--out", str(out), "--people", "10", "--seed", "1", "--size", "96"])
+    assert left.value.code == 0
+    return out
+
+
+@pytest.mark.parametrize("dataset", ["mpii", "coco"])
+def test_a_whole_dataset_is_status_0(run, people, dataset):
+    for place in (people, people / dataset):
+        status, out, _ = run("check", dataset, "--root", place, "--images")
+        assert status == 0
+        assert "whole" in out
+        assert "train     8 persons" in out
+        assert "val       2 persons" in out
+
+
+def test_what_is_missing_or_broken_is_named_and_is_status_1(run, tmp_path):
+    run("synthetic", "--out", tmp_path, "--people", "6", "--validation", "3", "--size", "96", "--format", "coco")
+    first, second, *_ = sorted((tmp_path / "coco/images").rglob("*.jpg"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-200])
+    status, out, _ = run("check", "coco", "--root", tmp_path)
+    assert status == 1
+    assert f"missing: {first}" in out
+    assert "obtain: https://cocodataset.org" in out
+    assert "broken:" not in out  # nobody asked to read them
+    status, out, err = run("check", "coco", "--root", tmp_path, "--images")
+    assert status == 1
+    assert f"broken: {second}" in out
+    assert f"skipped: {second}: the image is cut short" in err
+
+
+def test_json_lists_every_missing_file(run, tmp_path):
+    joints = np.zeros((3, 14, 2000))
+    (tmp_path / "lsp").mkdir()
+    savemat(tmp_path / "lsp" / "joints.mat", {"joints": joints})
+    status, out, _ = run("check", "lsp", "--root", tmp_path, "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert report["whole"] is False
+    assert len(report["splits"]["test"]["missing"]) == 1000
+    assert report["splits"]["test"]["persons"] == 1000
+
+
+@pytest.mark.parametrize("dataset", ["mpii", "coco", "lsp", "lspet"])
+def test_an_empty_folder_is_incomplete_and_told_where_to_get_what(run, tmp_path, dataset):
+    status, out, _ = run("check", dataset, "--root", tmp_path)
+    assert status == 1
+    assert "is missing" in out
+    assert f"(fetch {dataset}" in out
+
+
+def test_bad_input_is_status_2_in_one_line(run, tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "person_keypoints_val2017.json").write_text("{")
+    for arguments in (("check", "mpii", "--root", tmp_path / "nowhere"), ("check", "coco", "--root", tmp_path)):
+        status, _, err = run(*arguments)
+        assert status == 2
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+
+
+def test_the_default_root_may_be_absent(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSE_DATA", str(tmp_path / "not_yet"))
+    status, out, _ = run("check", "lsp")
+    assert status == 1
+    assert str(tmp_path / "not_yet" / "lsp") in out
+
+
+def test_fetch_without_a_name_lists_what_there_is(run, tmp_path):
+    (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
+    status, out, _ = run("fetch", "--root", tmp_path)
+    assert status == 0
+    rows = {line.split()[0]: line.split()[1] for line in out.splitlines()}
+    assert rows["coco-val2017"] == "there"
+    assert rows["coco-train2017"] == "absent"
+    assert {"coco-annotations", "mpii-images", "mpii-annotations", "lsp", "lspet"} <= set(rows)
+
+
+def test_fetch_of_what_is_there_does_nothing(run, tmp_path):
+    (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
+    status, out, _ = run("fetch", "coco-val2017", "--root", tmp_path)
+    assert status == 0
+    assert "already there" in out
+
+
+def test_fetch_of_something_unknown_names_what_is_known(run, tmp_path):
+    status, _, err = run("fetch", "imagenet", "--root", tmp_path)
+    assert status == 2
+    assert "nothing called 'imagenet' can be fetched; known: coco-annotations" in err
+
+
+def test_the_same_people_may_be_drawn_again_but_others_not_over_them(run, people):
+    assert run("synthetic", "--out", people, "--people", "10", "--seed", "1", "--size", "96")[0] == 0
+    status, _, err = run("synthetic", "--out", people, "--people", "10", "--seed", "2", "--size", "96")
+    assert status == 2
+    assert "holds Synthetic people of other settings" in err
+
+
+def test_a_preview_is_drawn_on_request(run, tmp_path):
+    status, out, _ = run("synthetic", "--out", tmp_path, "--people", "1", "--size", "64", "--preview")
+    assert status == 0
+    assert (tmp_path / "synthetic_people.png").is_file()
+    assert str(tmp_path / "synthetic_people.png") in out
+
+
+@pytest.mark.parametrize("command", [(), ("check",), ("fetch",), ("synthetic",)])
+def test_help_shows_an_example(run, command):
+    status, out, _ = run(*command, "--help")
+    assert status == 0
+    assert "example" in out
+    assert "python -m benchmark.data" in out
+
+
+def test_the_samples_are_read_from_the_data_root(run, pose_data):
+    for dataset, said in (("mpii", "sample    5 persons; 5 of 5 images"), ("coco", "sample    166 persons; 64 of 64 images")):
+        status, out, _ = run("check", dataset, "--root", pose_data)
+        assert status == 1  # train and val are not in the sample
+        assert said in out
+    status, out, _ = run("check", "lsp", "--root", pose_data)
+    assert status == 0
