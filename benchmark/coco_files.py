@@ -27,7 +27,7 @@ def read_annotations(path: Path) -> Persons:
         InputError: the file is missing or broken, has no persons; an entry lacks a field, has one of another length
             or kind, another category, a value that is not finite, an unknown image, or the id of another entry.
     """
-    return annotations(read_json(path), str(path))
+    return persons(read_json(path), str(path))
 
 
 def read_detections(path: Path, persons: Persons) -> Detections:
@@ -40,7 +40,7 @@ def read_detections(path: Path, persons: Persons) -> Detections:
     return detections(read_json(path), persons, str(path))
 
 
-def annotations(data: Any, source: str = "annotations") -> Persons:
+def persons(data: Any, source: str = "annotations") -> Persons:
     """What :func:`read_annotations` makes of the parsed file."""
     if not isinstance(data, dict) or any(
         not isinstance(data.get(key), list) for key in ("images", "annotations", "categories")
@@ -59,7 +59,7 @@ def annotations(data: Any, source: str = "annotations") -> Persons:
     crowd = _column(entries, "iscrowd", (), source, "annotation", whole=True)
     if (bad := np.flatnonzero((crowd != 0) & (crowd != 1))).size:
         raise InputError(f"{source}: annotation {bad[0]}: iscrowd is {crowd[bad[0]]}, must be 0 or 1")
-    persons = Persons(
+    annotated = Persons(
         images=_column(data["images"], "id", (), source, "image", whole=True),
         image_ids=_column(entries, "image_id", (), source, "annotation", whole=True),
         keypoints=_column(entries, "keypoints", (KEYPOINTS * 3,), source, "annotation").reshape(-1, KEYPOINTS, 3),
@@ -68,8 +68,8 @@ def annotations(data: Any, source: str = "annotations") -> Persons:
         crowd=crowd == 1,
         annotated=_column(entries, "num_keypoints", (), source, "annotation", whole=True),
     )
-    check_persons(persons, source)
-    return persons
+    check_persons(annotated, source)
+    return annotated
 
 
 def detections(entries: Any, persons: Persons, source: str = "detections") -> Detections:

@@ -186,12 +186,11 @@ def _assign(
         chooser[turn[detection[pair]], column] = detection[pair]
 
         # One whole number orders a detection's wishes: first whether the person counts, then the place among similarities.
-        place = np.empty(similar.shape, dtype=np.int32)
-        np.put_along_axis(
-            place, np.argsort(similar, axis=0, kind="stable"), np.arange(1, size + 1, dtype=np.int32)[:, None, None], 0
-        )
-        bonus = (counts[:, members].transpose(2, 0, 1) * size).astype(np.int32)  # [size, A, images]
-        once = ~crowd[members].T[:, None, None]
+        whole = np.int16 if size < 2**14 else np.int32
+        place = np.empty(similar.shape, dtype=whole)
+        np.put_along_axis(place, similar.argsort(axis=0, kind="stable"), np.arange(1, size + 1)[:, None, None], 0)
+        bonus = (counts[:, members].transpose(2, 0, 1) * size).astype(whole)  # [size, A, images]
+        often = crowd[members].T[:, None, None]
         free = np.ones((size, len(AREAS), len(THRESHOLDS), len(members)), dtype=bool)
         for now in range(turns):
             enough = similar[:, now, None] >= THRESHOLDS[:, None]  # [size, T, images]
@@ -199,7 +198,7 @@ def _assign(
                 continue
             wish = (free & enough[:, None]) * (place[:, now, None] + bonus)[:, :, None]
             best = wish.max(0)
-            free &= ~((wish == best) & (best > 0) & once)
+            free &= (wish != np.where(best > 0, best, -1)) | often
             there = chooser[now] >= 0
             matched[..., chooser[now, there]] = (best > 0)[..., there]
             ignored[..., chooser[now, there]] = ((best > 0) & (best <= size))[..., there]

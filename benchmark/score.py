@@ -43,7 +43,8 @@ class Arguments:
     preset: tuple[str, ...] = tuple(pckh.PRESETS)
     """MPII: which conventions."""
     origin: Literal[0, 1] | None = None
-    """MPII: where all given predictions put the top-left pixel's centre: (0,0) or (1,1). If not given, 1 for .mat and .h5, else 0."""
+    """MPII: where all given predictions put the top-left pixel's centre: (0,0) or (1,1). If not given, 1 for .mat and .h5,
+    else 0."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of tables; benchmark/schemas/score.schema.json describes it."""
 

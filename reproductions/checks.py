@@ -17,7 +17,7 @@ SIDE = 64  # pixels a side; the hourglasses take nothing smaller
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A network in eval mode with the statistics of a few random images, and what it makes of two others.
+    """A network in eval mode, two random images, and what it makes of them.
 
     Attributes:
         id: of the model.
@@ -44,25 +44,30 @@ def subject(model: str, *, joints: int = 16) -> Subject:
     """Build a network and prepare it to be compared."""
     torch.manual_seed(0)
     network = models.build(model, joints=joints)
-    settle(network, torch.rand(8, 3, SIDE, SIDE))
     images = torch.rand(2, 3, SIDE, SIDE)
-    return Subject(id=model, network=network.eval(), images=images, maps=run(network, images))
+    settle(network, images)
+    return Subject(id=model, network=network, images=images, maps=run(network, images))
 
 
 def settle(network: nn.Module, images: Tensor) -> None:
-    """Give each batch norm the statistics of ``images [N, 3, H, W]``.
+    """Give each batch norm random statistics, of such a size that ``images [N, 3, H, W]`` pass it at about unit scale.
 
     With the initial ones the signal of many networks fades from layer to layer, down to exact zeros, and zeros are easy to
-    reproduce.
+    reproduce. With those of training, an untrained network magnifies rounding a thousandfold: it divides each channel by the
+    little in which the images differ there. Here all channels of a layer share one scale, up to a factor of two.
     """
+
+    def fit(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        variance, mean = norm.get_buffer("running_var"), norm.get_buffer("running_mean")
+        power = inputs[0].square().mean()
+        mean.normal_(std=0.1 * float(power.sqrt()))
+        variance.uniform_(0.5, 2).mul_(power)
+
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        network.train()(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    hooks = [norm.register_forward_pre_hook(fit) for norm in norms]
+    run(network.eval(), images)
+    for hook in hooks:
+        hook.remove()
 
 
 def run(network: nn.Module, images: Tensor) -> list[Tensor]:

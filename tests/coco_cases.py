@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def repeated(annotations: Annotations, detections: Detections, counts: np.ndarra
         persons[index] = entry | {"id": index + 1}
     for detection in detections:
         found += [detection | {"image_id": image} for image in copies[detection["image_id"]]]
-    listed = [{"id": image} for image in sorted(sum(copies.values(), []))]
+    listed = [{"id": image} for image in sorted(itertools.chain(*copies.values()))]
     return annotations | {"images": listed, "annotations": persons}, found
 
 

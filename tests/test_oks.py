@@ -15,13 +15,13 @@ import pytest
 from benchmark import average_precision, bootstrap, coco_files, oks
 from benchmark.average_precision import FIGURES
 from benchmark.errors import InputError
-from tests.coco_cases import CATEGORY, EDGES, perturbed, person, pycocotools_figures, random_case, repeated
+from tests.coco_cases import CATEGORY, EDGES, person, perturbed, pycocotools_figures, random_case, repeated
 
 CASES = 2000
 
 
 def arrays(annotations: dict[str, Any], detections: list[dict[str, Any]]) -> tuple[oks.Persons, oks.Detections]:
-    persons = coco_files.annotations(annotations)
+    persons = coco_files.persons(annotations)
     return persons, coco_files.detections(detections, persons)
 
 
@@ -97,9 +97,12 @@ def dataset(*persons: dict[str, Any], images: int = 1) -> dict[str, Any]:
     return {"images": [{"id": i + 1} for i in range(images)], "annotations": entries, "categories": [CATEGORY]}
 
 
+def moved(shift: float) -> list[float]:
+    return (TRUTH + np.array([shift, 0, 0])).ravel().tolist()
+
+
 def detection(score: float, shift: float = 0.0, image: int = 1, area: float = 6000.0) -> dict[str, Any]:
-    keypoints = (TRUTH + [shift, 0, 0]).ravel().tolist()
-    return {"image_id": image, "category_id": 1, "score": score, "keypoints": keypoints, "bbox": [0.0, 0.0, area, 1.0]}
+    return {"image_id": image, "category_id": 1, "score": score, "keypoints": moved(shift), "bbox": [0.0, 0.0, area, 1.0]}
 
 
 def test_a_perfect_detection_scores_one():
@@ -136,7 +139,7 @@ def test_a_crowd_takes_any_number_of_detections_and_a_person_without_keypoints_o
 
 
 def test_a_person_that_counts_is_preferred_to_a_crowd_that_is_closer():
-    crowd = {"iscrowd": 1, "keypoints": (TRUTH + [1, 0, 0]).ravel().tolist()}
+    crowd = {"iscrowd": 1, "keypoints": moved(1.0)}
     assert ours(dataset(crowd, {}), [detection(0.5, shift=1.0)])["AR50"] == 1
 
 

@@ -19,16 +19,13 @@ def standing(persons: int = 3, torso: float = 50.0) -> np.ndarray:
 
 
 def test_a_joint_counts_up_to_the_fraction_of_the_torso_and_not_beyond() -> None:
-    truth, visible = standing(1), np.ones((1, 14), bool)
-    at, beyond = truth.copy(), truth.copy()
-    at[:, :, 0] += 10.0  # 0.2 x 50
-    beyond[:, :, 0] += 10.001
-    at[:, :, 0] = np.round(at[:, :, 0] - truth[:, :, 0]) + truth[:, :, 0]
+    truth, visible = np.full((1, 14, 2), (60.0, 40.0)), np.ones((1, 14), bool)
+    truth[:, LSP_JOINTS.index("right_hip")] = (60, 90)
+    away = np.array([10.0, 0.0])  # 0.2 x 50
     assert pck.pck(truth, truth, visible)["Mean"] == 100
-    assert pck.pck(beyond, truth, visible)["Mean"] == 0
-    exact = np.zeros_like(truth) + [[60, 40]]
-    exact[:, LSP_JOINTS.index("right_hip")] = (60, 90)
-    assert pck.pck(exact + [10, 0], exact, visible)["Mean"] == 100
+    assert pck.pck(truth + away, truth, visible)["Mean"] == 100
+    assert pck.pck(truth + away * 1.001, truth, visible)["Mean"] == 0
+    assert pck.pck(truth + away, truth, visible, 0.1)["Mean"] == 0
 
 
 def test_one_wrong_wrist_of_two_halves_the_wrists() -> None:
@@ -70,17 +67,15 @@ def test_replicates_are_paired() -> None:
 
 def test_what_cannot_be_scored_is_refused_by_name() -> None:
     truth, visible = standing(), np.ones((3, 14), bool)
+    unknown, flat, hidden = truth.copy(), truth.copy(), visible.copy()
+    unknown[1, LSP_JOINTS.index("right_knee"), 1] = np.nan
+    flat[2] = 1
+    hidden[0, pck.TORSO[0]] = False
     with pytest.raises(InputError, match="person 1: right_knee is not finite"):
-        bad = truth.copy()
-        bad[1, LSP_JOINTS.index("right_knee"), 1] = np.nan
-        pck.pck(bad, truth, visible)
+        pck.pck(unknown, truth, visible)
     with pytest.raises(InputError, match="shape"):
         pck.pck(truth[:2], truth, visible)
     with pytest.raises(InputError, match="person 2: the torso has no length"):
-        flat = truth.copy()
-        flat[2] = 1
         pck.pck(truth, flat, visible)
     with pytest.raises(InputError, match="person 0: left shoulder or right hip is missing"):
-        hidden = visible.copy()
-        hidden[0, pck.TORSO[0]] = False
         pck.pck(truth, truth, hidden)

@@ -14,7 +14,9 @@ import pytest
 from scipy.io import savemat
 
 from benchmark import score
+from benchmark.average_precision import FIGURES
 from benchmark.pckh import PRESETS
+from tests.coco_cases import perturbed, pycocotools_figures, random_case
 
 SCHEMA = json.loads((Path(score.__file__).parent / "schemas/score.schema.json").read_text())
 N = 60
@@ -192,3 +194,124 @@ def test_as_a_program(files: Path):
     shown = subprocess.run([*module, "--help"], capture_output=True, text=True)
     assert shown.returncode == 0
     assert "python -m benchmark.score --annotations gt_valid.mat" in shown.stdout
+
+
+# --dataset coco. This case has persons of both sizes in several images.
+ANNOTATIONS = random_case(7)[0]
+BETTER, OTHER = perturbed(ANNOTATIONS, 0), perturbed(ANNOTATIONS, 1)
+
+
+@pytest.fixture
+def coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs the command on files of these contents, in the order of its options."""
+
+    def run(annotations: object, predictions: object, against: object = None, *arguments: str) -> str:
+        given = ["--dataset", "coco"]
+        for option, content in {"annotations": annotations, "predictions": predictions, "against": against}.items():
+            if content is not None:
+                (tmp_path / f"{option}.json").write_text(json.dumps(content))
+                given += [f"--{option}", str(tmp_path / f"{option}.json")]
+        score.main([*given, *arguments])
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_coco_json_follows_its_schema_and_equals_pycocotools(coco):
+    alone = json.loads(coco(ANNOTATIONS, BETTER, None, "--json"))
+    paired = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    for scores in (alone, paired):
+        jsonschema.validate(scores, SCHEMA)
+        assert {name: scores[name] for name in FIGURES} == pycocotools_figures(ANNOTATIONS, BETTER)
+    assert list(alone) == ["dataset", "n", *FIGURES, "ci95"]
+    assert list(paired) == [*alone, "against"]
+    assert alone["n"] == len(ANNOTATIONS["images"]) > 1
+    assert alone["ci95"] == paired["ci95"]
+    for name in FIGURES:
+        low, high = alone["ci95"][name]
+        assert low <= alone[name] <= high
+    assert alone["ci95"]["AP"][0] < alone["ci95"]["AP"][1]
+
+
+def test_coco_differences_are_of_the_two_files_own_figures_and_change_sign(coco):
+    forth = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    back = json.loads(coco(ANNOTATIONS, OTHER, BETTER, "--json"))
+    for name in FIGURES:
+        row = forth["against"][name]
+        assert row["difference"] == forth[name] - back[name]
+        assert row["ci95"] == pytest.approx([-end for end in reversed(back["against"][name]["ci95"])])
+    same = json.loads(coco(ANNOTATIONS, BETTER, BETTER, "--json"))["against"]
+    assert all(row == {"difference": 0, "ci95": [0, 0]} for row in same.values())
+
+
+def test_coco_figures_for_which_no_person_counts_have_no_interval(coco):
+    small = ANNOTATIONS | {"annotations": [entry | {"area": 2000.0} for entry in ANNOTATIONS["annotations"]]}
+    scores = json.loads(coco(small, BETTER, OTHER, "--json"))
+    jsonschema.validate(scores, SCHEMA)
+    assert (scores["APL"], scores["ci95"]["APL"], scores["ARL"], scores["ci95"]["ARL"]) == (-1, None, -1, None)
+    assert scores["against"]["APL"] == {"difference": None, "ci95": None}
+    assert scores["ci95"]["APM"] is not None
+    assert coco(small, BETTER, OTHER).count("no person counts") == 4
+
+
+def test_the_schema_refuses_what_the_coco_command_never_prints(coco):
+    scores = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    for changes in ({"AP": 1.1}, {"AP": -0.5}, {"AP": None}, {"presets": {}}, {"n": 0}, {"ci95": {}}, {"against": {}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(scores | changes, SCHEMA)
+
+
+def test_coco_table_shows_the_figures_of_the_json(coco):
+    scores = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    lines = coco(ANNOTATIONS, BETTER, OTHER).splitlines()
+    for name in FIGURES:
+        single, paired = (line for line in lines if line.split()[:1] == [name])
+        low, high = scores["ci95"][name]
+        assert single == f"  {name:5}{scores[name]:8.4f}    [{low:.4f}, {high:.4f}]"
+        assert paired.split()[1] == f"{scores['against'][name]['difference']:+.4f}"
+
+
+def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: pytest.CaptureFixture[str]):
+    paths = [pose_data / f"coco/oks_fixture/{name}_dataset.json" for name in ("gt", "dt")]
+    for path in paths:
+        if not path.is_file():
+            pytest.skip(f"{path} is not there")
+    score.main(["--dataset", "coco", "--annotations", str(paths[0]), "--predictions", str(paths[1]), "--json"])
+    scores = json.loads(capsys.readouterr().out)
+    published = [0.504884, 0.722772, 0.633663, 0.466337, 0.750495, 0.518182, 0.727273, 0.636364, 0.466667, 0.75]
+    assert [round(scores[name], 6) for name in FIGURES] == published
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "message"),
+    [
+        ({"score": float("nan")}, [], "predictions.json: detection 0 (image {image}): scores is nan"),
+        ({"keypoints": [float("nan")] * 51}, [], "predictions.json: detection 0 (image {image}): keypoints[0, 0] is nan"),
+        ({"image_id": 999}, [], "predictions.json: detection 0: image 999 is not among the annotated ones"),
+        ({"keypoints": [1.0] * 48}, [], "predictions.json: detection 0: keypoints has 48 numbers, expected 51"),
+        (BETTER[1], [], "predictions.json: detections 0 and 1 have the same image, score and keypoints"),
+        ({}, ["--origin", "1"], "--preset and --origin are for MPII"),
+        ({}, ["--preset", "hrnet"], "--preset and --origin are for MPII"),
+    ],
+)
+def test_a_coco_mistake_is_one_line_and_status_2(coco, capsys, spoil: dict[str, object], arguments: list[str], message: str):
+    with pytest.raises(SystemExit) as left:
+        coco(ANNOTATIONS, [BETTER[0] | spoil, *BETTER[1:]], None, *arguments)
+    output = capsys.readouterr()
+    assert (left.value.code, output.out) == (2, "")
+    assert output.err.startswith("error: ")
+    assert message.format(image=BETTER[0]["image_id"]) in output.err
+    assert output.err.count("\n") == 1
+
+
+def test_coco_as_a_program(tmp_path: Path):
+    """Help shows an example, and torch is never imported."""
+    (tmp_path / "gt.json").write_text(json.dumps(ANNOTATIONS))
+    (tmp_path / "dt.json").write_text(json.dumps(BETTER))
+    python = [sys.executable, "-c", "import sys, benchmark.score as s; s.main(sys.argv[1:]); assert 'torch' not in sys.modules"]
+    arguments = ["--dataset", "coco", "--annotations", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "dt.json")]
+    ran = subprocess.run([*python, *arguments, "--json"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    jsonschema.validate(json.loads(ran.stdout), SCHEMA)
+    shown = subprocess.run([sys.executable, "-m", "benchmark.score", "--help"], capture_output=True, text=True).stdout
+    assert "python -m benchmark.score --dataset coco --annotations person_keypoints_val2017.json" in shown
