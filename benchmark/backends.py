@@ -52,14 +52,12 @@ def load(
     head: str = "mpii",
     input_hw: tuple[int, int] | None = None,
     device: torch.device | str = "cpu",
-    threads: int = 2,
 ) -> Backend:
     """The network of an id with the weights of a file; the file's suffix says how it is read.
 
     Args:
         head: whose joints a ``.safetensors`` file predicts: a name in :data:`benchmark.protocols.HEADS`.
         input_hw: by default the first of the sizes that the model's entry names.
-        threads: of the TFLite runtime; PyTorch keeps its own setting.
 
     Raises:
         InputError: an unknown model or kind of file, or the file does not belong to the model; it is named.
@@ -73,7 +71,7 @@ def load(
         raise InputError(f"{weights}: {model} takes no {suffix or 'such'} file; known: {', '.join(kinds)}")
     joints = kinds[suffix].joints
     if suffix == TFLITE:
-        maps = _tflite(weights, len(joints), input_hw, threads)
+        maps = _tflite(weights, len(joints), input_hw)
     else:
         network = models.build(model, joints=len(joints))
         if kinds[suffix].load:
@@ -136,14 +134,14 @@ def _checked(maps: tuple[Tensor, ...], joints: int, source: str) -> tuple[Tensor
     return maps
 
 
-def _tflite(path: Path, joints: int, input_hw: tuple[int, int], threads: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """Runs a TFLite file one image at a time; its inputs and outputs have their channels last."""
+def _tflite(path: Path, joints: int, input_hw: tuple[int, int]) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """Runs a TFLite file one image at a time, on as many threads as PyTorch; inputs and outputs have their channels last."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise InputError(f"{path}: running it needs ai-edge-litert (the extra 'runtimes')") from None
     try:
-        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter = Interpreter(str(path), num_threads=torch.get_num_threads())
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise InputError(f"{path}: not a TFLite file that can be run: {str(problem).splitlines()[0]}") from None

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,8 +102,8 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
         answers = protocols.answering(backend.joints, HEADS[arguments.kind])
         evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(chosen), arguments.detections)
         keep = arguments.keep and arguments.limit is None
-        wanted = not keep or arguments.submission or arguments.draw  # more than the figures
-        if not wanted and (known := _agree(evaluation.on_record(folder))):
+        must_run = not keep or arguments.submission or arguments.draw  # more is asked for than figures
+        if not must_run and (known := _agree(evaluation.on_record(folder))):
             return evaluation, known if rank == 0 else []
         own = sum(min(inference.CHUNK, len(people) - start) for start in _starts(len(people), rank, count))
         with tqdm(total=own, unit=" persons", disable=None if rank == 0 else True) as bar:
@@ -230,7 +231,7 @@ def processes() -> Iterator[tuple[int, int]]:
     """(which process this is, how many there are): under torchrun they are connected while this lasts."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=timedelta(days=1))  # the last process may be long after the first
     try:
         yield (dist.get_rank(), count) if count > 1 else (0, 1)
     finally:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -30,6 +30,7 @@ from benchmark.protocols import PICTURE, Protocol
 
 VERSION = 1
 CHUNK = 32  # persons
+CPU_BATCH = 8  # of them at once, whose maps a CPU's caches can hold
 
 
 class Predictions(NamedTuple):
@@ -111,7 +112,7 @@ def assemble(parts: Iterable[Mapping[int, Mapping[str, Predictions]]], persons: 
 
 def _key(chunk: People, backend: Backend, protocol: Protocol, broken: str) -> str:
     versions = [VERSION, crops.VERSION, batches.VERSION, decode.VERSION]
-    told = {key: value for key, value in asdict(protocol).items() if key != "says"}
+    told = {key: value for key, value in asdict(protocol).items() if value != asdict(Protocol())[key] and key != "says"}
     files = [
         (path.name, *((stat := path.stat()).st_size, stat.st_mtime_ns)) if path.is_file() else path.name
         for path in chunk.images
@@ -140,16 +141,29 @@ def _predict_chunk(
     chunk: People, backend: Backend, protocols: Mapping[str, Protocol], device: torch.device, broken: Literal["raise", "skip"]
 ) -> dict[str, Predictions]:
     pictures = {path: read_image(path, broken) for path in dict.fromkeys(chunk.images)}
-    there = np.array([pictures[path] is not None for path in chunk.images])
-    photographs = [picture for path in chunk.images if (picture := pictures[path]) is not None]
-    known = chunk.select(there)
+    there = np.flatnonzero([pictures[path] is not None for path in chunk.images])
     shape = (len(chunk), len(backend.joints))
     results = {name: Predictions(np.full((*shape, 2), np.nan), np.full(shape, np.nan)) for name in protocols}
+    size = CPU_BATCH if device.type == "cpu" else CHUNK
+    for rows in (there[start : start + size] for start in range(0, len(there), size)):
+        photographs = [picture for row in rows if (picture := pictures[chunk.images[row]]) is not None]
+        for name, found in _predict_batch(chunk.select(rows), photographs, backend, protocols, device):
+            results[name].joints[rows], results[name].scores[rows] = found
+    return results
+
+
+def _predict_batch(
+    people: People,
+    photographs: Sequence[np.ndarray],
+    backend: Backend,
+    protocols: Mapping[str, Protocol],
+    device: torch.device,
+) -> Iterator[tuple[str, Predictions]]:
     views: dict[tuple[object, ...], tuple[np.ndarray, _Maps]] = {}
-    for name, protocol in protocols.items() if len(known) else ():
-        view = (protocol.crop, protocol.padding, protocol.antialias, protocol.bgr)
+    for name, protocol in protocols.items():
+        view = (protocol.crop, protocol.padding, protocol.lowered, protocol.antialias, protocol.bgr)
         if view not in views:
-            matrices = person_matrices(known, photographs, protocol, backend.input_hw)
+            matrices = person_matrices(people, photographs, protocol, backend.input_hw)
             images = torch.from_numpy(sample(photographs, matrices, backend.input_hw, antialias=protocol.antialias))
             views[view] = matrices, _Maps(backend, batches.normalise(images.to(device), bgr=protocol.bgr))
         matrices, maps = views[view]
@@ -157,9 +171,7 @@ def _predict_chunk(
         stride = backend.input_hw[1] / heatmaps.shape[-1]
         peaks = decode.decode(heatmaps, protocol.decoding, stride, protocol.convention)
         joints = crops.apply(crops.invert(matrices), peaks.points.double().cpu().numpy())
-        results[name].joints[there] = joints
-        results[name].scores[there] = peaks.scores.double().cpu().numpy()
-    return results
+        yield name, Predictions(joints, peaks.scores.double().cpu().numpy())
 
 
 class _Maps:
@@ -203,6 +215,7 @@ def person_matrices(
     crops.check_boxes(people)
     rule = crops.find_rule(protocol.crop)
     centers, sizes = rule.boxes(people)
+    centers = centers + protocol.lowered * sizes.max(1, keepdims=True) * [0, 1]
     sizes = crops.fit_aspect(sizes, input_hw) * (rule.padding if protocol.padding is None else protocol.padding)
     return crops.matrix(centers, sizes, output_hw=input_hw, alignment=rule.alignment)
 

@@ -89,8 +89,8 @@ def match(persons: Persons, detections: Detections) -> Matches:
     out_of_area = (areas < AREAS[:, :1]) | (areas > AREAS[:, 1:])
     counts = ~(out_of_area | crowd | (persons.annotated[by_image] == 0))  # [A, N]
     person, detection = _pairs(of_person, of_detection, len(images))
-    similarity = _similarities(persons, detections, by_image[person], best_first[detection])
-    matched, ignored = _assign(of_person, of_detection, person, detection, similarity, counts, crowd, len(images))
+    similar = similarities(persons, detections, by_image[person], best_first[detection])
+    matched, ignored = _assign(of_person, of_detection, person, detection, similar, counts, crowd, len(images))
 
     detected = detections.areas[best_first]
     scores = detections.scores[best_first]
@@ -121,9 +121,10 @@ def _pairs(of_person: np.ndarray, of_detection: np.ndarray, images: int) -> tupl
 
 
 @np.errstate(over="ignore")  # a keypoint light years away is infinitely far: similarity 0
-def _similarities(persons: Persons, detections: Detections, person: np.ndarray, detection: np.ndarray) -> np.ndarray:
-    """Object keypoint similarity [P] of pairs. Pairs with as many visible keypoints go together, so that each sum has exactly
-    the addends that pycocotools gives it: numpy's pairwise summation depends on how many there are."""
+def similarities(persons: Persons, detections: Detections, person: np.ndarray, detection: np.ndarray) -> np.ndarray:
+    """Object keypoint similarity [P] of pairs, from 0 to 1: of the person and the detection at these indices ([P] each)."""
+    # Pairs with as many visible keypoints go together, so that each sum has exactly the addends that pycocotools gives it:
+    # numpy sums pairwise, in an order that depends on how many there are.
     x, y = (np.ascontiguousarray(detections.keypoints[..., axis], dtype=np.float64) for axis in (0, 1))
     true_x, true_y, visibility = (np.ascontiguousarray(values) for values in np.moveaxis(persons.keypoints, 2, 0))
     shown = (visibility > 0).sum(1)

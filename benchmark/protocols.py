@@ -25,6 +25,7 @@ class Protocol:
     """Everything between a photograph with a person's box and that person's joints.
 
     ``crop``: a name in :data:`benchmark.crops.CROP_RULES`, or ``picture``. ``padding``: instead of the rule's.
+    ``lowered``: the crop's centre is this much of the box's longer side lower than the box's.
     ``antialias``: a photograph that shrinks by a factor f is blurred first, by a Gaussian of (f - 1) / 2 pixels.
     ``output``: which of the network's maps, counted from the last (-1). ``decoding``: a name in
     :data:`benchmark.decode.METHODS`; ``convention`` says how maps and input lie, see there. ``flip``: the mean with the
@@ -36,6 +37,7 @@ class Protocol:
 
     crop: str = "hrnet"
     padding: float | None = None
+    lowered: float = 0.0
     antialias: bool = False
     bgr: bool = False
     output: int = -1

@@ -1,8 +1,9 @@
-"""What the checks over all networks share: a network ready to be compared, its maps in order, the distance between two outputs."""
+"""What the checks over all networks share: a network ready to be compared, its maps, the distance of two outputs, ONNX."""
 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,6 @@ class Subject:
     def copy(self) -> nn.Module:
         """A network of one's own with the same weights."""
         return copy.deepcopy(self.network)
-
-    def close(self, others: Iterable[Tensor], tolerance: float) -> bool:
-        """Whether each map is as near as ``tolerance`` to the network's own, relative to the largest value of that map."""
-        return distance(others, self.maps) <= tolerance
 
 
 def subject(model: str, *, joints: int = 16) -> Subject:
@@ -94,12 +91,14 @@ def correlation(others: Iterable[Tensor], ours: Iterable[Tensor]) -> float:
 
 
 def export_onnx(network: nn.Module, images: Tensor, path: Path, *, traced: bool = True) -> None:
-    """Write a network as ONNX with the input ``images`` of this size.
+    """Write a network as ONNX for ``images`` of this size.
 
     Args:
         traced: by the tracing exporter, which takes a second or two; otherwise by ``torch.export``, five to ten times that.
     """
-    torch.onnx.export(network, (images,), path, input_names=["images"], dynamo=not traced, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, of sizes that it takes for constants: they are meant to be
+        torch.onnx.export(network, (images,), path, input_names=["images"], dynamo=not traced, verbose=False)
 
 
 def run_onnx(path: Path, images: Tensor) -> list[Tensor]:

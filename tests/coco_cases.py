@@ -22,20 +22,20 @@ CATEGORY = {"id": 1, "name": "person", "keypoints": [], "skeleton": []}
 
 def pycocotools_figures(annotations: Annotations, detections: Detections) -> dict[str, float]:
     """All ten figures by the public reference."""
-    return coco_figures(COCO, COCOeval, annotations, detections)
+    return dict(zip(FIGURES, evaluated(annotations, detections).stats.tolist(), strict=True))
 
 
-def coco_figures(coco: type, coco_eval: type, annotations: Annotations, detections: Detections) -> dict[str, float]:
-    """All ten figures by anything with pycocotools' interface."""
+def evaluated(annotations: Annotations, detections: Detections) -> COCOeval:
+    """pycocotools' evaluation, with all that it computed on the way."""
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = coco()
+        truth = COCO()
         truth.dataset = copy.deepcopy(annotations)
         truth.createIndex()
-        evaluation = coco_eval(truth, truth.loadRes(copy.deepcopy(detections)), "keypoints")
+        evaluation = COCOeval(truth, truth.loadRes(copy.deepcopy(detections)), "keypoints")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return dict(zip(FIGURES, [float(value) for value in evaluation.stats], strict=True))
+    return evaluation
 
 
 def person(index: int, image: int, keypoints: np.ndarray, box: np.ndarray, area: float, crowd: bool = False) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from benchmark import average_precision, bootstrap, coco_files, oks
 from benchmark.average_precision import FIGURES
 from benchmark.errors import InputError
-from tests.coco_cases import CATEGORY, EDGES, person, perturbed, pycocotools_figures, random_case, repeated
+from tests.coco_cases import CATEGORY, EDGES, evaluated, person, perturbed, pycocotools_figures, random_case, repeated
 
 CASES = 2000
 
@@ -57,7 +57,8 @@ def test_perturbed_real_annotations(pose_data: Path, seed: int):
 
 @pytest.mark.parametrize("first", range(0, CASES, 500))
 def test_generated_cases(first: int):
-    wrong = [seed for seed in range(first, first + 500) if ours(*random_case(seed)) != pycocotools_figures(*random_case(seed))]
+    cases = ((seed, *random_case(seed)) for seed in range(first, first + 500))
+    wrong = [seed for seed, *files in cases if ours(*files) != pycocotools_figures(*files)]
     assert not wrong, f"random_case(seed) differs for these seeds: {wrong}"
 
 
@@ -85,6 +86,21 @@ def test_generated_cases_hold_what_makes_scoring_hard():
         found["partly right"] += 0 < figures["AP"] < 1
     assert len(found) == 12
     assert min(found.values()) >= 10, found
+
+
+def test_every_similarity_has_the_same_last_bit():
+    compared = 0
+    for seed in range(100):
+        annotations, found = random_case(seed)
+        persons, detected = arrays(annotations, found)
+        for (image, _), expected in evaluated(annotations, found).ious.items():
+            rows = np.flatnonzero(detected.image_ids == image)
+            rows = rows[np.argsort(-detected.scores[rows], kind="stable")][:20]
+            whom = np.flatnonzero(persons.image_ids == image)
+            similar = oks.similarities(persons, detected, np.tile(whom, len(rows)), np.repeat(rows, len(whom)))
+            assert similar.tolist() == np.ravel(expected).tolist(), f"random_case({seed}), image {image}"
+            compared += len(similar)
+    assert compared > 5000
 
 
 # A person as large as wished, in one image or several, and detections that are exactly it or far away.
@@ -150,6 +166,14 @@ def test_a_person_that_counts_is_preferred_to_a_crowd_that_is_closer():
 def test_both_ends_belong_to_a_range_of_areas(area: float, medium: float, large: float):
     figures = ours(dataset({"area": float(area)}), [detection(0.5)])
     assert (figures["ARM"], figures["ARL"]) == (medium, large)
+
+
+def test_a_similarity_of_exactly_the_threshold_is_enough():
+    """Of 16 keypoints, 12 are exact and 4 infinitely far: 0.75, whatever the sigmas."""
+    half = np.where(np.arange(17)[:, None] < 16, TRUTH, 0)
+    points = half + np.where(np.arange(17)[:, None] < 4, 1e6, 0)
+    figures = ours(dataset({"keypoints": half.ravel().tolist()}), [detection(0.5) | {"keypoints": points.ravel().tolist()}])
+    assert (figures["AR75"], figures["AR"]) == (1, 0.6)  # 0.5 to 0.75, but not 0.8 to 0.95
 
 
 def test_without_visible_keypoints_the_box_doubled_on_every_side_is_what_counts():

@@ -22,6 +22,7 @@ from benchmark.errors import InputError, run
 from benchmark.ledger import COLUMNS, Verdict, judge
 from benchmark.records import load
 from benchmark.report.claims import claims_page
+from benchmark.report.decoding import decoding_page
 from benchmark.report.figures import accuracy_figure, verdicts_figure
 from benchmark.report.index import front, index_page
 from benchmark.report.networks import networks_page
@@ -45,6 +46,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "README.md": index_page(known, verdicts),
         "models.md": networks_page(records),
         "ranking.md": ranking_page(known, records),
+        "decoding.md": decoding_page(records),
         "claims.md": claims_page(known, verdicts),
         "verdicts.csv": verdicts_csv(verdicts),
     }

@@ -29,6 +29,7 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
             + [
                 "- [All networks under every counting convention](models.md)",
                 "- [All networks ranked on equal terms](ranking.md), beside the printed ranking",
+                "- [What decoding and test-time options are worth](decoding.md), on the same network and persons",
                 "- [Claims and audits](claims.md): sentences and tables checked against their own cells",
             ]
         ),

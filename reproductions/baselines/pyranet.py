@@ -9,9 +9,11 @@ regions are the even ones of adaptive max-pooling, of the same output size, so t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,13 +45,30 @@ class Pyramid(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(CARDINALITY))
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-2:]
+        size = [int(side) for side in x.shape[-2:]]  # plain numbers: an exporter traces the others
         levels = []
         for index, conv in enumerate(self.convs, start=1):
             small = [max(1, self.round(side * 2 ** (-index / CARDINALITY))) for side in size]
-            low = conv(functional.adaptive_max_pool2d(x, small))
+            low = conv(even_max_pool(x, small))
             levels.append(functional.interpolate(low, size=size, mode="bilinear", align_corners=True))
         return sum(levels[1:], levels[0])
+
+
+def even_max_pool(x: Tensor, size: Sequence[int]) -> Tensor:
+    """``adaptive_max_pool2d`` to ``size``: ``[N, C, h, w] -> [N, C, *size]``.
+
+    ONNX has no such operator unless all windows are equal, so for it the maximum is taken over the windows' first elements,
+    their second ones and so on, a short window repeating its last.
+    """
+    if not torch.onnx.is_in_onnx_export():
+        return functional.adaptive_max_pool2d(x, size)
+    for axis, many in zip((2, 3), size, strict=True):
+        side = int(x.shape[axis])
+        windows = [range(index * side // many, -(-(index + 1) * side // many)) for index in range(many)]
+        longest = max(map(len, windows))
+        elements = [torch.tensor([window[min(step, len(window) - 1)] for window in windows]) for step in range(longest)]
+        x = torch.stack([x.index_select(axis, element.to(x.device)) for element in elements]).amax(0)
+    return x
 
 
 class PyramidResidual(nn.Module):

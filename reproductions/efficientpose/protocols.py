@@ -34,6 +34,9 @@ WEIGHTS: Mapping[str, WeightFile] = {
     ".tflite": WeightFile(joints=JOINTS),
 }
 
+# Of MPII's 2,017 validation persons with all joints annotated, the box of the joints is at the median 0.874 of 200 x scale, and
+# its centre 0.044 of that above the crop's: the networks have learned to find people a little high.
+LOWERED = 0.05
 SCALES = (0.75, 1.0, 1.25)  # those of the paper are not known; these span the scales it trains with
 _OWN = Protocol(
     crop="efficientpose",
@@ -50,18 +53,21 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "efficientpose-quarter": replace(_OWN, decoding="quarter", says="no Gaussian, quarter shift"),
     "efficientpose-dark": replace(_OWN, decoding="dark", says="DARK on the up-scaled maps"),
     "efficientpose-flip": replace(_OWN, flip="plain", says="flip test"),
-    "efficientpose-flip-shifted": replace(_OWN, flip="shifted", says="flip test, moved by a pixel"),
+    "efficientpose-flip-shifted": replace(_OWN, flip="shifted", says="flip test, the mirrored maps moved by a pixel"),
     "efficientpose-scales": replace(_OWN, scales=SCALES, says="three scales: 0.75, 1, 1.25"),
     "efficientpose-flip-scales": replace(_OWN, flip="plain", scales=SCALES, says="flip test and three scales"),
-    "efficientpose-raw-argmax": replace(_RAW, decoding="argmax", says="maps before up-scaling: highest pixel"),
-    "efficientpose-raw-quarter": replace(_RAW, decoding="quarter", says="the same with a quarter shift"),
-    "efficientpose-raw-filtered": replace(_RAW, decoding="filtered", says="the same with a Gaussian of one pixel"),
-    "efficientpose-raw-dark": replace(_RAW, decoding="dark", says="the same with DARK"),
-    "efficientpose-raw-flip": replace(_RAW, decoding="quarter", flip="plain", says="quarter shift and flip test"),
+    "efficientpose-raw-argmax": replace(_RAW, decoding="argmax", says="maps before up-scaling, highest pixel"),
+    "efficientpose-raw-quarter": replace(_RAW, decoding="quarter", says="maps before up-scaling, quarter shift"),
+    "efficientpose-raw-filtered": replace(_RAW, decoding="filtered", says="maps before up-scaling, Gaussian of one pixel"),
+    "efficientpose-raw-dark": replace(_RAW, decoding="dark", says="DARK on the maps before up-scaling"),
+    "efficientpose-raw-flip": replace(
+        _RAW, decoding="quarter", flip="plain", says="maps before up-scaling, quarter shift, flip test"
+    ),
     "efficientpose-raw-flip-shifted": replace(
-        _RAW, decoding="quarter", flip="shifted", says="quarter shift and flip test, moved by a pixel"
+        _RAW, decoding="quarter", flip="shifted", says="maps before up-scaling, quarter shift, flip test moved by a pixel"
     ),
     "efficientpose-tight": replace(_OWN, padding=1.0, says="box not padded"),
     "efficientpose-wide": replace(_OWN, padding=1.5, says="box padded by 1.5 instead of 1.25"),
+    "efficientpose-lowered": replace(_OWN, lowered=LOWERED, says="crop as much lower as MPII's are"),
     "efficientpose-picture": replace(_OWN, crop="picture", says="the whole photograph, as the released code takes it"),
 }

@@ -1,0 +1,77 @@
+"""The benchmark's way through a photograph is that of the released code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import backends, data, inference, protocols
+from benchmark.data.images import read_image
+from benchmark.joints import MPII_JOINTS
+from reproductions.efficientpose import PROTOCOLS, VARIANTS, WEIGHTS
+from reproductions.efficientpose.preprocess import decode, preprocess
+
+DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
+
+
+def released(name: str) -> Path:
+    path = DATA / "weights" / "efficientpose" / name
+    if not path.is_file() or not (DATA / "mpii" / "images").is_dir():
+        pytest.skip(f"released weights {name} or the pictures in mpii/images are not under {DATA}")
+    return path
+
+
+def test_the_released_networks_have_mpiis_joints_in_an_order_of_their_own() -> None:
+    assert all(sorted(kind.joints) == sorted(MPII_JOINTS) for kind in WEIGHTS.values())
+
+
+def test_whole_photographs_are_answered_as_the_released_code_answers(tmp_path: Path) -> None:
+    backend = backends.load("efficientpose/RT", released("EfficientPoseRT.h5"))
+    people = data.load("mpii", "sample", DATA)
+    done = inference.predict(people, backend, {"picture": PROTOCOLS["efficientpose-picture"]}, tmp_path)
+    ours = inference.assemble([done], len(people))["picture"]
+    side = VARIANTS["RT"][0]
+    for row, path in enumerate(people.images):
+        photograph = read_image(path)
+        height, width = photograph.shape[:2]
+        theirs, heights = decode(backend.maps(preprocess(photograph, side))[-1][0], height, width)
+        away = np.abs(ours.joints[row] - theirs).max(-1) * side / max(height, width)  # pixels of the network's input
+        assert away.max() < 1.01  # margins are rounded to whole pixels there
+        assert np.median(away) < 0.51
+        assert np.abs(ours.scores[row] - heights).max() < 0.02
+
+
+def test_default_and_variants_agree_but_in_what_they_name() -> None:
+    own = PROTOCOLS["efficientpose"]
+    assert protocols.default("efficientpose/II", "lsp") == "efficientpose"
+    changed = {
+        "efficientpose-argmax": {"decoding"},
+        "efficientpose-flip": {"flip"},
+        "efficientpose-scales": {"scales"},
+        "efficientpose-wide": {"padding"},
+        "efficientpose-picture": {"crop"},
+        "efficientpose-raw-filtered": {"output"},
+    }
+    for name, fields in changed.items():
+        other = PROTOCOLS[name]
+        assert other != own
+        assert replace(other, **{field: getattr(own, field) for field in fields}) == own
+
+
+def test_raw_maps_and_final_maps_share_their_borders() -> None:
+    """A peak in the raw maps lies where the up-scaled maps have it: the reason for the protocols' "center"."""
+    from benchmark import models
+
+    network = models.build("efficientpose/RT", joints=16).eval()
+    raw = torch.zeros(1, 16, 28, 28)
+    raw[:, :, 10, 17] = 1
+    with torch.no_grad():
+        final = network.upscaling(raw)[0, 0].numpy()
+    rows, columns = np.mgrid[: final.shape[0], : final.shape[1]]
+    middle = [(grid * final).sum() / final.sum() for grid in (columns, rows)]
+    np.testing.assert_allclose(middle, [(17 + 0.5) * 8 - 0.5, (10 + 0.5) * 8 - 0.5], atol=1e-3)

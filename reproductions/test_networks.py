@@ -1,0 +1,157 @@
+"""Every network trains and travels: one step lowers its loss, its weights survive a file, and ONNX, ``torch.compile``,
+channels-last and bfloat16 give its maps again. All on random images of 64x64 pixels, which each network takes.
+
+Networks that differ from another one in depth or width alone are checked by ``make slow``, and so is whatever traces a network
+of some thousand modules. ``-k simple_baseline-r50`` runs all checks of one network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_model, save_model
+
+from benchmark import models
+from reproductions import checks
+
+# Deeper, wider or longer than the network in brackets, and made by the same code.
+SIBLINGS = {
+    *("baselines/simple_baseline-r101", "baselines/simple_baseline-r152"),  # r50
+    *("baselines/hrnet-w32", "baselines/hrnet-w48"),  # w16_small
+    "baselines/lite_hrnet-30",  # 18
+    *("baselines/lpn-101", "baselines/lpn-152"),  # 50
+    "baselines/hourglass-8",  # 1 and 2
+    *("efficientpose/II", "efficientpose/III", "efficientpose/IV"),  # RT and I
+    *("efficientpose_nas/B", "efficientpose_nas/C"),  # A
+    *("efficientpose_nas/proxyless_cpu", "efficientpose_nas/proxyless_mobile"),  # proxyless_gpu
+    *("fasterpose/r101", "fasterpose/r152"),  # r50
+}
+SLOW_TO_EXPORT = {"baselines/lite_hrnet-18", "baselines/pyranet", "baselines/du_net", "baselines/cu_net", "baselines/dlcm"}
+# The tracing exporter loses the sizes that Lite-HRNet's pooling is told.
+BY_TORCH_EXPORT = {"baselines/lite_hrnet-18", "baselines/lite_hrnet-30"}
+QUICK_TO_COMPILE = {
+    "baselines/hourglass-1",
+    "efficientpose/RT",
+    "efficientpose_nas/A",
+    "fasterpose/r50",
+    "heatmap_weighting/mobilenet_v3",
+}
+ONE_OF_EACH_PACKAGE = (
+    "autopose/searched",
+    "baselines/lite_hrnet-18",
+    "efficientpose/RT",
+    "efficientpose_nas/A",
+    "fasterpose/r50",
+    "heatmap_weighting/mobilenet_v3",
+)
+# The detector is complete, but a crop asks neither for boxes nor for more than one level of the pyramid.
+UNTRAINED = {
+    "baselines/mask_rcnn-r50_fpn": (
+        *(f"detector.backbone.fpn.layer_blocks.{level}." for level in (1, 2, 3)),
+        *("detector.rpn.", "detector.roi_heads.box_"),
+    )
+}
+SAME = 2e-5  # of a map's largest value: float32 sums in another order
+
+
+def every_network(*, slow: set[str] = SIBLINGS) -> pytest.MarkDecorator:
+    """Parametrise over all networks; pytest runs the checks of one network together, so that it is built once."""
+    marks = {True: [pytest.mark.slow], False: []}
+    ids = [pytest.param(model, marks=marks[model in slow], id=model) for model in models.entries()]
+    return pytest.mark.parametrize("subject", ids, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def subject(request: pytest.FixtureRequest) -> checks.Subject:
+    return checks.subject(request.param)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Maps of a few pixels leave a second thread nothing to do but to wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@every_network()
+def test_one_step_lowers_the_loss(subject: checks.Subject) -> None:
+    network = subject.copy().train()
+    torch.manual_seed(1)
+    images = torch.rand(4, 3, checks.SIDE, checks.SIDE)
+    targets = [torch.rand(4, *own.shape[1:]) for own in subject.maps]
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+
+    def loss() -> torch.Tensor:
+        return sum((own - target).square().mean() for own, target in zip(checks.maps(network(images)), targets, strict=True))
+
+    before = loss()
+    before.backward()
+    optimizer.step()
+    assert loss() < before
+    for name, weight in network.named_parameters():
+        if weight.requires_grad and not name.startswith(UNTRAINED.get(subject.id, ())):
+            assert weight.grad is not None, f"{name} takes no part"
+            assert weight.grad.isfinite().all(), name
+
+
+@every_network()
+def test_weights_survive_save_and_load(subject: checks.Subject, tmp_path: Path) -> None:
+    save_model(subject.network, tmp_path / "weights.safetensors")
+    torch.manual_seed(1)
+    other = models.build(subject.id, joints=16).eval()
+    assert not torch.equal(checks.run(other, subject.images)[-1], subject.maps[-1])
+    load_model(other, tmp_path / "weights.safetensors")
+    for again, own in zip(checks.run(other, subject.images), subject.maps, strict=True):
+        assert torch.equal(again, own)
+
+
+@every_network()
+def test_channels_last_gives_the_same_maps(subject: checks.Subject) -> None:
+    network = subject.copy().to(memory_format=torch.channels_last)
+    images = subject.images.to(memory_format=torch.channels_last)
+    assert checks.distance(checks.run(network, images), subject.maps) < SAME
+
+
+@every_network()
+def test_bfloat16_autocast_stays_near(subject: checks.Subject) -> None:
+    """Eight bits of mantissa through up to a thousand layers: most maps correlate to 0.999, EfficientPose IV's to 0.96."""
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = checks.run(subject.network, subject.images)
+    assert {own.dtype for own in rounded} == {torch.bfloat16}
+    assert checks.correlation([own.float() for own in rounded], subject.maps) > 0.9
+
+
+@every_network(slow=SIBLINGS | SLOW_TO_EXPORT)
+def test_onnx_gives_the_same_maps(subject: checks.Subject, tmp_path: Path) -> None:
+    traced = subject.id not in BY_TORCH_EXPORT
+    checks.export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=traced)
+    assert checks.distance(checks.run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME
+
+
+@every_network(slow=set(models.entries()) - QUICK_TO_COMPILE)
+def test_compile_finds_one_graph_with_the_same_maps(subject: checks.Subject) -> None:
+    """The graph is captured, without a break, and run operator by operator."""
+    torch.compiler.reset()
+    compiled = torch.compile(subject.network, backend="aot_eager", fullgraph=True)
+    assert checks.distance(checks.run(compiled, subject.images), subject.maps) < SAME
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ONE_OF_EACH_PACKAGE)
+def test_inductor_gives_the_same_maps(model: str) -> None:
+    subject = checks.subject(model)
+    torch.compiler.reset()
+    assert checks.distance(checks.run(torch.compile(subject.network), subject.images), subject.maps) < SAME
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [model for model in ONE_OF_EACH_PACKAGE if model not in BY_TORCH_EXPORT])
+def test_onnx_by_torch_export_gives_the_same_maps(model: str, tmp_path: Path) -> None:
+    subject = checks.subject(model)
+    checks.export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=False)
+    assert checks.distance(checks.run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME
