@@ -35,6 +35,7 @@ example:
   python -m benchmark.evaluate efficientpose/RT --weights weights/efficientpose/EfficientPoseRT.h5 --dataset lsp
 """
 SPLITS = {"lsp": "test", "mpii": "val", "coco": "val"}
+HIDDEN = {"mpii": ("test",), "coco": ("test-dev",)}  # only the servers know their labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +133,8 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
         write_submission(arguments, people, chosen, predictions, dataset_folder, backend.input_hw)
     if arguments.draw:
         draw.draw_all(arguments.draw, people, next(iter(predictions.values())).joints, HEADS[arguments.kind])
-    if arguments.submission and not people.visible.any():
-        return evaluation, []  # hidden labels
+    if arguments.split in HIDDEN.get(arguments.kind, ()):
+        return evaluation, []
     figures = scoring.score(people, predictions, chosen, dataset_folder, backend.input_hw)
     made = evaluation.records(predictions, figures, len(people))
     if keep and found.all():
@@ -159,6 +160,10 @@ def choose(arguments: Arguments) -> dict[str, Protocol]:
         raise InputError(f"--limit {arguments.limit}: at least one person is needed")
     if arguments.submission and (len(names) > 1 or arguments.kind == "lsp"):
         raise InputError("--submission takes one protocol, and MPII or COCO: LSP has no server")
+    if arguments.split in HIDDEN.get(arguments.kind, ()) and not arguments.submission:
+        raise InputError(
+            f"the labels of {arguments.kind} {arguments.split} are hidden; write its server's file with --submission"
+        )
     if arguments.detections and arguments.kind != "coco":
         raise InputError("--detections is for COCO")
     if arguments.draw:

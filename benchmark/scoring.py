@@ -100,7 +100,7 @@ def _coco(
     input_hw: tuple[int, int],
 ) -> Figures:
     path = first(folder, coco.annotation_names(people.split.partition("[")[0]))
-    if path is None or people.split == "test-dev":
+    if path is None:
         raise InputError(f"{people.dataset} {people.split}: no annotations to score against; use --submission")
     persons = within(coco_files.read_annotations(path), np.unique(people.image_ids))
     counts = bootstrap.draw_counts(len(persons.images))

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmark import accuracy, coco_files, evaluate, inference, models, protocols, records, scoring, submission
 from benchmark.backends import Backend
 from benchmark.data import coco, mpii, synthetic_files
-from benchmark.data.files import read_mat
+from benchmark.data.files import SYNTHETIC, read_mat
 from benchmark.data.people import People
 from benchmark.errors import InputError
 from benchmark.inference import Predictions
@@ -209,6 +209,32 @@ def test_figures_are_those_of_the_written_predictions(root: Path, tmp_path: Path
     assert [ours[name] for name in scoring.FIGURES] == oracle.stats.tolist()
 
 
+def test_hidden_labels_give_a_file_and_no_figures(root: Path, tmp_path: Path) -> None:
+    """COCO's test-dev: images without annotations, and a detector's boxes."""
+    folder = tmp_path / "coco"
+    (folder / "annotations").mkdir(parents=True)
+    everyone = coco.load(root / "coco", "val")
+    (folder / "images").symlink_to(everyone.images[0].parent)
+    content = json.loads((root / "coco" / "annotations" / "person_keypoints_val2017.json").read_text())
+    (folder / "annotations" / "image_info_test-dev2017.json").write_text(json.dumps({"images": content["images"][:3]}))
+    (folder / SYNTHETIC).write_text("{}")
+    boxes = [
+        {"image_id": image["id"], "category_id": 1, "bbox": [10 * n, 5, 40, 60], "score": 0.9 - n / 10}
+        for image in content["images"][:3]
+        for n in range(2)
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    path = tmp_path / "results.json"
+    asked = replace(
+        arguments(root, "coco", split="test-dev", submission=path, detections=tmp_path / "boxes.json"), root=tmp_path
+    )
+    _, made = evaluate.evaluate(asked, tmp_path / "records")
+    assert made == []
+    entries = json.loads(path.read_text())
+    assert {entry["image_id"] for entry in entries} == {image["id"] for image in content["images"][:3]}
+    assert all(len(entry["keypoints"]) == 51 and entry["category_id"] == 1 for entry in entries)
+
+
 def test_mpiis_file_holds_every_person_where_the_server_looks(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "pred_keypoints_mpii.mat"
     people = mpii.load(root / "mpii", "val", annotations=submission.release_file(root / "mpii"))
@@ -271,6 +297,7 @@ def test_two_processes_give_what_one_gives(root: Path, tmp_path: Path) -> None:
         ({"dataset": "mpii"}, "holds synthetic-mpii, not mpii"),
         ({"input": "64"}, "'64' is no input size"),
         ({"detections": Path("boxes.json")}, "--detections is for COCO"),
+        ({"split": "test"}, "labels of mpii test are hidden"),
         ({"device": "tpu9"}, "--device tpu9"),
         ({"draw": ROOT / "pictures"}, "git does not ignore"),
         ({"submission": Path("a.mat"), "protocol": ("hrnet", "hrnet-dark")}, "--submission takes one protocol"),

@@ -20,8 +20,8 @@ def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
         "# What decoding and test-time options are worth",
         "Each network was run on the same persons under several protocols that differ from the first in what is named. Left "
         "the figure, beside it the paired difference from the first protocol with its 95 % interval over persons; a "
-        "difference in **bold** is one whose interval leaves out zero. Differences are exact to the same persons, so they are "
-        "far narrower than the intervals of the figures themselves.",
+        "difference in **bold** is one whose interval leaves out zero. Both sides of a difference see the same persons, so it "
+        "is known more closely than the figures themselves.",
     ]
     for evaluation, found in _evaluations(rows).items():
         model, dataset, split, setting = evaluation

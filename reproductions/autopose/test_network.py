@@ -55,7 +55,7 @@ def test_a_network_is_built_from_a_file(tmp_path):
 def test_a_stage_without_branches_costs_nothing_so_that_depth_can_be_searched():
     with torch.device("meta"):
         network = build(replace(SMALL, stages=((0, 0, 0, 0),) * 3), num_joints=3)
-    assert cost.parameters(network.stages) == (0, 0)
+    assert cost.parameters(network.stages) == {"trainable": 0, "stored": 0, "weights": 0}
     found = cost.trace(network, 64, 64)
     assert found.within(["stages"]) == []
     assert found.within(["head"]) != []
@@ -168,7 +168,7 @@ def test_node_to_node_edges_are_allowed_in_aggregation_cells():
     text = EXAMPLE.read_text(encoding="utf-8").replace('{ "1/4" = "skip"', '{ node1 = "conv_3x3", "1/4" = "skip"')
     with torch.device("meta"):
         more, less = (build(a, num_joints=17) for a in (parse(text), EXAMPLE_NETWORK))
-    assert cost.parameters(more)[0] > cost.parameters(less)[0]
+    assert cost.parameters(more)["trainable"] > cost.parameters(less)["trainable"]
 
 
 def test_the_network_is_made_of_what_the_text_says():

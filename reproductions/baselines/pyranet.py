@@ -9,7 +9,6 @@ regions are the even ones of adaptive max-pooling, of the same output size, so t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -54,7 +53,7 @@ class Pyramid(nn.Module):
         return sum(levels[1:], levels[0])
 
 
-def even_max_pool(x: Tensor, size: Sequence[int]) -> Tensor:
+def even_max_pool(x: Tensor, size: list[int]) -> Tensor:
     """``adaptive_max_pool2d`` to ``size``: ``[N, C, h, w] -> [N, C, *size]``.
 
     ONNX has no such operator unless all windows are equal, so for it the maximum is taken over the windows' first elements,

@@ -18,7 +18,7 @@ def test_the_released_network_has_31_million_parameters_and_175_gmacs_at_368() -
 
 def test_parameters_with_mpii_joints() -> None:
     with torch.device("meta"):
-        assert cost.parameters(CPM(num_joints=16))[0] == 31_377_062
+        assert cost.parameters(CPM(num_joints=16))["trainable"] == 31_377_062
 
 
 def test_the_center_map_peaks_in_the_middle_and_is_symmetric() -> None:

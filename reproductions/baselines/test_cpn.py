@@ -10,7 +10,7 @@ from reproductions.baselines.cpn import CPN
 
 def test_parameters() -> None:
     with torch.device("meta"):
-        trainable, _ = cost.parameters(CPN(num_joints=17))
+        trainable = cost.parameters(CPN(num_joints=17))["trainable"]
     assert trainable == 27_009_770
     assert f"{trainable / 1e6:.1f}" == "27.0"
     assert 100 < 4 * trainable / 2**20 < 105  # MiB of float32

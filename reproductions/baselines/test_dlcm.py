@@ -8,7 +8,7 @@ from reproductions.baselines.dlcm import DLCM
 
 def test_the_parameters_that_the_paper_prints() -> None:
     with torch.device("meta"):
-        trainable, _ = cost.parameters(DLCM(num_joints=16))
+        trainable = cost.parameters(DLCM(num_joints=16))["trainable"]
     assert trainable == 15_495_870
     assert f"{trainable / 1e6:.1f}" == "15.5"
 

@@ -29,13 +29,13 @@ def test_parameters_by_arithmetic(stacks: int, after: bool) -> None:
     stack = (13 + after) * residual(256, 256) + 256 * 256 + 256 + 2 * 256 + 256 * 16 + 16
     between = 256 * 256 + 256 + 16 * 256 + 256
     network = build(num_stacks=stacks, residual_after=after)
-    assert cost.parameters(network)[0] == stem + stacks * stack + (stacks - 1) * between
+    assert cost.parameters(network)["trainable"] == stem + stacks * stack + (stacks - 1) * between
 
 
 @pytest.mark.parametrize(("stacks", "millions"), [(2, "6.73"), (8, "25.59")])
 def test_the_pytorch_port_has_the_parameters_it_states(stacks: int, millions: str) -> None:
     network = build(num_stacks=stacks, residual_after=True, stem_channels=256)
-    assert f"{cost.parameters(network)[0] / 1e6:.2f}" == millions
+    assert f"{cost.parameters(network)['trainable'] / 1e6:.2f}" == millions
 
 
 @pytest.mark.parametrize(("joints", "height", "width", "printed"), [(16, 256, 256, "19.1"), (17, 256, 192, "14.3")])

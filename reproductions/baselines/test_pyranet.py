@@ -13,7 +13,7 @@ from reproductions.baselines.pyranet import Pyramid, PyramidResidual, PyraNet
 
 def test_parameters() -> None:
     with torch.device("meta"):
-        trainable, _ = cost.parameters(PyraNet(num_joints=16))
+        trainable = cost.parameters(PyraNet(num_joints=16))["trainable"]
     assert trainable == 28_131_832
     assert f"{trainable / 1e6:.1f}" == "28.1"
 

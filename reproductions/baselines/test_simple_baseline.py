@@ -21,7 +21,7 @@ def build(depth: int, joints: int = 17) -> Any:
 
 @pytest.mark.parametrize(("depth", "parameters"), [(50, 33_999_697), (101, 52_991_825), (152, 68_635_473)])
 def test_parameters(depth: int, parameters: int) -> None:
-    assert cost.parameters(build(depth))[0] == parameters
+    assert cost.parameters(build(depth))["trainable"] == parameters
 
 
 @pytest.mark.parametrize(

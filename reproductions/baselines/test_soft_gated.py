@@ -8,7 +8,7 @@ from reproductions.baselines.soft_gated import GatedBlock, SoftGated
 
 def test_about_nine_million_parameters() -> None:
     with torch.device("meta"):
-        trainable, _ = cost.parameters(SoftGated(num_joints=16))
+        trainable = cost.parameters(SoftGated(num_joints=16))["trainable"]
     assert trainable == 8_639_288
     assert round(trainable / 1e6) == 9
 
