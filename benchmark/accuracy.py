@@ -15,10 +15,9 @@ from benchmark import batches, crops, decode, inference, models, protocols, reco
 from benchmark.backends import Backend
 from benchmark.data.people import People
 from benchmark.inference import Predictions
-from benchmark.records import Record
+from benchmark.records import OVER, Record
 
 VERSION = sum(module.VERSION for module in (batches, crops, decode, inference, protocols, scoring))
-OVER = " over "  # in a metric: the paired difference from the protocol that follows
 
 
 @dataclass(frozen=True, kw_only=True)

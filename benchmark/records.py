@@ -27,6 +27,7 @@ from benchmark.errors import InputError
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 FOLDER = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parent.parent / "reports" / "records")
 SCHEMA = 1
+OVER = " over "  # in a metric, between the figure and the protocol from which it is the paired difference
 
 
 @dataclass(frozen=True, kw_only=True)

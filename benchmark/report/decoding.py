@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from benchmark import protocols
 from benchmark.errors import InputError
-from benchmark.records import Record
+from benchmark.records import OVER, Record
 from benchmark.report.markdown import grid, page
 
-OVER = " over "  # in a record's metric, between the figure and the protocol that it is compared with
 Evaluation = tuple[str, str, str, str]  # model, dataset, split, what is unusual of input, weights and boxes
 
 

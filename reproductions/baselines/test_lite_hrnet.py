@@ -1,13 +1,12 @@
 """Lite-HRNet against its printed counts, and its fusion against the in-place sum it stands for."""
 
 from collections.abc import Callable
-from math import prod
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import Op, cost, macs, trace
+from benchmark.cost import cost, torchstat, trace
 from benchmark.errors import InputError
 from reproductions.baselines.hrnet import hrnet
 from reproductions.baselines.lite_hrnet import CrossResolutionWeighting, Exchange, LiteHRNet, shuffle
@@ -25,25 +24,6 @@ def test_true_macs(depth: int, macs: float) -> None:
     with torch.device("meta"):
         network = LiteHRNet(num_joints=17, depth=depth)
     assert cost(network, 256, 192)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-5)
-
-
-def torchstat(ops: tuple[Op, ...]) -> int:
-    """The counter behind the figures of the small networks: convolutions with biases, two per batch-normed element, one per
-    ReLU and pooled element; a module called more than once counts for its last call; functional calls do not count."""
-    last: dict[tuple[str, str], int] = {}
-    for op in ops:
-        if op.name == "convolution":
-            count = macs(op) + op.bias * prod(op.output)
-        elif "batch_norm" in op.name:
-            count = 2 * prod(op.output)
-        elif op.name == "relu":
-            count = prod(op.output)
-        elif op.name == "mean":  # how nn.AdaptiveAvgPool2d(1) arrives at the dispatcher
-            count = prod(op.inputs[0])
-        else:
-            continue
-        last[op.scope, op.name] = count
-    return sum(last.values())
 
 
 SMALL: dict[str, Callable[[int], nn.Module]] = {
