@@ -52,6 +52,8 @@ AUGMENTATIONS = {
     "simple_baseline_coco": Augmentation(scale=0.3, rotation=40.0),
     "mmpose_coco": Augmentation(scale=0.5, rotation=40.0, half_body=0.3),  # heatmap weighting
     "mmpose_mpii": Augmentation(scale=0.5, rotation=40.0),  # heatmap weighting
+    "lite_hrnet_coco": Augmentation(half_body=0.3),  # ViPNAS's, too
+    "flip_rotation": Augmentation(scale=0.0, rotation=45.0),  # AutoPose, whose range is not known
     "efficientpose": Augmentation(rotation=45.0, rotation_probability=1.0, distribution="uniform"),
 }
 

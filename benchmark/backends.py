@@ -60,10 +60,12 @@ def load(
         input_hw: by default the first of the sizes that the model's entry names.
 
     Raises:
-        InputError: an unknown model or kind of file, or the file does not belong to the model; it is named.
+        InputError: an unknown model or kind of file, a size that the model does not take, or the file does not belong to the
+            model; it is named.
     """
     entry = models.find(model)
     input_hw = input_hw or models.parse_size(entry.inputs[0])
+    models.check_size(model, input_hw)
     special = getattr(protocols.package(model), "WEIGHTS", {})
     kinds = {SAFETENSORS: WeightFile(joints=HEADS[head]), TFLITE: WeightFile(joints=HEADS[head]), **special}
     suffix = weights.suffix.lower()
@@ -79,8 +81,23 @@ def load(
             getattr(importlib.import_module(module), function)(network, weights)
         else:
             load_safetensors(network, weights, model)
-        maps = _network(network.to(device).eval(), model, len(joints))
+        maps = runner(network.to(device).eval(), model, len(joints))
     return Backend(maps, joints, input_hw, hashlib.sha256(weights.read_bytes()).hexdigest(), suffix in special)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name.
+
+    Raises:
+        InputError: it is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as problem:
+        raise InputError(f"{path}: not a safetensors file that can be read: {problem}") from None
 
 
 def load_safetensors(network: nn.Module, path: Path, model: str) -> None:
@@ -89,13 +106,7 @@ def load_safetensors(network: nn.Module, path: Path, model: str) -> None:
     Raises:
         InputError: the file is no safetensors file, or holds another network's weights.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as problem:
-        raise InputError(f"{path}: not a safetensors file that can be read: {problem}") from None
+    tensors = read_safetensors(path)
     wanted = network.state_dict()
     for name in [*wanted, *tensors]:
         ours, theirs = wanted.get(name), tensors.get(name)
@@ -105,7 +116,9 @@ def load_safetensors(network: nn.Module, path: Path, model: str) -> None:
     network.load_state_dict(tensors)
 
 
-def _network(network: nn.Module, model: str, joints: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def runner(network: nn.Module, model: str, joints: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """A network as a :class:`Backend` runs it, without gradients; its last output is checked to be the maps of ``joints``."""
+
     @torch.inference_mode()
     def maps(images: Tensor) -> tuple[Tensor, ...]:
         try:

@@ -98,7 +98,7 @@ def build(
         InputError: a photograph cannot be read, the limit is too small, another process builds the same cache, or the folder
             holds a cache of something else.
     """
-    identity = _identity(people, regions, densities)
+    identity = digest(people, regions, densities)
     partial = folder.with_name(folder.name + ".partial")
     with _only_builder(folder):
         if not folder.exists():
@@ -160,7 +160,7 @@ def cut(image: np.ndarray, region: np.ndarray, density: float) -> tuple[np.ndarr
     return small, np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
 
 
-def _identity(people: People, regions: np.ndarray, densities: np.ndarray) -> str:
+def digest(people: People, regions: np.ndarray, densities: np.ndarray) -> str:
     """A digest of everything the bytes depend on but the photographs' contents."""
     digest = hashlib.sha256(f"{VERSION} {people.dataset} {people.split}".encode())
     digest.update("\n".join(image.name for image in people.images).encode())

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
-import torch.distributed as dist
 import tyro
 from tqdm import tqdm
 
-from benchmark import accuracy, backends, data, draw, errors, inference, models, protocols, records, scoring
+from benchmark import accuracy, backends, data, distributed, draw, errors, inference, models, protocols, records, scoring
 from benchmark import submission as submissions
 from benchmark.accuracy import Evaluation
 from benchmark.data import coco, mpii
@@ -90,9 +85,9 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
         InputError: the model, weights, data, protocol or options do not fit together.
     """
     chosen = choose(arguments)
-    with processes() as (rank, count):
+    with distributed.processes() as (rank, count):
         people, dataset_folder = load_people(arguments)
-        weights, device = backends.locate(arguments.weights), _device(arguments)
+        weights, device = backends.locate(arguments.weights), distributed.device(arguments.device)
         backend = backends.load(
             arguments.model,
             weights,
@@ -104,7 +99,7 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
         evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(chosen), arguments.detections)
         keep = arguments.keep and arguments.limit is None
         must_run = not keep or arguments.submission or arguments.draw  # more is asked for than figures
-        if not must_run and (known := _agree(evaluation.on_record(folder))):
+        if not must_run and (known := distributed.agree(evaluation.on_record(folder))):
             return evaluation, known if rank == 0 else []
         own = sum(min(inference.CHUNK, len(people) - start) for start in _starts(len(people), rank, count))
         with tqdm(total=own, unit=" persons", disable=None if rank == 0 else True) as bar:
@@ -118,7 +113,7 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
                 shard=(rank, count),
                 progress=bar.update,
             )
-        parts = _gather(part, rank, count)
+        parts = distributed.gather(part)
     if rank:
         return evaluation, []
     predictions = inference.assemble(parts, len(people))
@@ -177,8 +172,7 @@ def load_people(arguments: Arguments) -> tuple[People, Path]:
     Raises:
         InputError: they are not there, malformed, or not of the dataset asked for.
     """
-    synthetic = arguments.dataset != arguments.kind
-    folder = data.folder(arguments.kind, arguments.root or (data.root() / "synthetic" if synthetic else None))
+    _, folder = data.find(arguments.dataset, arguments.root)
     split = arguments.split or SPLITS[arguments.kind]
     if arguments.kind == "coco":
         people = coco.load(folder, split, detections=arguments.detections)
@@ -215,46 +209,8 @@ def write_submission(
         submissions.write_mpii(arguments.submission, people, found.joints, folder)
 
 
-def _agree(found: list[Record]) -> list[Record]:
-    """What the first process found, in all processes."""
-    shared = [found]
-    if dist.is_initialized():
-        dist.broadcast_object_list(shared)
-    return shared[0]
-
-
-def _device(arguments: Arguments) -> torch.device:
-    local = os.environ.get("LOCAL_RANK", "0")
-    try:
-        return torch.device(arguments.device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as problem:
-        raise InputError(f"--device {arguments.device}: {str(problem).splitlines()[0]}") from None
-
-
-@contextmanager
-def processes() -> Iterator[tuple[int, int]]:
-    """(which process this is, how many there are): under torchrun they are connected while this lasts."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count > 1:
-        dist.init_process_group("gloo", timeout=timedelta(days=1))  # the last process may be long after the first
-    try:
-        yield (dist.get_rank(), count) if count > 1 else (0, 1)
-    finally:
-        if count > 1:
-            dist.destroy_process_group()
-
-
 def _starts(persons: int, rank: int, count: int) -> range:
     return range(rank * inference.CHUNK, persons, count * inference.CHUNK)
-
-
-def _gather(part: Any, rank: int, count: int) -> list[Any]:
-    """Every process's part, in the first process."""
-    if count == 1:
-        return [part]
-    parts: list[Any] | None = [None] * count if rank == 0 else None
-    dist.gather_object(part, parts)
-    return parts or []
 
 
 def run(arguments: Arguments) -> None:
@@ -264,7 +220,7 @@ def run(arguments: Arguments) -> None:
         InputError: see :func:`evaluate`.
     """
     evaluation, made = evaluate(arguments)
-    if int(os.environ.get("RANK", "0")) == 0:
+    if distributed.rank() == 0:
         if arguments.as_json:
             print(json.dumps(accuracy.report(evaluation, made), allow_nan=False))
         elif made:

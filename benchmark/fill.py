@@ -28,8 +28,8 @@ def fill() -> None:
         InputError: a row names an unknown model, or one that takes no image of its size.
     """
     known = tables.papers()
-    for model, *_ in ledger.wanted(known):
-        models.find(model)  # a wrong id is reported before any work is done
+    for model, _, size in ledger.wanted(known):
+        models.check_size(model, models.parse_size(size))  # a wrong id or size is reported before any work is done
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         kept = records.load()
         tasks: list[Task] = list(_descriptions(known, kept))

@@ -189,11 +189,15 @@ class _Maps:
         return torch.stack(zoomed).mean(0) if len(zoomed) > 1 else zoomed[0]
 
     def _flip_tested(self, protocol: Protocol, scale: float) -> Tensor:
-        plain = self._forward(scale, False)[protocol.output]
+        plain = self._activated(protocol, scale, False)
         if protocol.flip == "off":
             return plain
-        turned = self._forward(scale, True)[protocol.output]
+        turned = self._activated(protocol, scale, True)
         return (plain + decode.flip_back(turned, self.mirror, shift=protocol.flip == "shifted")) / 2
+
+    def _activated(self, protocol: Protocol, scale: float, flip: bool) -> Tensor:
+        maps = self._forward(scale, flip)[protocol.output]
+        return maps.sigmoid() if protocol.activation == "sigmoid" else maps
 
     def _forward(self, scale: float, flip: bool) -> tuple[Tensor, ...]:
         if (scale, flip) not in self.kept:

@@ -1,14 +1,16 @@
-"""Measure a model: ``python -m benchmark.measure cost MODEL...``.
+"""Measure what a model costs, or how far the routes of training images agree: ``python -m benchmark.measure cost MODEL...``.
 
 Examples:
     python -m benchmark.measure cost efficientpose_nas/A --input 256x256 --joints 16
     python -m benchmark.measure cost baselines/simple_baseline-r50 efficientpose_nas/C --json
     python -m benchmark.measure cost --all
+    python -m benchmark.measure routes
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -59,6 +61,28 @@ class Cost:
         print(json.dumps(report(self.input, self.joints, counts)) if self.json else text(self.input, self.joints, counts))
 
 
+@dataclass
+class Routes:
+    """Compare the three routes from photographs to training images, on Synthetic people: pictures, and where targets lie.
+
+    Example: python -m benchmark.measure routes --keep
+    """
+
+    keep: bool = False
+    """Keep the figures as records under reports/records."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> None:
+        from benchmark import routes  # needs torch
+
+        found = list(routes.measure())
+        if self.keep:
+            for record in routes.to_records(found):
+                records.append(record)
+        print(json.dumps(routes.report(found)) if self.json else routes.text(found))
+
+
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
     """Whole-number counts of a model and of its named parts (``scopes``).
 
@@ -69,6 +93,7 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
 
     from benchmark import cost
 
+    models.check_size(model, (height, width))
     entry = models.find(model)
     network = models.outline(model, joints=joints)
     try:
@@ -122,7 +147,8 @@ def text(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Entry point."""
-    command = tyro.extras.subcommand_cli_from_dict({"cost": Cost}, prog="python -m benchmark.measure", description=__doc__)
+    commands: dict[str, Callable[..., Any]] = {"cost": Cost, "routes": Routes}
+    command = tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)
     run(command)
 
 

@@ -35,8 +35,10 @@ class Entry:
     ``build`` names the constructor as ``module:function``; it is imported only when a network is built and takes
     ``num_joints`` and the keywords in ``kwargs``. ``switches`` maps a switch to its values, and each value to the keywords
     that it changes; ``scopes`` maps a part's name (``backbone``, ``head``) to the submodules it consists of. ``inert`` are the
-    switches that leave the final heatmaps as they are. ``inputs`` are sizes as ``HxW`` in pixels. ``version`` goes up when the
-    network changes, so that old records are not taken for its own.
+    switches that leave the final heatmaps as they are. ``inputs`` are sizes as ``HxW`` in pixels. The network takes images
+    whose sides are multiples of ``multiple`` pixels and at least ``smallest``, whatever the switches: on others it fails, or
+    its maps do not cover them evenly. ``version`` goes up when the network changes, so that old records are not taken for its
+    own.
     """
 
     id: str
@@ -46,6 +48,8 @@ class Entry:
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inert: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("256x256", "256x192")
+    multiple: int = 1
+    smallest: int = 1
     evidence: Evidence
     source: str
     version: int = 1
@@ -162,3 +166,20 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise InputError(f"{text!r} is no input size; write height x width in pixels, as in 256x192")
     return int(match[1]), int(match[2])
+
+
+def check_size(model: str, size: tuple[int, int]) -> None:
+    """Refuse an image (height, width) that the model does not take, before the network is built.
+
+    Raises:
+        InputError: unknown id (see :func:`find`), or a side that does not fit; the message names the nearest sizes that do.
+    """
+    entry = find(model)
+    step, least = entry.multiple, max(entry.multiple, entry.smallest)
+    down = [max(side // step * step, least) for side in size]
+    up = [max(-(-side // step) * step, least) for side in size]
+    if down == up == list(size):
+        return
+    rules = [f"multiples of {step}"] * (step > 1) + [f"at least {least}"] * (least > step)
+    near = " or ".join(dict.fromkeys(f"{height}x{width}" for height, width in (down, up)))
+    raise InputError(f"{model} takes no {size[0]}x{size[1]} image: sides must be {' and '.join(rules)} pixels, as in {near}")

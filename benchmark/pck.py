@@ -1,12 +1,14 @@
 """PCK on Leeds Sports Pose: the share of joints predicted within a fraction of the torso's length.
 
-The torso reaches from the left shoulder to the right hip (Yang and Ramanan, 2013; on LSP with person-centric joints since
-Pishchulin et al.), and all 14 joints count. There are no head boxes, hence no PCKh.
+By default the torso reaches from the left shoulder to the right hip (Yang and Ramanan, 2013; on LSP with person-centric joints
+since Pishchulin et al.), and all 14 joints count; ``PRESETS`` names what else goes by the name of PCK. There are no head boxes,
+hence no PCKh.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,71 +19,117 @@ from benchmark.pckh import MEAN, Estimate
 
 VERSION = 1
 THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso
-TORSO = indices(LSP_JOINTS, ("left_shoulder", "right_hip"))
+SHOWN = 2  # as in People: 1 is a joint that is annotated, but occluded
 PARTS = {part: indices(LSP_JOINTS, names) for part, names in LSP_PARTS.items()}
 
 
-def torso_lengths(truth: np.ndarray) -> np.ndarray:
-    """[N] pixels from the left shoulder to the right hip of annotated joints [N, 14, 2]."""
-    shoulder, hip = TORSO
-    return np.linalg.norm(truth[:, shoulder] - truth[:, hip], axis=-1)
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One definition. The torso is the longest of ``torsos``, pairs of joints. ``occluded``: joints that are annotated
+    although they are hidden count too. ``offset`` brings annotations into the predictions' frame, which counts from (0, 0)."""
+
+    torsos: tuple[tuple[str, str], ...] = (("left_shoulder", "right_hip"),)
+    occluded: bool = True
+    offset: float = 0.0
+    says: str
+
+    def lengths(self, truth: np.ndarray) -> np.ndarray:
+        """[N] pixels: the torso's length of annotated joints [N, 14, 2]."""
+        ends = np.array([indices(LSP_JOINTS, pair) for pair in self.torsos])
+        return np.linalg.norm(truth[:, ends[:, 0]] - truth[:, ends[:, 1]], axis=-1).max(1)
 
 
-def pck(predictions: np.ndarray, truth: np.ndarray, visible: np.ndarray, threshold: float = 0.2) -> dict[str, float]:
+_DIAGONALS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+
+PRESETS: Mapping[str, Preset] = {
+    "": Preset(says="torso from the left shoulder to the right hip, all 14 joints"),
+    "longer torso": Preset(torsos=_DIAGONALS, says="torso is the longer of its two diagonals"),
+    "not occluded": Preset(occluded=False, says="joints that are annotated as occluded do not count"),
+    "from one": Preset(offset=-1.0, says="annotations are taken to count pixels from (1, 1)"),
+    "longer torso, not occluded": Preset(torsos=_DIAGONALS, occluded=False, says="the longer diagonal, and no occluded joints"),
+}
+
+
+def metric(threshold: float, preset: str = "") -> str:
+    """The name of a figure: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
+    return f"pck@{threshold}" + (f" ({preset})" if preset else "")
+
+
+def pck(
+    predictions: np.ndarray, truth: np.ndarray, visible: np.ndarray, threshold: float = 0.2, preset: str = ""
+) -> dict[str, float]:
     """PCK of each part and the mean ("Mean"), percent.
 
     Args:
         predictions, truth: [N, 14, 2] pixels, counted from the same origin.
-        visible: [N, 14], true where a joint is annotated; occluded joints are, and all others count nowhere.
+        visible: [N, 14] as in People: 0 for a joint that is not annotated, which counts nowhere, 1 for an occluded one, 2 for
+            one that is shown.
         threshold: fraction of the torso; a joint at that very distance counts.
+        preset: a name in :data:`PRESETS`.
 
     Raises:
         InputError: shapes disagree, a value is not finite, or a torso cannot be measured.
     """
-    return bootstrapped({"": predictions}, truth, visible, (threshold,))["", threshold].value
+    return bootstrapped({"": predictions}, truth, visible, (threshold,), {preset: PRESETS[preset]})["", preset, threshold].value
 
 
 def bootstrapped(
-    files: Mapping[str, np.ndarray], truth: np.ndarray, visible: np.ndarray, thresholds: Sequence[float] = THRESHOLDS
-) -> dict[tuple[str, float], Estimate]:
-    """PCK of several sets of predictions by (name, threshold), with replicates over persons that are paired throughout.
+    files: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    visible: np.ndarray,
+    thresholds: Sequence[float] = THRESHOLDS,
+    presets: Mapping[str, Preset] = PRESETS,
+) -> dict[tuple[str, str, float], Estimate]:
+    """PCK of several sets of predictions by (name, preset, threshold), with replicates over persons that are paired throughout.
 
     Raises:
         InputError: as in :func:`pck`.
     """
-    visible = np.asarray(visible, bool)
-    _check(files, truth, visible)
-    torso = torso_lengths(truth)[:, None]
+    _check(files, truth, visible, presets)
+    counted = {preset: visible > 0 if rule.occluded else visible == SHOWN for preset, rule in presets.items()}
     hits = {
-        (name, threshold): (np.linalg.norm(points - truth, axis=-1) <= threshold * torso) & visible
+        (name, preset, threshold): _hits(points, truth, rule, threshold) & counted[preset]
         for name, points in files.items()
+        for preset, rule in presets.items()
         for threshold in thresholds
     }
-    *sums, seen = np.split(bootstrap.resampled_sums(np.concatenate([*hits.values(), visible], axis=1)), len(hits) + 1, axis=1)
+    columns = [*hits.values(), *counted.values()]
+    sums = np.split(bootstrap.resampled_sums(np.concatenate(columns, axis=1)), len(columns), axis=1)
+    seen = dict(zip(counted, sums[len(hits) :], strict=True))
     return {
         key: Estimate(
-            {part: float(percent) for part, percent in _percentages(hit.sum(0), visible.sum(0)).items()},
-            _percentages(resampled, seen),
+            {part: float(percent) for part, percent in _percentages(hit.sum(0), counted[key[1]].sum(0)).items()},
+            _percentages(resampled, seen[key[1]]),
         )
-        for (key, hit), resampled in zip(hits.items(), sums, strict=True)
+        for (key, hit), resampled in zip(hits.items(), sums, strict=False)
     }
+
+
+def _hits(points: np.ndarray, truth: np.ndarray, preset: Preset, threshold: float) -> np.ndarray:
+    distance = np.linalg.norm(points - (truth + preset.offset), axis=-1)
+    return distance <= threshold * preset.lengths(truth)[:, None]
 
 
 def _percentages(hits: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
-    """Parts and mean from counts [..., 14]: joints hit and joints annotated -> [...] percent."""
+    """Parts and mean from counts [..., 14]: joints hit and joints annotated -> [...] percent; NaN where none is."""
     with np.errstate(invalid="ignore"):
         parts = {part: 100.0 * hits[..., list(own)].sum(-1) / seen[..., list(own)].sum(-1) for part, own in PARTS.items()}
         return parts | {MEAN: 100.0 * hits.sum(-1) / seen.sum(-1)}
 
 
-def _check(files: Mapping[str, np.ndarray], truth: np.ndarray, visible: np.ndarray) -> None:
+def _check(files: Mapping[str, np.ndarray], truth: np.ndarray, visible: np.ndarray, presets: Mapping[str, Preset]) -> None:
     shape = (len(truth), len(LSP_JOINTS), 2)
     if truth.shape != shape or visible.shape != shape[:2] or not len(truth):
         raise InputError(f"annotations: joints {truth.shape} and visibilities {visible.shape}, expected (N, 14, 2) and (N, 14)")
-    if unmarked := np.flatnonzero(~visible[:, TORSO].all(1)).tolist():
-        raise InputError(f"annotations: person {unmarked[0]}: left shoulder or right hip is missing, so PCK is undefined")
-    if short := np.flatnonzero(~(torso_lengths(truth) > 0)).tolist():
-        raise InputError(f"annotations: person {short[0]}: the torso has no length, so PCK is undefined")
+    for rule in presets.values():
+        for pair in rule.torsos:
+            if unmarked := np.flatnonzero(~(visible[:, indices(LSP_JOINTS, pair)] > 0).all(1)).tolist():
+                ends = " or ".join(pair).replace("_", " ")
+                raise InputError(f"annotations: person {unmarked[0]}: {ends} is missing, so PCK is undefined")
+        if short := np.flatnonzero(~(rule.lengths(truth) > 0)).tolist():
+            raise InputError(f"annotations: person {short[0]}: the torso has no length, so PCK is undefined")
+        if not rule.occluded and not (visible == SHOWN).any():
+            raise InputError(f"annotations: no joint is shown, so PCK ({rule.says}) is undefined")
     for name, points in files.items():
         if points.shape != shape:
             raise InputError(f"{name or 'predictions'}: shape {points.shape}, but the annotated joints have {shape}")

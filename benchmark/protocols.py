@@ -27,9 +27,10 @@ class Protocol:
     ``crop``: a name in :data:`benchmark.crops.CROP_RULES`, or ``picture``. ``padding``: instead of the rule's.
     ``lowered``: the crop's centre is this much of the box's longer side lower than the box's.
     ``antialias``: a photograph that shrinks by a factor f is blurred first, by a Gaussian of (f - 1) / 2 pixels.
-    ``output``: which of the network's maps, counted from the last (-1). ``decoding``: a name in
-    :data:`benchmark.decode.METHODS`; ``convention`` says how maps and input lie, see there. ``flip``: the mean with the
-    mirrored image's maps, as they are or moved by a pixel. ``scales``: the mean over the image enlarged by each of these.
+    ``output``: which of the network's maps, counted from the last (-1). ``activation``: what is applied to the maps before they
+    are averaged and decoded. ``decoding``: a name in :data:`benchmark.decode.METHODS`; ``convention`` says how maps and input
+    lie, see there. ``flip``: the mean with the mirrored image's maps, as they are or moved by a pixel. ``scales``: the mean
+    over the image enlarged by each of these.
 
     For COCO: ``counted_above``: a person's score is the box's times the mean height of the peaks above this;
     ``alike``: of two detections of an image whose keypoint similarity is above this, the lower scored one goes.
@@ -41,6 +42,7 @@ class Protocol:
     antialias: bool = False
     bgr: bool = False
     output: int = -1
+    activation: Literal["none", "sigmoid"] = "none"
     decoding: str = "quarter"
     convention: Literal["corner", "center"] = "corner"
     flip: Literal["off", "plain", "shifted"] = "off"
@@ -63,6 +65,7 @@ _HRNET = Protocol(flip="shifted", says="HRNet and SimpleBaseline: flip test with
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "hrnet": _HRNET,
+    "lsp": replace(_HRNET, crop="lsp", says="HRNet's, about the box of the joints"),
     "hrnet-annotated": replace(_HRNET, crop="hrnet_annotated", says="the same with COCO's annotated boxes"),
     "hrnet-single": replace(_HRNET, flip="off", says="hrnet without the flip test"),
     "hrnet-unshifted": replace(_HRNET, flip="plain", says="hrnet without the one-pixel shift"),
@@ -102,13 +105,14 @@ def find(model: str, name: str) -> Protocol:
 
 
 def default(model: str, dataset: str, *, detected: bool = False) -> str:
-    """The first protocol of the model's package, or else HRNet's for the dataset.
+    """The first protocol of the model's package, or else HRNet's; for COCO's annotated boxes its ``-annotated`` if it has one.
 
     Args:
         detected: the boxes come from a detector, not from COCO's annotations.
     """
-    own = getattr(package(model), "PROTOCOLS", {})
-    return next(iter(own), "hrnet-annotated" if dataset.endswith("coco") and not detected else "hrnet")
+    first = next(iter(getattr(package(model), "PROTOCOLS", {})), "hrnet")
+    annotated = f"{first}-annotated"
+    return annotated if dataset.endswith("coco") and not detected and annotated in known(model) else first
 
 
 def answering(joints: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:

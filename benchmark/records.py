@@ -27,6 +27,10 @@ from benchmark.errors import InputError
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 FOLDER = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parent.parent / "reports" / "records")
 SCHEMA = 1
+# Words that the records of trainings are found by.
+TRAINED = "trained by "  # how the protocol of a trained network's figures begins
+MEAN_POSE = "mean pose"  # the subject that never looks at the picture
+RATE = "largest learning rate"
 OVER = " over "  # in a metric, between the figure and the protocol from which it is the paired difference
 
 
@@ -38,8 +42,8 @@ class Record:
     ``interval`` is the 95 % interval, ``n`` how many persons or images stand behind the value.
     """
 
-    kind: str  # cost, architecture, accuracy, latency
-    subject: str  # a model id, or a prediction file's sha256
+    kind: str  # cost, architecture, accuracy, latency, agreement, training
+    subject: str  # a model id, a prediction file's sha256, or a part of the suite
     dataset: str
     split: str
     protocol: str

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.errors import InputError
+from benchmark.oks import SIGMAS
 
 VERSION = 1
-
-# Per-joint constants of COCO's object keypoint similarity, in the order of COCO's 17 joints.
-COCO_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 
 
 def rescore(box_scores: np.ndarray, joint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
@@ -27,7 +25,7 @@ def rescore(box_scores: np.ndarray, joint_scores: np.ndarray, threshold: float =
     return box_scores * total / np.maximum(counted.sum(1), 1)
 
 
-def keypoint_similarity(joints: np.ndarray, areas: np.ndarray, sigmas: np.ndarray = COCO_SIGMAS) -> np.ndarray:
+def keypoint_similarity(joints: np.ndarray, areas: np.ndarray, sigmas: np.ndarray = SIGMAS) -> np.ndarray:
     """How alike the persons of one image are, ``[N, N]``: COCO's similarity over all joints, with the mean of both areas.
 
     Args:
@@ -41,7 +39,7 @@ def keypoint_similarity(joints: np.ndarray, areas: np.ndarray, sigmas: np.ndarra
 
 
 def keep(
-    joints: np.ndarray, areas: np.ndarray, scores: np.ndarray, threshold: float = 0.9, sigmas: np.ndarray = COCO_SIGMAS
+    joints: np.ndarray, areas: np.ndarray, scores: np.ndarray, threshold: float = 0.9, sigmas: np.ndarray = SIGMAS
 ) -> np.ndarray:
     """The persons of one image that stay: best first, all that are more alike than ``threshold`` to a kept one go.
 
@@ -69,7 +67,7 @@ def suppress(
     areas: np.ndarray,
     scores: np.ndarray,
     threshold: float = 0.9,
-    sigmas: np.ndarray = COCO_SIGMAS,
+    sigmas: np.ndarray = SIGMAS,
 ) -> np.ndarray:
     """:func:`keep` within each image: positions of the N persons that stay, in their old order.
 

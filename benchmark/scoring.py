@@ -64,13 +64,15 @@ def metrics(dataset: str) -> list[str]:
     kind = dataset.removeprefix("synthetic-")
     if kind == "mpii":
         return [f"pckh@{t} ({preset})" for preset in pckh.PRESETS for t in pckh.THRESHOLDS]
-    return list(FIGURES) if kind == "coco" else [f"pck@{t}" for t in pck.THRESHOLDS]
+    return list(FIGURES) if kind == "coco" else [pck.metric(t, preset) for preset in pck.PRESETS for t in pck.THRESHOLDS]
 
 
 def _lsp(people: People, predictions: Mapping[str, Predictions]) -> Figures:
     files = {name: found.joints for name, found in predictions.items()}
-    estimates = pck.bootstrapped(files, people.joints, people.visible > 0)
-    return {name: {f"pck@{t}": _figure(estimates[name, t]) for t in pck.THRESHOLDS} for name in files}
+    estimates = pck.bootstrapped(files, people.joints, people.visible)
+    return {
+        name: {pck.metric(t, p): _figure(estimates[name, p, t]) for p in pck.PRESETS for t in pck.THRESHOLDS} for name in files
+    }
 
 
 def _mpii(people: People, predictions: Mapping[str, Predictions]) -> Figures:
@@ -88,7 +90,7 @@ def _mpii(people: People, predictions: Mapping[str, Predictions]) -> Figures:
 
 
 def _figure(estimate: pckh.Estimate) -> Figure:
-    parts = {part: value for part, value in estimate.value.items() if part != pckh.MEAN}
+    parts = {part: value for part, value in estimate.value.items() if part != pckh.MEAN and np.isfinite(value)}
     return Figure(estimate.value[pckh.MEAN], estimate.replicates[pckh.MEAN], parts)
 
 

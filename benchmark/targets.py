@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmark import decode
 from benchmark.errors import InputError
-from benchmark.joints import indices
+from benchmark.joints import LSP_FROM_MPII
 
 VERSION = 1
 
@@ -168,9 +168,28 @@ EFFICIENTPOSE_SEGMENTS = (
 )
 
 
-def segment_indices(names: tuple[str, ...]) -> list[tuple[int, int]]:
-    """EfficientPose's segments as pairs of positions in ``names``."""
-    return [(first, second) for first, second in (indices(names, pair) for pair in EFFICIENTPOSE_SEGMENTS)]
+def segment_indices(names: tuple[str, ...]) -> list[tuple[int, int] | None]:
+    """EfficientPose's segments as pairs of positions in ``names``; None where a data set lacks one of the joints.
+
+    LSP's neck stands for MPII's upper neck; it has no thorax, which leaves 11 segments of the 14.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    places |= {wanted: places[own] for own, wanted in LSP_FROM_MPII.items() if own in places and wanted not in places}
+    return [(places[a], places[b]) if a in places and b in places else None for a, b in EFFICIENTPOSE_SEGMENTS]
+
+
+def efficientpose_fields(
+    joints: Tensor, visible: Tensor, names: tuple[str, ...], *, heatmap_hw: tuple[int, int], stride: float, half_width: float
+) -> Tensor:
+    """Part affinity fields of all 14 segments, float32 ``[N, 28, h, w]``; those of a segment without its joints are empty."""
+    segments = segment_indices(names)
+    there = [pair for pair in segments if pair is not None]
+    drawn = part_affinity_fields(joints, visible, there, heatmap_hw=heatmap_hw, stride=stride, half_width=half_width)
+    if len(there) == len(segments):
+        return drawn
+    fields = drawn.new_zeros(len(joints), len(segments), 2, *heatmap_hw)
+    fields[:, [pair is not None for pair in segments]] = drawn.unflatten(1, (len(there), 2))
+    return fields.flatten(1, 2)
 
 
 class Widths(NamedTuple):

@@ -1,8 +1,9 @@
-"""What the checks over all networks share: a network ready to be compared, its maps, the distance of two outputs, ONNX."""
+"""What the checks share: a network ready to be compared, its maps, the distance of two outputs, ONNX, a checkpoint to serve."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,6 +89,15 @@ def correlation(others: Iterable[Tensor], ours: Iterable[Tensor]) -> float:
     """The smallest Pearson correlation of two maps' pixels."""
     pairs = (torch.stack([other.flatten(), own.flatten()]) for other, own in zip(others, ours, strict=True))
     return min(float(torch.corrcoef(pair)[0, 1]) for pair in pairs)
+
+
+def publish(folder: Path, name: str, content: object) -> str:
+    """Save ``content`` in ``folder`` as torchvision names its files, with the beginning of the SHA-256; the file's name."""
+    torch.save(content, folder / "unnamed")
+    digest = hashlib.sha256((folder / "unnamed").read_bytes()).hexdigest()
+    file = f"{name}-{digest[:8]}.pth"
+    (folder / "unnamed").rename(folder / file)
+    return file
 
 
 def export_onnx(network: nn.Module, images: Tensor, path: Path, *, traced: bool = True) -> None:

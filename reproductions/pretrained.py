@@ -1,4 +1,4 @@
-"""Backbones that start from ImageNet: torchvision's published checkpoints, and EfficientNet-Lite0 from the package index.
+"""Networks that start from ImageNet: torchvision's published checkpoints, and EfficientNet-Lite0 from the package index.
 
 No file's code is ever run: tensors alone are read, and only after the file's SHA-256 was found right.
 """
@@ -49,10 +49,24 @@ def imagenet_backbone(name: str, *, url: str | None = None) -> nn.Module:
     if name not in TRUNKS:
         raise InputError(f"no ImageNet weights for {name!r}; there are: {', '.join(TRUNKS)}")
     build, prefix = TRUNKS[name]
-    path = download(url or torchvision.models.get_model_weights(name)[RECIPE].url)
+    weights, path = checkpoint(name, url=url)
     trunk = build()
-    load_trunk(trunk, read(path), path, prefix=prefix)
+    load_trunk(trunk, weights, path, prefix=prefix)
     return trunk
+
+
+def checkpoint(name: str, *, url: str | None = None) -> tuple[dict[str, Tensor], Path]:
+    """The tensors of torchvision's ImageNet weights of a network, and the file they are from.
+
+    Args:
+        name: torchvision's, as in ``efficientnet_b0``.
+        url: of a mirror.
+
+    Raises:
+        InputError: see :func:`download` and :func:`read`.
+    """
+    path = download(url or torchvision.models.get_model_weights(name)[RECIPE].url)
+    return read(path), path
 
 
 def download(url: str) -> Path:
@@ -114,7 +128,7 @@ def load_trunk(trunk: nn.Module, weights: Mapping[str, Tensor], path: Path, *, p
     """
     found = {}
     for name, own in trunk.state_dict().items():
-        if name.endswith("num_batches_tracked"):  # older checkpoints have none, and nothing reads it
+        if _counter(name):
             found[name] = own
             continue
         given = weights.get(prefix + name)
@@ -124,6 +138,26 @@ def load_trunk(trunk: nn.Module, weights: Mapping[str, Tensor], path: Path, *, p
             raise InputError(f"{path}: {prefix + name} has shape {list(given.shape)}, expected {list(own.shape)}")
         found[name] = given
     trunk.load_state_dict(found)
+
+
+def load_in_order(module: nn.Module, weights: Mapping[str, Tensor], theirs: Iterable[str], path: Path) -> None:
+    """Fill ``module`` from the entries named ``theirs``, which stand in the module's own order under other names.
+
+    Raises:
+        InputError: an entry is missing, or of another kind or shape than the module's in its place; or their numbers differ.
+    """
+    own = [name for name in module.state_dict() if not _counter(name)]
+    given = [name for name in theirs if not _counter(name)]
+    if len(own) != len(given):
+        raise InputError(f"{path}: {len(given)} entries, expected {len(own)}; these are another network's weights")
+    for their, our in zip(given, own, strict=True):
+        if their.rsplit(".", 1)[-1] != our.rsplit(".", 1)[-1]:
+            raise InputError(f"{path}: {their} stands where {our} was expected")
+    load_trunk(module, {our: weights[their] for their, our in zip(given, own, strict=True) if their in weights}, path)
+
+
+def _counter(name: str) -> bool:
+    return name.endswith("num_batches_tracked")  # older checkpoints have none, and nothing reads it
 
 
 def efficientnet_lite0(path: Path | None = None) -> EfficientNetLite0:
@@ -142,19 +176,9 @@ def efficientnet_lite0(path: Path | None = None) -> EfficientNetLite0:
     verify(path, LITE0_SHA256)
     weights = read(path)
     network = EfficientNetLite0()
-    names = (name for name in network.state_dict() if not name.endswith("num_batches_tracked"))
-    # Both list convolution and batch norm layer by layer from the image on, so that the names pair off in order.
-    theirs = (name for name in weights if not name.startswith("_fc.") and not name.endswith("num_batches_tracked"))
-    load_trunk(network, _renamed(weights, theirs, names, path), path)
+    # Both list convolution and batch norm layer by layer from the image on.
+    load_in_order(network, weights, (name for name in weights if not name.startswith("_fc.")), path)
     return network
-
-
-def _renamed(weights: Mapping[str, Tensor], theirs: Iterable[str], ours: Iterable[str], path: Path) -> dict[str, Tensor]:
-    pairs = list(zip(theirs, ours, strict=True))
-    for their, our in pairs:
-        if their.rsplit(".", 1)[-1] != our.rsplit(".", 1)[-1]:
-            raise InputError(f"{path}: {their} stands where {our} was expected")
-    return {our: weights[their] for their, our in pairs}
 
 
 def _package_file(package: str, file: str) -> Path:

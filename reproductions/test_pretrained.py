@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +12,10 @@ import torchvision.models
 from benchmark.errors import InputError
 from reproductions import pretrained
 from reproductions.baselines.simple_baseline import SimpleBaseline
+from reproductions.checks import publish
 from reproductions.efficientnet_lite import EfficientNetLite0
 
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A server's address and the folder that it serves."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}", folder
-        running.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    return tmp_path / "torch" / "hub" / "checkpoints"
-
-
-def publish(folder: Path, name: str, content: object) -> str:
-    """Save ``content`` as torchvision names its files, with the beginning of the SHA-256; return the file's name."""
-    torch.save(content, folder / "unnamed")
-    digest = hashlib.sha256((folder / "unnamed").read_bytes()).hexdigest()
-    file = f"{name}-{digest[:8]}.pth"
-    (folder / "unnamed").rename(folder / file)
-    return file
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def randomised(name: str) -> torch.nn.Module:

@@ -21,11 +21,10 @@ from benchmark import augment, batches, cache, targets
 from benchmark.augment import AUGMENTATIONS
 from benchmark.data.people import People
 from benchmark.joints import MPII_JOINTS
+from tests import plain_loader
 from tests.photographs import people
 
 PERSONS, BATCH, OUTPUT = 96, 32, (256, 256)
-PLACE = np.arange(13) - 6
-PATCH = np.exp(-(PLACE[:, None] ** 2 + PLACE**2) / 8).astype(np.float32)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,30 +56,12 @@ def views_of(persons: People) -> augment.Views:
 
 
 def one_after_another(persons: People) -> Callable[[], object]:
-    """The usual loader: read, warp, normalise, paste 16 patches; all of it per image, in NumPy and OpenCV."""
+    """The usual loader."""
     views = views_of(persons)
-    maps = views.matrices(OUTPUT)
-    mean, deviation = np.array(batches.MEAN, np.float32), np.array(batches.DEVIATION, np.float32)
-
-    def image(row: int) -> tuple[np.ndarray, np.ndarray]:
-        photograph = cv2.cvtColor(cv2.imread(str(persons.images[row])), cv2.COLOR_BGR2RGB)
-        crop = cv2.warpAffine(photograph, maps[row], OUTPUT[::-1], flags=cv2.INTER_LINEAR)
-        pixels = ((crop.astype(np.float32) / 255 - mean) / deviation).transpose(2, 0, 1)
-        heatmaps = np.zeros((16, 64, 64), np.float32)
-        points = persons.joints[row] @ maps[row, :, :2].T + maps[row, :, 2]
-        for heatmap, (x, y) in zip(heatmaps, points, strict=True):
-            column, line = int(x / 4 + 0.5), int(y / 4 + 0.5)
-            left, top, right, bottom = max(column - 6, 0), max(line - 6, 0), min(column + 7, 64), min(line + 7, 64)
-            if left < right and top < bottom:
-                rows, columns = slice(top - line + 6, bottom - line + 6), slice(left - column + 6, right - column + 6)
-                heatmap[top:bottom, left:right] = PATCH[rows, columns]
-        return np.ascontiguousarray(pixels), heatmaps
 
     def epoch() -> None:
         for first in range(0, len(persons), BATCH):
-            samples = [image(row) for row in range(first, min(first + BATCH, len(persons)))]
-            for column in zip(*samples, strict=True):
-                torch.from_numpy(np.stack(column))
+            plain_loader.load(persons, views, np.arange(first, min(first + BATCH, len(persons))), OUTPUT)
 
     return epoch
 

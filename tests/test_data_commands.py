@@ -83,12 +83,16 @@ def test_an_empty_folder_is_incomplete_and_told_where_to_get_what(run, tmp_path,
 
 def test_bad_input_is_status_2_in_one_line(run, tmp_path):
     (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations" / "person_keypoints_val2017.json").write_text("{")
-    for arguments in (("check", "mpii", "--root", tmp_path / "nowhere"), ("check", "coco", "--root", tmp_path)):
-        status, _, err = run(*arguments)
+    annotations = tmp_path / "annotations" / "person_keypoints_val2017.json"
+    for content, says in (("{", "not JSON"), ("[" * 100_000 + "]" * 100_000, "nested too deeply")):
+        annotations.write_text(content)
+        status, _, err = run("check", "coco", "--root", tmp_path)
         assert status == 2
-        assert err.startswith("error: ")
+        assert err.startswith(f"error: {annotations}: ")
+        assert says in err
         assert err.count("\n") == 1
+    status, _, err = run("check", "mpii", "--root", tmp_path / "nowhere")
+    assert (status, err.count("\n")) == (2, 1)
 
 
 def test_the_default_root_may_be_absent(run, tmp_path, monkeypatch):

@@ -61,8 +61,10 @@ def test_a_malformed_image_is_named(tmp_path, value, message):
 
 
 def test_what_is_absent_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"joints\.mat: no such file"):
+    with pytest.raises(InputError, match=r"joints\.mat: no such file; python -m benchmark\.data fetch lsp gets it"):
         lsp.load(tmp_path, "train")
+    with pytest.raises(InputError, match=r"joints\.mat: no such file; python -m benchmark\.data fetch lspet gets it"):
+        lsp.load_extended(tmp_path)
     with pytest.raises(InputError, match="LSP has no split 'val'; known: train, test"):
         lsp.load(tmp_path, "val")
     with pytest.raises(InputError, match="LSP-extended has no split 'test'; known: train"):

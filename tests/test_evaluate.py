@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmark import accuracy, coco_files, evaluate, inference, models, protocols, records, scoring, submission
+from benchmark import accuracy, coco_files, evaluate, inference, models, pck, protocols, records, scoring, submission
 from benchmark.backends import Backend
 from benchmark.data import coco, mpii, synthetic_files
 from benchmark.data.files import SYNTHETIC, read_mat
@@ -358,6 +358,12 @@ def test_lsp_test_images_are_scored_by_pck(root: Path, tmp_path: Path) -> None:
         pytest.skip(f"Leeds Sports Pose is not under {data}")
     asked = replace(arguments(root), dataset="lsp", root=data, head="mpii", limit=3)
     _, made = evaluate.evaluate(asked, tmp_path)
-    assert [record.metric for record in made] == ["pck@0.2", "pck@0.1", "pck@0.05"]
+    assert [record.metric for record in made][:3] == ["pck@0.2", "pck@0.1", "pck@0.05"]
+    assert [record.metric for record in made] == scoring.metrics("lsp")
+    section = decoding_page(made).partition("## What the definition of PCK is worth")[2]
+    figures = [line for line in section.splitlines() if line.startswith("| pck@0.2")]
+    assert len(figures) == len(pck.PRESETS) == 5
+    longer, plain = (next(r.value for r in made if r.metric == f"pck@0.2{name}") for name in (" (longer torso)", ""))
+    assert f"({longer - plain:+.2f})" in figures[1]
     assert {record.n for record in made} == {3}
     assert protocols.answering(HEADS["mpii"], HEADS["lsp"])

@@ -18,8 +18,12 @@ def standing(persons: int = 3, torso: float = 50.0) -> np.ndarray:
     return truth
 
 
+def seen(persons: int) -> np.ndarray:
+    return np.full((persons, 14), 2, np.uint8)
+
+
 def test_a_joint_counts_up_to_the_fraction_of_the_torso_and_not_beyond() -> None:
-    truth, visible = np.full((1, 14, 2), (60.0, 40.0)), np.ones((1, 14), bool)
+    truth, visible = np.full((1, 14, 2), (60.0, 40.0)), seen(1)
     truth[:, LSP_JOINTS.index("right_hip")] = (60, 90)
     away = np.array([10.0, 0.0])  # 0.2 x 50
     assert pck.pck(truth, truth, visible)["Mean"] == 100
@@ -29,7 +33,7 @@ def test_a_joint_counts_up_to_the_fraction_of_the_torso_and_not_beyond() -> None
 
 
 def test_one_wrong_wrist_of_two_halves_the_wrists() -> None:
-    truth, visible = standing(1), np.ones((1, 14), bool)
+    truth, visible = standing(1), seen(1)
     moved = truth.copy()
     moved[0, LSP_JOINTS.index("left_wrist")] += 100
     found = pck.pck(moved, truth, visible)
@@ -40,37 +44,37 @@ def test_one_wrong_wrist_of_two_halves_the_wrists() -> None:
 
 def test_the_mean_counts_all_fourteen_joints_and_leaves_out_what_is_not_annotated() -> None:
     generator = np.random.default_rng(1)
-    truth, visible = standing(40), generator.random((40, 14)) > 0.2
-    visible[:, pck.TORSO] = True
+    truth, visible = standing(40), generator.integers(0, 3, (40, 14))
+    visible[:, [LSP_JOINTS.index(end) for end in ("left_shoulder", "right_hip")]] = 1
     predictions = truth + generator.normal(0, 8, truth.shape)
     for threshold in pck.THRESHOLDS:
-        hits, seen = 0, 0
+        hits, counted = 0, 0
         for person in range(40):
             for joint in range(14):
                 if visible[person, joint]:
-                    seen += 1
+                    counted += 1
                     distance = np.hypot(*(predictions[person, joint] - truth[person, joint]))
                     hits += distance <= threshold * 50
-        assert pck.pck(predictions, truth, visible, threshold)["Mean"] == pytest.approx(100 * hits / seen)
+        assert pck.pck(predictions, truth, visible, threshold)["Mean"] == pytest.approx(100 * hits / counted)
 
 
 def test_replicates_are_paired() -> None:
-    truth, visible = standing(50), np.ones((50, 14), bool)
+    truth, visible = standing(50), seen(50)
     worse = truth + np.random.default_rng(2).normal(0, 9, truth.shape)
     found = pck.bootstrapped({"a": worse, "b": worse}, truth, visible)
     for threshold in pck.THRESHOLDS:
-        a, b = found["a", threshold], found["b", threshold]
+        a, b = found["a", "", threshold], found["b", "", threshold]
         assert np.array_equal(a.replicates["Mean"], b.replicates["Mean"])
         low, high = bootstrap.interval(a.replicates["Mean"])
         assert low < a.value["Mean"] < high
 
 
 def test_what_cannot_be_scored_is_refused_by_name() -> None:
-    truth, visible = standing(), np.ones((3, 14), bool)
+    truth, visible = standing(), seen(3)
     unknown, flat, hidden = truth.copy(), truth.copy(), visible.copy()
     unknown[1, LSP_JOINTS.index("right_knee"), 1] = np.nan
     flat[2] = 1
-    hidden[0, pck.TORSO[0]] = False
+    hidden[0, LSP_JOINTS.index("left_shoulder")] = 0
     with pytest.raises(InputError, match="person 1: right_knee is not finite"):
         pck.pck(unknown, truth, visible)
     with pytest.raises(InputError, match="shape"):
@@ -79,3 +83,40 @@ def test_what_cannot_be_scored_is_refused_by_name() -> None:
         pck.pck(truth, flat, visible)
     with pytest.raises(InputError, match="person 0: left shoulder or right hip is missing"):
         pck.pck(truth, truth, hidden)
+    with pytest.raises(InputError, match="no joint is shown"):
+        pck.pck(truth, truth, np.ones((3, 14)), preset="not occluded")
+
+
+@pytest.mark.parametrize("preset", pck.PRESETS)
+def test_every_definition_against_a_plain_loop(preset: str) -> None:
+    generator = np.random.default_rng(3)
+    truth, visible = generator.uniform(0, 150, (60, 14, 2)), generator.integers(1, 3, (60, 14))
+    predictions = truth + generator.normal(0, 12, truth.shape)
+    hits, counted = 0, 0
+    for person in range(60):
+        at = {name: truth[person, joint] for joint, name in enumerate(LSP_JOINTS)}
+        torso = np.hypot(*(at["left_shoulder"] - at["right_hip"]))
+        if "longer torso" in preset:
+            torso = max(torso, np.hypot(*(at["right_shoulder"] - at["left_hip"])))
+        for joint in range(14):
+            if "not occluded" in preset and visible[person, joint] == 1:
+                continue
+            origin = 1.0 if preset == "from one" else 0.0
+            distance = np.hypot(*(predictions[person, joint] - (truth[person, joint] - origin)))
+            counted += 1
+            hits += distance <= 0.2 * torso
+    assert pck.pck(predictions, truth, visible, preset=preset)["Mean"] == pytest.approx(100 * hits / counted)
+
+
+def test_definitions_differ_in_what_they_name() -> None:
+    """The longer torso forgives more; a prediction counted from one is exact only where the annotations are, too."""
+    truth, visible = standing(30), seen(30)
+    predictions = truth + np.random.default_rng(4).normal(0, 8, truth.shape)
+    assert pck.pck(predictions, truth, visible, preset="longer torso")["Mean"] > pck.pck(predictions, truth, visible)["Mean"]
+    assert pck.pck(truth - 1, truth, visible, 1e-9, "from one")["Mean"] == 100
+    assert pck.pck(truth, truth, visible, 1e-9, "from one")["Mean"] == 0
+    visible[:, LSP_JOINTS.index("left_wrist")] = 1
+    truth[:, LSP_JOINTS.index("left_wrist")] += 1000
+    wrists = {preset: pck.pck(predictions, truth, visible, 1.0, preset)["Wrist"] for preset in ("", "not occluded")}
+    assert wrists["not occluded"] > wrists[""]
+    assert len({pck.metric(t, preset) for preset in pck.PRESETS for t in pck.THRESHOLDS}) == 15

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import rescoring
+from benchmark import oks, rescoring
 from benchmark.errors import InputError
 
 
 def similarity_by_hand(one: np.ndarray, other: np.ndarray, area: float) -> float:
     total = 0.0
-    for (x, y), (u, v), sigma in zip(one, other, rescoring.COCO_SIGMAS, strict=True):
+    for (x, y), (u, v), sigma in zip(one, other, oks.SIGMAS, strict=True):
         total += math.exp(-((x - u) ** 2 + (y - v) ** 2) / (8 * sigma**2 * area))
     return total / 17
 

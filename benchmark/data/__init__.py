@@ -39,6 +39,15 @@ def folder(dataset: str, base: Path | None = None) -> Path:
     return base if base.is_dir() and not below.is_dir() else below
 
 
+def find(dataset: str, base: Path | None = None) -> tuple[str, Path]:
+    """A data set by the name that may begin with ``synthetic-``: its kind, and its folder, see :func:`folder`.
+
+    Synthetic people lie in the data root's folder ``synthetic``, unless ``base`` says otherwise.
+    """
+    kind = dataset.removeprefix("synthetic-")
+    return kind, folder(kind, base or (root() / "synthetic" if kind != dataset else None))
+
+
 def load(dataset: str, split: str, base: Path | None = None) -> People:
     """The annotated persons of a split: ``load("mpii", "val")``.
 

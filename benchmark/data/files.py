@@ -32,7 +32,7 @@ def read_json(path: Path) -> Any:
     """A JSON file's content.
 
     Raises:
-        InputError: the file is absent or is no JSON.
+        InputError: the file is absent, is no JSON, or is nested more deeply than Python can follow.
     """
     try:
         return json.loads(path.read_bytes())
@@ -40,6 +40,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not JSON that can be read: nested too deeply") from None
 
 
 def read_mat(path: Path, variable: str, **options: Any) -> Any:

@@ -28,7 +28,7 @@ def load(folder: Path, split: str = "test") -> People:
     """
     if split not in SPLITS:
         raise InputError(f"LSP has no split {split!r}; known: {', '.join(SPLITS)}")
-    joints, flags = _read(folder / "joints.mat", axes=(2, 1, 0))
+    joints, flags = _read("lsp", folder, axes=(2, 1, 0))
     return _people("lsp", folder, split, joints[SPLITS[split]], 2 - flags[SPLITS[split]], SPLITS[split].start, digits=4)
 
 
@@ -40,13 +40,16 @@ def load_extended(folder: Path, split: str = "train") -> People:
     """
     if split != "train":
         raise InputError(f"LSP-extended has no split {split!r}; known: train")
-    joints, flags = _read(folder / "joints.mat", axes=(2, 0, 1))
+    joints, flags = _read("lspet", folder, axes=(2, 0, 1))
     people = _people("lspet", folder, split, joints, 2 * flags, 0, digits=5)
     return people.select(np.flatnonzero(flags.any(axis=1)))
 
 
-def _read(path: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _read(dataset: str, folder: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Joints ``[N, 14, 2]`` and flags ``[N, 14]``; ``axes`` brings the file's array into ``[N, 14, 3]``."""
+    path = folder / "joints.mat"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; python -m benchmark.data fetch {dataset} gets it from where it is published")
     values = np.asarray(read_mat(path, "joints"))
     expected = [0, 0, 0]
     for place, size in zip(axes[1:], (K, 3), strict=True):

@@ -27,7 +27,10 @@ from benchmark.report.figures import accuracy_figure, verdicts_figure
 from benchmark.report.index import front, index_page
 from benchmark.report.networks import networks_page
 from benchmark.report.papers import paper_page
+from benchmark.report.pipeline import pipeline_page
 from benchmark.report.ranking import ranking_page
+from benchmark.report.recipes import recipes_page
+from benchmark.report.training import training_figure, training_page
 from benchmark.tables import papers
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
@@ -47,6 +50,9 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "models.md": networks_page(records),
         "ranking.md": ranking_page(known, records),
         "decoding.md": decoding_page(records),
+        "pipeline.md": pipeline_page(records),
+        "recipes.md": recipes_page(),
+        "training.md": training_page(records),
         "claims.md": claims_page(known, verdicts),
         "verdicts.csv": verdicts_csv(verdicts),
     }
@@ -54,6 +60,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "figures/verdicts.svg": verdicts_figure(known, verdicts),
         "figures/mpii.svg": accuracy_figure(known, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
         "figures/coco.svg": accuracy_figure(known, records, "coco", "ap", "AP, COCO validation"),
+        "figures/training.svg": training_figure(records),
         "../README.md": _front(front(known, verdicts)),
     }
 

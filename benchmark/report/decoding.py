@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark import protocols
+from benchmark import pck, protocols
 from benchmark.errors import InputError
-from benchmark.records import OVER, Record
+from benchmark.records import MEAN_POSE, OVER, TRAINED, Record
 from benchmark.report.markdown import grid, page
 
 Evaluation = tuple[str, str, str, str]  # model, dataset, split, what is unusual of input, weights and boxes
@@ -28,7 +28,39 @@ def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
             size = max(record.n or 0 for record in found.values())
             setting = setting or "published weights"
             blocks += [f"## `{model}` on {dataset} {split}", f"{size} persons; {setting}.", _table(model, found)]
-    return page(*blocks)
+    return page(*blocks, *_definitions(_evaluations(rows)))
+
+
+def _definitions(evaluations: Mapping[Evaluation, Mapping[tuple[str, str], Record]]) -> list[str]:
+    """One line a definition of PCK, one column an evaluation: its first protocol, whose predictions all lines share."""
+    metrics = [pck.metric(pck.THRESHOLDS[0], preset) for preset in pck.PRESETS]
+    columns = {}
+    for (model, dataset, split, setting), found in evaluations.items():
+        compared = {name for name, metric in found if OVER in metric}
+        for name in dict.fromkeys(name for name, _ in found):
+            if name not in compared and all((name, metric) in found for metric in metrics):
+                title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{name}`", setting)))
+                columns[title] = [found[name, metric] for metric in metrics]
+    if not columns:
+        return []
+    rows = [
+        (metric, preset.says, *(_beside_the_first(column, number) for column in columns.values()))
+        for number, (metric, preset) in enumerate(zip(metrics, pck.PRESETS.values(), strict=True))
+    ]
+    return [
+        "## What the definition of PCK is worth",
+        "In each column one network's predictions, the same in every line, scored by each definition that goes by the name of "
+        "PCK, all at 0.2 of the torso. Left the figure with its 95 % interval over persons, in brackets how far it lies from "
+        "the first line's. A figure that does not name its definition is known no better than these lines agree.",
+        grid(("metric", "definition", *columns), rows),
+    ]
+
+
+def _beside_the_first(column: Sequence[Record], number: int) -> str:
+    record = column[number]
+    assert record.interval is not None
+    shown = f"{record.value:.2f} [{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
+    return shown + (f" ({record.value - column[0].value:+.2f})" if number else "")
 
 
 def _evaluations(records: Sequence[Record]) -> dict[Evaluation, dict[tuple[str, str], Record]]:
@@ -36,7 +68,7 @@ def _evaluations(records: Sequence[Record]) -> dict[Evaluation, dict[tuple[str, 
     found: dict[Evaluation, dict[tuple[str, str], Record]] = {}
     for record in sorted(records, key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.version)):
         name, _, setting = record.protocol.partition("; ")
-        if record.kind == "accuracy":
+        if record.kind == "accuracy" and not name.startswith(TRAINED) and record.subject != MEAN_POSE:
             evaluation = (record.subject, record.dataset, record.split, setting)
             found.setdefault(evaluation, {})[name, record.metric] = record
     return {key: _same_version(value) for key, value in found.items()}
@@ -50,7 +82,9 @@ def _same_version(found: dict[tuple[str, str], Record]) -> dict[tuple[str, str],
 def _table(model: str, found: Mapping[tuple[str, str], Record]) -> str:
     """One line a protocol, the one compared with first; two columns a metric."""
     reference = next(metric.partition(OVER)[2] for _, metric in found if OVER in metric)
-    metrics = sorted({metric for name, metric in found if name == reference and OVER not in metric}, key=_falling)
+    other = {pck.metric(t, preset) for preset in pck.PRESETS if preset for t in pck.THRESHOLDS}  # below, for themselves
+    own = {metric for name, metric in found if name == reference and OVER not in metric}
+    metrics = sorted(own - other, key=_falling)
     known = _known(model)
     names = sorted({name for name, _ in found}, key=lambda name: (name != reference, *_place(name, known)))
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from benchmark.ledger import KINDS, MEANING, TOKENS, Verdict, count
@@ -9,6 +10,8 @@ from benchmark.predicates import PREDICATES
 from benchmark.report.markdown import MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
 from benchmark.tables import Paper
+
+UNPUBLISHED = re.compile(r"\bpublic\b|\bpublished\b")  # in the reason why no model builds a row
 
 
 def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
@@ -21,6 +24,7 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
         "![verdicts by paper and kind](figures/verdicts.svg)",
         "## By kind",
         _by_kind(verdicts),
+        _share_of_public(papers, verdicts),
         "## By paper and kind",
         _by_paper(papers, verdicts),
         "## Pages",
@@ -29,7 +33,11 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
             + [
                 "- [All networks under every counting convention](models.md)",
                 "- [All networks ranked on equal terms](ranking.md), beside the printed ranking",
-                "- [What decoding and test-time options are worth](decoding.md), on the same network and persons",
+                "- [What decoding and test-time options are worth](decoding.md), on the same network and persons, and what the "
+                "definition of PCK is",
+                "- [What was trained here](training.md): figures and curves",
+                "- [Three routes to the same training image](pipeline.md): how far they agree",
+                "- [How networks are trained](recipes.md): each recipe in full, and what its source leaves open",
                 "- [Claims and audits](claims.md): sentences and tables checked against their own cells",
             ]
         ),
@@ -54,6 +62,24 @@ def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
             printed_grid(table, verdicts),
             legend(),
         ]
+    )
+
+
+def public_costs(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The cost figures of networks whose architecture is public: of all rows but those that give as the reason why no model
+    builds them that no public specification exists. A row that is built counts, also where only a reconstruction could be."""
+    costs = [v for v in verdicts if v.kind == "cost"]
+    return [v for v in costs if not UNPUBLISHED.search(papers[v.paper].tables[v.table].rows[v.row_id].none)]
+
+
+def _share_of_public(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    total, public = sum(v.kind == "cost" for v in verdicts), [v.verdict for v in public_costs(papers, verdicts)]
+    settled, reproduced = len(public) - public.count("no_definition"), public.count("reproduced")
+    return (
+        f"Of the {total} cost figures, {len(public)} are of networks whose architecture is public: all but those of rows that "
+        "no model builds because, as the row itself says, what it takes is not public or was never published. Of these, "
+        f"{settled} ({100 * settled / len(public):.1f} %) end other than `no_definition`, and {reproduced} "
+        f"({100 * reproduced / len(public):.1f} %) are `reproduced`."
     )
 
 

@@ -5,6 +5,9 @@ the paper's text, and of one network in it (``example.toml``).
 """
 
 from benchmark.models import Entry
+from reproductions.autopose.recipes import RECIPES
+
+__all__ = ["ENTRIES", "RECIPES", "readings", "structure"]
 
 ENTRIES = (
     Entry(
@@ -16,6 +19,7 @@ ENTRIES = (
         },
         scopes={"stem": ("stem",), "stages": ("stages",), "head": ("head",)},
         inputs=("256x192", "256x256"),
+        multiple=4,
         evidence="reconstruction",
         source="arXiv:2008.07018, Secs. 3.1 and 4.2; neither Fig. 4's scale vectors nor the cells were published as data",
     ),

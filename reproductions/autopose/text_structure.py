@@ -6,8 +6,7 @@ import torch
 
 from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, read, with_branches
 from reproductions.autopose.network import build
-
-WORDS = ("zero", "one", "two", "three", "four", "five", "six")
+from reproductions.wording import WORDS
 
 
 def count() -> dict[str, str]:

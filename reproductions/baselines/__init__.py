@@ -3,6 +3,9 @@
 from benchmark.models import Entry
 from reproductions.baselines.entries_hrnet_family import ENTRIES as HRNET_FAMILY
 from reproductions.baselines.entries_stacked import ENTRIES as STACKED
+from reproductions.baselines.recipes import RECIPES, UNTRAINED
+
+__all__ = ["ENTRIES", "RECIPES", "UNTRAINED"]
 
 ENTRIES = (
     # SimpleBaseline (Xiao, Wu and Wei, ECCV 2018), on torchvision's residual networks.
@@ -13,6 +16,7 @@ ENTRIES = (
             kwargs={"depth": depth},
             scopes={"backbone": ("backbone",), "head": ("head",)},
             inputs=("256x256", "256x192", "384x288"),
+            multiple=32,
             evidence="author code",
             source="github.com/microsoft/human-pose-estimation.pytorch",
         )

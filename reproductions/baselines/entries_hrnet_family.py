@@ -14,6 +14,7 @@ ENTRIES = (
             build=f"{_HERE}.hrnet:hrnet",
             kwargs={"variant": variant},
             inputs=_SIZES,
+            multiple=4,
             evidence="author code",
             source="github.com/leoxiaobin/deep-high-resolution-net.pytorch",
         )
@@ -24,6 +25,7 @@ ENTRIES = (
         build=f"{_HERE}.hrnet:hrnet",
         kwargs={"variant": "w16_small"},
         inputs=_SIZES,
+        multiple=4,
         evidence="reconstruction",
         source="layout of HRNet-W18-Small v1, github.com/HRNet/HRNet-Image-Classification; it meets the printed counts",
     ),
@@ -34,6 +36,7 @@ ENTRIES = (
             build=f"{_HERE}.lite_hrnet:LiteHRNet",
             kwargs={"depth": depth},
             inputs=_SIZES,
+            multiple=4,
             evidence="author code",
             source="github.com/HRNet/Lite-HRNet",
         )
@@ -45,6 +48,7 @@ ENTRIES = (
         build=f"{_HERE}.vipnas:ViPNAS",
         scopes=_BACKBONE_AND_HEAD,
         inputs=_SIZES,
+        multiple=32,
         evidence="author code",
         source="github.com/luminxu/ViPNAS, and its port in github.com/open-mmlab/mmpose",
     ),
@@ -56,6 +60,7 @@ ENTRIES = (
             kwargs={"depth": depth},
             scopes=_BACKBONE_AND_HEAD,
             inputs=_SIZES,
+            multiple=16,
             evidence="author code",
             source="github.com/zhang943/lpn-pytorch",
         )
@@ -69,6 +74,7 @@ ENTRIES = (
             kwargs={"backbone": backbone},
             scopes=_BACKBONE_AND_HEAD,
             inputs=_SIZES,
+            multiple=32,
             evidence="author code",
             source=source,
         )

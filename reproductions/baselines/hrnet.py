@@ -6,7 +6,7 @@ configuration: it is rebuilt as the v1 layout of the authors' "HRNet-W18-Small" 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -56,24 +56,40 @@ def bottleneck(in_channels: int, width: int) -> Residual:
     )
 
 
+def halve(in_channels: int, out_channels: int, *, relu: bool) -> nn.Sequential:
+    """3x3 convolution of stride 2."""
+    return conv_bn(in_channels, out_channels, stride=2, act=nn.ReLU if relu else None)
+
+
 class Resample(nn.Module):
     """One branch's features at another branch's scale, before they are added up: ``(features, size) -> features``.
 
-    Upwards: 1x1 convolution, then nearest neighbour. Downwards: one stride-2 3x3 convolution a halving, all but the last
-    with the source's width and ReLU.
+    Upwards: 1x1 convolution, then nearest neighbour. Downwards: one ``halve(in, out, relu=...)`` a halving, all but the last
+    with the source's width and ReLU. Features of ``size`` need not be a power of two times as large: nearest neighbour fits.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, halvings: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, halvings: int, halve: Callable[..., nn.Module] = halve) -> None:
         super().__init__()
         if halvings > 0:
-            steps = [conv_bn(in_channels, in_channels, stride=2) for _ in range(halvings - 1)]
-            self.convs = nn.Sequential(*steps, conv_bn(in_channels, out_channels, stride=2, act=None))
+            steps = [halve(in_channels, in_channels, relu=True) for _ in range(halvings - 1)]
+            self.convs = nn.Sequential(*steps, halve(in_channels, out_channels, relu=False))
         else:
             self.convs = conv_bn(in_channels, out_channels, 1, act=None)
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         x = self.convs(x)
         return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="nearest")
+
+
+def resampling(widths: Sequence[int], *, outputs: int, halve: Callable[..., nn.Module] = halve) -> nn.ModuleList:
+    """For each of the ``outputs`` finest branches, what brings every branch to its scale; nothing for itself."""
+    return nn.ModuleList(
+        nn.ModuleList(
+            nn.Identity() if source == target else Resample(width, widths[target], halvings=target - source, halve=halve)
+            for source, width in enumerate(widths)
+        )
+        for target in range(outputs)
+    )
 
 
 class Exchange(nn.Module):
@@ -86,13 +102,7 @@ class Exchange(nn.Module):
     def __init__(self, widths: Sequence[int], *, blocks: int, outputs: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(nn.Sequential(*(basic_block(width) for _ in range(blocks))) for width in widths)
-        self.fuse = nn.ModuleList(
-            nn.ModuleList(
-                nn.Identity() if source == target else Resample(width, widths[target], halvings=target - source)
-                for source, width in enumerate(widths)
-            )
-            for target in range(outputs)
-        )
+        self.fuse = resampling(widths, outputs=outputs)
         self.relu = nn.ReLU()
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:

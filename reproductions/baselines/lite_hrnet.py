@@ -6,6 +6,7 @@ Source: the authors' released code, github.com/HRNet/Lite-HRNet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.errors import InputError
+from reproductions.baselines.hrnet import resampling
 from reproductions.layers import conv_bn
 
 STEM = 32
@@ -102,22 +104,6 @@ class ConditionalChannelWeighting(nn.Module):
         ]
 
 
-class Resample(nn.Module):
-    """One branch's features at another branch's scale, before they are added up: ``(features, size) -> features``."""
-
-    def __init__(self, in_channels: int, out_channels: int, *, halvings: int) -> None:
-        super().__init__()
-        if halvings > 0:
-            steps = [separable(in_channels, in_channels, stride=2) for _ in range(halvings - 1)]
-            self.convs = nn.Sequential(*steps, separable(in_channels, out_channels, stride=2, relu=False))
-        else:
-            self.convs = conv_bn(in_channels, out_channels, 1, act=None)
-
-    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
-        x = self.convs(x)
-        return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="nearest")
-
-
 class Exchange(nn.Module):
     """Two weighting blocks over all branches, then each scale is the activated sum of all branches.
 
@@ -129,13 +115,7 @@ class Exchange(nn.Module):
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*(ConditionalChannelWeighting(widths) for _ in range(BLOCKS)))
-        self.fuse = nn.ModuleList(
-            nn.ModuleList(
-                nn.Identity() if source == target else Resample(width, widths[target], halvings=target - source)
-                for source, width in enumerate(widths)
-            )
-            for target in range(len(widths))
-        )
+        self.fuse = resampling(widths, outputs=len(widths), halve=partial(separable, stride=2))
         self.relu = nn.ReLU()
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:

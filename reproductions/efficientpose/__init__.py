@@ -4,8 +4,9 @@ from typing import Any
 
 from benchmark.models import Entry
 from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
+from reproductions.efficientpose.recipes import RECIPES
 
-__all__ = ["ENTRIES", "PROTOCOLS", "VARIANTS", "WEIGHTS", "structure"]
+__all__ = ["ENTRIES", "PROTOCOLS", "RECIPES", "VARIANTS", "WEIGHTS", "structure"]
 
 # Table 2: input side, EfficientNet of the image, of the halved image, Mobile DenseNets in a pass.
 VARIANTS: dict[str, tuple[int, str, str | None, int]] = {
@@ -36,6 +37,7 @@ _RELEASED = tuple(
         scopes={"backbones": ("backbones",), "passes": ("passes",), "upscaling": ("upscaling",)},
         inert=("outputs",),
         inputs=(f"{side}x{side}",),
+        multiple=8,
         evidence="author code",
         source="github.com/daniegr/EfficientPose",
     )
@@ -49,6 +51,7 @@ ENTRIES = (
         build="reproductions.efficientpose.openpose:OpenPose",
         scopes={"backbone": ("backbone",), "passes": ("passes",)},
         inputs=("368x368",),
+        multiple=8,
         evidence="reconstruction",
         source="section 2 and Figure 1; widths of OpenPose's public 25-keypoint network; connections as the printed cost tells",
     ),

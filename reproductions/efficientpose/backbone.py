@@ -116,6 +116,7 @@ class Backbone(nn.Module):
 
     def __init__(self, variant: str, *, num_blocks: int, before_residual: bool = False) -> None:
         super().__init__()
+        self.variant, self.num_blocks = variant, num_blocks
         width, depth = SCALING[variant]
         channels = round_channels(STEM * width)
         self.stem = same_conv_bn(3, channels, 3, stride=2)

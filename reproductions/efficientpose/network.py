@@ -13,10 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
 from reproductions.efficientpose.backbone import Backbone, SqueezeExcite, same_conv_bn
 
-STRIDE = 8  # of the features; every input side is a multiple of it
 EXPANSION = 6
 SQUEEZE = 24  # the squeeze is this fraction of the expanded width: a quarter of the output
 
@@ -158,12 +156,7 @@ class EfficientPose(nn.Module):
         self.skeleton = skeleton
 
     def forward(self, images: Tensor) -> Maps:
-        """``images [N, 3, H, W]``: RGB, normalised by ImageNet's mean and deviation (see ``preprocess``).
-
-        Raises:
-            InputError: a side is no multiple of 8.
-        """
-        check_size(*images.shape[2:])
+        """``images [N, 3, H, W]``: RGB, normalised by ImageNet's mean and deviation (see ``preprocess``)."""
         features = self.backbones["high"](images)
         if "low" in self.backbones:
             features = torch.cat((features, self.backbones["low"](F.avg_pool2d(images, 2))), 1)
@@ -177,19 +170,6 @@ class EfficientPose(nn.Module):
                 x, maps = detect(torch.cat((x, features), 1))
                 heatmaps += maps
         return Maps(skeletons, heatmaps, self.upscaling(heatmaps[-1]))
-
-
-def check_size(height: int, width: int) -> None:
-    """Refuse an image whose sides are not multiples of 8: its heatmaps would not cover it evenly. All others are accepted.
-
-    Raises:
-        InputError: the message names the nearest accepted sizes.
-    """
-    if height % STRIDE or width % STRIDE:
-        down = [max(side // STRIDE, 1) * STRIDE for side in (height, width)]
-        up = [-(-side // STRIDE) * STRIDE for side in (height, width)]
-        near = " or ".join(dict.fromkeys(f"{h}x{w}" for h, w in (down, up)))
-        raise InputError(f"a {height}x{width} image does not fit: sides must be multiples of {STRIDE}, as in {near}")
 
 
 def _init(module: nn.Module) -> None:

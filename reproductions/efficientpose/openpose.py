@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reproductions.efficientpose.network import Maps, check_size
+from reproductions.efficientpose.network import Maps
 
 VGG19 = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512)  # its first ten convolutions
 FEATURES = 128
@@ -88,12 +88,7 @@ class OpenPose(nn.Module):
                 before = num_maps
 
     def forward(self, images: Tensor) -> Maps:
-        """``images [N, 3, H, W]``; ``final`` is the last pass's heatmaps ``[N, K, H / 8, W / 8]``.
-
-        Raises:
-            InputError: a side is no multiple of 8.
-        """
-        check_size(*images.shape[2:])
+        """``images [N, 3, H, W]``; ``final`` is the last pass's heatmaps ``[N, K, H / 8, W / 8]``."""
         features = self.backbone(images)
         maps: list[Tensor] = []
         for detect in self.passes:

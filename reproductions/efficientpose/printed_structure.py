@@ -20,8 +20,8 @@ from reproductions.efficientpose import VARIANTS
 from reproductions.efficientpose.backbone import SCALING, Backbone
 from reproductions.efficientpose.network import EfficientPose, Maps, MobileDenseNet
 from reproductions.efficientpose.openpose import DenseBlock, OpenPose
+from reproductions.wording import WORDS, agreed
 
-WORDS = ("zero", "one", "two", "three", "four", "five", "six")
 P, Q = 11, 7  # segments and keypoints, chosen so that no width of the networks is taken for them
 SYMBOLS = {P: "P", 2 * P: "2P", Q: "Q"}
 LAYERS = {nn.BatchNorm2d: "BN", nn.SiLU: "Swish"}
@@ -66,14 +66,14 @@ def variants() -> dict[str, str]:
             blocks = [int(layer[0]) for layer in backbone.layers]
             cells[f"{level}_input"] = _size(seen[f"backbones.{level}"].given)
             cells[f"{level}_backbone"] = f"{entry.kwargs[level]} (Block {min(blocks)}-{max(blocks)})"
-        cells["detection_block"] = _agreed(
+        cells["detection_block"] = agreed(
             _repeated(
-                f"MD({_agreed(layer.project[0].out_channels for layer in densenet.layers)})" for densenet in each.densenets
+                f"MD({agreed(layer.project[0].out_channels for layer in densenet.layers)})" for densenet in each.densenets
             )
             for each in network.passes
         )
         cells["pass_1"], *others = (_layer(each.head) for each in network.passes)
-        cells["pass_2_3"] = _agreed(others)
+        cells["pass_2_3"] = agreed(others)
         cells["upscaling"] = _repeated(_layer(layer) for layer in network.upscaling)
         found |= {f"efficientpose_{name.lower()}/{column}": cell for column, cell in cells.items()}
     return found
@@ -109,9 +109,9 @@ def openpose() -> dict[str, str]:
     return {
         "openpose_input": _size(seen[""].given),
         "openpose_output": _size(maps.final),
-        "openpose_blocks": _agreed(WORDS[len(each)] for each in blocks),
-        "openpose_convs": _agreed(WORDS[len(block)] for block in layers),
-        "openpose_kernel": _agreed(_kernel(conv) for conv in convs),
+        "openpose_blocks": agreed(WORDS[len(each)] for each in blocks),
+        "openpose_convs": agreed(WORDS[len(block)] for block in layers),
+        "openpose_kernel": agreed(_kernel(conv) for conv in convs),
         "openpose_channels": str(max(conv.in_channels for conv in convs)),
         "openpose_skeleton_passes": str(len(maps.skeletons)),
         "openpose_keypoint_passes": str(len(maps.heatmaps)),
@@ -129,13 +129,13 @@ def mobile_densenets() -> dict[str, str]:
     return {
         "skeleton_passes": str(len(maps.skeletons)),
         "keypoint_passes": str(len(maps.heatmaps)),
-        "prediction_kernel": _agreed(_kernel(each.head) for each in network.passes),
-        "mobile_kernel": _agreed(_kernel(layer.depthwise[0]) for layer in layers),
-        "mobile_expansion": _agreed(f"{layer.expand[0].out_channels / layer.project[0].out_channels:g}" for layer in layers),
-        "mobile_stride": _agreed(layer.depthwise[0].stride[0] for layer in layers),
-        "mobile_swish": _agreed(f"{(layer.expand[2](one) / F.silu(one)).item():g}" for layer in layers),
-        "mobile_convs": _agreed(WORDS[len(densenet.layers)] for densenet in densenets.values()),
-        "mobile_output": _agreed(f"{seen[name].result.shape[1] / width:g}C" for name in densenets),
+        "prediction_kernel": agreed(_kernel(each.head) for each in network.passes),
+        "mobile_kernel": agreed(_kernel(layer.depthwise[0]) for layer in layers),
+        "mobile_expansion": agreed(f"{layer.expand[0].out_channels / layer.project[0].out_channels:g}" for layer in layers),
+        "mobile_stride": agreed(layer.depthwise[0].stride[0] for layer in layers),
+        "mobile_swish": agreed(f"{(layer.expand[2](one) / F.silu(one)).item():g}" for layer in layers),
+        "mobile_convs": agreed(WORDS[len(densenet.layers)] for densenet in densenets.values()),
+        "mobile_output": agreed(f"{seen[name].result.shape[1] / width:g}C" for name in densenets),
     }
 
 
@@ -146,9 +146,9 @@ def upscaling() -> dict[str, str]:
     steps = [seen[f"upscaling.{name}"] for name, _ in layers.named_children()]
     return {
         "upscaling_convs": WORDS[len(layers)],
-        "upscaling_kernel": _agreed(_kernel(layer) for layer in layers),
-        "upscaling_stride": _agreed(layer.stride[0] for layer in layers),
-        "upscaling_step": _agreed(f"{_enlargement(step):g}" for step in steps),
+        "upscaling_kernel": agreed(_kernel(layer) for layer in layers),
+        "upscaling_stride": agreed(layer.stride[0] for layer in layers),
+        "upscaling_step": agreed(f"{_enlargement(step):g}" for step in steps),
         "upscaling_factor": f"{_enlargement(seen['upscaling']):g}×",
     }
 
@@ -201,11 +201,6 @@ def _repeated(layers: Iterable[str]) -> str:
     """Equal neighbours as one: ``[MD(56)]×2``."""
     runs = [(layer, len(list(run))) for layer, run in groupby(layers)]
     return " ".join(layer if times == 1 else f"[{layer}]×{times}" for layer, times in runs)
-
-
-def _agreed(values: Iterable[object]) -> str:
-    """The one string that all values give; all of them where they differ."""
-    return " or ".join(dict.fromkeys(map(str, values)))
 
 
 def _kernel(conv: Any) -> str:

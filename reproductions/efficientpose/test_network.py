@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmark import cost, models
-from benchmark.errors import InputError
 from reproductions.efficientpose import VARIANTS
 from reproductions.efficientpose.backbone import SCALING, Backbone, SameConv2d
-from reproductions.efficientpose.network import EfficientPose, bilinear_upscaling, check_size
+from reproductions.efficientpose.network import EfficientPose, bilinear_upscaling
 
 # Tables 3 and 6 to 9: millions of parameters and billions of operations as printed.
 PRINTED = {
@@ -131,15 +130,6 @@ def test_every_pass_learns_from_its_maps() -> None:
     maps = network(torch.randn(2, 3, 64, 64))
     sum(m.square().mean() for m in (*maps.skeletons, *maps.heatmaps)).backward()
     assert [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None] == []
-
-
-def test_sizes_that_the_heatmaps_cannot_cover_are_refused() -> None:
-    with pytest.raises(InputError, match=r"250x256 .*248x256 or 256x256"):
-        EfficientPose()(torch.zeros(1, 3, 250, 256))
-    with pytest.raises(InputError, match="8x8"):
-        check_size(3, 3)
-    for side, *_ in VARIANTS.values():
-        check_size(side, side)
 
 
 def test_listing_the_entries_needs_no_torch() -> None:

@@ -4,6 +4,9 @@ from typing import Any
 
 from benchmark.models import Entry
 from reproductions.efficientpose_nas.architectures import skeleton
+from reproductions.efficientpose_nas.recipes import RECIPES
+
+__all__ = ["ENTRIES", "RECIPES", "structure"]
 
 _BUILD = "reproductions.efficientpose_nas"
 # The head's figures in Table 7 are those of its transposed convolutions alone.
@@ -26,6 +29,7 @@ ENTRIES = (
             kwargs={"architecture": architecture},
             switches=_HEAD | ({"depth": _DEPTH} if architecture == "A" else {}),
             scopes=_SCOPES,
+            multiple=16,
             evidence="author code",
             source=_RELEASE,
         )
@@ -38,6 +42,7 @@ ENTRIES = (
             build=f"{_BUILD}.backbones:{backbone}",
             switches={"sic": _SIC},
             scopes=_SCOPES,
+            multiple=16,
             evidence="author code",
             source=_RELEASE,
         )
@@ -50,6 +55,7 @@ ENTRIES = (
             kwargs={"target": target},
             switches={"sic": _SIC},
             scopes=_SCOPES,
+            multiple=16,
             evidence="reconstruction",
             source="layers from github.com/mit-han-lab/proxylessnas; where the backbone ends is inferred from Table 3",
         )

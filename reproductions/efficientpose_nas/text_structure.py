@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmark import models
 from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse
+from reproductions.wording import agreed
 
 
 def count() -> dict[str, str]:
@@ -33,17 +34,12 @@ def count() -> dict[str, str]:
     found = {
         "kernel_sizes": _set(kernels),
         "expansion_ratios": _set(expansions),
-        "down_samplings": _agreed(f"{count:g}" for count in halvings),
-        "tconv1_width": _agreed(first),
-        "tconv2_width": _agreed(second),
+        "down_samplings": agreed(f"{count:g}" for count in halvings),
+        "tconv1_width": agreed(first),
+        "tconv2_width": agreed(second),
     }
     return {f"{row}/structure": value for row, value in found.items()}
 
 
 def _set(values: Iterable[int]) -> str:
     return "{" + ", ".join(map(str, values)) + "}"
-
-
-def _agreed(values: Iterable[object]) -> str:
-    """The one string that all values give; all of them where they differ."""
-    return " or ".join(dict.fromkeys(map(str, values)))

@@ -4,6 +4,10 @@ Only the abstract is public. Everything here is a reconstruction from it, with t
 """
 
 from benchmark.models import Entry
+from reproductions.fasterpose.protocols import PROTOCOLS
+from reproductions.fasterpose.recipes import RECIPES
+
+__all__ = ["ENTRIES", "PROTOCOLS", "RECIPES", "readings"]
 
 ENTRIES = tuple(
     Entry(
@@ -16,6 +20,7 @@ ENTRIES = tuple(
         },
         scopes={"backbone": ("backbone",), "head": ("head",)},
         inputs=("256x192", "256x256"),
+        multiple=32,
         evidence="reconstruction",
         source="arXiv:2107.03215, abstract and title; the authors' repository is empty",
     )

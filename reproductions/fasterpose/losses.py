@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.errors import InputError
+from benchmark.losses import Truth, final
 
 
 def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: float = 0.0) -> Tensor:
@@ -47,3 +50,12 @@ def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: 
 def heatmaps(logits: Tensor) -> Tensor:
     """The heatmaps from 0 to 1 that :func:`rce` fits to the target, same shape as the logits."""
     return torch.sigmoid(logits)
+
+
+def regressive(outputs: Any, truth: Truth, *, gamma: float = 0.0) -> Tensor:
+    """:func:`rce` of a network's final maps, taken for logits, for a recipe.
+
+    Raises:
+        InputError: see :func:`rce`.
+    """
+    return rce(final(outputs), truth.heatmaps, truth.weights, gamma=gamma)

@@ -22,8 +22,9 @@ Upsampling = Literal["pixel_shuffle", "nearest", "none"]
 class FasterPose(nn.Module):
     """``images [N, 3, H, W] -> logits [N, num_joints, H/4, W/4]``, whose sigmoid is the heatmap the loss compares.
 
-    A heatmap's maximum and the order of its pixels are those of its logits; a decoder that needs more than that (a centre
-    of mass, a logarithm) takes :func:`reproductions.fasterpose.losses.heatmaps` of them first.
+    A heatmap's highest pixel and the order of its pixels are those of its logits. A decoder that needs more than that (a centre
+    of mass, a logarithm, HRNet's, to which a map without a positive value is empty) takes the sigmoid first, as the package's
+    protocols do.
 
     Args:
         depth: of the residual network: 50, 101 or 152.

@@ -1,6 +1,9 @@
 """Lightweight Human Pose Estimation Using Heatmap-Weighting Loss (Li and Xiang, arXiv 2205.10611)."""
 
 from benchmark.models import Entry
+from reproductions.heatmap_weighting.recipes import RECIPES
+
+__all__ = ["ENTRIES", "RECIPES", "structure"]
 
 ENTRIES = (
     Entry(
@@ -12,6 +15,7 @@ ENTRIES = (
         },
         scopes={"backbone": ("backbone",), "head": ("head",)},
         inputs=("256x256", "256x192", "384x288"),
+        multiple=32,
         evidence="author code",
         source="github.com/HAIV-Lab/ICPR22w",
     ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark.errors import InputError
+from benchmark.losses import Truth, final
 
 # F of Eq. 8, the rows of Table IV; "none" leaves plain mean squared error.
 WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -41,3 +43,12 @@ def heatmap_weighting_loss(heatmaps: Tensor, targets: Tensor, visible: Tensor, *
         raise InputError(f"heatmaps, targets and visible have shapes {shapes}; they must be [N, K, h, w] twice and [N, K]")
     difference = visible[:, :, None, None] * (heatmaps - targets)
     return ((WEIGHTINGS[weighting](targets) + 1) * difference.square()).mean()
+
+
+def weighted(outputs: Any, truth: Truth, *, weighting: str = "x") -> Tensor:
+    """:func:`heatmap_weighting_loss` of a network's final heatmaps, for a recipe.
+
+    Raises:
+        InputError: an unknown ``weighting``, or maps that are not of the target's shape.
+    """
+    return heatmap_weighting_loss(final(outputs), truth.heatmaps, truth.weights, weighting=weighting)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 from benchmark import models
+from reproductions.wording import agreed
 
 
 def count() -> dict[str, str]:
@@ -26,14 +26,9 @@ def count() -> dict[str, str]:
     mix, spatial = (part for part in attention.spatial.modules() if isinstance(part, nn.Conv2d))
     found = {
         "layers": str(len(layers)),
-        "kernel": _agreed(side for conv in depthwise for side in conv.kernel_size),
-        "channels": _agreed(conv.out_channels for conv in pointwise),
+        "kernel": agreed(side for conv in depthwise for side in conv.kernel_size),
+        "channels": agreed(conv.out_channels for conv in pointwise),
         "spatial_mix": "×".join(map(str, mix.kernel_size)),
         "spatial_kernel": "×".join(map(str, spatial.kernel_size)),
     }
     return {f"{row}/structure": value for row, value in found.items()}
-
-
-def _agreed(values: Iterable[object]) -> str:
-    """The one string that all values give; all of them where they differ."""
-    return " or ".join(dict.fromkeys(map(str, values)))

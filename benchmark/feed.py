@@ -1,0 +1,170 @@
+"""What a training step is fed: which persons, in which views, with which targets. Any step can be asked for at once.
+
+Everything follows from the seed and the step's number, so that a run which stops and goes on, or is shared out over more
+processes, sees the same persons in the same views in the same order.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmark import augment, batches, cache, data, models, targets
+from benchmark.augment import AUGMENTATIONS
+from benchmark.data.people import People
+from benchmark.errors import InputError
+from benchmark.losses import Truth
+from benchmark.protocols import HEADS
+from benchmark.recipes import Recipe
+
+
+class Feed:
+    """The batches of a recipe's training persons.
+
+    Args:
+        names: of the joints.
+        crops: of ``people``; without them each photograph is read whenever it is shown.
+        device: where images and targets end up.
+
+    Raises:
+        InputError: fewer persons than the recipe's batch.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        recipe: Recipe,
+        seed: int,
+        *,
+        crops: cache.CropCache | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if len(people) < recipe.batch:
+            raise InputError(f"{len(people)} persons to train on do not fill one batch of {recipe.batch}")
+        self.people, self.recipe, self.seed = people, recipe, seed
+        self.names = HEADS[joints_of(recipe)]
+        self.crops, self.device = crops, device
+        self.hw = models.parse_size(recipe.input)
+        self.steps_per_epoch = len(people) // recipe.batch  # what fills no batch is left out, another part each epoch
+        self._epoch = lru_cache(maxsize=2)(self._draw)
+
+    def _draw(self, epoch: int) -> tuple[np.ndarray, augment.Views]:
+        """The order of the persons ``[N]`` and their views."""
+        order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(self.people))
+        chosen = AUGMENTATIONS[self.recipe.augmentation]
+        generator = augment.generator(self.seed, epoch)
+        return order, augment.draw(self.people, self.names, chosen, self.recipe.crop, generator)
+
+    def rows(self, step: int) -> np.ndarray:
+        """The persons of a step, all processes together, ``[batch]``."""
+        order, _ = self._epoch(step // self.steps_per_epoch)
+        place = step % self.steps_per_epoch * self.recipe.batch
+        return order[place : place + self.recipe.batch]
+
+    def load(self, step: int, part: int = 0, parts: int = 1) -> tuple[torch.Tensor, Truth]:
+        """One of the equal parts of a step's batch: images ``[B, 3, H, W]`` and what their maps should be.
+
+        Raises:
+            InputError: a photograph cannot be read.
+        """
+        _, views = self._epoch(step // self.steps_per_epoch)
+        size = self.recipe.batch // parts
+        rows = self.rows(step)[part * size : (part + 1) * size]
+        batch = batches.load(
+            self.people,
+            self.names,
+            views,
+            rows,
+            self.hw,
+            cache=self.crops,
+            device=self.device,
+            bgr=self.recipe.bgr,
+        )
+        return batch.images, self._truth(batch, step)
+
+    def _truth(self, batch: batches.Batch, step: int) -> Truth:
+        target = self.recipe.target
+        hw = (self.hw[0] // target.stride, self.hw[1] // target.stride)
+        sigma, fields = target.sigma, None
+        if target.narrowing:
+            progress = step // self.steps_per_epoch / self.recipe.epochs
+            sigma, half_width = targets.efficientpose_widths(hw[0], progress)
+            fields = targets.efficientpose_fields(
+                batch.joints, batch.visible, self.names, heatmap_hw=hw, stride=target.stride, half_width=half_width
+            )
+        heatmaps, weights = targets.gaussians(
+            batch.joints, batch.visible, heatmap_hw=hw, stride=target.stride, sigma=sigma, style=target.style
+        )
+        return Truth(heatmaps, weights, fields)
+
+
+def joints_of(recipe: Recipe) -> str:
+    """Whose joints a recipe's network predicts: a name in :data:`benchmark.protocols.HEADS`."""
+    return recipe.dataset.removeprefix("synthetic-")
+
+
+def load_people(recipe: Recipe, root: Path | None = None) -> tuple[People, int]:
+    """The persons that a recipe trains on, and how many more are annotated without their photograph being there.
+
+    Raises:
+        InputError: annotations or photographs are not there.
+    """
+    parts = [load(dataset, split, root) for dataset, split in recipe.train]
+    there = [part.present() for part in parts]
+    for part, found in zip(parts, there, strict=True):
+        if not len(found):
+            raise InputError(f"{part.dataset} {part.split}: none of the photographs is there, as {part.images[0]}")
+    return join(there), sum(map(len, parts)) - sum(map(len, there))
+
+
+def load(dataset: str, split: str, root: Path | None = None) -> People:
+    """The persons of a split that have an annotated joint.
+
+    Raises:
+        InputError: the annotations are not there, or are another data set's.
+    """
+    kind, folder = data.find(dataset, root)
+    people = data.READERS[kind](folder, split)
+    if people.dataset != dataset:
+        raise InputError(f"{folder} holds {people.dataset}, not {dataset}")
+    return people.select(np.asarray(people.visible.any(1)))
+
+
+def join(parts: list[People]) -> People:
+    """Persons of several data sets with the same joints as one; only what all of them know is kept."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return People(
+        dataset="+".join(part.dataset for part in parts),
+        split=parts[0].split,
+        images=tuple(path for part in parts for path in part.images),
+        image_ids=column("image_ids"),
+        ids=column("ids"),
+        joints=column("joints"),
+        visible=column("visible"),
+        centers=column("centers"),
+        sizes=column("sizes"),
+    )
+
+
+def cached(people: People, recipe: Recipe, folder: Path, *, show: bool = True) -> cache.CropCache:
+    """The persons' crops on disk, with all that the recipe's augmentation can show and no more pixels than it can use.
+
+    Raises:
+        InputError: see :func:`benchmark.cache.build`.
+    """
+    chosen, hw = AUGMENTATIONS[recipe.augmentation], models.parse_size(recipe.input)
+    names = HEADS[joints_of(recipe)]
+    regions = augment.reach(people, names, chosen, recipe.crop, hw)
+    densities = cache.densities(people, recipe.crop, hw, 1 + chosen.scale)  # as many as when a person is shown largest
+    place = folder / cache.digest(people, regions, densities)[:16]
+    with tqdm(total=len(people), unit=" crops", desc="cache", disable=None if show else True) as bar:
+        return cache.build(place, people, regions, densities, progress=bar.update)

@@ -1,0 +1,39 @@
+"""How far the three routes from photographs to training images agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from benchmark.records import Record
+from benchmark.report.markdown import grid, page
+
+SHOWN = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}
+
+
+def pipeline_page(records: Mapping[str, Record]) -> str:
+    """``reports/pipeline.md``, from the records of ``python -m benchmark.measure routes``."""
+    found = _latest(r for r in records.values() if r.kind == "agreement" and r.subject.startswith("batches/"))
+    rows = []
+    for subject, protocol in dict.fromkeys((subject, protocol) for subject, protocol, _ in found):
+        values = {metric: record.value for (*of, metric), record in found.items() if of == [subject, protocol]}
+        shown = [f"{values[metric]:{places}}" if metric in values else "" for metric, places in SHOWN.items()]
+        rows.append((f"`{subject.partition('/')[2]}`", protocol, *shown))
+    persons = max((record.n or 0 for record in found.values()), default=0)
+    return page(
+        "# Three routes to the same training image",
+        "A training image is warped from its photograph (`direct`), or from a cached crop of it by OpenCV (`cached`), or from "
+        "the same crop together with the batch on the device (`resampled`). Below, the same views of "
+        f"{persons} Synthetic people by each route: the peak signal-to-noise ratio and the root mean square difference to "
+        "`direct`, over all pixels and colours; and the largest distance between a joint's target and the place to which the "
+        "route carries the joint's pixel. A cache of density 2 keeps two pixels along each of the input's, as long as the "
+        "photograph has so many; a whole cache keeps the photograph's own. The smaller ones differ from `direct` by what a "
+        "single linear interpolation of the photograph aliases, and their targets do not move.",
+        grid(("route", "views, input, cache", "PSNR, dB", "rms, of 255", "target off by, px"), rows),
+        "Measured by `python -m benchmark.measure routes --keep`, which draws the people itself.",
+    )
+
+
+def _latest(records: Iterable[Record]) -> dict[tuple[str, str, str], Record]:
+    """By subject, protocol and metric; of several versions the last."""
+    ordered = sorted(records, key=lambda r: (r.subject != "batches/direct", r.protocol, r.subject, r.metric, r.version))
+    return {(record.subject, record.protocol, record.metric): record for record in ordered}

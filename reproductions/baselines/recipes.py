@@ -1,0 +1,245 @@
+"""How the networks that the papers compare with are trained, each by its own public recipe where one fits this trainer.
+
+The stacked networks' own (RMSprop, mining of hard keypoints, a teacher) are not followed: SimpleBaseline's stands in, with
+every stage supervised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from benchmark.recipes import GENERAL, Gap, Optimizer, Recipe, Schedule, Target
+
+
+def _ids(*names: str) -> tuple[str, ...]:
+    return tuple(f"baselines/{name}" for name in names)
+
+
+SIMPLE = _ids("simple_baseline-r50", "simple_baseline-r101", "simple_baseline-r152")
+HRNETS = _ids("hrnet-w32", "hrnet-w48", "hrnet-w16_small")
+MOBILE = _ids("simple_baseline-mobilenet_v2", "simple_baseline-shufflenet_v2")
+HOURGLASSES = _ids(
+    *("hourglass-1", "hourglass-2", "hourglass-8", "fpd", "pyranet", "du_net", "cu_net", "soft_gated"),
+)
+PYRAMIDS = _ids("cpn-r50", "mspn-1")
+
+# No recipe makes what these predict beside the joints' heatmaps.
+UNTRAINED: Mapping[str, str] = {
+    "baselines/dlcm": "there are no targets for the bones and limbs that it predicts as well",
+    "baselines/g_rmi-r101": "there are no targets for the offsets that it predicts as well",
+    "baselines/mask_rcnn-r50_fpn": "a detector's keypoint branch is trained on a detector's boxes, to one pixel of 56x56",
+}
+
+_STARTS = {"imagenet": "reproductions.baselines.imagenet:from_imagenet"}
+_BOXES = Gap(
+    what="persons' boxes in COCO's validation images: those of a detector with 56.4 AP",
+    instead="annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's",
+    source="a detector's boxes are not part of COCO",
+)
+_LAST = Gap(what="which epoch's weights are reported", instead="the last", source="released code, which keeps it and the best")
+_IMAGENET = Gap(
+    what="ImageNet weights of HRNet",
+    instead="from scratch; --start FILE takes weights of one's own",
+    source="the authors' are not published under a name with a digest",
+)
+_BLUE = Gap(
+    what="order of colours: the released code reads blue first, its ImageNet weights expect red first",
+    instead="red first",
+    source="what the weights expect",
+)
+_BLUE_UNTRAINED = Gap(
+    what="order of colours: the configuration reads blue first",
+    instead="red first",
+    source="either is as good from scratch, if tested alike",
+)
+_GPUS = Gap(
+    what="number of GPUs, by which a batch is multiplied", instead="8", source="mmpose's later configurations: 8 times 64"
+)
+
+
+def _both(mpii: Recipe, **coco: object) -> tuple[Recipe, Recipe]:
+    """A recipe for MPII named ``mpii-...``, and the same for COCO where ``coco`` does not say otherwise."""
+    changes = {
+        "name": mpii.name.replace("mpii", "coco"),
+        "train": (("coco", "train"),),
+        "test": ("coco", "val"),
+        "persons": 149813,
+        "input": "256x192",
+        "crop": "hrnet_annotated",
+        "protocol": "hrnet-annotated",
+        "gaps": (*mpii.gaps, _BOXES),
+        **coco,
+    }
+    return mpii, replace(mpii, **changes)  # type: ignore[arg-type]
+
+
+_SIMPLE = Recipe(
+    name="mpii-simple_baseline",
+    source="released configuration, github.com/microsoft/human-pose-estimation.pytorch",
+    train=(("mpii", "train"),),
+    test=("mpii", "val"),
+    persons=22246,
+    batch=32,
+    epochs=140,
+    schedule=Schedule(milestones=(90, 120)),
+    crop="mpii",
+    start="imagenet",
+    starts=_STARTS,
+    models=SIMPLE,
+    gaps=(_BLUE, _LAST),
+)
+_HRNET = replace(
+    _SIMPLE,
+    name="mpii-hrnet",
+    source="released configuration, github.com/leoxiaobin/deep-high-resolution-net.pytorch: 32 on each of four GPUs",
+    batch=128,
+    epochs=210,
+    schedule=Schedule(milestones=(170, 200)),
+    start="scratch",
+    starts={},
+    models=HRNETS,
+    gaps=(_IMAGENET, _LAST),
+)
+_MMPOSE = replace(
+    _SIMPLE,
+    name="mpii-mmpose",
+    source="configuration in github.com/open-mmlab/mmpose",
+    batch=512,
+    epochs=210,
+    optimizer=Optimizer(lr=5e-4),
+    schedule=Schedule(milestones=(170, 200), warmup=500, warmup_factor=0.001),
+    augmentation="mmpose_mpii",
+    loss_options={"half": False},
+    reports="best",
+    models=MOBILE,
+    gaps=(
+        _GPUS,
+        Gap(what="ImageNet weights", instead="torchvision's", source="mmpose's are another training's of the same network"),
+    ),
+)
+_MMPOSE_SCRATCH = replace(
+    _MMPOSE,
+    name="mpii-mmpose-scratch",
+    start="scratch",
+    starts={},
+    models=_ids("simple_baseline-mobilenet_v3"),
+    gaps=(
+        _GPUS,
+        Gap(
+            what="a recipe for this network: mmpose has none",
+            instead="that of the same head on MobileNetV2, from scratch",
+            source="there are no public ImageNet weights of this layout",
+        ),
+    ),
+)
+_VIPNAS = replace(
+    _MMPOSE_SCRATCH,
+    name="mpii-vipnas",
+    source="configuration for COCO in github.com/open-mmlab/mmpose",
+    augmentation="hrnet_mpii",
+    models=_ids("vipnas-mobilenet_v3"),
+    gaps=(
+        _GPUS,
+        Gap(
+            what="boxes moved at random, which the authors trained with",
+            instead="none",
+            source="the configuration does not have it",
+        ),
+    ),
+)
+_LITE_HRNET = replace(
+    _VIPNAS,
+    name="mpii-lite_hrnet",
+    source="released configuration, github.com/HRNet/Lite-HRNet",
+    batch=256,
+    optimizer=Optimizer(lr=2e-3),
+    reports="last",
+    models=_ids("lite_hrnet-18", "lite_hrnet-30"),
+    gaps=(
+        Gap(
+            what="number of GPUs, by which a batch of 32 for MPII and 64 for COCO is multiplied",
+            instead="8",
+            source="mmpose's later configurations",
+        ),
+        _LAST,
+    ),
+)
+_LPN = replace(
+    _SIMPLE,
+    name="mpii-lpn",
+    source="released configuration, github.com/zhang943/lpn-pytorch",
+    epochs=150,
+    start="scratch",
+    starts={},
+    models=_ids("lpn-50", "lpn-101", "lpn-152"),
+    gaps=(
+        Gap(
+            what="the iterative training of the paper, each round of which starts from the one before",
+            instead="one round",
+            source="the configuration holds one",
+        ),
+        Gap(
+            what="decoding by soft-argmax",
+            instead="quarter shift",
+            source="as the networks that it is compared with",
+        ),
+        _LAST,
+    ),
+)
+_OWN = Gap(
+    what="the method's own training: optimizer, schedule, augmentation, weights of stages",
+    instead="SimpleBaseline's, every stage supervised alike",
+    source="none of the papers trains this network; they quote its figures",
+)
+_STACKED = replace(
+    _SIMPLE,
+    name="mpii-stacked",
+    source="stand-in: SimpleBaseline's released configuration",
+    loss_options={"supervise": "all"},
+    start="scratch",
+    starts={},
+    models=HOURGLASSES,
+    gaps=(_OWN, _LAST),
+)
+_PYRAMID = replace(_STACKED, name="mpii-pyramid", start="imagenet", starts=_STARTS, models=PYRAMIDS)
+_CPM = replace(
+    _STACKED,
+    name="mpii-cpm",
+    target=Target(stride=8, sigma=1.0),
+    models=_ids("cpm"),
+    gaps=(
+        *_STACKED.gaps,
+        Gap(what="sigma of targets at stride 8", instead="1 pixel", source="8 pixels of the input, as 2 at stride 4"),
+    ),
+)
+_COCO_128 = Gap(
+    what="batch: 32 on one GPU by the released configuration, 128 on four by section 3 of the paper",
+    instead="128",
+    source="the paper",
+)
+
+
+def _small(suffix: str, **changes: object) -> tuple[Recipe, ...]:
+    """The general recipes of this project with what these networks need otherwise."""
+    return tuple(
+        replace(GENERAL[name], name=f"{name}{suffix}", **changes)  # type: ignore[arg-type]
+        for name in ("lsp", "synthetic")
+    )
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *_both(_SIMPLE, augmentation="simple_baseline_coco", batch=128, gaps=(_BLUE, _LAST, _COCO_128, _BOXES)),
+        *_both(_HRNET, augmentation="hrnet_coco"),
+        *_both(_MMPOSE, augmentation="mmpose_coco"),
+        *_both(_MMPOSE_SCRATCH, augmentation="mmpose_coco"),
+        *_both(_VIPNAS, augmentation="lite_hrnet_coco"),
+        *_both(_LITE_HRNET, augmentation="lite_hrnet_coco", batch=512),
+        *_both(_LPN, augmentation="simple_baseline_coco", gaps=(*_LPN.gaps, _BLUE_UNTRAINED, _BOXES)),
+        *_both(_STACKED, augmentation="simple_baseline_coco"),
+        *_both(_PYRAMID, augmentation="simple_baseline_coco"),
+        *_both(_CPM, augmentation="simple_baseline_coco"),
+        *_small("", loss_options={"supervise": "all"}, models=(*HOURGLASSES, *PYRAMIDS)),
+        *_small("-cpm", loss_options={"supervise": "all"}, target=_CPM.target, models=_CPM.models),
+    )
+}

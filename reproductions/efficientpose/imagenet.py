@@ -1,0 +1,54 @@
+"""Starting EfficientPose and its OpenPose from ImageNet, from torchvision's checkpoints (section 4.1).
+
+The paper does not say whose weights it starts from. torchvision's EfficientNets have the same layers, and three differences
+that training has to even out: their strided convolutions pad both sides alike, where TensorFlow's "SAME" here pads below and
+right; B0 to B4 were trained with a batch norm epsilon of 1e-5 instead of 1e-3; and each was trained at ImageNet's sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torchvision.models
+from torch import nn
+
+from benchmark.errors import InputError
+from reproductions import pretrained
+from reproductions.efficientpose.backbone import Backbone
+from reproductions.efficientpose.network import EfficientPose
+from reproductions.efficientpose.openpose import VGG19, OpenPose
+
+
+def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = None) -> None:
+    """Fill the backbones in place: EfficientPose's two from EfficientNets, OpenPose's first ten convolutions from VGG-19.
+
+    Args:
+        mirrors: addresses to download from instead of torchvision's own, by torchvision's name of the network.
+
+    Raises:
+        InputError: another network, or see :func:`reproductions.pretrained.checkpoint`.
+    """
+    mirrors = mirrors or {}
+    if isinstance(network, EfficientPose):
+        for backbone in network.backbones.values():
+            assert isinstance(backbone, Backbone)
+            name = f"efficientnet_{backbone.variant.lower()}"
+            weights, path = pretrained.checkpoint(name, url=mirrors.get(name))
+            parts = tuple(f"features.{part}." for part in range(backbone.num_blocks + 1))  # 0 is the stem
+            pretrained.load_in_order(backbone, weights, _names(name, parts), path)
+    elif isinstance(network, OpenPose):
+        weights, path = pretrained.checkpoint("vgg19", url=mirrors.get("vgg19"))
+        convolutions = [layer for layer in network.backbone if isinstance(layer, nn.Conv2d)]
+        shared = nn.ModuleList(convolutions[: sum(isinstance(width, int) for width in VGG19)])
+        theirs = _names("vgg19", ("features.",))[: 2 * len(shared)]  # weight and bias
+        pretrained.load_in_order(shared, weights, theirs, path)
+    else:
+        raise InputError(f"{type(network).__name__} has no backbone of EfficientNets or VGG-19 to fill")
+
+
+def _names(name: str, parts: tuple[str, ...]) -> list[str]:
+    """The tensors of torchvision's network below ``parts``, from the image on."""
+    with torch.device("meta"):
+        network = torchvision.models.get_model(name, weights=None)
+    return [key for key in network.state_dict() if key.startswith(parts)]

@@ -1,0 +1,129 @@
+"""How EfficientPose and its OpenPose are trained (section 4.1, appendices A and B), and what the paper leaves open."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from benchmark.recipes import GENERAL, Gap, Optimizer, Recipe, Schedule, Target
+from benchmark.schedules import cycle_settles
+
+LOWEST = 1 / 3000  # of the largest rate (appendix B)
+# Input side (Table 2), batch (section 4.1), sigma at first and at last in pixels of the map (the authors' later public code).
+VARIANTS: Mapping[str, tuple[int, int, float, float]] = {
+    "RT": (224, 20, 3.1, 1.1),
+    "I": (256, 20, 3.5, 1.25),
+    "II": (368, 20, 5.0, 1.797),
+    "III": (480, 10, 6.6, 2.344),
+    "IV": (600, 5, 8.2, 2.93),
+}
+_STARTS = {"imagenet": "reproductions.efficientpose.imagenet:from_imagenet"}
+_TARGET = Target(style="efficientpose", stride=8, narrowing=True)
+_LATER = "the authors' later public code for MPII"
+_OPEN = (
+    Gap(
+        what="which persons: 26,000 to train and 3,000 to validate on, split at random",
+        instead="22,246 and 2,958, the split of Tompson et al. (CVPR 2015)",
+        source="the only published one; the crops are by MPII's centre and scale, as the authors answer when asked",
+    ),
+    Gap(
+        what="the largest learning rate, shown in Figure 6 for one network",
+        instead="found with --find-lr: halved from 16 until the first cycle does not diverge",
+        source="appendix B says that it is the largest with which the first cycle does not diverge",
+    ),
+    Gap(
+        what="how the cycle's bounds approach the last rate",
+        instead="in equal ratios",
+        source="appendix B gives the cycle, the first bounds and the last rate",
+    ),
+    Gap(
+        what="sigma, shown in Figure 6 for one network, and the width of affinity fields",
+        instead="nine steps by the size of the map, stretched to these epochs",
+        source=f"{_LATER}: for 100 epochs; the authors say that other sizes are scaled",
+    ),
+    Gap(
+        what="in which pixels Equation 5 takes sigma",
+        instead="pixels of this network's map",
+        source="appendix B says that sigma goes by the output's resolution",
+    ),
+    Gap(what="weights of the passes' losses", instead="equal, none on up-scaled maps", source=_LATER),
+    Gap(what="joints that are not annotated", instead="empty maps, and no mask", source=_LATER),
+    Gap(what="how scale and rotation are spread over their ranges", instead="evenly, on every image", source=_LATER),
+    Gap(what="weight decay", instead="none", source="none is stated"),
+    Gap(what="whether the backbone's batch norms learn", instead="they do", source="nothing is said of freezing any"),
+    Gap(
+        what="ImageNet weights",
+        instead="torchvision's, whose strided convolutions are padded on both sides",
+        source="the paper names none; TensorFlow's are padded below and right",
+    ),
+    Gap(
+        what="scales of testing",
+        instead="one, the crop as it is",
+        source="the paper says that several are tested, without naming them",
+    ),
+    Gap(what="which epoch's weights are reported", instead="the last", source="nothing is said of choosing one"),
+)
+
+
+def _recipe(variant: str, side: int, batch: int, first: float, last: float) -> Recipe:
+    return Recipe(
+        name=f"mpii-{variant}",
+        source="section 4.1, appendix B",
+        train=(("mpii", "train"),),
+        test=("mpii", "val"),
+        persons=22246,
+        input=f"{side}x{side}",
+        batch=batch,
+        epochs=200,
+        optimizer=Optimizer(name="sgd", lr=None, momentum=0.9),
+        schedule=Schedule(kind="triangular", cycle=3, lowest=LOWEST, settles=cycle_settles(LOWEST, first, last)),
+        augmentation="efficientpose",
+        crop="efficientpose",
+        target=_TARGET,
+        loss="reproductions.efficientpose.losses:passes",
+        start="imagenet",
+        starts=_STARTS,
+        protocol="efficientpose",
+        models=(f"efficientpose/{variant}",),
+        gaps=_OPEN,
+    )
+
+
+_FULL = {variant: _recipe(variant, *numbers) for variant, numbers in VARIANTS.items()}
+_OPENPOSE = replace(
+    _FULL["II"],
+    name="mpii-openpose",
+    source="section 4.1, Table 5, appendix B",
+    epochs=400,
+    models=("efficientpose/openpose",),
+    gaps=(
+        *_OPEN,
+        Gap(
+            what="how OpenPose's maps, which it does not up-scale, are decoded",
+            instead="as EfficientPose's: Gaussian of one pixel, highest pixel",
+            source="the paper tells no difference",
+        ),
+    ),
+)
+_ABLATIONS = (
+    replace(_FULL[variant], name=f"mpii-ablation-{variant}", source="appendix A (Tables 6 to 9), appendix B", epochs=100)
+    for variant in ("I", "II")
+)
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *_FULL.values(),
+        _OPENPOSE,
+        *_ABLATIONS,
+        *(
+            replace(
+                GENERAL[name],
+                crop="efficientpose",
+                target=_TARGET,
+                loss="reproductions.efficientpose.losses:passes",
+                starts=_STARTS,
+                protocol="efficientpose",
+            )
+            for name in ("lsp", "synthetic")
+        ),
+    )
+}

@@ -1,0 +1,96 @@
+"""Starting a searched network from ImageNet: fast network adaptation (Fang et al., ICLR 2020), which the paper uses throughout.
+
+A network's layers are filled from a seed network stage by stage, whatever differs. Depth: the i-th layer of a stage takes the
+seed's i-th of that stage, or its last. Width: the first channels that both have; what the seed lacks is zero. Kernel: a small
+one lies in the middle of a large one, of a large one the middle is taken.
+
+Source: section 3.1 of that paper and github.com/JaminFong/FNA. Which seed EfficientPose used is not said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.batches import DEVIATION
+from reproductions.efficientpose_nas.network import PoseNetwork
+from reproductions.pretrained import efficientnet_lite0, imagenet_backbone
+
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+Layer = Sequence[Pair]  # expansion (where there is one), depthwise, projection
+
+LITE0_SCALE = 255 / 128  # its inputs are (value - 127) / 128
+
+
+def from_mobilenet_v2(network: PoseNetwork) -> None:
+    """Fill the backbone from torchvision's MobileNetV2, which is downloaded unless it is there, in place.
+
+    Raises:
+        InputError: it cannot be downloaded, or the file is another one.
+    """
+    features = list(imagenet_backbone("mobilenet_v2").children())
+    adapt(network, [features[0:2], features[2:4], features[4:7], features[7:11], features[11:14]])
+
+
+def from_lite0(network: PoseNetwork) -> None:
+    """Fill the backbone from the EfficientNet-Lite0 of the package index, in place.
+
+    Its inputs have another scale, which goes into the first convolution; their offset is left to the batch norm behind it.
+
+    Raises:
+        InputError: the package is not installed, or its file is not the known one.
+    """
+    seed = list(efficientnet_lite0())
+    first = next(module for module in seed[0].modules() if isinstance(module, nn.Conv2d))
+    with torch.no_grad():
+        first.weight.mul_(torch.tensor(DEVIATION)[:, None, None] * LITE0_SCALE)
+    adapt(network, [seed[0:2], seed[2:4], seed[4:6], seed[6:9], seed[9:12]])
+
+
+def adapt(network: PoseNetwork, seed: Sequence[Iterable[nn.Module]]) -> None:
+    """Fill ``network.backbone`` in place.
+
+    Args:
+        seed: the seed's layers: of the stem, which are its first convolution and its layer without expansion, then of each of
+            the four stages. Strides agree: 2, 4, 8, 16 and 16.
+    """
+    stem, *stages = network.backbone
+    remap([pair for layer in seed[0] for pair in pairs(layer)], pairs(stem))
+    for stage, layers in zip(stages, seed[1:], strict=True):
+        given = [pairs(layer) for layer in layers]
+        for index, layer in enumerate(stage):
+            remap(given[min(index, len(given) - 1)], pairs(layer))
+
+
+def pairs(module: nn.Module) -> list[Pair]:
+    """The convolutions of a module, each with the batch norm behind it, in order."""
+    found = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
+    made: list[Pair] = []
+    for conv, norm in zip(found[::2], found[1::2], strict=True):
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        made.append((conv, norm))
+    return made
+
+
+def remap(seed: Layer, layer: Layer) -> None:
+    """Fill each convolution and batch norm from its counterpart, in place."""
+    with torch.no_grad():
+        for (from_conv, from_norm), (conv, norm) in zip(seed, layer, strict=True):
+            conv.weight.copy_(fitted(from_conv.weight, conv.weight.shape))
+            channels = min(norm.num_features, from_norm.num_features)
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                getattr(norm, name)[:channels] = getattr(from_norm, name)[:channels]
+
+
+def fitted(kernels: Tensor, shape: Sequence[int]) -> Tensor:
+    """Kernels ``[out, in, k, k]`` in another shape: first channels, middle of the kernel, zeros for what is not there."""
+    made = kernels.new_zeros(*shape)
+    channels = [slice(0, min(own, wanted)) for own, wanted in zip(kernels.shape[:2], shape[:2], strict=True)]
+    own, wanted = kernels.shape[-1], shape[-1]
+    side = min(own, wanted)
+    source, place = (slice((total - side) // 2, (total + side) // 2) for total in (own, wanted))
+    made[(*channels, place, place)] = kernels[(*channels, source, source)]
+    return made
