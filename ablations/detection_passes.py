@@ -1,0 +1,40 @@
+"""Detection passes: what does a second or third look at the keypoints bring? EfficientPose, Table 8.
+
+The paper's I and II gain 1.7 and 1.6 points of PCKh@50 by the second pass, 0.8 and 0.5 by the third. Here RT, the smallest, is
+trained with one, two and three.
+
+    python -m benchmark.ablate detection_passes --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="detection_passes",
+    title="Detection passes",
+    paper="efficientpose",
+    table="table8",
+    says="each further detection pass adds accuracy, the second more than the third",
+    variants=(
+        Variant(name="one", model="efficientpose/RT+passes=1"),
+        Variant(name="two", model="efficientpose/RT"),
+        Variant(name="three", model="efficientpose/RT+passes=3"),
+    ),
+    comparisons=(
+        Comparison(better="two", worse="one", printed="table8[efficientpose_i_2, pckh50] - table8[efficientpose_i_1, pckh50]"),
+        Comparison(
+            better="two",
+            worse="one",
+            printed="table8[efficientpose_i_2, pckh10] - table8[efficientpose_i_1, pckh10]",
+            fine=True,
+        ),
+        Comparison(
+            better="three", worse="two", printed="table8[efficientpose_i_3, pckh50] - table8[efficientpose_i_2, pckh50]"
+        ),
+        Comparison(
+            better="three",
+            worse="two",
+            printed="table8[efficientpose_i_3, pckh10] - table8[efficientpose_i_2, pckh10]",
+            fine=True,
+        ),
+    ),
+)

@@ -1,0 +1,25 @@
+"""Slim heads: do wider transposed convolutions buy accuracy? EfficientPose-NAS, Table 7.
+
+The paper's slimmest head, 64 and 32 channels, is also its most accurate, by 0.005 and 0.182 points.
+
+    python -m benchmark.ablate head_widths --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="head_widths",
+    title="Widths of the head",
+    paper="efficientpose_nas",
+    table="table7",
+    says="the slimmest head is as accurate as wider ones, or more so",
+    variants=(
+        Variant(name="64, 32", model="efficientpose_nas/A"),
+        Variant(name="64, 64", model="efficientpose_nas/A+width=64x64"),
+        Variant(name="96, 96", model="efficientpose_nas/A+width=96x96"),
+    ),
+    comparisons=(
+        Comparison(better="64, 32", worse="64, 64", printed="table7[tconv_64_32, pckh] - table7[tconv_64_64, pckh]"),
+        Comparison(better="64, 32", worse="96, 96", printed="table7[tconv_64_32, pckh] - table7[tconv_96_96, pckh]"),
+    ),
+)

@@ -1,0 +1,23 @@
+"""SIC: does a depthwise 3x3 convolution after the transposed ones help? EfficientPose-NAS, Table 6.
+
+The paper prints a gain for each of four networks, 0.29 to 0.88 points of PCKh@0.5. Here the smallest searched one is trained.
+
+    python -m benchmark.ablate sic --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="sic",
+    title="Spatial information correction",
+    paper="efficientpose_nas",
+    table="table6",
+    says="with the correction the network is more accurate than without",
+    variants=(
+        Variant(name="on", model="efficientpose_nas/A"),
+        Variant(name="off", model="efficientpose_nas/A+sic=off"),
+    ),
+    comparisons=(
+        Comparison(better="on", worse="off", printed="table6[efficientpose_a_on, pckh] - table6[efficientpose_a_off, pckh]"),
+    ),
+)

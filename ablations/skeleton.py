@@ -1,0 +1,31 @@
+"""Skeleton estimation: do part affinity fields help the keypoints? EfficientPose, Table 7.
+
+The paper's I gains 2.43 points of PCKh@50 and 1.35 of PCKh@10 by the skeleton pass. Here RT, the smallest, is trained.
+
+    python -m benchmark.ablate skeleton --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="skeleton",
+    title="Skeleton estimation",
+    paper="efficientpose",
+    table="table7",
+    says="estimating the skeleton first makes keypoints more accurate",
+    variants=(
+        Variant(name="on", model="efficientpose/RT"),
+        Variant(name="off", model="efficientpose/RT+skeleton=off"),
+    ),
+    comparisons=(
+        Comparison(
+            better="on", worse="off", printed="table7[efficientpose_i_on, pckh50] - table7[efficientpose_i_off, pckh50]"
+        ),
+        Comparison(
+            better="on",
+            worse="off",
+            printed="table7[efficientpose_i_on, pckh10] - table7[efficientpose_i_off, pckh10]",
+            fine=True,
+        ),
+    ),
+)

@@ -1,0 +1,32 @@
+"""Training length: how much does a network gain by being trained longer? EfficientPose, Table 5.
+
+The paper's II gains 1.13 points of PCKh@50 from 100 to 200 epochs and 0.38 from 200 to 400; OpenPose 4.53 and 2.60. Here RT is
+trained for the protocol's length, twice and four times that.
+
+    python -m benchmark.ablate training_length --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="training_length",
+    title="Training length",
+    paper="efficientpose",
+    table="table5",
+    says="longer training is more accurate, with less and less gain",
+    variants=(
+        Variant(name="once", model="efficientpose/RT"),
+        Variant(name="twice", model="efficientpose/RT", length=2),
+        Variant(name="four times", model="efficientpose/RT", length=4),
+    ),
+    comparisons=(
+        Comparison(
+            better="twice", worse="once", printed="table5[efficientpose_ii_200, pckh50] - table5[efficientpose_ii_100, pckh50]"
+        ),
+        Comparison(
+            better="four times",
+            worse="twice",
+            printed="table5[efficientpose_ii_400, pckh50] - table5[efficientpose_ii_200, pckh50]",
+        ),
+    ),
+)

@@ -1,0 +1,39 @@
+"""Up-scaling: what do bilinear transposed convolutions behind the heatmaps bring? EfficientPose, Table 9.
+
+The paper's I gains 1.14 points of PCKh@50 and 12.33 of PCKh@10. Their kernels never learn, so that the published weights answer
+for both variants: the maps before and after them, decoded alike, without any training.
+
+    python -m benchmark.ablate upscaling --protocol lsp --seeds 3
+"""
+
+from benchmark.ablation import Ablation, Comparison, Variant
+
+ABLATION = Ablation(
+    name="upscaling",
+    title="Up-scaling",
+    paper="efficientpose",
+    table="table9",
+    says="up-scaled maps are more accurate, far more so under the strict threshold",
+    variants=(
+        Variant(name="on", model="efficientpose/I", weights="weights/efficientpose/EfficientPoseI.h5", tested="efficientpose"),
+        Variant(
+            name="off",
+            model="efficientpose/I+upscaling=off",
+            weights="weights/efficientpose/EfficientPoseI.h5",
+            tested="efficientpose-raw-filtered",
+        ),
+    ),
+    comparisons=(
+        Comparison(
+            better="on", worse="off", printed="table9[efficientpose_i_on, pckh50] - table9[efficientpose_i_off, pckh50]"
+        ),
+        Comparison(
+            better="on",
+            worse="off",
+            printed="table9[efficientpose_i_on, pckh10] - table9[efficientpose_i_off, pckh10]",
+            fine=True,
+        ),
+    ),
+    protocols=("lsp",),
+    rates=(),
+)

@@ -1,0 +1,182 @@
+"""What an ablation's records come to: paired differences with intervals over persons and seeds, beside the paper's own.
+
+No torch here: the report reads this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from benchmark import ablation as ablations
+from benchmark import models, recipes
+from benchmark.ablation import PROTOCOLS, Ablation, Comparison, Variant
+from benchmark.expressions import evaluate
+from benchmark.records import OVER, Record
+from benchmark.tables import papers
+
+Judged = Literal["agrees", "opposite", "within noise", "one seed", "not_run"]
+# Under each dataset, the metric of a comparison, and of one under the stricter threshold.
+METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP", "AP")}
+POWER = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """``better`` minus ``worse`` in percentage points, as measured and as printed; ``interval`` is the 95 % one."""
+
+    comparison: Comparison
+    metric: str
+    difference: float | None
+    interval: tuple[float, float] | None
+    seeds: tuple[int, int]
+    printed: float | None
+    judged: Judged
+
+
+def effects(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Effect]:
+    """Every comparison of an ablation under a protocol."""
+    return [_effect(ablation, comparison, protocol, records) for comparison in ablation.comparisons]
+
+
+def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: Mapping[str, Record]) -> Effect:
+    dataset = PROTOCOLS[protocol].dataset.removeprefix("synthetic-")
+    metric = METRICS[dataset][comparison.fine]
+    printed = _printed(ablation, comparison)
+    first, second = (ablation.variant(name) for name in (comparison.better, comparison.worse))
+    if second.weights:
+        found = _published(first, second, metric, records)
+        difference, interval, counts = (-found.value, _negative(found), (1, 1)) if found else (None, None, (0, 0))
+    else:
+        ours, theirs = (runs(ablation, variant, protocol, metric, records) for variant in (first, second))
+        counts = (len(ours), len(theirs))
+        difference, interval = compared(ours, theirs)
+        if dataset == "coco" and difference is not None:  # fractions there, points here
+            difference, interval = 100 * difference, interval and (100 * interval[0], 100 * interval[1])
+    return Effect(
+        comparison=comparison,
+        metric=metric,
+        difference=difference,
+        interval=interval,
+        seeds=counts,
+        printed=printed,
+        judged=judge(difference, interval, printed),
+    )
+
+
+def runs(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> list[Record]:
+    """A variant's records of a metric, one a seed, of the latest version."""
+    recipe, departures = ablations.recipe_of(ablation, variant, protocol)
+    told = recipes.told(recipe, recipe.start, departures)
+    found: dict[int | None, Record] = {}
+    for record in sorted(records.values(), key=lambda record: record.version):
+        if (record.subject, record.dataset, record.metric, record.protocol) == (variant.model, recipe.dataset, metric, told):
+            found[record.seed] = record
+    latest = max((record.version for record in found.values()), default=0)
+    return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+
+
+def compared(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float | None, tuple[float, float] | None]:
+    """The difference of two variants' means and its 95 % interval; none with fewer than two seeds each.
+
+    Two variances add up: that of the test persons, from replicates which draw the same persons for every run, and that of the
+    seeds, from the spread of the runs. The interval is Student's with the seeds' degrees of freedom.
+    """
+    if not ours or not theirs:
+        return None, None
+    one, other = (np.array([record.value for record in side]) for side in (ours, theirs))
+    difference = float(one.mean() - other.mean())
+    if min(len(one), len(other)) < 2:
+        return difference, None
+    replicates = [np.mean([record.samples["replicates"] for record in side], axis=0) for side in (ours, theirs)]
+    persons = np.var(replicates[0] - replicates[1], ddof=1)
+    seeds = np.var(one, ddof=1) / len(one) + np.var(other, ddof=1) / len(other)
+    half = float(stats.t.ppf(0.975, len(one) + len(other) - 2) * np.sqrt(persons + seeds))
+    return difference, (difference - half, difference + half)
+
+
+def judge(difference: float | None, interval: tuple[float, float] | None, printed: float | None) -> Judged:
+    """The measured direction against the printed one; against the claimed one where no figure is printed."""
+    if difference is None:
+        return "not_run"
+    if interval is None:
+        return "one seed"
+    if interval[0] <= 0 <= interval[1]:
+        return "within noise"
+    return "agrees" if (difference > 0) == (printed is None or printed > 0) else "opposite"
+
+
+def _printed(ablation: Ablation, comparison: Comparison) -> float | None:
+    if not comparison.printed:
+        return None
+    known = papers()
+    return float(evaluate(comparison.printed, known[ablation.paper], known).value)
+
+
+def _published(first: Variant, second: Variant, metric: str, records: Mapping[str, Record]) -> Record | None:
+    """The paired difference of the second's protocol from the first's, on one network with published weights."""
+    subject = models.tested_as(first.model)
+    wanted = (subject, second.tested, f"{metric}{OVER}{first.tested}")
+    found = [record for record in records.values() if (record.subject, record.protocol, record.metric) == wanted]
+    return max(found, key=lambda record: record.version, default=None)
+
+
+def _negative(record: Record) -> tuple[float, float] | None:
+    return (-record.interval[1], -record.interval[0]) if record.interval else None
+
+
+def detectable(ablation: Ablation, protocol: str, seeds: int, records: Mapping[str, Record]) -> str:
+    """The smallest true difference that so many seeds and the protocol's persons show in four of five attempts, from the
+    spread of the runs on record; in words."""
+    dataset = PROTOCOLS[protocol].dataset.removeprefix("synthetic-")
+    metric = METRICS[dataset][0]
+    persons, spread = [], []
+    for pair in ablation.comparisons:
+        sides = [runs(ablation, ablation.variant(name), protocol, metric, records) for name in (pair.better, pair.worse)]
+        for side in sides:
+            if len(side) > 1:
+                spread.append(np.var([record.value for record in side], ddof=1))
+        if all(sides):
+            replicates = [np.mean([record.samples["replicates"] for record in side], axis=0) for side in sides]
+            persons.append(np.var(replicates[0] - replicates[1], ddof=1))
+    if not persons or not spread or seeds < 2:
+        return "smallest difference it could see: unknown until two seeds of two variants are on record"
+    deviation = np.sqrt(np.mean(persons) + 2 * np.mean(spread) / seeds)
+    least = (stats.t.ppf(0.975, 2 * seeds - 2) + stats.norm.ppf(POWER)) * deviation
+    return f"smallest difference that {seeds} seeds could see: {least:.2f} points of {metric}, four times in five"
+
+
+def show(ablation: Ablation, effect: Effect) -> str:
+    """One line for reading."""
+    pair = f"{ablation.name}: {effect.comparison.better} over {effect.comparison.worse}"
+    if effect.difference is None:
+        return f"{pair:56} {effect.metric:18} not run"
+    interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else "no interval"
+    printed = "" if effect.printed is None else f", printed {effect.printed:+.2f}"
+    seeds = "x".join(map(str, effect.seeds))
+    return f"{pair:56} {effect.metric:18} {effect.difference:+.2f} {interval}, {seeds} seeds{printed}: {effect.judged}"
+
+
+def report(found: Mapping[str, Sequence[Effect]], protocol: str) -> dict[str, Any]:
+    """What ``--json`` prints; see schemas/ablate.schema.json."""
+    return {"schema": 1, "protocol": protocol, "effects": list(_rows(found))}
+
+
+def _rows(found: Mapping[str, Sequence[Effect]]) -> Iterator[dict[str, Any]]:
+    for name, own in found.items():
+        for effect in own:
+            yield {
+                "ablation": name,
+                "better": effect.comparison.better,
+                "worse": effect.comparison.worse,
+                "metric": effect.metric,
+                "difference": effect.difference,
+                "ci95": list(effect.interval) if effect.interval else None,
+                "seeds": list(effect.seeds),
+                "printed": effect.printed,
+                "judged": effect.judged,
+            }

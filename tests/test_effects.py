@@ -1,0 +1,120 @@
+"""What an ablation's records come to: differences with intervals over persons and seeds, and directions judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import ablation as ablations
+from benchmark import effects, models, recipes
+from benchmark.ablation import PROTOCOLS, Comparison
+from benchmark.errors import InputError
+from benchmark.records import Record
+from benchmark.tables import papers
+
+SIC = ablations.find("sic")
+
+
+def run(variant: str, seed: int, value: float, shift: float = 0.0, **given: Any) -> Record:
+    """A run whose replicates spread by one point around its value."""
+    recipe, departures = ablations.recipe_of(SIC, SIC.variant(variant), "lsp")
+    replicates = (value + shift + np.random.default_rng(0).normal(size=1000)).tolist()
+    settings = {"kind": "accuracy", "dataset": "lsp", "split": "test", "version": 1, "samples": {"replicates": replicates}}
+    return Record(
+        subject=SIC.variant(variant).model,
+        protocol=recipes.told(recipe, "scratch", departures),
+        metric="pck@0.2",
+        value=value,
+        seed=seed,
+        command="",
+        **settings | given,
+    )
+
+
+def effect_of(*runs: Record) -> effects.Effect:
+    return effects.effects(SIC, "lsp", {r.id: r for r in runs})[0]
+
+
+def test_every_ablation_names_what_exists() -> None:
+    for name, ablation in ablations.known().items():
+        assert ablation.table in papers()[ablation.paper].tables, name
+        assert len({variant.name for variant in ablation.variants}) == len(ablation.variants), name
+        for variant in ablation.variants:
+            models.find(variant.model)
+            for protocol in ablation.protocols:
+                ablations.recipe_of(ablation, variant, protocol)
+        for comparison in ablation.comparisons:
+            ablation.variant(comparison.better), ablation.variant(comparison.worse)
+        assert [effect.judged for effect in effects.effects(ablation, ablation.protocols[0], {})] == ["not_run"] * len(
+            ablation.comparisons
+        )
+
+
+def test_printed_differences_are_read_from_the_tables() -> None:
+    assert effect_of().printed == pytest.approx(0.48)
+    weights = effects.effects(ablations.find("weight_functions"), "lsp", {})
+    assert weights[0].printed == pytest.approx(0.27)
+
+
+def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> None:
+    plain = [
+        recipes.told(recipe, recipe.start, departures)
+        for name, variant in (("sic", "on"), ("head_widths", "64, 32"), ("transposed_convolutions", "plain"), ("rce", "MSE"))
+        for recipe, departures in [ablations.recipe_of(ablations.find(name), ablations.find(name).variant(variant), "lsp")]
+    ]
+    assert set(plain) == {"trained by lsp-short 1 from scratch"}
+    other, departures = ablations.recipe_of(ablations.find("rce"), ablations.find("rce").variant("RCE"), "lsp")
+    assert departures
+    assert other.loss.endswith("regressive")
+
+
+def test_persons_that_are_hard_for_both_cancel() -> None:
+    """Both sides' replicates move together, so that only the seeds are left to doubt."""
+    found = effect_of(
+        *(run("on", seed, 50 + 0.1 * seed) for seed in range(3)), *(run("off", seed, 49 + 0.1 * seed) for seed in range(3))
+    )
+    assert found.difference == pytest.approx(1.0)
+    assert found.seeds == (3, 3)
+    seeds = 2 * np.var([0, 0.1, 0.2], ddof=1) / 3
+    half = 2.7764 * np.sqrt(seeds)  # Student's t, four degrees of freedom
+    assert found.interval == pytest.approx((1 - half, 1 + half), abs=1e-3)
+    assert found.judged == "agrees"
+
+
+def test_a_difference_inside_its_interval_is_noise_and_the_other_way_is_opposite() -> None:
+    spread = [run("on", seed, 50 + seed) for seed in range(3)] + [run("off", seed, 49.5 + seed) for seed in range(3)]
+    assert effect_of(*spread).judged == "within noise"
+    reversed_ = [run("on", seed, 48 + 0.1 * seed) for seed in range(3)] + [
+        run("off", seed, 49 + 0.1 * seed) for seed in range(3)
+    ]
+    assert effect_of(*reversed_).judged == "opposite"
+
+
+def test_one_seed_has_no_interval() -> None:
+    found = effect_of(run("on", 0, 50), run("off", 0, 49))
+    assert (found.difference, found.interval, found.judged) == (1.0, None, "one seed")
+
+
+def test_runs_of_an_older_version_do_not_mix_with_new_ones() -> None:
+    old = [run("on", seed, 10.0) for seed in range(3)]
+    new = [run("on", 0, 50.0, version=2)]
+    found = effects.runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
+    assert [record.value for record in found] == [50.0]
+
+
+def test_what_could_be_seen_follows_from_the_spread_on_record() -> None:
+    assert "unknown" in effects.detectable(SIC, "lsp", 3, {})
+    runs = [run(variant, seed, 50 + seed) for variant in ("on", "off") for seed in range(3)]
+    told = effects.detectable(SIC, "lsp", 3, {r.id: r for r in runs})
+    assert "smallest difference that 3 seeds could see: 2.9" in told  # (2.776 + 0.842) sqrt(2 x 1 / 3)
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(InputError, match="no ablation 'nonsense'; known: "):
+        ablations.find("nonsense")
+    with pytest.raises(InputError, match="ablation upscaling has no protocol 'coco'"):
+        ablations.recipe_of(ablations.find("upscaling"), ablations.find("upscaling").variants[0], "coco")
+    assert isinstance(SIC.comparisons[0], Comparison)
+    assert set(SIC.protocols) <= set(PROTOCOLS)
