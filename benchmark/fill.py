@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmark import ablation as ablations
 from benchmark import ledger, models, records, tables
 from benchmark.errors import InputError
 from benchmark.measure import cost_record, measure_cost
@@ -33,10 +34,18 @@ def fill() -> None:
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         kept = records.load()
         tasks: list[Task] = list(_descriptions(known, kept))
-        tasks += [(_count, job) for job in ledger.wanted(known) if ledger.cost_record(*job) not in kept]
+        jobs = dict.fromkeys([*ledger.wanted(known), *_ablated()])
+        tasks += [(_count, job) for job in jobs if ledger.cost_record(*job) not in kept]
         _run(pool, tasks, "cost")
         kept = records.load()
         _run(pool, [(_count_variant, job) for job in _variants(known) if ledger.cost_record(*job) not in kept], "variants")
+
+
+def _ablated() -> Iterator[tuple[str, str, str]]:
+    """The variants of all ablations, at the size at which all networks are compared."""
+    for ablation in ablations.known().values():
+        for variant in ablation.variants:
+            yield variant.model, *ledger.COMMON
 
 
 def _run(pool: Any, tasks: list[Task], what: str) -> None:

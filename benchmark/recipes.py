@@ -140,7 +140,7 @@ _LSP = Recipe(
     persons=4000,
     input="128x128",
     batch=32,
-    epochs=16,
+    epochs=12,
     optimizer=Optimizer(lr=2e-3),
     schedule=Schedule(kind="cosine", warmup=100, warmup_factor=0.01),
     augmentation="hrnet_mpii",

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -119,6 +120,7 @@ def train(run: Run, feed: Feed, evaluate: Evaluate | None = None, *, metric: str
     Raises:
         InputError: the folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
     """
+    cv2.setNumThreads(1)  # one thread prepares batches; more would take the cores from the network
     network, optimizer = build(run)
     progress = claim(run, network, optimizer)
     recipe, last = run.recipe, run.recipe.epochs * feed.steps_per_epoch

@@ -112,8 +112,12 @@ def test_true_macs_agree_with_torch(model: str) -> None:
     assert 2 * count(network, height, width)["macs"] == counter.get_total_flops()
 
 
+# fvcore loses the names of modules that hand dictionaries to each other, and gives up; torch's counter does not.
+LOST_BY_FVCORE = {"autopose/searched"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("model", built_models())
+@pytest.mark.parametrize("model", [model for model in built_models() if model not in LOST_BY_FVCORE])
 def test_true_macs_agree_with_fvcore(model: str) -> None:
     _check_fvcore(model)
 

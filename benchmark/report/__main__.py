@@ -21,6 +21,7 @@ import tyro
 from benchmark.errors import InputError, run
 from benchmark.ledger import COLUMNS, Verdict, judge
 from benchmark.records import load
+from benchmark.report.ablations import ablations_page
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
 from benchmark.report.figures import accuracy_figure, verdicts_figure
@@ -53,6 +54,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "pipeline.md": pipeline_page(records),
         "recipes.md": recipes_page(),
         "training.md": training_page(records),
+        "ablations.md": ablations_page(records),
         "claims.md": claims_page(known, verdicts),
         "verdicts.csv": verdicts_csv(verdicts),
     }

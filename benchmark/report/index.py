@@ -35,6 +35,7 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
                 "- [All networks ranked on equal terms](ranking.md), beside the printed ranking",
                 "- [What decoding and test-time options are worth](decoding.md), on the same network and persons, and what the "
                 "definition of PCK is",
+                "- [Ablations](ablations.md): each variant trained under one protocol, beside the printed difference",
                 "- [What was trained here](training.md): figures and curves",
                 "- [Three routes to the same training image](pipeline.md): how far they agree",
                 "- [How networks are trained](recipes.md): each recipe in full, and what its source leaves open",

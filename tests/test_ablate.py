@@ -1,0 +1,144 @@
+"""A grid of jobs does each job once, whoever works at it and whoever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+
+from benchmark import ablate, ablation, records, training
+from benchmark.ablate import Arguments, Job
+from benchmark.data import synthetic_files
+from benchmark.errors import InputError
+from benchmark.report.ablations import ablations_page
+
+SCHEMA = json.loads((Path(ablate.__file__).parent / "schemas" / "ablate.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    synthetic_files.write(folder, 72, seed=3, validation=8, size=96)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def arguments(root: Path, work: Path, **given: Any) -> Arguments:
+    settings = {"name": "sic", "protocol": "synthetic", "root": root, "work": work, "cache": root / "cache", "device": "cpu"}
+    return Arguments(**settings | given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def grid(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a grid that was done."""
+    folder = tmp_path_factory.mktemp("grid")
+    ablate.run(arguments(root, folder / "work"), folder / "records")
+    return folder
+
+
+def runs_of(folder: Path) -> list[str]:
+    """Model and seed of every training on record."""
+    found = [r for r in records.load(folder / "records").values() if r.kind == "training"]
+    return sorted(f"{record.subject} {record.seed}" for record in found)
+
+
+def test_jobs_come_seed_by_seed_so_that_an_interrupted_grid_has_whole_comparisons(root: Path, tmp_path: Path) -> None:
+    made = ablate.jobs(ablation.find("sic"), arguments(root, tmp_path, seeds=2))
+    assert [(job.seed, job.variant) for job in made] == [(0, "on"), (0, "off"), (1, "on"), (1, "off")]
+
+
+def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runs_of(grid) == ["efficientpose_nas/A 0", "efficientpose_nas/A+sic=off 0"]
+    ablate.run(arguments(root, grid / "work"), grid / "records")
+    assert "sic: on over off" in (out := capsys.readouterr().out)
+    assert "printed +0.48: one seed" in out
+
+
+def test_what_is_on_record_is_not_trained_again(
+    root: Path, grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
+    ablate.run(arguments(root, tmp_path / "elsewhere"), grid / "records")
+
+
+def test_json_keeps_to_its_schema(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ablate.run(arguments(root, grid / "work", as_json=True), grid / "records")
+    jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
+
+
+def test_a_dry_run_says_what_is_left_and_how_long_it_takes(
+    root: Path, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ablate.run(arguments(root, tmp_path / "work", seeds=2, dry_run=True), grid / "records")
+    out = capsys.readouterr().out
+    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True, True, False, False]
+    assert "in all about" in out
+    assert "smallest difference" in out
+
+
+def test_a_job_that_another_driver_is_at_is_left_to_it(root: Path, tmp_path: Path) -> None:
+    job = Job("sic", "on", "synthetic", 0)
+    given = arguments(root, tmp_path / "work")
+    people, _ = ablate.load_people(ablate.recipe_of(job), root)
+    run, _ = ablate.plan(job, given, people)
+    with ablate.claimed(run.folder.with_suffix(".lock"), wait=False) as mine:
+        assert mine
+        assert not ablate.work(job, given, tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.slow  # Ray's workers are the politest processes of a machine, and the other tests leave them little
+def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path, tmp_path: Path) -> None:
+    """The job goes on from its checkpoint in another worker; every job is on record once."""
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'cluster')")
+    psutil = pytest.importorskip("psutil")
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not list((tmp_path / "work").glob("*/last.safetensors")):
+            time.sleep(0.02)
+        workers = [p.pid for p in psutil.process_iter(["name"]) if str(p.info["name"]).startswith("ray::work")]
+        for worker in workers[:1]:
+            killed.append(worker)
+            os.kill(worker, signal.SIGKILL)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    ablate.run(arguments(root, tmp_path / "work", engine="ray"), tmp_path / "records")
+    assert killed, "no worker was there to be killed"
+    assert runs_of(tmp_path) == runs_of(grid)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
+        ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
+        ({"seeds": 0}, "--seeds 0: at least one"),
+    ],
+)
+def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        ablate.run(arguments(root, tmp_path, **given), tmp_path / "records")
+
+
+def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
+    page = ablations_page(records.load(grid / "records"))
+    assert "Not run: `python -m benchmark.ablate sic --protocol lsp`" in page
+    for own in ablation.known().values():
+        assert f"## {own.title}" in page
