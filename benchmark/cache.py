@@ -82,6 +82,7 @@ def build(
     limit: int = LIMIT,
     threads: int | None = None,
     read: Callable[[Path], np.ndarray] = read_image,
+    wait: bool = False,
     progress: Callable[[int], object] = lambda persons: None,
 ) -> CropCache:
     """Make the cache in ``folder``, or go on with it, or open it if it is there.
@@ -92,6 +93,7 @@ def build(
         densities: cached pixels for each pixel of the photograph, ``[N]``. Where it is 1 the bytes are the photograph's own.
         limit: bytes that the crops may take.
         threads: that decode photographs; by default one a core.
+        wait: for another process that builds the same cache, instead of refusing.
         progress: called with the number of persons each time some are done.
 
     Raises:
@@ -99,8 +101,10 @@ def build(
             holds a cache of something else.
     """
     identity = digest(people, regions, densities)
+    if folder.exists():  # complete, because it appears under its name only then; several processes may open it at once
+        return load(folder, identity)
     partial = folder.with_name(folder.name + ".partial")
-    with _only_builder(folder):
+    with _only_builder(folder, wait):
         if not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
             _fill(partial, identity, people, regions, densities, limit, threads or os.cpu_count() or 1, read, progress)
@@ -170,11 +174,11 @@ def digest(people: People, regions: np.ndarray, densities: np.ndarray) -> str:
 
 
 @contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
+def _only_builder(folder: Path, wait: bool) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(folder.name + ".lock"), "w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             raise InputError(f"{folder}: another process is building this cache") from None
         yield  # the lock goes with the file, however the process ends

@@ -167,4 +167,4 @@ def cached(people: People, recipe: Recipe, folder: Path, *, show: bool = True) -
     densities = cache.densities(people, recipe.crop, hw, 1 + chosen.scale)  # as many as when a person is shown largest
     place = folder / cache.digest(people, regions, densities)[:16]
     with tqdm(total=len(people), unit=" crops", desc="cache", disable=None if show else True) as bar:
-        return cache.build(place, people, regions, densities, progress=bar.update)
+        return cache.build(place, people, regions, densities, wait=True, progress=bar.update)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +154,18 @@ def test_densities_never_enlarge_and_follow_the_input(persons: People) -> None:
     np.testing.assert_allclose(cache.densities(box, "hrnet", (20, 20), None), 1.0)
     with pytest.raises(InputError, match="must be positive, not 0"):
         cache.densities(box, "hrnet", (20, 20), 0.0)
+
+
+def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, persons: People) -> None:
+    """One builds, the others wait and open it."""
+    reads: list[Path] = []
+
+    def slow(path: Path) -> np.ndarray:
+        reads.append(path)
+        time.sleep(0.02)
+        return read_image(path)
+
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: build(tmp_path / "cache", persons, read=slow, wait=True), range(3)))
+    assert len(reads) == len(persons)
+    assert all(np.array_equal(one.pixels, made[0].pixels) for one in made)
