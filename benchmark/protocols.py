@@ -66,6 +66,7 @@ _HRNET = Protocol(flip="shifted", says="HRNet and SimpleBaseline: flip test with
 PROTOCOLS: Mapping[str, Protocol] = {
     "hrnet": _HRNET,
     "lsp": replace(_HRNET, crop="lsp", says="HRNet's, about the box of the joints"),
+    "lsp-sigmoid": replace(_HRNET, crop="lsp", activation="sigmoid", says="lsp, of a network trained on logits"),
     "hrnet-annotated": replace(_HRNET, crop="hrnet_annotated", says="the same with COCO's annotated boxes"),
     "hrnet-single": replace(_HRNET, flip="off", says="hrnet without the flip test"),
     "hrnet-unshifted": replace(_HRNET, flip="plain", says="hrnet without the one-pixel shift"),

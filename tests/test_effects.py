@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark import ablation as ablations
-from benchmark import effects, models, recipes
+from benchmark import effects, models, protocols, recipes
 from benchmark.ablation import PROTOCOLS, Comparison
 from benchmark.errors import InputError
 from benchmark.records import Record
@@ -44,7 +44,8 @@ def test_every_ablation_names_what_exists() -> None:
         for variant in ablation.variants:
             models.find(variant.model)
             for protocol in ablation.protocols:
-                ablations.recipe_of(ablation, variant, protocol)
+                recipe, _ = ablations.recipe_of(ablation, variant, protocol)
+                protocols.find(variant.model, recipe.protocol)
         for comparison in ablation.comparisons:
             ablation.variant(comparison.better), ablation.variant(comparison.worse)
         assert [effect.judged for effect in effects.effects(ablation, ablation.protocols[0], {})] == ["not_run"] * len(
