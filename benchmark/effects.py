@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from benchmark import ablation as ablations
 from benchmark import models, recipes
@@ -92,10 +91,12 @@ def compared(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float | 
     difference = float(one.mean() - other.mean())
     if min(len(one), len(other)) < 2:
         return difference, None
+    from scipy.special import stdtrit  # half a second, which a report without runs need not spend
+
     replicates = [np.mean([record.samples["replicates"] for record in side], axis=0) for side in (ours, theirs)]
     persons = np.var(replicates[0] - replicates[1], ddof=1)
     seeds = np.var(one, ddof=1) / len(one) + np.var(other, ddof=1) / len(other)
-    half = float(stats.t.ppf(0.975, len(one) + len(other) - 2) * np.sqrt(persons + seeds))
+    half = float(stdtrit(len(one) + len(other) - 2, 0.975) * np.sqrt(persons + seeds))
     return difference, (difference - half, difference + half)
 
 
@@ -145,8 +146,10 @@ def detectable(ablation: Ablation, protocol: str, seeds: int, records: Mapping[s
             persons.append(np.var(replicates[0] - replicates[1], ddof=1))
     if not persons or not spread or seeds < 2:
         return "smallest difference it could see: unknown until two seeds of two variants are on record"
+    from scipy.special import ndtri, stdtrit
+
     deviation = np.sqrt(np.mean(persons) + 2 * np.mean(spread) / seeds)
-    least = (stats.t.ppf(0.975, 2 * seeds - 2) + stats.norm.ppf(POWER)) * deviation
+    least = (stdtrit(2 * seeds - 2, 0.975) + ndtri(POWER)) * deviation
     return f"smallest difference that {seeds} seeds could see: {least:.2f} points of {metric}, four times in five"
 
 
