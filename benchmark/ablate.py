@@ -104,7 +104,7 @@ def jobs(ablation: Ablation, arguments: Arguments) -> list[Job]:
     return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
 
 
-def plan(job: Job, arguments: Arguments, people: People | None = None) -> tuple[Run, tuple[str, ...]]:
+def plan(job: Job, arguments: Arguments, people: People) -> tuple[Run, tuple[str, ...]]:
     """The training that a job is, and by what it departs from its recipe."""
     ablation = ablations.find(job.ablation)
     variant = ablation.variant(job.variant)
@@ -113,7 +113,7 @@ def plan(job: Job, arguments: Arguments, people: People | None = None) -> tuple[
         assert recipe.optimizer.lr is not None
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * job.rate))
         departures = (*departures, f"rate x{job.rate:g}")
-    if people is not None and len(people) != recipe.persons:
+    if len(people) != recipe.persons:
         departures = (*departures, f"{len(people)} persons")
     device = distributed.device(arguments.device)
     run = Run(model=variant.model, recipe=recipe, start=recipe.start, seed=job.seed, device=device, folder=Path())

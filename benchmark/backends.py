@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from benchmark import data, models, protocols
 from benchmark.errors import InputError
+from benchmark.losses import tensors
 from benchmark.protocols import HEADS, WeightFile
 
 SAFETENSORS, TFLITE = ".safetensors", ".tflite"
@@ -77,8 +77,7 @@ def load(
     else:
         network = models.build(model, joints=len(joints))
         if kinds[suffix].load:
-            module, _, function = kinds[suffix].load.partition(":")
-            getattr(importlib.import_module(module), function)(network, weights)
+            models.imported(kinds[suffix].load)(network, weights)
         else:
             load_safetensors(network, weights, model)
         maps = runner(network.to(device).eval(), model, len(joints))
@@ -122,21 +121,13 @@ def runner(network: nn.Module, model: str, joints: int) -> Callable[[Tensor], tu
     @torch.inference_mode()
     def maps(images: Tensor) -> tuple[Tensor, ...]:
         try:
-            found = tuple(_tensors(network(images)))
+            found = tuple(tensors(network(images)))
         except RuntimeError as problem:
             size = "x".join(str(side) for side in images.shape[2:])
             raise InputError(f"{model} failed on {size} images: {str(problem).splitlines()[0]}") from None
         return _checked(found, joints, model)
 
     return maps
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    else:
-        for part in output:
-            yield from _tensors(part)
 
 
 def _checked(maps: tuple[Tensor, ...], joints: int, source: str) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ import difflib
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -130,8 +130,13 @@ def build(model: str, *, joints: int) -> nn.Module:
         InputError: unknown id (see :func:`find`).
     """
     entry = find(model)
-    module, _, function = entry.build.partition(":")
-    return getattr(importlib.import_module(module), function)(num_joints=joints, **entry.kwargs)
+    return imported(entry.build)(num_joints=joints, **entry.kwargs)
+
+
+def imported(name: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def outline(model: str, *, joints: int) -> nn.Module:

@@ -6,7 +6,6 @@ alone), ``log.jsonl`` (a line a step, and one an evaluation) and TensorBoard's e
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import time
@@ -86,7 +85,7 @@ def build(run: Run) -> tuple[nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(run.seed)
     network = models.build(run.model, joints=models.JOINTS[joints_of(run.recipe)])
     if run.start in run.recipe.starts:
-        call(run.recipe.starts[run.start])(network)
+        models.imported(run.recipe.starts[run.start])(network)
     elif run.start != "scratch":
         checkpoints.load_start(network, Path(run.start), run.model)
     network = network.to(run.device)
@@ -102,12 +101,6 @@ def optimizer_of(network: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer
     if chosen.name == "sgd":
         return torch.optim.SGD(learned, rate, momentum=chosen.momentum, weight_decay=decay, fused=True)
     return torch.optim.Adam(learned, rate, chosen.betas, weight_decay=decay, amsgrad=chosen.amsgrad, fused=True)
-
-
-def call(name: str) -> Callable[..., Any]:
-    """The function that ``module:function`` names."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
 
 
 def train(run: Run, feed: Feed, evaluate: Evaluate | None = None, *, metric: str = "", tensorboard: bool = True) -> nn.Module:
@@ -176,7 +169,7 @@ class Stepper:
             self.forward = DistributedDataParallel(network, gradient_as_bucket_view=True)
         if run.compiled:
             self.forward.compile()
-        self.loss = call(run.recipe.loss)
+        self.loss = models.imported(run.recipe.loss)
         self.autocast: Callable[[], AbstractContextManager[object]] = lambda: torch.autocast(
             run.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"
         )

@@ -26,7 +26,7 @@ class Log:
         self.path = folder / "log.jsonl"
         self.waiting: list[tuple[int, int, Tensor, float]] = []
         self.writer: Any = None
-        self.last, self.since, self.seen = math.nan, time.monotonic(), step
+        self.last, self.since = math.nan, time.monotonic()
         kept = [line for line in self.path.read_text().splitlines() if _step(line) < step] if self.path.exists() else []
         partial = self.path.with_suffix(".part")
         partial.write_text("".join(line + "\n" for line in kept))

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import models, protocols, recipes, training
+from benchmark import models, protocols, recipes
 from benchmark.augment import AUGMENTATIONS
 from benchmark.crops import CROP_RULES
 from benchmark.data import READERS
@@ -57,7 +57,7 @@ def empty_truth(target: Target, joints: int, height: int, width: int) -> Truth:
 
 
 def loss_of(recipe: Recipe, outputs: Any, truth: Truth) -> Tensor:
-    return training.call(recipe.loss)(outputs, truth, **recipe.loss_options)
+    return models.imported(recipe.loss)(outputs, truth, **recipe.loss_options)
 
 
 @pytest.mark.parametrize(("package", "recipe"), LISTED)
@@ -71,7 +71,7 @@ def test_everything_that_a_recipe_names_exists(package: str, recipe: Recipe) -> 
     assert recipe.crop in CROP_RULES
     assert recipe.target.style in STYLES
     for function in (recipe.loss, *recipe.starts.values()):
-        assert callable(training.call(function))
+        assert callable(models.imported(function))
     assert recipe.start in ("scratch", *recipe.starts)
     assert set(recipe.models) <= set(models.entries())
     assert recipe.persons >= recipe.batch
@@ -128,7 +128,7 @@ def one_step(model: str, joints: int, target: Target, loss: str, options: str) -
     torch.manual_seed(0)
     network = models.build(model, joints=joints).train()
     truth = empty_truth(target, joints, side, side)
-    value = training.call(loss)(network(torch.rand(2, 3, side, side)), truth, **literal_eval(options))
+    value = models.imported(loss)(network(torch.rand(2, 3, side, side)), truth, **literal_eval(options))
     value.backward()
     learned = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
     without = [name for name, parameter in learned if parameter.grad is None]
