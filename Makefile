@@ -14,7 +14,7 @@ help: ## list the targets
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -31,8 +31,11 @@ test: .venv/ready ## the test suite (under ten minutes on two cores)
 slow: .venv/ready ## the checks that take longer than that
 	$(BIN)/python -m pytest -q -m slow
 
-bench: .venv/ready ## how fast the instruments are
-	$(BIN)/python -m pytest -q tests/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds
+bench: .venv/ready ## how fast the instruments are, beside what one would use instead
+	mkdir -p out
+	$(BIN)/python -m pytest -q tests/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds \
+		--benchmark-json=out/bench.json
+	$(BIN)/python -m tests.bench_table out/bench.json
 
 lint: .venv/ready ## ruff: style, imports, formatting
 	$(BIN)/ruff check .

@@ -14,10 +14,10 @@ ABLATION = Ablation(
     table="table6",
     says="any attention helps, and the paper's own block helps most",
     variants=(
-        Variant(name="ours", model="heatmap_weighting/mobilenet_v3"),
-        Variant(name="none", model="heatmap_weighting/mobilenet_v3+attention=none"),
-        Variant(name="SE", model="heatmap_weighting/mobilenet_v3+attention=se"),
-        Variant(name="CBAM", model="heatmap_weighting/mobilenet_v3+attention=cbam"),
+        Variant(name="ours", model="heatmap_weighting/mobilenet_v3", row="ours"),
+        Variant(name="none", model="heatmap_weighting/mobilenet_v3+attention=none", row="none"),
+        Variant(name="SE", model="heatmap_weighting/mobilenet_v3+attention=se", row="se"),
+        Variant(name="CBAM", model="heatmap_weighting/mobilenet_v3+attention=cbam", row="cbam"),
     ),
     comparisons=(
         Comparison(better="ours", worse="none", printed="table6[ours, ap] - table6[none, ap]"),

@@ -14,12 +14,12 @@ ABLATION = Ablation(
     table="table3",
     says="the searched backbone is more accurate than hand-made and other searched ones",
     variants=(
-        Variant(name="A", model="efficientpose_nas/A"),
-        Variant(name="MobileNetV2", model="efficientpose_nas/mobilenet_v2"),
-        Variant(name="Proxyless GPU", model="efficientpose_nas/proxyless_gpu"),
-        Variant(name="Proxyless CPU", model="efficientpose_nas/proxyless_cpu"),
-        Variant(name="Proxyless Mobile", model="efficientpose_nas/proxyless_mobile"),
-        Variant(name="ResNet-50", model="efficientpose_nas/resnet50"),
+        Variant(name="A", model="efficientpose_nas/A", row="efficientpose_a"),
+        Variant(name="MobileNetV2", model="efficientpose_nas/mobilenet_v2", row="mobilenet_v2"),
+        Variant(name="Proxyless GPU", model="efficientpose_nas/proxyless_gpu", row="proxyless_gpu"),
+        Variant(name="Proxyless CPU", model="efficientpose_nas/proxyless_cpu", row="proxyless_cpu"),
+        Variant(name="Proxyless Mobile", model="efficientpose_nas/proxyless_mobile", row="proxyless_mobile"),
+        Variant(name="ResNet-50", model="efficientpose_nas/resnet50", row="resnet50"),
     ),
     comparisons=(
         Comparison(better="A", worse="MobileNetV2", printed="table3[efficientpose_a, pckh] - table3[mobilenet_v2, pckh]"),

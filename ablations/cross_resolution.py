@@ -14,8 +14,8 @@ ABLATION = Ablation(
     table="table6",
     says="the low-level branch helps under the strict threshold",
     variants=(
-        Variant(name="on", model="efficientpose/I"),
-        Variant(name="off", model="efficientpose/I+low_level=off"),
+        Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
+        Variant(name="off", model="efficientpose/I+low_level=off", row="efficientpose_i_off"),
     ),
     comparisons=(
         Comparison(
@@ -28,4 +28,5 @@ ABLATION = Ablation(
             fine=True,
         ),
     ),
+    recipe="mpii-ablation-I",
 )

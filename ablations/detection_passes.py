@@ -15,9 +15,9 @@ ABLATION = Ablation(
     table="table8",
     says="each further detection pass adds accuracy, the second more than the third",
     variants=(
-        Variant(name="one", model="efficientpose/RT+passes=1"),
-        Variant(name="two", model="efficientpose/RT"),
-        Variant(name="three", model="efficientpose/RT+passes=3"),
+        Variant(name="one", model="efficientpose/I+passes=1", row="efficientpose_i_1"),
+        Variant(name="two", model="efficientpose/I", row="efficientpose_i_2"),
+        Variant(name="three", model="efficientpose/I+passes=3", row="efficientpose_i_3"),
     ),
     comparisons=(
         Comparison(better="two", worse="one", printed="table8[efficientpose_i_2, pckh50] - table8[efficientpose_i_1, pckh50]"),
@@ -37,4 +37,6 @@ ABLATION = Ablation(
             fine=True,
         ),
     ),
+    recipe="mpii-ablation-I",
+    stands_in={"efficientpose/I": "efficientpose/RT"},
 )

@@ -14,12 +14,13 @@ ABLATION = Ablation(
     table="table7",
     says="the slimmest head is as accurate as wider ones, or more so",
     variants=(
-        Variant(name="64, 32", model="efficientpose_nas/A"),
-        Variant(name="64, 64", model="efficientpose_nas/A+width=64x64"),
-        Variant(name="96, 96", model="efficientpose_nas/A+width=96x96"),
+        Variant(name="64, 32", model="efficientpose_nas/A", row="tconv_64_32"),
+        Variant(name="64, 64", model="efficientpose_nas/A+width=64x64", row="tconv_64_64"),
+        Variant(name="96, 96", model="efficientpose_nas/A+width=96x96", row="tconv_96_96"),
     ),
     comparisons=(
         Comparison(better="64, 32", worse="64, 64", printed="table7[tconv_64_32, pckh] - table7[tconv_64_64, pckh]"),
         Comparison(better="64, 32", worse="96, 96", printed="table7[tconv_64_32, pckh] - table7[tconv_96_96, pckh]"),
     ),
+    start="fna-lite0",
 )

@@ -14,8 +14,8 @@ ABLATION = Ablation(
     table="table7",
     says="estimating the skeleton first makes keypoints more accurate",
     variants=(
-        Variant(name="on", model="efficientpose/RT"),
-        Variant(name="off", model="efficientpose/RT+skeleton=off"),
+        Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
+        Variant(name="off", model="efficientpose/I+skeleton=off", row="efficientpose_i_off"),
     ),
     comparisons=(
         Comparison(
@@ -28,4 +28,6 @@ ABLATION = Ablation(
             fine=True,
         ),
     ),
+    recipe="mpii-ablation-I",
+    stands_in={"efficientpose/I": "efficientpose/RT"},
 )

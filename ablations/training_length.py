@@ -15,9 +15,9 @@ ABLATION = Ablation(
     table="table5",
     says="longer training is more accurate, with less and less gain",
     variants=(
-        Variant(name="once", model="efficientpose/RT"),
-        Variant(name="twice", model="efficientpose/RT", length=2),
-        Variant(name="four times", model="efficientpose/RT", length=4),
+        Variant(name="once", model="efficientpose/II", row="efficientpose_ii_100"),
+        Variant(name="twice", model="efficientpose/II", row="efficientpose_ii_200", length=2),
+        Variant(name="four times", model="efficientpose/II", row="efficientpose_ii_400", length=4),
     ),
     comparisons=(
         Comparison(
@@ -29,4 +29,6 @@ ABLATION = Ablation(
             printed="table5[efficientpose_ii_400, pckh50] - table5[efficientpose_ii_200, pckh50]",
         ),
     ),
+    recipe="mpii-ablation-II",
+    stands_in={"efficientpose/II": "efficientpose/RT"},
 )

@@ -14,12 +14,13 @@ ABLATION = Ablation(
     table="table8",
     says="plain transposed convolutions are more accurate than split ones",
     variants=(
-        Variant(name="plain", model="efficientpose_nas/A"),
-        Variant(name="MBV1 style", model="efficientpose_nas/A+tconv=mbv1"),
-        Variant(name="MBV2 style", model="efficientpose_nas/A+tconv=mbv2"),
+        Variant(name="plain", model="efficientpose_nas/A", row="plain"),
+        Variant(name="MBV1 style", model="efficientpose_nas/A+tconv=mbv1", row="mbv1"),
+        Variant(name="MBV2 style", model="efficientpose_nas/A+tconv=mbv2", row="mbv2"),
     ),
     comparisons=(
         Comparison(better="plain", worse="MBV1 style", printed="table8[plain, pckh] - table8[mbv1, pckh]"),
         Comparison(better="plain", worse="MBV2 style", printed="table8[plain, pckh] - table8[mbv2, pckh]"),
     ),
+    start="fna-lite0",
 )

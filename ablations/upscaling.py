@@ -15,10 +15,17 @@ ABLATION = Ablation(
     table="table9",
     says="up-scaled maps are more accurate, far more so under the strict threshold",
     variants=(
-        Variant(name="on", model="efficientpose/I", weights="weights/efficientpose/EfficientPoseI.h5", tested="efficientpose"),
+        Variant(
+            name="on",
+            model="efficientpose/I",
+            row="efficientpose_i_on",
+            weights="weights/efficientpose/EfficientPoseI.h5",
+            tested="efficientpose",
+        ),
         Variant(
             name="off",
             model="efficientpose/I+upscaling=off",
+            row="efficientpose_i_off",
             weights="weights/efficientpose/EfficientPoseI.h5",
             tested="efficientpose-raw-filtered",
         ),

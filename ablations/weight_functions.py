@@ -14,11 +14,28 @@ ABLATION = Ablation(
     table="table4",
     says="every weighting is more accurate than none, and the identity is the best",
     variants=(
-        Variant(name="F(x) = x", model="heatmap_weighting/mobilenet_v3"),
-        Variant(name="none", model="heatmap_weighting/mobilenet_v3", changes={"loss_options": {"weighting": "none"}}),
-        Variant(name="F(x) = 2x", model="heatmap_weighting/mobilenet_v3", changes={"loss_options": {"weighting": "2x"}}),
-        Variant(name="F(x) = x^2", model="heatmap_weighting/mobilenet_v3", changes={"loss_options": {"weighting": "x^2"}}),
-        Variant(name="F(x) = e^x", model="heatmap_weighting/mobilenet_v3", changes={"loss_options": {"weighting": "e^x"}}),
+        Variant(name="F(x) = x", model="heatmap_weighting/mobilenet_v3", row="identity"),
+        Variant(
+            name="none", model="heatmap_weighting/mobilenet_v3", row="mse", changes={"loss_options": {"weighting": "none"}}
+        ),
+        Variant(
+            name="F(x) = 2x",
+            model="heatmap_weighting/mobilenet_v3",
+            row="double",
+            changes={"loss_options": {"weighting": "2x"}},
+        ),
+        Variant(
+            name="F(x) = x^2",
+            model="heatmap_weighting/mobilenet_v3",
+            row="square",
+            changes={"loss_options": {"weighting": "x^2"}},
+        ),
+        Variant(
+            name="F(x) = e^x",
+            model="heatmap_weighting/mobilenet_v3",
+            row="exponential",
+            changes={"loss_options": {"weighting": "e^x"}},
+        ),
     ),
     comparisons=(
         Comparison(better="F(x) = x", worse="none", printed="table4[identity, ap] - table4[mse, ap]"),

@@ -18,7 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from benchmark import ablation as ablations
-from benchmark import distributed, effects, errors, evaluate, outcome, records, train, training
+from benchmark import distributed, effects, errors, evaluate, maps, outcome, records, train, training
 from benchmark.ablation import PROTOCOLS, Ablation
 from benchmark.data.people import People
 from benchmark.errors import InputError
@@ -97,6 +97,8 @@ def jobs(ablation: Ablation, arguments: Arguments) -> list[Job]:
     for variant in ablation.variants:
         ablations.recipe_of(ablation, variant, arguments.protocol)
     if arguments.check_rates:
+        if PROTOCOLS[arguments.protocol].own:
+            raise InputError(f"--check-rates: under {arguments.protocol} the rate is the paper's own")
         first = ablation.variants[0].name
         return [Job(ablation.name, first, arguments.protocol, 0, rate) for rate in ablation.rates]
     seeds = range(arguments.seeds or PROTOCOLS[arguments.protocol].seeds)
@@ -104,26 +106,32 @@ def jobs(ablation: Ablation, arguments: Arguments) -> list[Job]:
     return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
 
 
-def plan(job: Job, arguments: Arguments, people: People) -> tuple[Run, tuple[str, ...]]:
-    """The training that a job is, and by what it departs from its recipe."""
+def plan(job: Job, arguments: Arguments, people: People, folder: Path) -> tuple[Run, tuple[str, ...]]:
+    """The training that a job is, and by what it departs from its recipe.
+
+    Raises:
+        InputError: its recipe says how to find a learning rate, and none is on record.
+    """
     ablation = ablations.find(job.ablation)
     variant = ablation.variant(job.variant)
     recipe, departures = ablations.recipe_of(ablation, variant, job.protocol)
     if job.rate != 1:
         assert recipe.optimizer.lr is not None
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * job.rate))
-        departures = (*departures, f"rate x{job.rate:g}")
+        departures = (*departures, *ablations.at_rate(job.rate))
     if len(people) != recipe.persons:
         departures = (*departures, f"{len(people)} persons")
     device = distributed.device(arguments.device)
-    run = Run(model=variant.model, recipe=recipe, start=recipe.start, seed=job.seed, device=device, folder=Path())
+    model = ablations.model_of(ablation, variant, job.protocol)
+    run = Run(model=model, recipe=recipe, start=recipe.start, seed=job.seed, snapshots=True, device=device, folder=Path())
+    run = train.rated(run, folder)
     told = records.identify(**outcome.tested(run, outcome.protocol(run, departures), MAIN[joints_of(recipe)]))
     return replace(run, folder=arguments.work / told), departures
 
 
 def done(job: Job, arguments: Arguments, people: People, folder: Path) -> bool:
     """Whether the job's figures are on record."""
-    run, departures = plan(job, arguments, people)
+    run, departures = plan(job, arguments, people, folder)
     return bool(outcome.on_record(run, departures, MAIN[joints_of(run.recipe)], folder))
 
 
@@ -134,7 +142,7 @@ def work(job: Job, arguments: Arguments, folder: Path, wait: bool = False) -> bo
         wait: until the other process is through, or gone.
     """
     people, _ = load_people(recipe_of(job), arguments.root)
-    run, departures = plan(job, arguments, people)
+    run, departures = plan(job, arguments, people, folder)
     with claimed(run.folder.with_suffix(".lock"), wait=wait) as mine:
         if mine:
             train.execute(run, departures, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
@@ -224,6 +232,17 @@ def tested(ablation: Ablation, arguments: Arguments, folder: Path) -> None:
     )
 
 
+def looked(ablation: Ablation, arguments: Arguments, folder: Path) -> None:
+    """Measure the maps of the trained variants, where the ablation plans it and that is not done."""
+    if ablation.look is None or arguments.check_rates:
+        return
+    for job in jobs(ablation, arguments):
+        people, _ = load_people(recipe_of(job), arguments.root)
+        run, departures = plan(job, arguments, people, folder)
+        for record in maps.measure(run, outcome.protocol(run, departures), ablation.look, arguments.root, folder):
+            records.append(record, folder)
+
+
 def forecast(ablation: Ablation, grid: Sequence[Job], arguments: Arguments, folder: Path) -> str:
     """Jobs, time here, and the smallest difference that could be seen."""
     lines = [f"{ablation.title} ({ablation.paper}, {ablation.table}): {ablation.says}"]
@@ -235,7 +254,7 @@ def forecast(ablation: Ablation, grid: Sequence[Job], arguments: Arguments, fold
         if done(job, arguments, people, folder):
             lines.append(f"  {job!s:60} on record")
             continue
-        run, _ = plan(job, arguments, people)
+        run, _ = plan(job, arguments, people, folder)
         if job.variant not in seconds:
             feed = Feed(people, run.recipe, 0, crops=cached(people, run.recipe, arguments.cache), device=run.device)
             seconds[job.variant] = training.rehearse(run, feed) * run.recipe.epochs * feed.steps_per_epoch
@@ -271,6 +290,7 @@ def run(arguments: Arguments, folder: Path = records.FOLDER) -> None:
         engine(grid, arguments, folder, progress)
     for ablation in chosen:
         tested(ablation, arguments, folder)
+        looked(ablation, arguments, folder)
     found = {ablation.name: effects.effects(ablation, arguments.protocol, records.load(folder)) for ablation in chosen}
     if arguments.as_json:
         print(json.dumps(effects.report(found, arguments.protocol), allow_nan=False))

@@ -22,35 +22,36 @@ ProtocolName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What a small protocol changes in a model's recipe for ``dataset``, and how many seeds are planned."""
+    """What a small protocol changes in a model's recipe for ``dataset``, and how many seeds are planned. Under one
+    that is the papers' ``own`` nothing is changed, and nothing stands in for anything."""
 
     dataset: str
     seeds: int
     says: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    own: bool = False
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "lsp": Protocol(
         dataset="lsp",
         seeds=3,
-        says="Leeds Sports Pose at 96x96, five epochs from scratch: minutes a run on two cores",
-        changes={"name": "lsp-short", "input": "96x96", "epochs": 5, "evaluate_every": 1, "start": "scratch"},
+        says="Leeds Sports Pose at 96x96, three epochs: minutes a run on two cores",
+        changes={"name": "lsp-short", "input": "96x96", "epochs": 3, "evaluate_every": 1},
     ),
     "lsp-gpu": Protocol(
         dataset="lsp",
         seeds=5,
-        says="Leeds Sports Pose at 256x256, sixty epochs from scratch, for a GPU",
-        changes={"name": "lsp-gpu", "input": "256x256", "epochs": 60, "evaluate_every": 5, "start": "scratch"},
+        says="Leeds Sports Pose at 256x256, sixty epochs, for a GPU",
+        changes={"name": "lsp-gpu", "input": "256x256", "epochs": 60, "evaluate_every": 5},
     ),
     "synthetic": Protocol(
         dataset="synthetic-mpii",
         seeds=1,
         says="Synthetic people: shows that it runs, and no more",
-        changes={"start": "scratch"},
     ),
-    "mpii": Protocol(dataset="mpii", seeds=1, says="the paper's own recipe on MPII"),
-    "coco": Protocol(dataset="coco", seeds=1, says="the paper's own recipe on COCO"),
+    "mpii": Protocol(dataset="mpii", seeds=1, says="the paper's own recipe on MPII", own=True),
+    "coco": Protocol(dataset="coco", seeds=1, says="the paper's own recipe on COCO", own=True),
 }
 
 
@@ -60,11 +61,13 @@ class Variant:
 
     ``changes`` are fields of the recipe, ``length`` multiplies its epochs. A variant without either, of a network whose
     switches are as they are by default, shares its records with every other ablation that has it. A variant with ``weights``, a
-    published file below the data root, is not trained at all, but tested under the protocol ``tested``.
+    published file below the data root, is not trained at all, but tested under the protocol ``tested``. ``row`` is the one of
+    the paper's table that prints it.
     """
 
     name: str
     model: str
+    row: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     length: int = 1
     tested: str = ""
@@ -74,18 +77,40 @@ class Variant:
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """That ``better`` scores higher than ``worse``, as the paper's ``printed`` expression over its own cells says (in points
-    of its metric); ``fine``: under the stricter of the two thresholds."""
+    of its metric); ``fine``: under the stricter of the two thresholds; ``sooner``: and needs fewer epochs to what the other
+    ends with."""
 
     better: str
     worse: str
     printed: str
     fine: bool = False
+    sooner: bool = False
+
+
+HEATMAPS = "heatmaps"
+LEVELS = 16  # of grey in a kept picture: one hexadecimal digit a pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What :mod:`benchmark.maps` measures on trained variants: ``places`` are modules, of which a variant may lack some, and
+    the final heatmaps; after training, or after every evaluation."""
+
+    places: tuple[str, ...] = (HEATMAPS,)
+    every: bool = False
+
+
+def metric(name: str, place: str, epoch: int) -> str:
+    """What such a figure is called in the records."""
+    return f"{name} of {place}, epoch {epoch}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """``protocols``: under which it makes sense. ``rates``: factors of the recipe's learning rate at which the first variant is
-    trained once with the first seed, to see whether the rate is out of place."""
+    """``protocols``: under which it makes sense. ``recipe``: the one by which the paper ablated, where it is not the first for
+    the data set. Under a small protocol ``stands_in`` trains other networks in the place of the paper's, all variants start
+    from ``start``, and ``rates`` are factors of the learning rate at which the first variant is trained once with the first
+    seed, to see whether the rate is out of place."""
 
     name: str
     title: str
@@ -95,7 +120,11 @@ class Ablation:
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]
     protocols: tuple[ProtocolName, ...] = ("lsp", "lsp-gpu", "mpii", "synthetic")
+    recipe: str | None = None
+    stands_in: Mapping[str, str] = field(default_factory=dict)
+    start: str = "scratch"
     rates: tuple[float, ...] = (0.5, 2.0)
+    look: Look | None = None
 
     def variant(self, name: str) -> Variant:
         """The variant of that name."""
@@ -141,12 +170,29 @@ def recipe_of(ablation: Ablation, variant: Variant, protocol: str) -> tuple[Reci
     """
     if protocol not in PROTOCOLS or protocol not in ablation.protocols:
         raise InputError(f"ablation {ablation.name} has no protocol {protocol!r}; known: {', '.join(ablation.protocols)}")
-    found = PROTOCOLS[protocol]
-    shared = replace(recipes.find(variant.model, found.dataset), **found.changes)
+    found, model = PROTOCOLS[protocol], model_of(ablation, variant, protocol)
+    if found.own:
+        shared = recipes.find(model, found.dataset, ablation.recipe)
+    else:
+        shared = replace(recipes.find(model, found.dataset), **found.changes)
+        # Synthetic people are to do without a download, and their recipes have no start but from scratch.
+        shared = replace(shared, start=ablation.start if ablation.start in shared.starts else "scratch")
     wanted = dict(variant.changes) | ({"epochs": shared.epochs * variant.length} if variant.length > 1 else {})
     changed = {key: value for key, value in wanted.items() if getattr(shared, key) != value}
     departures = tuple(sorted(f"{key} {_told(value)}" for key, value in changed.items()))
     return replace(shared, **changed), departures
+
+
+def at_rate(rate: float) -> tuple[str, ...]:
+    """How records name a training at so many times the recipe's learning rate."""
+    return () if rate == 1 else (f"rate x{rate:g}",)
+
+
+def model_of(ablation: Ablation, variant: Variant, protocol: str) -> str:
+    """The network that is trained: the paper's, or what stands in for it under a small protocol, with the same switches."""
+    paper, plus, switches = variant.model.partition("+")
+    stands_in = {} if PROTOCOLS[protocol].own else ablation.stands_in
+    return stands_in.get(paper, paper) + plus + switches
 
 
 def _told(value: Any) -> str:

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from benchmark.errors import InputError
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=1)  # the last process may be long after the first
 
 
 def rank() -> int:
@@ -27,7 +28,10 @@ def processes() -> Iterator[tuple[int, int]]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(days=1))  # the last process may be long after the first
+        store, number, _ = next(iter(dist.rendezvous("env://", timeout=PATIENCE)))
+        # torchrun keeps its store when it starts processes again, and the addresses of the dead ones with it.
+        store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     try:
         yield (dist.get_rank(), count) if count > 1 else (0, 1)
     finally:

@@ -22,6 +22,8 @@ Judged = Literal["agrees", "opposite", "within noise", "one seed", "not_run"]
 # Under each dataset, the metric of a comparison, and of one under the stricter threshold.
 METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP", "AP")}
 POWER = 0.8
+# Of maps: spectral energy at half a cycle per pixel, percent; height of peaks; their sigma, pixels of the map.
+FIGURES = ("checkerboard", "peak", "sigma")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +69,54 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
     )
 
 
-def runs(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> list[Record]:
-    """A variant's records of a metric, one a seed, of the latest version."""
+def runs(
+    ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record], rate: float = 1.0
+) -> list[Record]:
+    """A variant's records of a metric, one a seed, of the latest version; ``rate``: at so many times its learning rate."""
+    model = ablations.model_of(ablation, variant, protocol)
     recipe, departures = ablations.recipe_of(ablation, variant, protocol)
-    told = recipes.told(recipe, recipe.start, departures)
+    told = recipes.told(recipe, recipe.start, (*departures, *ablations.at_rate(rate)))
+    return trained(model, recipe.dataset, metric, told, records)
+
+
+def trained(model: str, dataset: str, metric: str, told: str, records: Mapping[str, Record]) -> list[Record]:
+    """The records of a metric of one training, one a seed, of the latest version."""
     found: dict[int | None, Record] = {}
     for record in sorted(records.values(), key=lambda record: record.version):
-        if (record.subject, record.dataset, record.metric, record.protocol) == (variant.model, recipe.dataset, metric, told):
+        if (record.subject, record.dataset, record.metric, record.protocol) == (model, dataset, metric, told):
             found[record.seed] = record
     latest = max((record.version for record in found.values()), default=0)
     return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+
+
+def figures(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> list[Record]:
+    """A variant's figures: one a seed, or the one of its published weights."""
+    if not variant.weights:
+        return runs(ablation, variant, protocol, metric, records)
+    subject = models.tested_as(ablation.variants[0].model)
+    wanted = (subject, PROTOCOLS[protocol].dataset, variant.tested, metric)
+    found = [r for r in records.values() if (r.subject, r.dataset, r.protocol, r.metric) == wanted]
+    return sorted(found, key=lambda record: record.version)[-1:]
+
+
+def spread(found: Sequence[Record]) -> str:
+    """Mean and standard deviation over seeds, for reading; nothing without figures."""
+    values = [record.value for record in found]
+    if len(values) < 2:
+        return "".join(f"{value:.2f}" for value in values)
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+
+
+def interval(found: Sequence[Record]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean over seeds, over persons too; of one run over persons alone; none without any."""
+    if len(found) < 2:
+        return found[0].interval if found else None
+    from scipy.special import stdtrit
+
+    values = np.array([record.value for record in found])
+    persons = np.var(np.mean([record.samples["replicates"] for record in found], axis=0), ddof=1)
+    half = float(stdtrit(len(values) - 1, 0.975) * np.sqrt(persons + np.var(values, ddof=1) / len(values)))
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def compared(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float | None, tuple[float, float] | None]:
@@ -109,6 +149,76 @@ def judge(difference: float | None, interval: tuple[float, float] | None, printe
     if interval[0] <= 0 <= interval[1]:
         return "within noise"
     return "agrees" if (difference > 0) == (printed is None or printed > 0) else "opposite"
+
+
+def curve(run: Record, metric: str, records: Mapping[str, Record]) -> dict[int, float]:
+    """A run's figures by epoch, from the tests while it was trained."""
+    wanted = ("training", run.subject, run.protocol, run.seed, "loss")
+    found = [r for r in records.values() if (r.kind, r.subject, r.protocol, r.seed, r.metric) == wanted]
+    latest = max(found, key=lambda record: record.version, default=None)
+    return {epoch: figures[metric] for epoch, figures in latest.samples["figures"]} if latest else {}
+
+
+def epochs_to(threshold: float, curve: Mapping[int, float]) -> float | None:
+    """How many epochs it takes to reach the threshold, on straight lines between the tests and from nothing; None: it is not
+    reached."""
+    before, at = 0.0, 0
+    for epoch, value in sorted(curve.items()):
+        if value >= threshold:
+            return at + (epoch - at) * (threshold - before) / (value - before) if value > before else float(epoch)
+        before, at = value, epoch
+    return None
+
+
+def convergence(
+    ablation: Ablation, comparison: Comparison, protocol: str, records: Mapping[str, Record]
+) -> tuple[float, dict[str, list[float | None]]] | None:
+    """The mean final figure of the comparison's worse variant, and the epochs in which each run of both reaches it."""
+    metric = METRICS[PROTOCOLS[protocol].dataset.removeprefix("synthetic-")][comparison.fine]
+    pair = (comparison.better, comparison.worse)
+    sides = {name: runs(ablation, ablation.variant(name), protocol, metric, records) for name in pair}
+    if not all(sides.values()):
+        return None
+    threshold = float(np.mean([run.value for run in sides[comparison.worse]]))
+    return threshold, {
+        name: [epochs_to(threshold, curve(run, metric, records)) for run in side] for name, side in sides.items()
+    }
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was measured on a variant's maps at a place after an epoch: by name a figure a seed, and one Synthetic person's maps
+    as rows of hexadecimal digits, black to white."""
+
+    variant: str
+    place: str
+    epoch: int
+    figures: Mapping[str, Sequence[float]]
+    pictures: Sequence[Sequence[str]]
+
+
+def looks(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Looked]:
+    """Everything that was measured on the maps of an ablation's variants, in its order."""
+    if (look := ablation.look) is None:
+        return []
+    made = []
+    for variant in ablation.variants:
+        model = ablations.model_of(ablation, variant, protocol)
+        recipe, departures = ablations.recipe_of(ablation, variant, protocol)
+        told = recipes.told(recipe, recipe.start, departures)
+        own = [r for r in records.values() if (r.kind, r.subject, r.protocol) == ("maps", model, told)]
+        latest = [r for r in own if r.version == max(r.version for r in own)]
+        for place in look.places:
+            for epoch in range(1, recipe.epochs + 1) if look.every else (recipe.epochs,):
+                named = {name: ablations.metric(name, place, epoch) for name in FIGURES}
+                figures = {
+                    name: [r.value for r in sorted(latest, key=lambda r: r.seed or 0) if r.metric == metric]
+                    for name, metric in named.items()
+                }
+                kept = [r.samples for r in latest if r.samples and r.metric == named["checkerboard"]]
+                if any(figures.values()):
+                    made.append(Looked(variant.name, place, epoch, figures, kept[0] if kept else []))
+    return made
 
 
 def _printed(ablation: Ablation, comparison: Comparison) -> float | None:

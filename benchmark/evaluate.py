@@ -38,7 +38,7 @@ class Arguments:
     """What to evaluate, and what to do with it."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A model's id, as in efficientpose/RT."""
+    """A model's id, as in efficientpose/RT, or an architecture file."""
     weights: Path
     """Its weights: .safetensors, .tflite, or a file that the model's package reads; a path, or a path below the data root."""
     dataset: Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
@@ -84,6 +84,7 @@ def evaluate(arguments: Arguments, folder: Path = records.FOLDER) -> tuple[Evalu
     Raises:
         InputError: the model, weights, data, protocol or options do not fit together.
     """
+    arguments = replace(arguments, model=models.find(arguments.model).id)  # which may be a file's name
     chosen = choose(arguments)
     with distributed.processes() as (rank, count):
         people, dataset_folder = load_people(arguments)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmark import augment, batches, cache, data, models, targets
+from benchmark import augment, batches, cache, data, models, schedules, targets
 from benchmark.augment import AUGMENTATIONS
 from benchmark.data.people import People
 from benchmark.errors import InputError
@@ -92,7 +92,7 @@ class Feed:
         sigma, fields = target.sigma, None
         if target.narrowing:
             progress = step // self.steps_per_epoch / self.recipe.epochs
-            sigma, half_width = targets.efficientpose_widths(hw[0], progress)
+            sigma, half_width = schedules.target_widths(hw[0], progress)
             fields = targets.efficientpose_fields(
                 batch.joints, batch.visible, self.names, heatmap_hw=hw, stride=target.stride, half_width=half_width
             )

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark import models, protocols
+from benchmark import models, timings, trained
 from benchmark.conventions import VERSION
 from benchmark.errors import InputError
 from benchmark.expressions import evaluate
@@ -98,35 +98,12 @@ def judge_cell(cell: Cell, records: Mapping[str, Record], known: Mapping[str, Pa
         return _reading(cell, records)
     if cell.column.kind == "accuracy" and cell.table.split in HIDDEN:
         return _verdict(cell, "hidden_labels", cause=command(cell))
-    if cell.column.kind == "accuracy" and (proxy := _proxy(cell, records)):
-        how = f"{proxy.metric} on {proxy.dataset} under {proxy.protocol}, n = {proxy.n}, 95 % {_interval(proxy)}"
-        cause = f"{how}; {command(cell)}"
-        return _verdict(cell, "proxy", value=float(proxy.value), cause=cause, record=proxy.id)
+    if cell.column.kind == "accuracy" and (found := trained.judge(cell, records)):
+        cause = f"{found.how}; {command(cell)}" if found.verdict == "proxy" else found.how
+        return _verdict(cell, found.verdict, value=found.value, cause=cause, record=found.record)
+    if cell.column.metric in timings.TIMES and (timed := timings.compare(cell, records)):
+        return _verdict(cell, "proxy", value=timed.ours, cause=timed.cause, record=timed.record)
     return _verdict(cell, "not_run", cause=command(cell))
-
-
-# What stands in for a printed metric where its own data is not at hand: LSP has no head boxes, so no PCKh.
-PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
-    ("pckh", 0.5): ("lsp", "pck@0.2"),
-    ("pckh", 0.1): ("lsp", "pck@0.05"),
-}
-
-
-def _proxy(cell: Cell, records: Mapping[str, Record]) -> Record | None:
-    """The same network's accuracy, tested by its own protocol, on the data that stands in for the cell's; a row that was
-    trained otherwise has none."""
-    dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
-    if not metric or cell.column.part != "mean" or cell.row.needs:
-        return None
-    subject = models.tested_as(cell.row.model)
-    wanted = ("accuracy", subject, dataset, metric, protocols.default(subject, dataset))
-    found = (r for r in records.values() if (r.kind, r.subject, r.dataset, r.metric, r.protocol) == wanted)
-    return max(found, key=lambda record: record.version, default=None)
-
-
-def _interval(record: Record) -> str:
-    assert record.interval is not None
-    return f"[{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
 
 
 def command(cell: Cell) -> str:
@@ -135,6 +112,8 @@ def command(cell: Cell) -> str:
     needs = f" and {cell.row.needs}" if cell.row.needs else ""
     if cell.column.kind == "cost":
         return f"python -m benchmark.measure cost {model} --input {size}"
+    if cell.column.metric in timings.TIMES:
+        return f"{timings.command(cell)}; the printed figure is of {cell.row.needs or cell.column.header}"
     if cell.column.kind == "latency":
         return f"needs the device of {cell.table.where}{needs}, and {model}"
     if cell.column.kind == "accuracy":

@@ -22,12 +22,18 @@ class Truth(NamedTuple):
 
 
 def tensors(outputs: Any) -> Iterator[Tensor]:
-    """All maps of what a network returns, in order, the final heatmaps last."""
+    """All maps of what a network returns, in order, the final heatmaps last.
+
+    Raises:
+        InputError: something that is neither maps nor a tuple of them.
+    """
     if isinstance(outputs, Tensor):
         yield outputs
-    else:
+    elif isinstance(outputs, tuple | list):
         for part in outputs:
             yield from tensors(part)
+    else:
+        raise InputError(f"a network returns maps, or tuples of them, not {type(outputs).__name__}")
 
 
 def final(outputs: Any) -> Tensor:

@@ -1,9 +1,10 @@
-"""Measure what a model costs, or how far the routes of training images agree: ``python -m benchmark.measure cost MODEL...``.
+"""Measure what a model costs, how long it takes, or how far the routes of training images agree.
 
 Examples:
     python -m benchmark.measure cost efficientpose_nas/A --input 256x256 --joints 16
     python -m benchmark.measure cost baselines/simple_baseline-r50 efficientpose_nas/C --json
     python -m benchmark.measure cost --all
+    python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
     python -m benchmark.measure routes
 """
 
@@ -19,6 +20,7 @@ import tyro
 from benchmark import ledger, models, records
 from benchmark.conventions import FLOPS, PARAMS, VERSION
 from benchmark.errors import InputError, run
+from benchmark.measure_latency import Latency
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Cost:
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Model ids, as in efficientpose_nas/A+sic=off."""
+    """Model ids, as in efficientpose_nas/A+sic=off, or architecture files."""
     input: str = "256x256"
     """Height x width of the image in pixels."""
     joints: int = 16
@@ -54,7 +56,7 @@ class Cost:
         height, width = models.parse_size(self.input)
         dataset = {v: k for k, v in models.JOINTS.items()}.get(self.joints, f"{self.joints} joints")
         counts = {}
-        for model in self.models:
+        for model in (models.find(name).id for name in self.models):
             counts[model] = measure_cost(model, self.joints, height, width)
             if self.keep:
                 records.append(cost_record(model, dataset, self.input, counts[model]))
@@ -147,7 +149,7 @@ def text(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Entry point."""
-    commands: dict[str, Callable[..., Any]] = {"cost": Cost, "routes": Routes}
+    commands: dict[str, Callable[..., Any]] = {"cost": Cost, "latency": Latency, "routes": Routes}
     command = tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)
     run(command)
 

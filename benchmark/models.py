@@ -4,11 +4,18 @@ An id is ``<package>/<variant>[+switch=value]...``, as in ``efficientpose_nas/A+
 arguments, not part of the id. A package lists its entries in ``ENTRIES``; importing it must not import torch, so that a
 report can read the entries' evidence in milliseconds. Other distributions add packages through the entry-point group
 ``pose_benchmark``, each naming a module with ``ENTRIES``.
+
+Instead of an id an architecture file can be named, if a package reads it. Such a package has a module ``architectures`` with
+``SUFFIX``, the files' suffix; ``read(path)``, which refuses a malformed one; ``write(architecture)``, the same for all files
+that say the same; ``build(path, num_joints=K)``; and ``like(architecture)``, the id of the variant that it is trained and fed
+like. Its id is ``<package>/file:<name>-<hash of what the file says>``, by which the process that found it knows it from then
+on.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import pkgutil
 import re
@@ -16,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,7 +46,7 @@ class Entry:
     switches that leave the final heatmaps as they are. ``inputs`` are sizes as ``HxW`` in pixels. The network takes images
     whose sides are multiples of ``multiple`` pixels and at least ``smallest``, whatever the switches: on others it fails, or
     its maps do not cover them evenly. ``version`` goes up when the network changes, so that old records are not taken for its
-    own.
+    own. ``like`` is the variant whose recipes are meant for this one too.
     """
 
     id: str
@@ -53,6 +61,7 @@ class Entry:
     evidence: Evidence
     source: str
     version: int = 1
+    like: str = ""
 
 
 @cache
@@ -83,14 +92,52 @@ def entries() -> Mapping[str, Entry]:
     return found
 
 
-def find(model: str) -> Entry:
-    """The entry of an id, its switches applied to ``kwargs``.
+@cache
+def readers() -> Mapping[str, Any]:
+    """The packages' modules that read architecture files, by the files' suffix."""
+    modules = [getattr(package, "architectures", None) for package in packages().values()]
+    return {module.SUFFIX: module for module in modules if module is not None and hasattr(module, "SUFFIX")}
+
+
+_FILES: dict[str, Entry] = {}  # the architecture files that this process has found, by id
+
+
+def _of_file(path: Path) -> Entry:
+    """The entry of an architecture file.
 
     Raises:
-        InputError: unknown package, variant, switch or value; the message offers the nearest known ones.
+        InputError: the file is not there or malformed; file and line are named.
     """
+    reader = readers()[path.suffix.lower()]
+    architecture = reader.read(path)
+    like = entries()[reader.like(architecture)]
+    name, digest = re.sub(r"[^\w.-]", "-", path.stem), hashlib.sha256(reader.write(architecture).encode()).hexdigest()[:8]
+    entry = replace(
+        like,
+        id=f"{like.id.split('/')[0]}/file:{name}-{digest}",
+        build=f"{reader.__name__}:build",
+        kwargs={"path": str(path.resolve())},
+        switches={},
+        evidence="reconstruction",
+        source=str(path),
+        like=like.id,
+    )
+    _FILES[entry.id] = entry
+    return entry
+
+
+def find(model: str) -> Entry:
+    """The entry of an id, its switches applied to ``kwargs``; of an architecture file the one made for it.
+
+    Raises:
+        InputError: unknown package, variant, switch or value; the message offers the nearest known ones. A malformed file.
+    """
+    if Path(model).suffix.lower() in readers():
+        return _of_file(Path(model))
     base, *settings = model.split("+")
-    known = entries()
+    known = {**entries(), **_FILES}
+    if base not in known and "/file:" in base:
+        raise InputError(f"{base} is an architecture file's; name the file itself")
     if base not in known:
         near = difflib.get_close_matches(base, known, n=3, cutoff=0.4)
         raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))

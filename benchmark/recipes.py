@@ -184,7 +184,8 @@ def known(model: str) -> dict[str, Recipe]:
     Raises:
         InputError: an unknown model, or one that none fits.
     """
-    base, package = models.find(model).id.split("+")[0], protocols.package(model)
+    entry, package = models.find(model), protocols.package(model)
+    base = entry.like or entry.id.split("+")[0]
     if base in (untrained := getattr(package, "UNTRAINED", {})):
         raise InputError(f"no recipe for {model}: {untrained[base]}")
     listed: Mapping[str, Recipe] = getattr(package, "RECIPES", {})

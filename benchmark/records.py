@@ -42,7 +42,7 @@ class Record:
     ``interval`` is the 95 % interval, ``n`` how many persons or images stand behind the value.
     """
 
-    kind: str  # cost, architecture, accuracy, latency, agreement, training
+    kind: str  # cost, architecture, accuracy, latency, agreement, training, maps, search
     subject: str  # a model id, a prediction file's sha256, or a part of the suite
     dataset: str
     split: str

@@ -48,7 +48,7 @@ class Arguments:
     """What to train, and how. What departs from the recipe is named in the records."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A model's id, as in efficientpose_nas/A+sic=off."""
+    """A model's id, as in efficientpose_nas/A+sic=off, or an architecture file."""
     dataset: Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
     """Whose joints to learn."""
     recipe: str | None = None
@@ -97,6 +97,7 @@ def plan(arguments: Arguments, processes: int = 1, folder: Path = records.FOLDER
     Raises:
         InputError: the model, recipe or options do not fit together.
     """
+    arguments = replace(arguments, model=models.find(arguments.model).id)  # which may be a file's name
     recipe = recipes.find(arguments.model, arguments.dataset, arguments.recipe)
     models.check_size(arguments.model, models.parse_size(recipe.input))
     recipe, departures = changed(recipe, arguments)
@@ -126,16 +127,29 @@ def plan(arguments: Arguments, processes: int = 1, folder: Path = records.FOLDER
         device=distributed.device(arguments.device),
         folder=arguments.out or Path("out/train") / name,
     )
-    if recipe.optimizer.lr is None and not arguments.find_lr:
-        found = records.load(folder).get(records.identify(**outcome.found_rate(run)))
-        if found is None:
-            raise InputError(
-                f"recipe {recipe.name} says how to find its learning rate: run this with --find-lr first, or give --lr"
-            )
-        run = replace(run, recipe=replace(recipe, optimizer=replace(recipe.optimizer, lr=found.value)))
+    if not arguments.find_lr:
+        run = rated(run, folder)
     if arguments.precision != "float32":
         departures = (*departures, arguments.precision)
     return run, departures
+
+
+def rated(run: Run, folder: Path) -> Run:
+    """The run with the learning rate that was found for it, where its recipe only says how to find one.
+
+    Raises:
+        InputError: none is on record.
+    """
+    recipe = run.recipe
+    if recipe.optimizer.lr is not None:
+        return run
+    found = records.load(folder).get(records.identify(**outcome.found_rate(run)))
+    if found is None:
+        raise InputError(
+            f"recipe {recipe.name} says how to find its learning rate: run python -m benchmark.train {run.model} "
+            f"--dataset {recipe.dataset} --recipe {recipe.name} --find-lr first, or train with --lr"
+        )
+    return replace(run, recipe=replace(recipe, optimizer=replace(recipe.optimizer, lr=found.value)))
 
 
 def changed(recipe: Recipe, arguments: Arguments) -> tuple[Recipe, tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """The training loop: one process or many, from any step on, with everything that decides the next step in one file.
 
 A run is a folder: ``run.json`` (what it is), ``last.safetensors`` (from where it goes on), ``best.safetensors`` (weights
-alone), ``log.jsonl`` (a line a step, and one an evaluation) and TensorBoard's events.
+alone), ``log.jsonl`` (a line a step, and one an evaluation) and TensorBoard's events; in an ablation also the weights of every
+evaluation.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is trained, how, and where it is kept. ``accumulate`` micro-batches of each of ``processes`` make one step."""
+    """What is trained, how, and where it is kept. ``accumulate`` micro-batches of each of ``processes`` make one step.
+    ``snapshots``: the weights of every evaluation are kept, as ``epoch-N.safetensors``."""
 
     model: str
     recipe: Recipe
@@ -48,6 +50,7 @@ class Run:
     precision: Literal["float32", "bfloat16"] = "float32"
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     compiled: bool = False
+    snapshots: bool = False
     device: torch.device
     folder: Path
 
@@ -150,6 +153,8 @@ def train(run: Run, feed: Feed, evaluate: Evaluate | None = None, *, metric: str
                 network.train()
                 if log:
                     log.figures(step, epoch, figures)
+                    if run.snapshots:
+                        checkpoints.save_weights(run.folder / f"epoch-{epoch}.safetensors", network, describe(run, epoch))
                     if figures[metric] > progress["best"]:
                         progress |= {"best": figures[metric], "best_epoch": epoch}
                         checkpoints.save_weights(run.folder / "best.safetensors", network, describe(run, epoch))

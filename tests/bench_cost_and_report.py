@@ -13,9 +13,9 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from benchmark import cost, ledger, measure, models, records, tables
+from tests.bench_table import MODELS
 
 ROOT = Path(records.__file__).parent.parent
-MODELS = ("efficientpose_nas/C", "baselines/simple_baseline-r152", "efficientpose/IV")
 
 
 @pytest.mark.parametrize("model", MODELS)

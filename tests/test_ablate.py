@@ -70,6 +70,16 @@ def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Pat
     assert "printed +0.48: one seed" in out
 
 
+def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Path) -> None:
+    found = [r for r in records.load(grid / "records").values() if r.kind == "maps"]
+    checked = sorted((r.subject.rpartition("=")[2], r.metric) for r in found if r.metric.startswith("checkerboard"))
+    on, off = "efficientpose_nas/A", "off"
+    places = {on: ("head.deconvs", "head.sic", "heatmaps"), off: ("head.deconvs", "heatmaps")}
+    assert checked == sorted((name, f"checkerboard of {p}, epoch 2") for name, own in places.items() for p in own)
+    assert all(0 <= record.value <= 100 for record in found if record.metric.startswith("checkerboard"))
+    assert "![maps of one Synthetic person]" not in ablations_page(records.load(grid / "records")), "synthetic is not reported"
+
+
 def test_what_is_on_record_is_not_trained_again(
     root: Path, grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +106,7 @@ def test_a_job_that_another_driver_is_at_is_left_to_it(root: Path, tmp_path: Pat
     job = Job("sic", "on", "synthetic", 0)
     given = arguments(root, tmp_path / "work")
     people, _ = ablate.load_people(ablate.recipe_of(job), root)
-    run, _ = ablate.plan(job, given, people)
+    run, _ = ablate.plan(job, given, people, tmp_path / "records")
     with ablate.claimed(run.folder.with_suffix(".lock"), wait=False) as mine:
         assert mine
         assert not ablate.work(job, given, tmp_path / "records")
@@ -130,6 +140,7 @@ def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path,
         ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
         ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
         ({"seeds": 0}, "--seeds 0: at least one"),
+        ({"protocol": "mpii", "check_rates": True}, "--check-rates: under mpii the rate is the paper's own"),
     ],
 )
 def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, given: dict[str, Any], complaint: str) -> None:
@@ -139,6 +150,6 @@ def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, given: dict[st
 
 def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
     page = ablations_page(records.load(grid / "records"))
-    assert "Not run: `python -m benchmark.ablate sic --protocol lsp`" in page
+    assert "| `python -m benchmark.ablate sic --protocol lsp` | 6 | 0.1 M | " in page
     for own in ablation.known().values():
         assert f"## {own.title}" in page

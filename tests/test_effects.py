@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def run(variant: str, seed: int, value: float, shift: float = 0.0, **given: Any)
     settings = {"kind": "accuracy", "dataset": "lsp", "split": "test", "version": 1, "samples": {"replicates": replicates}}
     return Record(
         subject=SIC.variant(variant).model,
-        protocol=recipes.told(recipe, "scratch", departures),
+        protocol=recipes.told(recipe, recipe.start, departures),
         metric="pck@0.2",
         value=value,
         seed=seed,
@@ -42,10 +43,15 @@ def test_every_ablation_names_what_exists() -> None:
         assert ablation.table in papers()[ablation.paper].tables, name
         assert len({variant.name for variant in ablation.variants}) == len(ablation.variants), name
         for variant in ablation.variants:
-            models.find(variant.model)
             for protocol in ablation.protocols:
+                model = ablations.model_of(ablation, variant, protocol)
+                models.find(model)
                 recipe, _ = ablations.recipe_of(ablation, variant, protocol)
-                protocols.find(variant.model, recipe.protocol)
+                protocols.find(model, recipe.protocol)
+                if protocol.startswith("lsp"):
+                    start = variant.changes.get("start", ablation.start)
+                    assert recipe.start == start, "a misspelt start would be a start from scratch"
+                    assert start in ("scratch", *recipe.starts)
         for comparison in ablation.comparisons:
             ablation.variant(comparison.better), ablation.variant(comparison.worse)
         assert [effect.judged for effect in effects.effects(ablation, ablation.protocols[0], {})] == ["not_run"] * len(
@@ -65,10 +71,18 @@ def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> No
         for name, variant in (("sic", "on"), ("head_widths", "64, 32"), ("transposed_convolutions", "plain"), ("rce", "MSE"))
         for recipe, departures in [ablations.recipe_of(ablations.find(name), ablations.find(name).variant(variant), "lsp")]
     ]
-    assert set(plain) == {"trained by lsp-short 1 from scratch"}
+    assert set(plain) == {"trained by lsp-short 1 from fna-lite0"}
     other, departures = ablations.recipe_of(ablations.find("rce"), ablations.find("rce").variant("RCE"), "lsp")
     assert departures
     assert other.loss.endswith("regressive")
+
+
+def test_a_small_protocol_trains_a_stand_in_and_the_papers_own_its_network_by_its_recipe() -> None:
+    passes = ablations.find("detection_passes")
+    three = passes.variant("three")
+    assert ablations.model_of(passes, three, "lsp") == "efficientpose/RT+passes=3"
+    assert ablations.model_of(passes, three, "mpii") == "efficientpose/I+passes=3"
+    assert ablations.recipe_of(passes, three, "mpii")[0].epochs == 100  # appendix A
 
 
 def test_persons_that_are_hard_for_both_cancel() -> None:
@@ -105,11 +119,43 @@ def test_runs_of_an_older_version_do_not_mix_with_new_ones() -> None:
     assert [record.value for record in found] == [50.0]
 
 
+def test_runs_at_another_learning_rate_stand_apart() -> None:
+    usual = run("on", 0, 50.0)
+    halved = replace(usual, protocol=f"{usual.protocol}; rate x0.5", value=40.0)
+    known = {r.id: r for r in (usual, halved)}
+    found = {rate: effects.runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", known, rate) for rate in (1.0, 0.5, 2.0)}
+    assert {rate: [r.value for r in runs] for rate, runs in found.items()} == {1.0: [50.0], 0.5: [40.0], 2.0: []}
+
+
 def test_what_could_be_seen_follows_from_the_spread_on_record() -> None:
     assert "unknown" in effects.detectable(SIC, "lsp", 3, {})
     runs = [run(variant, seed, 50 + seed) for variant in ("on", "off") for seed in range(3)]
     told = effects.detectable(SIC, "lsp", 3, {r.id: r for r in runs})
     assert "smallest difference that 3 seeds could see: 2.9" in told  # (2.776 + 0.842) sqrt(2 x 1 / 3)
+
+
+def test_epochs_to_a_threshold_are_read_off_straight_lines() -> None:
+    curve = {1: 10.0, 2: 30.0, 3: 40.0}
+    assert effects.epochs_to(5.0, curve) == pytest.approx(0.5)
+    assert effects.epochs_to(20.0, curve) == pytest.approx(1.5)
+    assert effects.epochs_to(40.0, curve) == pytest.approx(3.0)
+    assert effects.epochs_to(41.0, curve) is None
+
+
+def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> None:
+    rce = ablations.find("rce")
+    runs = []
+    for name, values in (("RCE", (40.0, 60.0)), ("MSE", (25.0, 50.0))):
+        recipe, departures = ablations.recipe_of(rce, rce.variant(name), "lsp")
+        same = {"subject": "efficientpose_nas/A", "protocol": recipes.told(recipe, recipe.start, departures), "seed": 0}
+        curve = [[epoch, {"pck@0.2": value}] for epoch, value in enumerate(values, 1)]
+        settings = {"dataset": "lsp", "split": "test", "version": 1, "command": "", **same}
+        runs += [
+            Record(kind="accuracy", metric="pck@0.2", value=values[-1], **settings),  # type: ignore[arg-type]
+            Record(kind="training", metric="loss", value=0.1, samples={"figures": curve}, **settings),  # type: ignore[arg-type]
+        ]
+    found = effects.convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in runs})
+    assert found == (50.0, {"RCE": [1.5], "MSE": [2.0]})
 
 
 def test_unknown_names_are_refused() -> None:

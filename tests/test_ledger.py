@@ -114,6 +114,82 @@ def test_an_unknown_model_is_refused_with_its_cell() -> None:
         judge_cell(wrong, {}, papers())
 
 
+# --- times --------------------------------------------------------------------------------------------------------------------
+
+TIMED = {"A": "efficientpose_nas/A", "B": "efficientpose_nas/B"}
+
+
+def timed(model: str, metric: str, value: float, device: str = "cpu", noisy: str = "", **given: object) -> Record:
+    """A made-up time, or ratio of times, at the setting of EfficientPose-NAS's latencies."""
+    setting = f"256x256, 16 joints, batch 1, {device}, 1 thread, nchw, eager, forward{noisy}"
+    settings = {"interval": (0.9 * value, 1.1 * value), "device": f"a {device}", "version": 101, "samples": {}} | given
+    return Record(
+        kind="latency",
+        subject=model,
+        dataset=NONE,
+        split=NONE,
+        protocol=setting,
+        metric=metric,
+        value=value,
+        command="a command",
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def judged(
+    row: str, *found: Record, paper: str = "efficientpose_nas", table: str = "text_latency", column: str = "latency"
+) -> Verdict:
+    cells = papers()[paper].tables[table].cells()
+    chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, column))
+    return judge_cell(chosen, {r.id: r for r in found}, papers())
+
+
+def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
+    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 1.75)  # printed: 23.95 / 13.73 = 1.744
+    found = judged("efficientpose_b", ratio)
+    assert (found.verdict, found.ours, found.record) == ("proxy", "1.75×", ratio.id)
+    assert "printed 1.74 times, in it" in found.cause
+    assert "on a cpu" in found.cause
+    assert "outside" in judged("efficientpose_b", replace(ratio, value=3.0, interval=(2.9, 3.1))).cause
+
+
+def test_the_first_network_is_what_the_others_are_compared_with() -> None:
+    found = judged("efficientpose_a", timed(TIMED["A"], "milliseconds", 13.73))  # the very figure: still no match
+    assert (found.verdict, found.ours) == ("proxy", "1×")
+    assert "13.73 ms on a cpu" in found.cause
+
+
+def test_a_ratio_of_rates_is_the_other_way_round() -> None:
+    ratio = timed("heatmap_weighting/mobilenet_v3", "ratio to baselines/simple_baseline-mobilenet_v2", 0.5)
+    ratio = replace(ratio, protocol=ratio.protocol.replace("256x256, 16", "256x192, 17"), interval=(0.4, 0.8))
+    found = judged("ours", ratio, paper="heatmap_weighting", table="table5", column="fps_cpu")
+    assert (found.verdict, found.ours) == ("proxy", "2×")
+    assert "[1.25, 2.5]" in found.cause
+
+
+def test_the_printed_kind_of_device_and_quiet_figures_come_first() -> None:
+    metric = f"ratio to {TIMED['A']}"
+    on_cpu, noisy, on_gpu = (timed(TIMED["B"], metric, 2, *how) for how in (("cpu",), ("cuda", ", noisy"), ("cuda",)))
+    assert judged("efficientpose_b", on_cpu, noisy, on_gpu).record == on_gpu.id
+    assert judged("efficientpose_b", on_cpu, noisy).record == on_cpu.id
+    assert judged("efficientpose_b", noisy).verdict == "proxy"
+
+
+def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
+    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 2)
+    others = [
+        replace(ratio, version=1),
+        replace(ratio, protocol=ratio.protocol.replace("256x256", "256x192")),
+        replace(ratio, protocol=ratio.protocol.replace("16 joints", "17 joints")),
+        replace(ratio, protocol=ratio.protocol.replace("forward", "pipeline")),
+        replace(ratio, metric=ratio.metric + " again"),
+    ]
+    found = judged("efficientpose_b", *others)
+    assert found.verdict == "not_run"
+    assert found.cause.startswith("python -m benchmark.measure latency efficientpose_nas/A efficientpose_nas/B ")
+    assert "--input 256x256 --joints 16 --device cuda --keep; the printed figure is of a GeForce RTX 2080 Ti" in found.cause
+
+
 # --- the whole ledger ---------------------------------------------------------------------------------------------------------
 
 

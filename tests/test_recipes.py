@@ -23,9 +23,10 @@ from benchmark.crops import CROP_RULES
 from benchmark.data import READERS
 from benchmark.errors import InputError
 from benchmark.feed import joints_of
-from benchmark.losses import Truth
+from benchmark.losses import Truth, tensors
 from benchmark.recipes import GENERAL, Optimizer, Recipe, Schedule, Target
-from benchmark.targets import EFFICIENTPOSE_SEGMENTS, EFFICIENTPOSE_WIDTHS, STYLES
+from benchmark.schedules import TARGET_WIDTHS
+from benchmark.targets import EFFICIENTPOSE_SEGMENTS, STYLES
 
 PACKAGES = {name: module for name, module in models.packages().items() if getattr(module, "ENTRIES", ())}
 LISTED = [
@@ -186,7 +187,7 @@ def test_efficientpose_cycles_over_three_epochs_and_settles_by_equation_5() -> N
         if name.startswith("mpii"):
             assert (recipe.optimizer.name, recipe.optimizer.momentum) == ("sgd", 0.9)
             assert (recipe.schedule.kind, recipe.schedule.cycle, recipe.schedule.lowest) == ("triangular", 3, 1 / 3000)
-            sigmas, _ = EFFICIENTPOSE_WIDTHS[models.parse_size(recipe.input)[0] // recipe.target.stride]
+            sigmas, _ = TARGET_WIDTHS[models.parse_size(recipe.input)[0] // recipe.target.stride]
             assert recipe.schedule.settles == pytest.approx(math.sqrt(1 / 3000) * 2 ** (sigmas[0] - sigmas[-1]))
             shown = AUGMENTATIONS[recipe.augmentation]
             assert (shown.flip, shown.scale, shown.largest_rotation) == (0.5, 0.25, 45)  # section 4.1
@@ -260,3 +261,10 @@ def test_listing_recipes_needs_no_torch() -> None:
     code = "import sys; from benchmark import models; [vars(m) for m in models.packages().values()]"
     code += "; from benchmark.recipes import known; known('efficientpose/RT'); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_outputs_that_are_neither_maps_nor_tuples_are_named() -> None:
+    maps = torch.zeros(1, 16, 8, 8)
+    assert len(list(tensors(([maps, (maps,)], maps)))) == 3
+    with pytest.raises(InputError, match="returns maps, or tuples of them, not dict"):
+        list(tensors({"out": maps}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmark.records import MEAN_POSE, RATE, Record
 from benchmark.report.training import training_figure, training_page
 
@@ -35,6 +37,14 @@ def test_a_run_stands_beside_the_mean_pose_of_its_data() -> None:
     assert "| `paper/net` | lsp 1 from scratch | 0 | 50.00 [48.00, 52.00] | 46, ? threads | 25 min |" in page
     assert "| mean pose | of 10 persons |  | 12.00 [11.00, 13.00] |  |  |" in page
     assert "longer torso" not in page
+
+
+def test_what_was_trained_for_an_ablation_stands_elsewhere() -> None:
+    runs = [CURVE, record("accuracy", "pck@0.2", 50.0, interval=(48.0, 52.0))]
+    short = [replace(r, protocol="trained by lsp-short 1 from scratch", subject="paper/variant") for r in runs]
+    page = page_of(*runs, *short)
+    assert "paper/net" in page
+    assert "paper/variant" not in page
 
 
 def test_of_two_versions_the_latest_is_shown() -> None:

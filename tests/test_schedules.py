@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark import schedules
@@ -98,3 +99,18 @@ def test_an_unknown_schedule_is_named() -> None:
     unknown: Any = "stepp"
     with pytest.raises(InputError, match="unknown schedule 'stepp'"):
         at(Schedule(kind=unknown), 0)
+
+
+def test_efficientposes_schedule_narrows_and_grows_with_the_map() -> None:
+    assert schedules.target_widths(46, 0.0) == (5.0, 2.5)
+    assert schedules.target_widths(46, 0.14) == (2.875, 1.4)
+    assert schedules.target_widths(46, 0.139) == (3.6, 1.8)
+    assert schedules.target_widths(46, 1.0) == (1.797, 1.15)
+    assert schedules.target_widths(64, 0.0) == (7.0, 3.5)
+    for size, (sigmas, half_widths) in schedules.TARGET_WIDTHS.items():
+        for column in (sigmas, half_widths):
+            assert len(column) == len(schedules.TARGET_EPOCHS)
+            assert list(column) == sorted(column, reverse=True)
+        reference = schedules.TARGET_WIDTHS[32]
+        np.testing.assert_allclose(sigmas, np.array(reference[0]) * size / 32, rtol=0.02)
+        np.testing.assert_allclose(half_widths, np.array(reference[1]) * size / 32, rtol=0.03)

@@ -218,7 +218,7 @@ def test_a_killed_worker_is_started_again_and_goes_on(root: Path, shared: Path, 
         "training.Stepper.__call__ = dies\n"
         "train.main()\n"
     )
-    torchrun(root, tmp_path / "run", "--epochs", "1", script=script, restarts=3)  # a busy machine may fail a restart, too
+    torchrun(root, tmp_path / "run", "--epochs", "1", script=script, restarts=1)
     assert (tmp_path / "died").exists()
     assert losses(tmp_path / "run") == losses(shared)
 

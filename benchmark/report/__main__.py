@@ -21,16 +21,18 @@ import tyro
 from benchmark.errors import InputError, run
 from benchmark.ledger import COLUMNS, Verdict, judge
 from benchmark.records import load
-from benchmark.report.ablations import ablations_page
+from benchmark.report.ablations import ablations_page, pictures
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
 from benchmark.report.figures import accuracy_figure, verdicts_figure
 from benchmark.report.index import front, index_page
+from benchmark.report.latency import latency_page
 from benchmark.report.networks import networks_page
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
 from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
+from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
 from benchmark.tables import papers
 
@@ -54,6 +56,8 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "pipeline.md": pipeline_page(records),
         "recipes.md": recipes_page(),
         "training.md": training_page(records),
+        "latency.md": latency_page(records),
+        "search.md": search_page(records),
         "ablations.md": ablations_page(records),
         "claims.md": claims_page(known, verdicts),
         "verdicts.csv": verdicts_csv(verdicts),
@@ -63,6 +67,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         "figures/mpii.svg": accuracy_figure(known, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
         "figures/coco.svg": accuracy_figure(known, records, "coco", "ap", "AP, COCO validation"),
         "figures/training.svg": training_figure(records),
+        **{f"figures/{name}": content for name, content in (pictures(records) | search_figures(records)).items()},
         "../README.md": _front(front(known, verdicts)),
     }
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from benchmark import ablation as ablations
-from benchmark import effects, ledger, models
-from benchmark.ablation import PROTOCOLS, Ablation, Variant
-from benchmark.conventions import FLOPS
+from benchmark import effects, ledger, models, trained
+from benchmark.ablation import PROTOCOLS, Ablation, Protocol, Variant
 from benchmark.effects import METRICS, Effect
-from benchmark.records import Record
+from benchmark.records import MEAN_POSE, Record
+from benchmark.report.ablation_figures import ablation_figure, gflops, maps_figure, schedules_figure
 from benchmark.report.markdown import grid, page
-from benchmark.tables import papers
+from benchmark.tables import Table, papers
 
 
 def ablations_page(records: Mapping[str, Record]) -> str:
@@ -36,11 +37,27 @@ def ablations_page(records: Mapping[str, Record]) -> str:
         "on its own data and at its own length; it never matches a printed figure.",
         f"Of {len(measured)} comparisons with an interval, {apart} leave out zero; were there no effect at all, one in twenty "
         "would do so by chance.",
-        grid(("protocol", "what all variants share"), [(f"`{name}`", p.says) for name, p in PROTOCOLS.items()]),
+        grid(
+            ("protocol", "what all variants share", "the mean pose, without looking"),
+            [(f"`{name}`", p.says, _mean_pose(p, records)) for name, p in PROTOCOLS.items()],
+        ),
+    ]
+    blocks += [
+        "## What the papers' recipes change as they go",
+        "Learning rates as a share of the largest, and how EfficientPose narrows its targets, by the side of the map. All "
+        "recipes stand on [their page](recipes.md).",
+        "![learning rates and sigma over the epochs](figures/schedules.svg)",
     ]
     for name, ablation in known.items():
         blocks += _section(ablation, {protocol: own for (key, protocol), own in found.items() if key == name}, records)
     return page(*blocks)
+
+
+def _mean_pose(protocol: Protocol, records: Mapping[str, Record]) -> str:
+    """What is reached under a small protocol by the mean pose of its training crops."""
+    metric, recipe = METRICS.get(protocol.dataset, ("", ""))[0], f" {protocol.changes.get('name')} "
+    found = [r for r in records.values() if r.subject == MEAN_POSE and r.metric == metric and recipe in r.protocol]
+    return f"{found[-1].value:.2f} {metric}" if found else ""
 
 
 def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
@@ -53,15 +70,137 @@ def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records:
         run = any(effect.difference is not None for effect in own)
         if run:
             blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), _effects(own)]
+            blocks += _rates(ablation, protocol, records)
+            blocks += _convergence(ablation, protocol, records)
+            if any(not variant.weights for variant in ablation.variants):
+                blocks.append(f"![accuracy against cost, and over the epochs](figures/{figure_name(ablation, protocol)})")
+            blocks += _maps(ablation, protocol, records)
     waiting = [protocol for protocol, own in found.items() if all(effect.difference is None for effect in own)]
     if waiting:
-        commands = "; ".join(f"`python -m benchmark.ablate {ablation.name} --protocol {protocol}`" for protocol in waiting)
-        blocks += [_costs(ablation, records) if len(waiting) == len(found) else "", f"Not run: {commands}."]
+        lines = [
+            (f"`python -m benchmark.ablate {ablation.name} --protocol {p}`", *_takes(ablation, p, records)) for p in waiting
+        ]
+        blocks += [_costs(ablation, records) if len(waiting) == len(found) else ""]
+        blocks += ["Not run:", grid(("command", "runs", "images trained on", "operations"), lines)]
     return blocks
 
 
+def _takes(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
+    """What a protocol takes: runs, images in millions, and operations of the forward passes, by the size of the input."""
+    runs, images, operations = 0, 0.0, 0.0
+    for variant in ablation.variants:
+        if variant.weights:
+            continue
+        recipe, _ = ablations.recipe_of(ablation, variant, protocol)
+        seen = PROTOCOLS[protocol].seeds * recipe.epochs * recipe.persons
+        height, width = models.parse_size(recipe.input)
+        common = models.parse_size(ledger.COMMON[1])
+        each = gflops(ablations.model_of(ablation, variant, protocol), records) or math.nan
+        runs += PROTOCOLS[protocol].seeds
+        images += seen
+        operations += seen * each * height * width / (common[0] * common[1])
+    return str(runs), f"{images / 1e6:.1f} M", "" if math.isnan(operations) else f"{operations / 1e3:,.0f} TFLOPs (hrnet)"
+
+
+def beside(paper: str, table: Table, records: Mapping[str, Record]) -> str:
+    """A paper's ablation table, for its page: what each variant's row prints beside what its runs came to, by protocol."""
+    protocols: list[str] = [name for name in PROTOCOLS if name != "synthetic"]
+    rows, ran = [], set[str]()
+    for cell in table.cells():
+        ablation, variant = trained.ablated().get((paper, table.id, cell.row.id), (None, None))
+        fine = cell.column.threshold == 0.1
+        if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
+            continue
+        own: dict[str, str] = {}
+        for protocol in (name for name in protocols if name in ablation.protocols):
+            metric = METRICS[PROTOCOLS[protocol].dataset][fine]
+            if shown := _spread(ablation, variant, protocol, metric, records):
+                own[protocol] = f"{shown}<br>{metric}"
+        ran |= own.keys()
+        rows.append((variant.name, cell.column.header, cell.printed, own))
+    shown_protocols = [protocol for protocol in protocols if protocol in ran]
+    if not shown_protocols:
+        return ""
+    lines = [(name, header, printed, *(own.get(p, "") for p in shown_protocols)) for name, header, printed, own in rows]
+    return grid(("variant", "metric", "printed", *(f"`{p}`" for p in shown_protocols)), lines)
+
+
+def figure_name(ablation: Ablation, protocol: str, what: str = "ablation") -> str:
+    """The file of a picture below ``reports/figures``."""
+    return f"{what}-{ablation.name}-{protocol}.svg"
+
+
+def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
+    """Every picture of the page by its file below ``reports/figures``."""
+    found = {"schedules.svg": schedules_figure()}
+    for ablation in ablations.known().values():
+        for protocol in ablation.protocols:
+            if protocol == "synthetic" or all(variant.weights for variant in ablation.variants):
+                continue
+            if any(effect.difference is not None for effect in effects.effects(ablation, protocol, records)):
+                found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
+            looked = effects.looks(ablation, protocol, records)
+            if any(look.pictures for look in looked):
+                found[figure_name(ablation, protocol, "maps")] = maps_figure(looked)
+    return found
+
+
+def _rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
+    """The first variant at other learning rates, one seed each."""
+    first, metric = ablation.variants[0], METRICS[PROTOCOLS[protocol].dataset][0]
+    usual = effects.runs(ablation, first, protocol, metric, records)[:1]
+    found = {rate: effects.runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
+    if not usual or not any(found.values()):
+        return []
+    told = {1.0: usual} | {rate: runs for rate, runs in found.items() if runs}
+    shown = ", ".join(f"{runs[0].value:.2f} at {rate:g} times the rate" for rate, runs in sorted(told.items()))
+    return [f"The learning rate, checked on {first.name} with the first seed: {metric} is {shown}."]
+
+
+def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
+    blocks = []
+    for comparison in ablation.comparisons:
+        found = effects.convergence(ablation, comparison, protocol, records) if comparison.sooner else None
+        if found is None:
+            continue
+        threshold, epochs = found
+        rows = [
+            (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in each))
+            for name, each in epochs.items()
+        ]
+        blocks += [
+            f"Epochs until {threshold:.2f} is reached, which is what {comparison.worse} ends with on average; on straight "
+            "lines between the tests after each epoch:",
+            grid(("variant", "epochs, a seed each"), rows),
+        ]
+    return blocks
+
+
+def _maps(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
+    looked = effects.looks(ablation, protocol, records)
+    if not looked:
+        return []
+    rows = []
+    for look in looked:
+        shown = [_over_seeds(look.figures[name], places) for name, places in (("checkerboard", 2), ("peak", 3), ("sigma", 2))]
+        rows.append((look.variant, f"`{look.place}`", look.epoch, *shown))
+    return [
+        "On the maps of the first 200 test persons, mean and standard deviation over seeds: how much of the spectral energy "
+        "lies at half a cycle per pixel, where a stride of 2 leaves its checkerboard (white noise has 8 % there at 24x24); the "
+        "heatmaps' peaks, and the sigma of a Gaussian as wide as they are.",
+        grid(("variant", "maps", "epoch", "checkerboard, %", "peak", "sigma, pixels"), rows),
+        f"![maps of one Synthetic person](figures/{figure_name(ablation, protocol, 'maps')})",
+    ]
+
+
+def _over_seeds(values: Sequence[float], places: int) -> str:
+    if len(values) < 2:
+        return "".join(f"{value:.{places}f}" for value in values)
+    return f"{np.mean(values):.{places}f} ± {np.std(values, ddof=1):.{places}f}"
+
+
 def _costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
-    rows = [(variant.name, f"`{variant.model}`", *_cost(variant, records)) for variant in ablation.variants]
+    rows = [(variant.name, f"`{variant.model}`", *_cost(variant.model, records)) for variant in ablation.variants]
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
 
 
@@ -70,30 +209,23 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
     rows = []
     for variant in ablation.variants:
         figures = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
-        rows.append((variant.name, f"`{variant.model}`", *_cost(variant, records), *figures))
+        model = ablations.model_of(ablation, variant, protocol)
+        rows.append((variant.name, f"`{model}`", *_cost(model, records), *figures))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
 
 
-def _cost(variant: Variant, records: Mapping[str, Record]) -> tuple[str, str]:
+def _cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
     """Parameters in millions and GFLOPs with the head and at the size at which all networks are compared."""
-    record = records.get(ledger.cost_record(variant.model, *ledger.COMMON))
+    record = records.get(ledger.cost_record(model, *ledger.COMMON))
     if record is None:
         return "", ""
-    counts = record.value
-    return f"{counts['params']['trainable'] / 1e6:.3f} M", f"{counts['flops']['hrnet'] / FLOPS['hrnet'].giga:.3f}"
+    return f"{record.value['params']['trainable'] / 1e6:.3f} M", f"{gflops(model, records):.3f}"
 
 
 def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> str:
-    """Mean and standard deviation over seeds; published weights are one network."""
-    if variant.weights:
-        subject = models.tested_as(ablation.variants[0].model)
-        wanted = (subject, PROTOCOLS[protocol].dataset, variant.tested, metric)
-        values = [r.value for r in records.values() if (r.subject, r.dataset, r.protocol, r.metric) == wanted]
-        return f"{values[-1]:.2f} (published weights)" if values else ""
-    values = [record.value for record in effects.runs(ablation, variant, protocol, metric, records)]
-    if len(values) < 2:
-        return f"{values[0]:.2f}" if values else ""
-    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f} ({len(values)} seeds)"
+    found = effects.figures(ablation, variant, protocol, metric, records)
+    told = "published weights" if variant.weights else f"{len(found)} seeds"
+    return f"{effects.spread(found)} ({told})" if found else ""
 
 
 def _effects(found: Sequence[Effect]) -> str:

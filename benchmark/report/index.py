@@ -37,6 +37,8 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
                 "definition of PCK is",
                 "- [Ablations](ablations.md): each variant trained under one protocol, beside the printed difference",
                 "- [What was trained here](training.md): figures and curves",
+                "- [Architectures searched here](search.md): what was found, and random search beside it",
+                "- [How long the networks take](latency.md): printed times beside ours, as orders and ratios",
                 "- [Three routes to the same training image](pipeline.md): how far they agree",
                 "- [How networks are trained](recipes.md): each recipe in full, and what its source leaves open",
                 "- [Claims and audits](claims.md): sentences and tables checked against their own cells",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmark import models
 from benchmark.ledger import NONE, Verdict
 from benchmark.records import Record
+from benchmark.report.ablations import beside
 from benchmark.report.markdown import MARKS, grid, legend, page
 from benchmark.tables import Paper, Table
 
@@ -23,7 +24,7 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
         legend(),
     ]
     for table in paper.tables.values():
-        blocks += _table(table, [v for v in own if v.table == table.id])
+        blocks += _table(table, [v for v in own if v.table == table.id], records)
         blocks += _readings(paper.id, table.id, records)
     blocks += ["## Networks", _networks(paper), "## Records", _records(own, records)]
     return page(*blocks)
@@ -47,7 +48,7 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
     return grid(header, rows)
 
 
-def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
+def _table(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
     heading = f"## {table.where}: {table.title}"
     if table.pseudo:
@@ -63,6 +64,8 @@ def _table(table: Table, verdicts: Sequence[Verdict]) -> list[str]:
         lines = [(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _trace(v.record)) for v in how]
         columns = ("row", "column", "printed", "rounded", "ours", "verdict", "how", "record")
         blocks.append(_folded(f"How {len(how)} of these figures were judged", grid(columns, lines)))
+    if ablated := beside(table.paper, table, records):
+        blocks += ["What the [ablation](ablations.md) of this table came to here, beside what is printed:", ablated]
     rest: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
         if v.verdict not in JUDGED:

@@ -8,20 +8,27 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from benchmark.ablation import PROTOCOLS
 from benchmark.records import MEAN_POSE, RATE, TRAINED, Record
 from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
 from benchmark.report.markdown import grid, page
 
 FIGURE = "training.svg"
+ABLATED = tuple(f" {p.changes['name']} " for p in PROTOCOLS.values() if "name" in p.changes)  # recipes
 
 
 def curves(records: Mapping[str, Record]) -> list[Record]:
     """The trainings that were finished, the latest version of each, in the order of model, protocol and seed."""
     found: dict[tuple[Any, ...], Record] = {}
     for record in sorted(records.values(), key=lambda r: (r.subject, r.protocol, r.seed or 0, r.version)):
-        if record.kind == "training" and record.metric == "loss":
+        if record.kind == "training" and record.metric == "loss" and not _of_ablation(record):
             found[record.subject, record.dataset, record.protocol, record.seed] = record
     return list(found.values())
+
+
+def _of_ablation(record: Record) -> bool:
+    """Whether it stands on the page of ablations."""
+    return any(recipe in record.protocol for recipe in ABLATED)
 
 
 def training_page(records: Mapping[str, Record]) -> str:
@@ -31,7 +38,8 @@ def training_page(records: Mapping[str, Record]) -> str:
         "Each run is one command, `python -m benchmark.train MODEL --dataset DATASET --start START --seed SEED`; its recipe "
         "is on [the page of recipes](recipes.md). Figures are of the last epoch unless the recipe reports its best, with 95 % "
         "intervals over the test persons; another seed moves them further. The mean pose puts every joint where it is on "
-        "average in the training crops: what is reached without looking at the picture.",
+        "average in the training crops: what is reached without looking at the picture. What was trained for an ablation "
+        "stands on [their page](ablations.md).",
     ]
     runs = curves(records)
     if not runs:
@@ -69,7 +77,7 @@ def _table(runs: Sequence[Record], records: Mapping[str, Record], dataset: str) 
         rows.append((f"`{run.subject}`", told, run.seed, *(_cell(figures.get(m)) for m in metrics), speed, minutes))
     means: dict[str, dict[str, Record]] = {}
     for record in records.values():
-        if record.subject == MEAN_POSE and record.dataset == dataset:
+        if record.subject == MEAN_POSE and record.dataset == dataset and not _of_ablation(record):
             means.setdefault(record.protocol, {})[record.metric] = record
     for protocol, figures in sorted(means.items()):
         rows.append((MEAN_POSE, protocol, "", *(_cell(figures.get(m)) for m in metrics), "", ""))

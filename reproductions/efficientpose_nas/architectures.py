@@ -2,16 +2,29 @@
 
 An operation is written ``k<kernel>e<expansion>`` for an inverted residual, or ``skip`` for none at all. Source: the released
 architectures in github.com/hustvl/EfficientPose. They depart from Table 1 in two places, marked below.
+
+An architecture of one's own is a small text file, ``<name>.arch``; what follows a # is a remark:
+
+    skeleton: small
+    stage 1: k3e6 k7e3 k3e6 k3e3
+    stage 2: k3e6 k3e3 k5e3 k3e3 k3e3 k3e3
+    stage 3: k5e6 k7e3 k7e3 k7e3 k7e3 skip skip skip
+    stage 4: k5e6 k5e6 k7e6 k5e6 k7e3 k7e3 k7e3 skip
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import nn
+
+SUFFIX = ".arch"
 SKIP = "skip"
 OPERATIONS = (*(f"k{kernel}e{expansion}" for kernel in (3, 5, 7) for expansion in (3, 6)), SKIP)
 
@@ -74,11 +87,19 @@ class Architecture:
         if given != depths:
             raise InputError(f"the architecture has {given} layers a stage; its skeleton has {depths}")
         for number, (fixed, operations) in enumerate(zip(self.skeleton.stages, self.stages, strict=True), 1):
-            for operation in operations:
-                if operation not in OPERATIONS:
-                    raise InputError(f"stage {number}: unknown operation {operation!r}; known: {', '.join(OPERATIONS)}")
-            if operations[0] == SKIP:
-                raise InputError(f"stage {number}: its first layer changes the width to {fixed.width} and cannot be skipped")
+            _check(fixed, operations, f"stage {number}")
+
+
+def _check(fixed: Stage, operations: tuple[str, ...], where: str) -> None:
+    if len(operations) != fixed.depth:
+        raise InputError(
+            f"{where}: {len(operations)} layers, but the skeleton has {fixed.depth}; one left out is written {SKIP}"
+        )
+    for operation in operations:
+        if operation not in OPERATIONS:
+            raise InputError(f"{where}: unknown operation {operation!r}; known: {', '.join(OPERATIONS)}")
+    if operations[0] == SKIP:
+        raise InputError(f"{where}: its first layer changes the width to {fixed.width} and cannot be skipped")
 
 
 def _architecture(skeleton: Skeleton, *stages: str) -> Architecture:
@@ -107,6 +128,82 @@ C = _architecture(
     "k7e6 k7e6 k7e3 k7e3 k7e6 k7e6 k7e6 k7e6 k7e6 k7e6",
 )
 ARCHITECTURES = {"A": A, "B": B, "C": C}
+
+
+def read(path: Path | str) -> Architecture:
+    """The architecture in a text file; the module's docstring shows one.
+
+    Raises:
+        InputError: the file cannot be read, or is malformed; file and line are named.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: {problem}") from None
+    return parsed(text, path)
+
+
+def write(architecture: Architecture) -> str:
+    """The text of an architecture's file, the inverse of :func:`parsed`.
+
+    Raises:
+        InputError: its skeleton is none that a file can name.
+    """
+    names = [name for name, skeleton in SKELETONS.items() if skeleton == architecture.skeleton]
+    if not names:
+        raise InputError(f"only architectures on the skeletons {' and '.join(SKELETONS)} can be written to a file")
+    stages = [f"stage {number}: {' '.join(operations)}" for number, operations in enumerate(architecture.stages, 1)]
+    return "\n".join([f"skeleton: {names[0]}", *stages]) + "\n"
+
+
+def like(architecture: Architecture) -> str:
+    """The id of the published network that an architecture is trained and fed like: that of its skeleton."""
+    return "efficientpose_nas/A" if architecture.skeleton == SMALL else "efficientpose_nas/B"
+
+
+def parsed(text: str, path: Path | str = "architecture") -> Architecture:
+    """The architecture that a file's text says.
+
+    Args:
+        path: named where the text is malformed.
+
+    Raises:
+        InputError: it is; file and line are named.
+    """
+    fixed: Skeleton | None = None
+    stages: list[tuple[str, ...]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        where, line = f"{path}:{number}", line.partition("#")[0].strip()
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if not line:
+            continue
+        if fixed is None:
+            if key != "skeleton" or value not in SKELETONS:
+                raise InputError(
+                    f"{where}: the first line names the skeleton, skeleton: {' or '.join(SKELETONS)}, not {line!r}"
+                )
+            fixed = SKELETONS[value]
+        elif len(stages) == len(fixed.stages) or key != f"stage {len(stages) + 1}":
+            wanted = f"stage {len(stages) + 1}: ..." if len(stages) < len(fixed.stages) else "nothing more"
+            raise InputError(f"{where}: {wanted} is expected here, not {line!r}")
+        else:
+            stages.append(tuple(value.split()))
+            _check(fixed.stages[len(stages) - 1], stages[-1], where)
+    if fixed is None or len(stages) < len(fixed.stages):
+        what = f"stage {len(stages) + 1}" if fixed else "the skeleton"
+        raise InputError(f"{path}:{len(text.splitlines()) + 1}: the file ends before {what} is given")
+    return Architecture(fixed, tuple(stages))
+
+
+def build(path: Path | str, *, num_joints: int) -> nn.Module:
+    """The network of an architecture file.
+
+    Raises:
+        InputError: see :func:`read`.
+    """
+    from reproductions.efficientpose_nas.network import efficientpose  # needs torch, which listing the entries must not
+
+    return efficientpose(num_joints=num_joints, architecture=read(path))
 
 
 def as_printed(architecture: Architecture) -> Architecture:

@@ -9,6 +9,7 @@ Source: section 3.1 of that paper and github.com/JaminFong/FNA. Which seed Effic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -22,6 +23,7 @@ Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 Layer = Sequence[Pair]  # expansion (where there is one), depthwise, projection
 
 LITE0_SCALE = 255 / 128  # its inputs are (value - 127) / 128
+PRIOR = 0.01
 
 
 def from_mobilenet_v2(network: PoseNetwork) -> None:
@@ -47,6 +49,20 @@ def from_lite0(network: PoseNetwork) -> None:
     with torch.no_grad():
         first.weight.mul_(torch.tensor(DEVIATION)[:, None, None] * LITE0_SCALE)
     adapt(network, [seed[0:2], seed[2:4], seed[4:6], seed[6:9], seed[9:12]])
+
+
+def from_lite0_with_prior(network: PoseNetwork) -> None:
+    """:func:`from_lite0`, and a bias by which the sigmoid of every heatmap starts at 0.01, as for the focal loss (Lin et al.,
+    2017, section 3.3): nearly all of a heatmap is empty, and from 0 a cross-entropy first has to learn that.
+
+    Raises:
+        InputError: see :func:`from_lite0`.
+    """
+    from_lite0(network)
+    final = network.head.get_submodule("final")
+    assert isinstance(final, nn.Conv2d)
+    assert final.bias is not None
+    nn.init.constant_(final.bias, -math.log((1 - PRIOR) / PRIOR))
 
 
 def adapt(network: PoseNetwork, seed: Sequence[Iterable[nn.Module]]) -> None:

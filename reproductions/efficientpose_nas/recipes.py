@@ -6,7 +6,11 @@ from dataclasses import replace
 from benchmark.recipes import GENERAL, Gap, Recipe, Schedule
 
 _FNA = "reproductions.efficientpose_nas.fna"
-_STARTS = {"fna-mobilenet_v2": f"{_FNA}:from_mobilenet_v2", "fna-lite0": f"{_FNA}:from_lite0"}
+_STARTS = {
+    "fna-mobilenet_v2": f"{_FNA}:from_mobilenet_v2",
+    "fna-lite0": f"{_FNA}:from_lite0",
+    "fna-lite0-prior": f"{_FNA}:from_lite0_with_prior",
+}
 _SEARCHED = ("efficientpose_nas/A", "efficientpose_nas/B", "efficientpose_nas/C")
 _SEED = Gap(
     what="the ImageNet network that weights are adapted from",

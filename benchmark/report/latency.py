@@ -1,0 +1,305 @@
+"""Printed times beside ours: orders and ratios, never the figures, which belong to the device that they were measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from benchmark import models, timings
+from benchmark.conventions import FLOPS
+from benchmark.expressions import evaluate, printed_value
+from benchmark.latency import center
+from benchmark.ledger import cost_record
+from benchmark.records import Record
+from benchmark.report.markdown import grid, page
+from benchmark.tables import Cell, Claim, Paper, papers
+from benchmark.timings import AGAIN, ONCE, Session
+
+MACS = "macs"
+
+
+def latency_page(records: Mapping[str, Record]) -> str:
+    """``reports/latency.md``, from the records of ``python -m benchmark.measure latency``."""
+    known, found = papers(), list(timings.sessions(records.values()))
+    blocks = [
+        "# How long the networks take",
+        "A printed time belongs to the device that it was measured on, so no figure below is called reproduced. What may "
+        "travel is the order of the networks and the ratio of their times. Ours were measured with each network in a process "
+        "of its own, all of them warm and taking turns, so that whatever drifts on the machine hits all alike; a ratio is the "
+        "median over rounds, in brackets its 95 % interval over rounds. A pair of networks is decided where that interval "
+        "leaves out 1. Kendall's tau is +1 where two orders are the same, and -1 where one is the reverse of the other.",
+    ]
+    for paper in known.values():
+        for cells in _columns(paper):
+            blocks += _column(paper, cells, found, records, known)
+    blocks += [*_savings(known, found, records), *_repeatability(found), *_pipelines(records)]
+    return page(*blocks)
+
+
+# --- one printed column -----------------------------------------------------------------------------------------------------
+
+
+def _columns(paper: Paper) -> Iterator[list[Cell]]:
+    """The printed columns of times or rates, of each the cells whose networks can be built."""
+    for table in paper.tables.values():
+        for column in table.columns.values():
+            cells = [cell for cell in table.cells() if cell.column is column and cell.row.model]
+            if column.metric in timings.TIMES and cells:
+                yield cells
+
+
+def _column(
+    paper: Paper, cells: Sequence[Cell], found: Sequence[Session], records: Mapping[str, Record], known: Mapping[str, Paper]
+) -> list[str]:
+    table, column = cells[0].table, cells[0].column
+    blocks = [f"## {paper.short}, {table.where}: {column.header}, {column.unit}"]
+    measured = [s for s in found if timings.fits(cells[0], s.setting) and len(_ours(cells, s)) > 1 and not s.ending]
+    same = [session for session in measured if session.setting.device == timings.printed_device(cells[0])]
+    if not same:
+        blocks.append(f"Not measured on such a device yet: `{timings.command(cells[0])}`")
+    if measured and not same:
+        blocks.append("Beside it, for want of one, what another kind of device says.")
+    for session in same or measured:
+        blocks += [
+            f"### {session.setting.setting}, on {session.device}" + ", noisy" * session.noisy,
+            _grid(cells, session, records),
+            _order(cells, session),
+            _promise(cells, session, records),
+            _claims(paper, known, cells, session),
+        ]
+    return blocks
+
+
+def _ours(cells: Sequence[Cell], session: Session) -> list[Cell]:
+    """The cells that a session measured, those of the printed column's first network first of all."""
+    return [cell for cell in cells if cell.row.model in session.rounds]
+
+
+def _grid(cells: Sequence[Cell], session: Session, records: Mapping[str, Record]) -> str:
+    first = _ours(cells, session)[0]
+    rows = []
+    for cell in cells:
+        model, printed = cell.row.model, timings.printed_ratio(cell, first)
+        if model not in session.rounds:
+            rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", *[""] * 6))
+            continue
+        value, low, high = timings.in_printed_sense(cell, *session.ratio(model, first.row.model))
+        time, p10, p90 = session.times.get(model, (None, None, None))
+        shown = f"{time:.4g} [{p10:.4g}, {p90:.4g}]" if time is not None else ""
+        inside = "" if cell is first else "yes" if low <= printed <= high else "no"
+        ratio = "1" if cell is first else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", ratio, inside, shown, *_per_mac(cell, session, records)))
+    unit = cells[0].column.unit
+    header = ("network", f"printed, {unit}", "printed ratio", "our ratio", "printed inside", "ours, ms [p10, p90]")
+    return grid((*header, "GMACs", "printed ms a GMAC", "our ms a GMAC"), rows)
+
+
+def _per_mac(cell: Cell, session: Session, records: Mapping[str, Record]) -> tuple[str, str, str]:
+    """True multiply-accumulates of one image, and what a billion of them took, printed and ours; ours is of one image too."""
+    gmacs = _gmacs(cell, records)
+    if gmacs is None or cell.row.model not in session.times:
+        return "", "", ""
+    ours = session.times[cell.row.model][0] / session.setting.batch
+    return f"{gmacs:.3f}", f"{_milliseconds(cell) / gmacs:.1f}", f"{ours / gmacs:.1f}"
+
+
+def _gmacs(cell: Cell, records: Mapping[str, Record]) -> float | None:
+    record = records.get(cost_record(cell.row.model, cell.dataset, cell.input))
+    return record.value["flops"][MACS] / FLOPS[MACS].giga if record else None
+
+
+def _milliseconds(cell: Cell) -> float:
+    """A printed time, or the time of a printed rate."""
+    value = printed_value(cell)
+    return 1e3 / value if cell.column.metric == "fps" else value
+
+
+def _order(cells: Sequence[Cell], session: Session) -> str:
+    """The printed order against ours."""
+    own = _ours(cells, session)
+    printed, ours = [_milliseconds(c) for c in own], [float(np.median(session.rounds[c.row.model])) for c in own]
+    kept: list[str] = []
+    reverse: list[str] = []
+    undecided: list[str] = []
+    for a, b in combinations(own, 2):
+        value, interval = session.ratio(a.row.model, b.row.model)
+        if _milliseconds(a) == _milliseconds(b):
+            continue
+        same = (value > 1) == (_milliseconds(a) > _milliseconds(b))
+        (undecided if not timings.decided(interval) else kept if same else reverse).append(f"{a.row.id} and {b.row.id}")
+    tau = timings.kendall(printed, ours)
+    first, pairs = own[0], len(kept) + len(reverse) + len(undecided)
+    inside = sum(_inside(cell, first, session) for cell in own[1:])
+    return (
+        f"Kendall's tau between the printed order and ours: {'-' if tau is None else f'{tau:+.2f}'}. Of {pairs} pairs, "
+        f"{len(kept)} are decided as printed, {len(reverse)} the other way round{_list(reverse)}, {len(undecided)} undecided"
+        f"{_list(undecided)}. {inside} of {len(own) - 1} printed ratios to {first.row.id} lie in our interval."
+    )
+
+
+def _promise(cells: Sequence[Cell], session: Session, records: Mapping[str, Record]) -> str:
+    """Whose operations take longest, ours and printed: how far operations promise the time."""
+    ours, printed = {}, {}
+    for cell in _ours(cells, session):
+        if gmacs := _gmacs(cell, records):
+            ours[cell.row.id] = float(np.median(session.rounds[cell.row.model])) / gmacs
+            printed[cell.row.id] = _milliseconds(cell) / gmacs
+    if len(ours) < 2:
+        return ""
+    slow, fast = max(ours, key=ours.__getitem__), min(ours, key=ours.__getitem__)
+    times, said = ours[slow] / ours[fast], printed[slow] / printed[fast]
+    most = max(printed, key=printed.__getitem__)
+    return (
+        f"An operation takes longest in {slow}: {times:.1f} times what it takes in {fast}, where it is quickest (printed: "
+        f"{said:.1f} times). By the printed times it takes longest in {most}."
+    )
+
+
+def _inside(cell: Cell, first: Cell, session: Session) -> bool:
+    _, low, high = timings.in_printed_sense(cell, *session.ratio(cell.row.model, first.row.model))
+    return low <= timings.printed_ratio(cell, first) <= high
+
+
+def _list(pairs: Sequence[str]) -> str:
+    return f" ({'; '.join(pairs)})" if pairs else ""
+
+
+# --- sentences about times --------------------------------------------------------------------------------------------------
+
+
+def _claims(paper: Paper, known: Mapping[str, Paper], cells: Sequence[Cell], session: Session) -> str:
+    """The sentences that compare networks by this column, reckoned again with our times in each round."""
+    rows = [row for claim in paper.claims if (row := _claim(claim, paper, known, cells, session))]
+    return grid(("sentence", "printed", "from our times"), rows) if rows else ""
+
+
+def _claim(
+    claim: Claim, paper: Paper, known: Mapping[str, Paper], cells: Sequence[Cell], session: Session
+) -> tuple[str, str, str] | None:
+    names = [cell.name for cell in evaluate(claim.expression, paper, known).cells]
+    columns: dict[str, set[str]] = {}  # which rows the sentence reads, by column
+    by_name = {cell.name: cell for cell in cells[0].table.cells()}
+    for name in names:
+        if name not in by_name or by_name[name].row.model not in session.rounds:
+            return None
+        if by_name[name].column.metric not in timings.TIMES:
+            return None
+        columns.setdefault(by_name[name].column.name, set()).add(by_name[name].row.id)
+    # A sentence over two columns may stand here if it says the same of each; one between devices may not.
+    if cells[0].column.name not in columns or len({frozenset(rows) for rows in columns.values()}) > 1:
+        return None
+    if len(set(names)) < 2:  # a figure, not a comparison
+        return None
+
+    def value_of(number: int) -> float | bool:
+        def ours(cell: Cell) -> float:
+            time = float(session.rounds[cell.row.model][number])
+            return 1 / time if cell.column.metric == "fps" else time
+
+        return evaluate(claim.expression, paper, known, value_of=ours).value
+
+    values = np.array([value_of(number) for number in range(len(session.rounds[session.first]))], float)
+    if claim.printed == "true":
+        return claim.says, "true", f"true in {int(values.sum())} of {len(values)} rounds"
+    if claim.unit not in ("%", "×"):  # a rate in its own unit belongs to its device
+        return None
+    middle, (low, high) = center(values)
+    return claim.says, f"{claim.printed} {claim.unit}", f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+
+
+# --- operations saved, time saved -------------------------------------------------------------------------------------------
+
+
+def _savings(known: Mapping[str, Paper], found: Sequence[Session], records: Mapping[str, Record]) -> list[str]:
+    """A printed saving of operations, beside the time that the same networks save."""
+    blocks = []
+    for cell in (cell for paper in known.values() for table in paper.tables.values() for cell in table.cells()):
+        pairs = _meant(cell, records)
+        if not pairs:
+            continue
+        rows = []
+        for session in (s for s in found if timings.fits(cell, s.setting) and not s.ending):
+            where = f"{session.setting.setting}, on {session.device}" + ", noisy" * session.noisy
+            for (ours, other), saved in pairs.items():
+                if {ours, other} <= session.rounds.keys():
+                    value, (low, high) = session.ratio(ours, other)
+                    time = f"{100 * (1 - value):.1f} % [{100 * (1 - high):.1f}, {100 * (1 - low):.1f}]"
+                    counts = [f"{saved[convention]:.1f} %" for convention in (cell.column.convention, MACS)]
+                    rows.append((f"`{ours}`", f"`{other}`", *counts, time, where))
+        others, own = (" ".join(dict.fromkeys(pair[side] for pair in pairs)) for side in (1, 0))
+        sizes = f"--input {cell.input} --joints {models.JOINTS[cell.dataset]}"
+        command = f"`python -m benchmark.measure latency {others} {own} {sizes} --keep`"
+        header = ("network", "against", f"operations saved, {cell.column.convention}", "true MACs", "time saved", "measured at")
+        blocks += [
+            f"## {known[cell.paper].short}: {cell.printed} of the operations saved, and the time",
+            "The pairs of networks, of those that could be meant, whose saving comes within a point of the printed one.",
+            grid(header, rows) if rows else f"Not measured yet: {command}",
+        ]
+    return blocks
+
+
+def _meant(cell: Cell, records: Mapping[str, Record]) -> dict[tuple[str, str], dict[str, float]]:
+    """For a saving of operations that does not say against what: the pairs of networks that come within a point of it, by the
+    readings that the package has recorded, with the percentage by each convention."""
+    if cell.column.metric != "ratio" or cell.column.convention not in FLOPS or not cell.row.model:
+        return {}
+    wanted = ("architecture", cell.row.model.split("/")[0], cell.table.id, "readings")
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for record in records.values():
+        if (record.kind, record.subject, record.protocol, record.metric) == wanted:
+            for says, value in record.value.get(f"{cell.row.id}/{cell.column.name}", ()):
+                networks, _, convention = says.rpartition(", ")
+                ours, between, other = networks.partition(" against ")
+                if between and ours.split("+")[0] == cell.row.model:
+                    found.setdefault((ours, other), {})[convention] = value
+    return {pair: by for pair, by in found.items() if abs(by[cell.column.convention] - cell.number.value) < 1}
+
+
+# --- repeatability and pipelines --------------------------------------------------------------------------------------------
+
+
+def _repeatability(found: Sequence[Session]) -> list[str]:
+    """Sets that were measured twice: which orders were kept, and how far the medians moved."""
+    rows = []
+    for other in (session for session in found if session.ending == AGAIN):
+        for one in found:
+            if (one.device, one.setting, one.first) != (other.device, other.setting, other.first) or one.ending != ONCE:
+                continue
+            both = timings.repeated(one, other)
+            moved = [100 * (change - 1) for change in both.spread.values()]
+            spread = f"{min(moved):+.1f} % to {max(moved):+.1f} %" if moved else ""
+            tau = "-" if both.tau is None else f"{both.tau:+.2f}"
+            common = sum(model in other.rounds for model in one.rounds)
+            lost = [f"`{a}` and `{b}`" for a, b in both.pairs if (a, b) not in both.kept]
+            kept = f"{len(both.kept)} of {len(both.pairs)}" + _list(lost)
+            where = f"{one.setting.setting}, on {one.device}" + ", noisy" * (one.noisy or other.noisy)
+            rows.append((where, common, kept, tau, spread))
+    header = ("measured at", "networks", "pairs decided both times that keep their order", "Kendall's tau", "medians moved by")
+    command = "`python -m benchmark.measure latency MODEL... --twice --keep`"
+    return ["## Measured twice", grid(header, rows) if rows else f"Not measured yet: {command}"]
+
+
+def _pipelines(records: Mapping[str, Record]) -> list[str]:
+    """Where the time goes between decoded photographs and joints."""
+    own = sorted(
+        (r for r in records.values() if r.kind == "latency" and r.metric == timings.MILLISECONDS and r.samples["parts"]),
+        key=lambda r: (r.device or "", r.protocol, r.subject, r.version),
+    )
+    latest = {(r.device, r.protocol, r.subject): r for r in own}
+    parts = list(dict.fromkeys(part for r in latest.values() for part in r.samples["parts"]))
+    rows = [
+        (
+            f"`{r.subject}`",
+            f"{r.value:.4g}",
+            *(f"{r.samples['parts'].get(part, 0):.3g}" for part in parts),
+            r.protocol,
+            r.device,
+        )
+        for r in latest.values()
+    ]
+    if not rows:
+        return []
+    text = "Milliseconds a batch, from decoded photographs to joints, flip test and all; each part's median."
+    return ["## From photographs to joints", text, grid(("network", "all", *parts, "measured at", "on"), rows)]

@@ -1,0 +1,225 @@
+"""What was searched here: each architecture that came out beside the best of as much random search, and how it came about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark import bootstrap, effects, search_scales
+from benchmark.expressions import evaluate
+from benchmark.records import Record
+from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
+from benchmark.report.markdown import grid, page
+from benchmark.search_scales import Scale
+from benchmark.tables import papers
+
+KIND, SEARCHED, RANDOM = "search", "searched", "best of random search"
+LOOKUP = "lookup of "  # how the protocol of a table's validation begins
+ENDS = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
+KERNELS = {"3": "#cfe3f1", "5": "#7fb2d6", "7": "#33658a"}
+
+
+class Group(NamedTuple):
+    """The searches of a package at one scale for one cost on one device: by strategy, a record a seed."""
+
+    package: str
+    protocol: str
+    device: str | None
+    ends: Mapping[str, Sequence[Record]]
+
+    @property
+    def file(self) -> str:
+        """The figure's name below ``reports/figures``."""
+        told = f"search-{self.package}-{self.protocol}-{self.device or ''}".lower()
+        return re.sub(r"[^a-z0-9_]+", "-", told).strip("-") + ".svg"
+
+
+def groups(records: Mapping[str, Record]) -> list[Group]:
+    """All that were searched, the latest version of each seed."""
+    found: dict[tuple[str, str, str | None], dict[str, dict[int | None, Record]]] = {}
+    for record in sorted(records.values(), key=lambda record: record.version):
+        end = record.metric.rpartition(", ")[2]
+        if record.kind == KIND and end in ENDS:
+            key = (record.subject, record.protocol, record.device)
+            found.setdefault(key, {}).setdefault(end, {})[record.seed] = record
+    return [
+        Group(*key, {end: [own[seed] for seed in sorted(own, key=str)] for end, own in ends.items()})
+        for key, ends in sorted(found.items(), key=str)
+    ]
+
+
+def difference(group: Group, records: Mapping[str, Record]) -> tuple[float | None, tuple[float, float] | None, int]:
+    """Searched less random in points, its 95 % interval over persons and seeds (of one seed over persons alone), and how many
+    seeds have both."""
+    by_seed = [{record.seed: record for record in group.ends.get(end, ())} for end in (SEARCHED, RANDOM)]
+    both = sorted(by_seed[0].keys() & by_seed[1].keys(), key=str)
+    sides = [[records.get(own[seed].samples["accuracy"]) for seed in both] for own in by_seed]
+    ours, theirs = ([record for record in side if record is not None] for side in sides)
+    if not both or len(ours) != len(both) or len(theirs) != len(both):
+        return None, None, 0
+    value, interval = effects.compared(ours, theirs)
+    if len(both) == 1:
+        replicates = np.array(ours[0].samples["replicates"]) - np.array(theirs[0].samples["replicates"])
+        interval = bootstrap.interval(replicates)
+    return value, interval, len(both)
+
+
+# --- the page ----------------------------------------------------------------------------------------------------------------
+
+
+def search_page(records: Mapping[str, Record]) -> str:
+    """``reports/search.md``."""
+    found = groups(records)
+    blocks = [
+        "# Architecture search",
+        "A super-network is searched, the architecture that comes out is trained, and so is the best of a random search that "
+        "was shown as many images among architectures that cost about as much. Both are trained by one recipe with the same "
+        "seeds, and tested on the same persons. A search at a small scale shows how the method behaves there; it never matches "
+        "a printed figure.",
+    ]
+    for package, listed in search_scales.known().items():
+        blocks += [f"## {papers()[package].short if package in papers() else package}", _scales(package, listed, records)]
+        for group in (group for group in found if group.package == package):
+            blocks += _section(group, records)
+        blocks += _lookups(package, records)
+        blocks += ["### What the paper leaves open", _gaps(listed.values())]
+    return page(*blocks)
+
+
+def _scales(package: str, listed: Mapping[str, Scale], records: Mapping[str, Record]) -> str:
+    rows = []
+    for scale in listed.values():
+        told = f"scale {scale.name} {scale.version},"
+        runs = sum(r.kind == KIND and r.subject == package and r.protocol.startswith(told) for r in records.values())
+        printed = ""
+        if scale.printed:
+            printed = f"{float(evaluate(scale.printed, papers()[package], papers()).value):+.2f}"
+        command = f"`python -m benchmark.search {package} --dataset {scale.dataset} --scale {scale.name} --cost flops`"
+        rows.append((f"`{scale.name}`", scale.says, command, scale.seeds, printed, "here" if runs else "not run"))
+    return grid(("scale", "what it is", "command", "seeds planned", "searched over random, printed", ""), rows)
+
+
+def _section(group: Group, records: Mapping[str, Record]) -> list[str]:
+    first = next(record for own in group.ends.values() for record in own)
+    rows = []
+    for end, own in group.ends.items():
+        for record in own:
+            told = record.samples
+            figure = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
+            effort = f"{told['images']:,} in {told['seconds'] / 60:.0f} min"
+            rows.append((end, record.seed, f"`{told['model']}`", f"{told['cost']:.4g}", figure, effort))
+    value, interval, seeds = difference(group, records)
+    shown = "Both of one seed are needed for a difference."
+    if value is not None:
+        between = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
+        over = "persons and seeds" if seeds > 1 else "persons alone: another seed moves it further"
+        shown = f"Searched less random: {value:+.2f}{between} points, over {over}."
+    metric = first.metric.rpartition(", ")[0]
+    return [
+        f"### {group.protocol}" + (f", {group.device}" if group.device else ""),
+        grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),
+        shown,
+        f"![operations of each layer; entropy and expected cost; accuracy](figures/{group.file})",
+        *(_text(record) for record in group.ends.get(SEARCHED, ())[:1]),
+    ]
+
+
+def _text(record: Record) -> str:
+    return f"The searched architecture of seed {record.seed}:\n\n```\n{record.samples['architecture'].strip()}\n```"
+
+
+def _lookups(package: str, records: Mapping[str, Record]) -> list[str]:
+    rows = []
+    for r in sorted(records.values(), key=lambda r: (r.protocol, str(r.device))):
+        if r.kind == KIND and r.subject == package and r.protocol.startswith(LOOKUP):
+            what = r.protocol.removeprefix(LOOKUP)
+            off = f"{100 * r.samples['bias']:+.2f} %", f"{100 * r.samples['error']:.2f} %"
+            rows.append((what, r.device or "", r.n, f"{r.value:.3f}", *off))
+    if not rows:
+        return []
+    return [
+        "### Lookup tables",
+        "The sum of an architecture's entries against the whole network, measured: Spearman's correlation, how far predictions "
+        "are off on average, and how far they scatter about that.",
+        grid(("table", "device", "networks", "rank correlation", "off on average", "about that"), rows),
+    ]
+
+
+def _gaps(listed: Iterable[Scale]) -> str:
+    gaps: dict[tuple[str, str, str], list[str]] = {}
+    for scale in listed:
+        for gap in scale.gaps:
+            gaps.setdefault((gap.what, gap.instead, gap.source), []).append(f"`{scale.name}`")
+    return grid(("gap", "instead", "source", "scales"), [(*gap, " ".join(names)) for gap, names in gaps.items()])
+
+
+# --- its pictures ------------------------------------------------------------------------------------------------------------
+
+
+def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
+    """Every picture of the page by its file below ``reports/figures``."""
+    with mpl.rc_context(STYLE):
+        return {group.file: svg(_figure(group)) for group in groups(records)}
+
+
+def _figure(group: Group) -> Figure:
+    """Layers of the first seed's architectures; entropy and expected cost over the epochs; accuracy with its intervals."""
+    figure = plt.figure(figsize=(8, 4.6))
+    own = {end: found[0] for end, found in group.ends.items()}
+    above = figure.add_gridspec(len(own), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
+    for row, (end, record) in enumerate(own.items()):
+        _layers(figure.add_subplot(above[row, 0]), record.samples["architecture"], f"{end}\nseed {record.seed}")
+    below = figure.add_gridspec(1, 3, left=0.07, right=0.99, top=0.53, bottom=0.1, wspace=0.35)
+    left, middle, right = (figure.add_subplot(below[0, column]) for column in range(3))
+    for name, place in (("entropy", left), ("expected cost", middle)):
+        for record in group.ends.get(SEARCHED, ()):
+            curve = [(epoch, figures[name]) for epoch, figures in record.samples["curves"] if name in figures]
+            if curve:
+                place.plot(*zip(*curve, strict=True), color=ENDS[SEARCHED], linewidth=1, alpha=0.8)
+        place.set_xlabel("epochs")
+        place.grid(alpha=0.25, linewidth=0.5)
+    left.set_ylabel("entropy, of the largest")
+    first = next(iter(own.values()))
+    middle.set_ylabel(f"expected cost, {first.samples['unit']}")
+    for end, found in group.ends.items():
+        values = np.array([record.value for record in found])
+        costs = [record.samples["cost"] for record in found]
+        bounds = np.array([record.interval or (record.value, record.value) for record in found])
+        reach = np.abs(bounds - values[:, None]).T
+        right.errorbar(costs, values, yerr=reach, fmt="o", markersize=3, linewidth=1, color=ENDS[end], label=end)
+    right.set_xlabel(f"cost, {first.samples['unit']}")
+    right.set_ylabel(first.metric.rpartition(", ")[0])
+    right.legend(frameon=False, fontsize=6)
+    return figure
+
+
+def _layers(axes: Axes, text: str, name: str) -> None:
+    """An architecture's operations as boxes from left to right, a gap between stages: darker with the kernel, higher with the
+    expansion, a dash where a layer is skipped."""
+    axes.axis("off")
+    axes.text(-0.3, 0.5, name, ha="right", va="center", fontsize=6)
+    x = 0.0
+    for line in text.splitlines():
+        stage = re.fullmatch(r"stage \d+: (.+)", line.strip())
+        for operation in stage[1].split() if stage else ():
+            match = re.fullmatch(r"k(\d)e(\d)", operation)
+            if match:
+                high = int(match[2]) / 6
+                axes.add_patch(
+                    plt.Rectangle((x, 0.5 - high / 2), 0.9, high, facecolor=KERNELS.get(match[1], "#dddddd"), linewidth=0)
+                )
+                dark = match[1] == "7"
+                axes.text(x + 0.45, 0.5, f"{match[1]}\n×{match[2]}", ha="center", va="center", fontsize=5, color=str(int(dark)))
+            else:
+                axes.plot([x, x + 0.9], [0.5, 0.5], color="#999999", linewidth=1)
+            x += 1.0
+        x += 0.5 if stage else 0.0
+    axes.set_xlim(0, max(x, 1.0))
+    axes.set_ylim(-0.05, 1.05)

@@ -1,0 +1,116 @@
+"""Random search at equal cost, the baseline without which a search shows nothing (Li and Talwalkar, 2019).
+
+As many architectures of about the searched one's cost as together see as many images as the search did, each trained briefly by
+one recipe; the one that does best on the held-out persons is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmark import searching, training, training_log
+from benchmark.errors import InputError
+from benchmark.feed import Feed
+from benchmark.recipes import Recipe
+from benchmark.search_scales import Part, Scale
+from benchmark.searching import Plan, Run
+
+TRIES = 10_000
+
+
+class Candidate(NamedTuple):
+    """A random architecture: its cost by the table, and the loss and accuracy in percent it came to on the held-out persons."""
+
+    text: str
+    cost: float
+    loss: float
+    accuracy: float
+    seconds: float  # of its training
+
+
+def brief(scale: Scale) -> Recipe:
+    """By which each candidate is trained."""
+    return replace(scale.retrain, name=f"{scale.retrain.name}-brief", epochs=scale.candidate_epochs)
+
+
+def images_of(scale: Scale, feed: Feed) -> int:
+    """How many images a candidate is trained on.
+
+    Args:
+        feed: of the persons that it learns from.
+    """
+    return scale.candidate_epochs * feed.steps_per_epoch * feed.recipe.batch
+
+
+def count(plan: Plan, scale: Scale, feed: Feed) -> int:
+    """How many candidates see as many images as the search, at least one."""
+    return max(1, plan.images // images_of(scale, feed))
+
+
+def within(scale: Scale, cost: float) -> tuple[float, float]:
+    """The range of costs that candidates for ``cost`` may have."""
+    return (1 - scale.tolerance) * cost, (1 + scale.tolerance) * cost
+
+
+def sampled(run: Run, cost: float) -> Iterator[tuple[str, float]]:
+    """Architectures within the range about ``cost``, none twice, with their costs; the same for the same seed, without end.
+
+    Raises:
+        InputError: none is found in ten thousand tries.
+    """
+    package, generator = searching.module(run.model), np.random.default_rng([run.seed, 2])
+    low, high = within(run.scale, cost)
+    seen = set()
+    while True:
+        for _ in range(TRIES):
+            text = package.sample(run.scale, run.table, cost, generator)
+            found = run.table.predict(package.used(text))
+            if low <= found <= high and text not in seen:
+                break
+        else:
+            unit = f"{run.table.shown(low):.4g} to {run.table.shown(high):.4g}"
+            raise InputError(f"no architecture was found that costs {unit} in {TRIES} tries")
+        seen.add(text)
+        yield text, found
+
+
+def candidates(run: Run, plan: Plan, feeds: Mapping[Part, Feed], cost: float, *, show: bool = True) -> list[Candidate]:
+    """Train and validate all candidates, in order; those whose checkpoints say that they are trained are only validated.
+
+    Args:
+        run: the search that they are the baseline of.
+        feeds: of the persons that candidates learn from, by :func:`brief`, and of the held-out ones, as they are.
+        cost: about which theirs are.
+
+    Raises:
+        InputError: see :func:`sampled` and :func:`benchmark.training.train`.
+    """
+    folder, found = run.folder / "candidates", []
+    wanted = count(plan, run.scale, feeds["trained"])
+    drawn = sampled(run, cost)
+    for number in tqdm(range(wanted), unit=" candidates", desc="random search", disable=None if show else True):
+        text, own = next(drawn)
+        model = searching.written(run.model, text, folder, f"{number:03}")
+        made = training.Run(
+            model=model,
+            recipe=feeds["trained"].recipe,
+            start=run.scale.start,
+            seed=run.seed,
+            device=run.device,
+            folder=folder / f"{number:03}",
+        )
+        network = training.train(made, feeds["trained"], tensorboard=False)
+        figures = searching.validate(network, feeds["held out"], searching.loss_of(run.recipe))
+        seconds = sum(line["seconds"] for line in training_log.read(made.folder)[0])
+        found.append(Candidate(text, own, figures["loss"], figures["accuracy"], seconds))
+    return found
+
+
+def best(found: list[Candidate]) -> Candidate:
+    """The most accurate, of equals the one with the smallest loss."""
+    return max(found, key=lambda candidate: (candidate.accuracy, -candidate.loss))

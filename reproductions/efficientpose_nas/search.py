@@ -1,0 +1,136 @@
+"""The search for EfficientPose's backbone: weights and architecture parameters of one super-network, in turns (section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark import models
+from benchmark.lookup import Part, Table
+from benchmark.losses import Truth
+from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Scale
+from benchmark.searching import accuracy, loss_of
+from benchmark.training import optimizer_of
+from reproductions.efficientpose_nas import lookup
+from reproductions.efficientpose_nas.architectures import SKELETONS, Skeleton, parsed, write
+from reproductions.efficientpose_nas.supernet import SuperNetwork, entropy, expected, keep_mass, start
+
+
+class Search:
+    """Weights learn along one drawn path; architecture parameters from two drawn operations a layer and the expected cost.
+
+    The ``options`` of the scale: ``skeleton``; ``paths``, the operations drawn in an architecture step, or 0 for all;
+    ``factor`` and ``base`` of the cost term. A weight off the path has no gradient: decay and momentum leave it alone too.
+    """
+
+    def __init__(self, network: SuperNetwork, scale: Scale, table: Table) -> None:
+        self.network, self.options = network, scale.options
+        self.loss = loss_of(scale.recipe)
+        self.layers = list(network.layers())
+        device = network.alphas()[0].device
+        found = lookup.layer_costs(network.skeleton, table)
+        self.costs = [torch.tensor(list(layer.values()), device=device) for layer in found]
+        self.constant, self.table = lookup.constant(table), table
+        chosen = scale.recipe.optimizer
+        # Not one fused kernel: that wants a momentum of every parameter or of none, and some have not been on a path yet.
+        self.weights = torch.optim.SGD(
+            network.weights(), chosen.lr or 0.0, momentum=chosen.momentum, weight_decay=chosen.weight_decay
+        )
+        self.architecture = optimizer_of(torch.nn.ParameterList(network.alphas()), scale.architecture)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """By phase."""
+        return {WEIGHTS: self.weights, ARCHITECTURE: self.architecture}
+
+    def step(self, phase: str, batch: tuple[Tensor, Truth], progress: float) -> dict[str, Tensor]:
+        """One step of a phase; see :class:`benchmark.searching.Searcher`."""
+        images, truth = batch
+        if phase == WEIGHTS:
+            self.network.sample(1)
+        elif self.options["paths"]:
+            self.network.sample(self.options["paths"])
+        else:
+            self.network.use_all()
+        maps = self.network(images)
+        loss = self.loss(maps, truth)
+        if phase == WEIGHTS:
+            self.weights.zero_grad(set_to_none=True)
+            loss.backward()
+            self.weights.step()
+        else:
+            self._decide(loss)
+        return {"loss": loss.detach(), "accuracy": accuracy(maps.detach(), truth)}
+
+    def _decide(self, loss: Tensor) -> None:
+        """An architecture step: Equation 6, the loss in multiples of its own present value."""
+        alphas = self.network.alphas()
+        before = [alpha.detach().clone() for alpha in alphas]
+        total = loss / loss.detach() + self.cost_term()
+        for alpha, gradient in zip(alphas, torch.autograd.grad(total, alphas), strict=True):
+            alpha.grad = gradient
+        self.architecture.step()
+        for layer, old in zip(self.layers, before, strict=True):
+            keep_mass(layer, old)
+
+    def cost_term(self) -> Tensor:
+        """``factor x log_base(expected cost)``."""
+        cost = expected(self.layers, self.costs, self.constant)
+        return self.options["factor"] * cost.log() / float(np.log(self.options["base"]))
+
+    def figures(self) -> dict[str, float]:
+        """Mean entropy of the layers, as a share of the largest, and the expected cost in the table's unit."""
+        with torch.no_grad():
+            cost = float(expected(self.layers, self.costs, self.constant))
+        return {"entropy": entropy(self.layers), "expected cost": self.table.shown(cost)}
+
+    def derive(self) -> str:
+        """The text of the architecture of the most probable operations."""
+        return write(self.network.derived())
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: checkpoints hold the network, the optimizers and the generator."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing to do."""
+
+
+def _skeleton(scale: Scale) -> Skeleton:
+    return SKELETONS[scale.options["skeleton"]]
+
+
+def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.device) -> Search:
+    """The search as it starts, the super-network filled from the scale's seed network.
+
+    Raises:
+        InputError: the seed network is not there.
+    """
+    torch.manual_seed(seed)
+    network = SuperNetwork(skeleton=_skeleton(scale), num_joints=joints)
+    if scale.start != "scratch":
+        start(network, models.imported(scale.recipe.starts[scale.start]))
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return Search(network.train(), scale, table)
+
+
+def parts(scale: Scale, joints: int) -> dict[str, Part]:
+    """What lookup tables hold; see :func:`reproductions.efficientpose_nas.lookup.parts`."""
+    return lookup.parts(_skeleton(scale), joints=joints, input_hw=models.parse_size(scale.costed))
+
+
+def used(text: str) -> list[str]:
+    """The parts of an architecture.
+
+    Raises:
+        InputError: its text is malformed.
+    """
+    return lookup.used(parsed(text))
+
+
+def sample(scale: Scale, table: Table, cost: float | None, generator: np.random.Generator) -> str:
+    """The text of a random architecture, of ``cost`` on average where one is given."""
+    return write(lookup.sample(_skeleton(scale), table, cost, generator))
