@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -233,14 +234,18 @@ def tested(ablation: Ablation, arguments: Arguments, folder: Path) -> None:
 
 
 def looked(ablation: Ablation, arguments: Arguments, folder: Path) -> None:
-    """Measure the maps of the trained variants, where the ablation plans it and that is not done."""
+    """Measure the maps of the trained variants, where the ablation plans it and that is not done. Of a run whose record is here
+    and whose weights are not, it is said that they cannot be."""
     if ablation.look is None or arguments.check_rates:
         return
     for job in jobs(ablation, arguments):
         people, _ = load_people(recipe_of(job), arguments.root)
         run, departures = plan(job, arguments, people, folder)
-        for record in maps.measure(run, outcome.protocol(run, departures), ablation.look, arguments.root, folder):
-            records.append(record, folder)
+        try:
+            for record in maps.measure(run, outcome.protocol(run, departures), ablation.look, arguments.root, folder):
+                records.append(record, folder)
+        except InputError as problem:
+            print(f"maps not measured: {problem}", file=sys.stderr)
 
 
 def forecast(ablation: Ablation, grid: Sequence[Job], arguments: Arguments, folder: Path) -> str:

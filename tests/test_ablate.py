@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -85,6 +86,16 @@ def test_what_is_on_record_is_not_trained_again(
 ) -> None:
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
     ablate.run(arguments(root, tmp_path / "elsewhere"), grid / "records")
+
+
+def test_runs_on_record_whose_weights_are_gone_have_no_maps_and_that_is_said(
+    root: Path, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(grid / "records", tmp_path / "records", ignore=shutil.ignore_patterns("maps*"))
+    ablate.run(arguments(root, tmp_path / "elsewhere"), tmp_path / "records")
+    out, err = capsys.readouterr()
+    assert err.count("maps not measured: no weights at") == 2
+    assert "sic: on over off" in out
 
 
 def test_json_keeps_to_its_schema(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
