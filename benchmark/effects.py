@@ -269,7 +269,7 @@ def show(ablation: Ablation, effect: Effect) -> str:
     if effect.difference is None:
         return f"{pair:56} {effect.metric:18} not run"
     interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else "no interval"
-    printed = "" if effect.printed is None else f", printed {effect.printed:+.2f}"
+    printed = "" if effect.printed is None else f", printed {effect.printed:+.3g}"
     seeds = "x".join(map(str, effect.seeds))
     return f"{pair:56} {effect.metric:18} {effect.difference:+.2f} {interval}, {seeds} seeds{printed}: {effect.judged}"
 

@@ -233,7 +233,7 @@ def _effects(found: Sequence[Effect]) -> str:
     for effect in found:
         ours = "" if effect.difference is None else f"{effect.difference:+.2f}"
         interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else ""
-        printed = "" if effect.printed is None else f"{effect.printed:+.2f}"
+        printed = "" if effect.printed is None else f"{effect.printed:+.3g}"
         pair = f"{effect.comparison.better} over {effect.comparison.worse}"
         rows.append((pair, effect.metric, f"{ours} {interval}".strip(), printed, effect.judged))
     return grid(("comparison", "metric", "here, points", "printed, points", "direction"), rows)
