@@ -19,7 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from benchmark import ablation as ablations
-from benchmark import distributed, effects, errors, evaluate, maps, outcome, records, train, training
+from benchmark import distributed, effects, errors, evaluate, maps, outcome, records, search, search_scales, train, training
 from benchmark.ablation import PROTOCOLS, Ablation
 from benchmark.data.people import People
 from benchmark.errors import InputError
@@ -73,7 +73,7 @@ class Arguments:
 
 
 class Job(NamedTuple):
-    """One training: everything that another process needs to know."""
+    """One training, or a search and the training of what it finds: everything that another process needs to know."""
 
     ablation: str
     variant: str
@@ -130,8 +130,32 @@ def plan(job: Job, arguments: Arguments, people: People, folder: Path) -> tuple[
     return replace(run, folder=arguments.work / told), departures
 
 
+def search_of(job: Job, arguments: Arguments) -> search.Arguments | None:
+    """The search that a job is, without the random one beside it; None for a training."""
+    variant = ablations.find(job.ablation).variant(job.variant)
+    scale = ablations.scale_of(variant, job.protocol)
+    if scale is None:
+        return None
+    package = variant.model.partition("/")[0]
+    out = arguments.work / f"search-{package}-{scale.name}-s{job.seed}"
+    return search.Arguments(
+        package=package,
+        scale=scale.name,
+        seed=job.seed,
+        random=False,
+        root=arguments.root,
+        out=out,
+        table=out.with_suffix(".json"),
+        cache=arguments.cache,
+        device=arguments.device,
+        as_json=True,  # says nothing until it is through
+    )
+
+
 def done(job: Job, arguments: Arguments, people: People, folder: Path) -> bool:
     """Whether the job's figures are on record."""
+    if own := search_of(job, arguments):
+        return bool(search.on_record(own, search_scales.find(own.package, own.scale), "", folder))
     run, departures = plan(job, arguments, people, folder)
     return bool(outcome.on_record(run, departures, MAIN[joints_of(run.recipe)], folder))
 
@@ -142,6 +166,12 @@ def work(job: Job, arguments: Arguments, folder: Path, wait: bool = False) -> bo
     Args:
         wait: until the other process is through, or gone.
     """
+    if own := search_of(job, arguments):
+        assert own.out
+        with claimed(own.out.with_suffix(".lock"), wait=wait) as mine:
+            if mine:
+                search.found(own, folder)
+            return mine
     people, _ = load_people(recipe_of(job), arguments.root)
     run, departures = plan(job, arguments, people, folder)
     with claimed(run.folder.with_suffix(".lock"), wait=wait) as mine:
@@ -248,6 +278,15 @@ def looked(ablation: Ablation, arguments: Arguments, folder: Path) -> None:
             print(f"maps not measured: {problem}", file=sys.stderr)
 
 
+def takes(job: Job, arguments: Arguments, people: People, folder: Path) -> float:
+    """Seconds that a job takes here, from a few steps of it."""
+    if own := search_of(job, arguments):
+        return search.takes(own)
+    run, _ = plan(job, arguments, people, folder)
+    feed = Feed(people, run.recipe, 0, crops=cached(people, run.recipe, arguments.cache), device=run.device)
+    return training.rehearse(run, feed) * run.recipe.epochs * feed.steps_per_epoch
+
+
 def forecast(ablation: Ablation, grid: Sequence[Job], arguments: Arguments, folder: Path) -> str:
     """Jobs, time here, and the smallest difference that could be seen."""
     lines = [f"{ablation.title} ({ablation.paper}, {ablation.table}): {ablation.says}"]
@@ -259,10 +298,8 @@ def forecast(ablation: Ablation, grid: Sequence[Job], arguments: Arguments, fold
         if done(job, arguments, people, folder):
             lines.append(f"  {job!s:60} on record")
             continue
-        run, _ = plan(job, arguments, people, folder)
         if job.variant not in seconds:
-            feed = Feed(people, run.recipe, 0, crops=cached(people, run.recipe, arguments.cache), device=run.device)
-            seconds[job.variant] = training.rehearse(run, feed) * run.recipe.epochs * feed.steps_per_epoch
+            seconds[job.variant] = takes(job, arguments, people, folder)
         total += seconds[job.variant]
         lines.append(f"  {job!s:60} about {train.duration(seconds[job.variant])}")
     lines.append(f"in all about {train.duration(total)} here, one job at a time, testing not counted")

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
-from benchmark import recipes
+from benchmark import recipes, search_scales
 from benchmark.errors import InputError
 from benchmark.recipes import Recipe
+from benchmark.search_scales import Scale
 
 ProtocolName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 
@@ -23,11 +24,13 @@ ProtocolName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What a small protocol changes in a model's recipe for ``dataset``, and how many seeds are planned. Under one
-    that is the papers' ``own`` nothing is changed, and nothing stands in for anything."""
+    that is the papers' ``own`` nothing is changed, and nothing stands in for anything. ``scale``: how large a search is for a
+    variant that is searched."""
 
     dataset: str
     seeds: int
     says: str
+    scale: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     own: bool = False
 
@@ -37,21 +40,24 @@ PROTOCOLS: Mapping[str, Protocol] = {
         dataset="lsp",
         seeds=3,
         says="Leeds Sports Pose at 96x96, three epochs: minutes a run on two cores",
+        scale="small",
         changes={"name": "lsp-short", "input": "96x96", "epochs": 3, "evaluate_every": 1},
     ),
     "lsp-gpu": Protocol(
         dataset="lsp",
         seeds=5,
         says="Leeds Sports Pose at 256x256, sixty epochs, for a GPU",
+        scale="gpu",
         changes={"name": "lsp-gpu", "input": "256x256", "epochs": 60, "evaluate_every": 5},
     ),
     "synthetic": Protocol(
         dataset="synthetic-mpii",
         seeds=1,
         says="Synthetic people: shows that it runs, and no more",
+        scale="tiny",
     ),
-    "mpii": Protocol(dataset="mpii", seeds=1, says="the paper's own recipe on MPII", own=True),
-    "coco": Protocol(dataset="coco", seeds=1, says="the paper's own recipe on COCO", own=True),
+    "mpii": Protocol(dataset="mpii", seeds=1, says="the paper's own recipe on MPII", scale="paper", own=True),
+    "coco": Protocol(dataset="coco", seeds=1, says="the paper's own recipe on COCO", scale="paper", own=True),
 }
 
 
@@ -62,7 +68,8 @@ class Variant:
     ``changes`` are fields of the recipe, ``length`` multiplies its epochs. A variant without either, of a network whose
     switches are as they are by default, shares its records with every other ablation that has it. A variant with ``weights``, a
     published file below the data root, is not trained at all, but tested under the protocol ``tested``. ``row`` is the one of
-    the paper's table that prints it.
+    the paper's table that prints it. ``scale`` is that of a search, the protocol's in the place of ``{}``: the variant is then
+    the network that the search of ``model``'s package finds, trained as that scale says.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Variant:
     length: int = 1
     tested: str = ""
     weights: str = ""
+    scale: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +179,8 @@ def recipe_of(ablation: Ablation, variant: Variant, protocol: str) -> tuple[Reci
     if protocol not in PROTOCOLS or protocol not in ablation.protocols:
         raise InputError(f"ablation {ablation.name} has no protocol {protocol!r}; known: {', '.join(ablation.protocols)}")
     found, model = PROTOCOLS[protocol], model_of(ablation, variant, protocol)
+    if scale := scale_of(variant, protocol):
+        return scale.retrain, ()
     if found.own:
         shared = recipes.find(model, found.dataset, ablation.recipe)
     else:
@@ -181,6 +191,17 @@ def recipe_of(ablation: Ablation, variant: Variant, protocol: str) -> tuple[Reci
     changed = {key: value for key, value in wanted.items() if getattr(shared, key) != value}
     departures = tuple(sorted(f"{key} {_told(value)}" for key, value in changed.items()))
     return replace(shared, **changed), departures
+
+
+def scale_of(variant: Variant, protocol: str) -> Scale | None:
+    """The search that finds a variant's network under a protocol; None for a network that a package has.
+
+    Raises:
+        InputError: the package has no such search.
+    """
+    if not variant.scale:
+        return None
+    return search_scales.find(variant.model.partition("/")[0], variant.scale.format(PROTOCOLS[protocol].scale))
 
 
 def at_rate(rate: float) -> tuple[str, ...]:

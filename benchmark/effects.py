@@ -15,7 +15,8 @@ from benchmark import ablation as ablations
 from benchmark import models, recipes
 from benchmark.ablation import PROTOCOLS, Ablation, Comparison, Variant
 from benchmark.expressions import evaluate
-from benchmark.records import OVER, Record
+from benchmark.records import IDENTITY, OVER, Record, identify
+from benchmark.search_scales import Scale
 from benchmark.tables import papers
 
 Judged = Literal["agrees", "opposite", "within noise", "one seed", "not_run"]
@@ -73,6 +74,8 @@ def runs(
     ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record], rate: float = 1.0
 ) -> list[Record]:
     """A variant's records of a metric, one a seed, of the latest version; ``rate``: at so many times its learning rate."""
+    if scale := ablations.scale_of(variant, protocol):
+        return searched(searches(variant, scale, records), metric, records)
     model = ablations.model_of(ablation, variant, protocol)
     recipe, departures = ablations.recipe_of(ablation, variant, protocol)
     told = recipes.told(recipe, recipe.start, (*departures, *ablations.at_rate(rate)))
@@ -87,6 +90,25 @@ def trained(model: str, dataset: str, metric: str, told: str, records: Mapping[s
             found[record.seed] = record
     latest = max((record.version for record in found.values()), default=0)
     return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+
+
+def searches(variant: Variant, scale: Scale, records: Mapping[str, Record]) -> list[Record]:
+    """The searches of a scale that a variant is found by, one a seed, of the latest version."""
+    subject, told = variant.model.partition("/")[0], f"scale {scale.name} {scale.version}, cost flops"
+    found: dict[int | None, Record] = {}
+    for record in sorted(records.values(), key=lambda record: record.version):
+        same = (record.kind, record.subject, record.protocol) == ("search", subject, told)
+        if same and record.metric.endswith(", searched") and record.samples["digest"] == scale.digest():
+            found[record.seed] = record
+    latest = max((record.version for record in found.values()), default=0)
+    return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+
+
+def searched(found: Sequence[Record], metric: str, records: Mapping[str, Record]) -> list[Record]:
+    """The records of a metric of the networks that searches found, trained and tested."""
+    mains = [records[one.samples["accuracy"]] for one in found if one.samples["accuracy"] in records]
+    ids = [identify(**{key: getattr(main, key) for key in IDENTITY} | {"metric": metric}) for main in mains]
+    return [records[one] for one in ids if one in records]
 
 
 def figures(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> list[Record]:

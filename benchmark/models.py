@@ -6,10 +6,10 @@ report can read the entries' evidence in milliseconds. Other distributions add p
 ``pose_benchmark``, each naming a module with ``ENTRIES``.
 
 Instead of an id an architecture file can be named, if a package reads it. Such a package has a module ``architectures`` with
-``SUFFIX``, the files' suffix; ``read(path)``, which refuses a malformed one; ``write(architecture)``, the same for all files
-that say the same; ``build(path, num_joints=K)``; and ``like(architecture)``, the id of the variant that it is trained and fed
-like. Its id is ``<package>/file:<name>-<hash of what the file says>``, by which the process that found it knows it from then
-on.
+``SUFFIX``, how the files' names end; ``read(path)``, which refuses a malformed one; ``write(architecture)``, the same for all
+files that say the same; ``build(path, num_joints=K)``; and ``like(architecture)``, the id of the variant that it is trained
+and fed like. Its id is ``<package>/file:<name>-<hash of what the file says>``, by which the process that found it knows it
+from then on.
 """
 
 from __future__ import annotations
@@ -99,6 +99,11 @@ def readers() -> Mapping[str, Any]:
     return {module.SUFFIX: module for module in modules if module is not None and hasattr(module, "SUFFIX")}
 
 
+def reader(name: Path | str) -> Any:
+    """The module that reads the file of that name; None where it is no architecture file."""
+    return next((module for suffix, module in readers().items() if str(name).lower().endswith(suffix)), None)
+
+
 _FILES: dict[str, Entry] = {}  # the architecture files that this process has found, by id
 
 
@@ -108,14 +113,15 @@ def _of_file(path: Path) -> Entry:
     Raises:
         InputError: the file is not there or malformed; file and line are named.
     """
-    reader = readers()[path.suffix.lower()]
-    architecture = reader.read(path)
-    like = entries()[reader.like(architecture)]
-    name, digest = re.sub(r"[^\w.-]", "-", path.stem), hashlib.sha256(reader.write(architecture).encode()).hexdigest()[:8]
+    package = reader(path)
+    architecture = package.read(path)
+    like = entries()[package.like(architecture)]
+    name = re.sub(r"[^\w.-]", "-", path.name[: -len(package.SUFFIX)])
+    digest = hashlib.sha256(package.write(architecture).encode()).hexdigest()[:8]
     entry = replace(
         like,
         id=f"{like.id.split('/')[0]}/file:{name}-{digest}",
-        build=f"{reader.__name__}:build",
+        build=f"{package.__name__}:build",
         kwargs={"path": str(path.resolve())},
         switches={},
         evidence="reconstruction",
@@ -132,7 +138,7 @@ def find(model: str) -> Entry:
     Raises:
         InputError: unknown package, variant, switch or value; the message offers the nearest known ones. A malformed file.
     """
-    if Path(model).suffix.lower() in readers():
+    if reader(model):
         return _of_file(Path(model))
     base, *settings = model.split("+")
     known = {**entries(), **_FILES}

@@ -27,10 +27,11 @@ from benchmark.searching import Plan, Run
 DESCRIPTION = """Search an architecture, train what was found, and by the same recipe the best of as costly a random search.
 
 Says what it will do and how long that takes here, then does it. Killed at any moment, the same command goes on where the last
-checkpoint left it. The architectures end as .arch files, which every other command takes in the place of a model's id.
+checkpoint left it. The architectures end as files, which every other command takes in the place of a model's id.
 
 example:
   python -m benchmark.search efficientpose_nas --dataset lsp --scale small --cost flops
+  python -m benchmark.search autopose --dataset lsp --scale small --cost flops
   python -m benchmark.search lookup efficientpose_nas --cost cpu --validate 20
 """
 
@@ -75,6 +76,17 @@ def run(arguments: Arguments, folder: Path = records.FOLDER) -> None:
     """Say, search, train, keep and show.
 
     Raises:
+        InputError: see :func:`found`.
+    """
+    known = found(arguments, folder)
+    if known:
+        print(json.dumps(search_outcome.report(known), allow_nan=False) if arguments.as_json else search_outcome.show(known))
+
+
+def found(arguments: Arguments, folder: Path = records.FOLDER) -> list[Record]:
+    """The records of a search: those that it keeps, or that are there already; none after a dry run.
+
+    Raises:
         InputError: no such search, missing data, or what :func:`benchmark.searching.search` and
             :func:`benchmark.training.train` raise.
     """
@@ -83,23 +95,37 @@ def run(arguments: Arguments, folder: Path = records.FOLDER) -> None:
     people, absent = load_people(scale.recipe, arguments.root)
     table = table_of(arguments.package, scale, arguments.cost, arguments.table, noisy=arguments.noisy, show=talks)
     made = planned(arguments, scale, table)
-    ends = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
-    identities = [search_outcome.identity(made.model, scale, table.cost, table.device, made.seed, end) for end in ends]
-    known = search_outcome.on_record(scale, records.load(folder), identities) if arguments.keep else []
-    if known and talks:
-        print("on record:")
-    if not known:
-        parts = searching.split(people, scale)
-        feeds = {part: feed_of(own, scale.recipe, arguments, made.seed) for part, own in parts.items()}
-        plan = Plan(scale, feeds)
+    if arguments.keep and (known := on_record(arguments, scale, table.device, folder)):
         if talks:
-            print(describe(made, plan, parts, absent, arguments.random), flush=True)
-        if talks or arguments.dry_run:
-            print(estimate(made, plan, arguments.random), flush=True)
-        if arguments.dry_run:
-            return
-        known = execute(made, plan, people, parts, arguments, folder if arguments.keep else None)
-    print(json.dumps(search_outcome.report(known), allow_nan=False) if arguments.as_json else search_outcome.show(known))
+            print("on record:")
+        return known
+    parts = searching.split(people, scale)
+    plan = plan_of(made, parts, arguments)
+    if talks:
+        print(describe(made, plan, parts, absent, arguments.random), flush=True)
+    if talks or arguments.dry_run:
+        print(estimate(made, plan, arguments.random), flush=True)
+    if arguments.dry_run:
+        return []
+    return execute(made, plan, people, parts, arguments, folder if arguments.keep else None)
+
+
+def on_record(arguments: Arguments, scale: Scale, device: str, folder: Path) -> list[Record]:
+    """The records of this very search, if they are there.
+
+    Args:
+        device: that costs were measured on; "" for operations.
+    """
+    ends = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
+    package, cost, seed = arguments.package, arguments.cost, arguments.seed
+    identities = [search_outcome.identity(package, scale, cost, device, seed, end) for end in ends]
+    return search_outcome.on_record(scale, records.load(folder), identities)
+
+
+def plan_of(made: Run, parts: Mapping[Part, People], arguments: Arguments) -> Plan:
+    """The search's steps."""
+    feeds = {part: feed_of(own, made.recipe, arguments, made.seed) for part, own in parts.items()}
+    return Plan(made.scale, feeds)
 
 
 def planned(arguments: Arguments, scale: Scale, table: Table) -> Run:
@@ -134,8 +160,7 @@ def execute(
     Raises:
         InputError: see :func:`run`.
     """
-    searcher, progress = searching.search(made, plan)
-    text = searcher.derive()
+    text, progress = searching.search(made, plan)
     name = f"{made.scale.name}-{made.table.cost}-s{made.seed}"
     model, tested = retrain(made, text, f"searched-{name}", people, arguments, folder)
     done = [_kept(search_outcome.searched(made, plan, progress, text, model, tested), folder)]
@@ -171,6 +196,19 @@ def _kept(record: Record, folder: Path | None) -> Record:
     return record
 
 
+def takes(arguments: Arguments) -> float:
+    """Seconds that a search and the training of what it finds take here.
+
+    Raises:
+        InputError: no such search, or missing data.
+    """
+    scale = scales.find(arguments.package, arguments.scale, arguments.dataset)
+    people, _ = load_people(scale.recipe, arguments.root)
+    table = table_of(arguments.package, scale, arguments.cost, arguments.table)
+    made = planned(arguments, scale, table)
+    return sum(seconds(made, plan_of(made, searching.split(people, scale), arguments))[:2])
+
+
 def describe(made: Run, plan: Plan, parts: Mapping[Part, People], absent: int, random: bool) -> str:
     """What will be done, for reading."""
     scale, table = made.scale, made.table
@@ -192,16 +230,21 @@ def describe(made: Run, plan: Plan, parts: Mapping[Part, People], absent: int, r
 
 
 def estimate(made: Run, plan: Plan, random: bool) -> str:
-    """Time a few steps and say how long the whole takes; a training is taken to be as fast as the weights' phase."""
-    seconds = searching.rehearse(made, plan)
-    search = sum(seconds[plan[step].phase] for step in range(plan.steps))
-    persons = sum(len(feed.people) for feed in plan.feeds.values())
-    image = seconds[scales.WEIGHTS] / made.recipe.batch
-    retraining = image * persons * made.scale.retrain.epochs
+    """Time a few steps and say how long the whole takes."""
+    search, retraining, compared = seconds(made, plan)
     shown = f"  time      about {train.duration(search)} to search, {train.duration(retraining)} to train what is found"
     if random:
-        shown += f", {train.duration(image * plan.images + retraining)} for the same at random"
+        shown += f", {train.duration(compared)} for the same at random"
     return shown + "; tests not counted"
+
+
+def seconds(made: Run, plan: Plan) -> tuple[float, float, float]:
+    """How long it takes to search, to train what is found, and to do the same at random, from a few steps; a training is taken
+    to be as fast as the weights' phase."""
+    step = searching.rehearse(made, plan)
+    image = step[scales.WEIGHTS] / made.recipe.batch
+    retraining = image * sum(len(feed.people) for feed in plan.feeds.values()) * made.scale.retrain.epochs
+    return sum(step[plan[place].phase] for place in range(plan.steps)), retraining, image * plan.images + retraining
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,7 +1,8 @@
 """How large an architecture search is, as data: its recipe, its phases, what its result is trained by, and its gaps.
 
 A package under ``reproductions`` that searches has two modules. ``searches``, which needs no torch, has ``SCALES``. ``search``
-does the work; :mod:`benchmark.searching` says what it must hold.
+does the work; :mod:`benchmark.searching` says what it must hold. And its ``architectures`` has ``boxes(text)``, an architecture
+as a picture.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from benchmark import models
 from benchmark.errors import InputError
@@ -22,6 +23,17 @@ Cost = Literal["flops", "cpu", "cuda"]
 Part = Literal["trained", "held out"]
 WEIGHTS, ARCHITECTURE = "weights", "architecture"
 _TOLD = ("held_out", "persons", "start", "candidate_epochs", "tolerance", "costed")
+
+
+class Box(NamedTuple):
+    """A part of an architecture's picture, one unit wide: from ``x`` on, and ``height`` high about ``y``, both as shares of the
+    picture's own height; one without height is a line. ``shade``: 0 to 2, the darkest."""
+
+    x: float
+    y: float = 0.5
+    height: float = 0.0
+    shade: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +86,13 @@ class Scale:
     def costed(self) -> str:
         """The input at which costs count."""
         return self.deployed or self.recipe.input
+
+    @property
+    def images(self) -> int:
+        """How many a search sees where all persons are there."""
+        persons = min(self.persons or self.recipe.persons, self.recipe.persons)
+        shares: Mapping[Part, float] = {"trained": 1 - self.held_out, "held out": self.held_out}
+        return round(persons * sum((self.recipe.epochs - phase.first) * shares[phase.part] for phase in self.phases))
 
     def digest(self) -> str:
         """Eight hexadecimal digits that change with whatever decides the outcome."""

@@ -61,8 +61,9 @@ class Searcher(Protocol):
         """How decided the search is and at what cost, after an epoch."""
         ...
 
-    def derive(self) -> str:
-        """The text of the architecture that is best by now."""
+    def derive(self, held_out: Feed) -> str:
+        """The text of the architecture that is best by now, on the held-out persons if they have to be asked; the same however
+        often it is."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -204,8 +205,8 @@ class Joined:
             first += count
 
 
-def search(run: Run, plan: Plan, *, tensorboard: bool = True) -> tuple[Searcher, dict[str, Any]]:
-    """Search to the end, going on with what lies in the run's folder; the searcher, and how it went.
+def search(run: Run, plan: Plan, *, tensorboard: bool = True) -> tuple[str, dict[str, Any]]:
+    """Search to the end, going on with what lies in the run's folder; the text of what was found, and how it went.
 
     Returns:
         Of how it went: ``seconds`` that the steps took, all starts of the command together.
@@ -250,8 +251,9 @@ def search(run: Run, plan: Plan, *, tensorboard: bool = True) -> tuple[Searcher,
             progress |= {"step": step + 1, "seconds": spent, "sums": sums.state(), "searcher": searcher.state()}
             checkpoints.save(run.folder / "last.safetensors", searcher.network, joined, progress)
             saved = now
-    (run.folder / f"derived{suffix(run.model)}").write_text(searcher.derive())
-    return searcher, progress
+    text = searcher.derive(plan.feeds["held out"])
+    (run.folder / f"derived{suffix(run.model)}").write_text(text)
+    return text, progress
 
 
 def build(run: Run) -> tuple[Searcher, torch.optim.Optimizer]:

@@ -4,7 +4,7 @@
     my_net.py:build                  a function, or class, in a file of one's own; importing the file runs it
     package.module:build             the same in an installed package
     torchvision:resnet18, timm:NAME  a library's model, untrained
-    mine.arch                        an architecture file that one of the packages reads
+    mine.arch, mine.autopose.toml    an architecture file that one of the packages reads
     mine.onnx                        an exported network
 
 A function is called with ``joints=K`` if it takes that parameter, and with nothing otherwise.
@@ -91,7 +91,7 @@ def find(spec: str) -> Subject:
     suffix = Path(spec).suffix.lower()
     if suffix == ".py":
         raise InputError(f"{spec}: name the function in it that builds the network, as in {spec}:build")
-    path, is_file = Path(spec), suffix == ONNX or suffix in models.readers()
+    path, is_file = Path(spec), suffix == ONNX or models.reader(spec) is not None
     if is_file and not path.is_file():
         raise InputError(f"{spec}: no such file")
     if suffix == ONNX:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +91,7 @@ def version(model: str) -> int:
 
 def _subject(model: str) -> str:
     """How records name a network: a file's is known by what it says, not by where it lies."""
-    return models.find(model).id if Path(model).suffix.lower() in models.readers() else model
+    return models.find(model).id if models.reader(model) else model
 
 
 def digits(value: float, places: int = 4) -> float:

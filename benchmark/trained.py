@@ -59,7 +59,10 @@ def _by_its_recipe(cell: Cell, records: Mapping[str, Record]) -> Found | None:
     if cell.column.metric == "pckh":
         metric = f"pckh@{cell.column.threshold} ({cell.column.convention})"
     told = recipes.told(recipe, recipe.start, departures)
-    runs = effects.trained(models.tested_as(model), cell.dataset, metric, told, records)
+    if ablation and variant and variant.scale:
+        runs = effects.runs(ablation, variant, cell.dataset, metric, records)
+    else:
+        runs = effects.trained(models.tested_as(model), cell.dataset, metric, told, records)
     interval = effects.interval(runs)
     if interval is None:
         return None
@@ -82,7 +85,8 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> Found | None:
     if not runs:
         return None
     value = sum(run.value for run in runs) / len(runs)
-    model = ablations.model_of(ablation, variant, dataset)
+    scale = ablations.scale_of(variant, dataset)
+    model = f"what scale {scale.name} finds" if scale else ablations.model_of(ablation, variant, dataset)
     seeds = "published weights" if variant.weights else f"{len(runs)} seeds, {PROTOCOLS[dataset].says}"
     how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {effects.spread(runs)} ({seeds})"
     return Found("proxy", value, how, runs[0].id)

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import torch
 
-from benchmark import ablate, ablation, records, training
+from benchmark import ablate, ablation, records, search, search_outcome, search_scales, searching, training
 from benchmark.ablate import Arguments, Job
 from benchmark.data import synthetic_files
 from benchmark.errors import InputError
@@ -143,6 +143,64 @@ def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path,
     ablate.run(arguments(root, tmp_path / "work", engine="ray"), tmp_path / "records")
     assert killed, "no worker was there to be killed"
     assert runs_of(tmp_path) == runs_of(grid)
+
+
+# --- variants that are searched ----------------------------------------------------------------------------------------------
+
+
+def found_by(made: searching.Run, plan: searching.Plan, *rest: Any) -> list[records.Record]:
+    """What a search would keep: a network of its own for each scale and seed, 60 % right, 50 % from smaller images."""
+    folder, told = rest[-1], f"trained by {made.scale.retrain.name} 1 from scratch"
+    shared: dict[str, Any] = {"dataset": "synthetic-mpii", "split": "val", "seed": made.seed, "command": ""}
+    value = 60.0 - 10 * made.scale.name.endswith("-reduced")
+    accuracy = {"subject": f"autopose/file:{made.scale.name}-{made.seed}", "protocol": told, "version": 1, "value": value}
+    main = records.Record(
+        kind="accuracy", metric="pckh@0.5 (hrnet)", samples={"replicates": [value - 1, value + 1]}, **shared | accuracy
+    )
+    identity = search_outcome.identity("autopose", made.scale, "flops", "", made.seed, "searched")
+    samples = {"digest": made.scale.digest(), "accuracy": main.id, "model": main.subject, "cost": 1.0}
+    kept = records.Record(**identity, value=value, samples=samples, command="")
+    assert [records.append(record, folder) for record in (main, kept)] == [True, True]
+    return [kept]
+
+
+def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what_was_found(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(search, "execute", lambda made, *rest: searched.append(str(made.folder)) or found_by(made, *rest))
+    monkeypatch.setattr(searching, "rehearse", lambda made, _: {phase.name: 1.0 for phase in made.scale.phases})
+    given = arguments(root, tmp_path / "work", name="search_size", seeds=2)
+    ablate.run(given, tmp_path / "records")
+    folders = [f"search-autopose-{scale}-s{seed}" for seed in (0, 1) for scale in ("tiny", "tiny-reduced")]
+    assert searched == [str(tmp_path / "work" / name) for name in folders]
+    ablate.run(given, tmp_path / "records")
+    assert len(searched) == 4, "what is on record is not searched again"
+    assert "full size over half size" in (out := capsys.readouterr().out)
+    assert "+10.00 [+10.00, +10.00], 2x2 seeds, printed +3.5: agrees" in out
+    again = ablate.jobs(ablation.find("search_space"), given)
+    people, _ = ablate.load_people(ablate.recipe_of(again[0]), root)
+    done = [ablate.done(job, given, people, tmp_path / "records") for job in again]
+    assert done == [True, False, False, False] * 2, "the first variant's search is the same"
+    ablate.run(arguments(root, tmp_path / "work", name="search_space", dry_run=True), tmp_path / "records")
+    assert "one branch, seed 0" in (out := capsys.readouterr().out)
+    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True, False, False, False]
+    assert "in all about" in out
+
+
+def test_a_variants_scale_is_the_protocols() -> None:
+    variant = ablation.find("search_space").variant("one branch")
+    scales = {protocol: ablation.scale_of(variant, protocol) for protocol in ("lsp", "lsp-gpu", "coco", "synthetic")}
+    assert {protocol: scale and scale.name for protocol, scale in scales.items()} == {
+        "lsp": "small-single",
+        "lsp-gpu": "gpu-single",
+        "coco": "paper-single",
+        "synthetic": "tiny-single",
+    }
+    assert ablation.scale_of(ablation.find("sic").variant("on"), "lsp") is None
+    known = search_scales.known()["autopose"]
+    for own in (ablation.find("search_space"), ablation.find("search_size")):
+        assert all(variant.scale.format("small") in known for variant in own.variants)
 
 
 @pytest.mark.parametrize(

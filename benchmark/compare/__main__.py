@@ -25,7 +25,7 @@ from benchmark.tables import Table
 ROUNDS = 6  # a first look; a latency that is kept takes more
 DESCRIPTION = """How a network compares with the papers': cost, latency and accuracy, each counted as that table counted.
 
-The network: an id of this project, my_net.py:build, package.module:build, torchvision:NAME, timm:NAME, an .arch or an .onnx
+The network: an id of this project, my_net.py:build, package.module:build, torchvision:NAME, timm:NAME, an architecture or .onnx
 file. What was not measured stays empty.
 
 examples:

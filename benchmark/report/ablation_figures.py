@@ -13,7 +13,7 @@ from matplotlib.path import Path
 
 from benchmark import ablation as ablations
 from benchmark import effects, ledger, models, recipes, schedules
-from benchmark.ablation import HEATMAPS, LEVELS, PROTOCOLS, Ablation
+from benchmark.ablation import HEATMAPS, LEVELS, PROTOCOLS, Ablation, Variant
 from benchmark.conventions import FLOPS
 from benchmark.effects import Looked
 from benchmark.records import Record
@@ -33,12 +33,14 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
         for place, variant in enumerate(ablation.variants):
             colour = PAPER_COLOURS[place % len(PAPER_COLOURS)]
             runs = effects.runs(ablation, variant, protocol, metric, records)
-            cost = gflops(ablations.model_of(ablation, variant, protocol), records)
-            if not runs or cost is None:
+            costs = gflops_of(ablation, variant, protocol, records) * len(runs)
+            if not costs:
                 continue
-            values = [run.value for run in runs]
-            left.scatter([cost] * len(values), values, s=8, color=colour, linewidths=0, alpha=0.6)
-            left.scatter([cost], [np.mean(values)], s=60, color=colour, marker="_", linewidths=1.5, label=variant.name)
+            costs, values = costs[: len(runs)], [run.value for run in runs]
+            left.scatter(costs, values, s=8, color=colour, linewidths=0, alpha=0.6)
+            left.scatter(
+                [np.mean(costs)], [np.mean(values)], s=60, color=colour, marker="_", linewidths=1.5, label=variant.name
+            )
             curves = [effects.curve(run, metric, records) for run in runs]
             epochs = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
             if epochs:
@@ -59,6 +61,14 @@ def gflops(model: str, records: Mapping[str, Record]) -> float | None:
     """What a network costs with the head and at the size at which all are compared."""
     record = records.get(ledger.cost_record(model, *ledger.COMMON))
     return record.value["flops"]["hrnet"] / FLOPS["hrnet"].giga if record else None
+
+
+def gflops_of(ablation: Ablation, variant: Variant, protocol: str, records: Mapping[str, Record]) -> list[float]:
+    """What a variant's network costs; of one that is searched, what each seed's does, as its search counted it."""
+    if scale := ablations.scale_of(variant, protocol):
+        return [found.samples["cost"] / 1000 for found in effects.searches(variant, scale, records)]
+    cost = gflops(ablations.model_of(ablation, variant, protocol), records)
+    return [] if cost is None else [cost]
 
 
 def maps_figure(looked: Sequence[Looked]) -> bytes:

@@ -12,7 +12,7 @@ from benchmark import effects, ledger, models, trained
 from benchmark.ablation import PROTOCOLS, Ablation, Protocol, Variant
 from benchmark.effects import METRICS, Effect
 from benchmark.records import MEAN_POSE, Record
-from benchmark.report.ablation_figures import ablation_figure, gflops, maps_figure, schedules_figure
+from benchmark.report.ablation_figures import ablation_figure, gflops, gflops_of, maps_figure, schedules_figure
 from benchmark.report.markdown import grid, page
 from benchmark.tables import Table, papers
 
@@ -92,10 +92,11 @@ def _takes(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> 
         if variant.weights:
             continue
         recipe, _ = ablations.recipe_of(ablation, variant, protocol)
-        seen = PROTOCOLS[protocol].seeds * recipe.epochs * recipe.persons
+        scale = ablations.scale_of(variant, protocol)
+        seen = PROTOCOLS[protocol].seeds * (recipe.epochs * recipe.persons + (scale.images if scale else 0))
         height, width = models.parse_size(recipe.input)
         common = models.parse_size(ledger.COMMON[1])
-        each = gflops(ablations.model_of(ablation, variant, protocol), records) or math.nan
+        each = math.nan if scale else gflops(ablations.model_of(ablation, variant, protocol), records) or math.nan
         runs += PROTOCOLS[protocol].seeds
         images += seen
         operations += seen * each * height * width / (common[0] * common[1])
@@ -200,7 +201,10 @@ def _over_seeds(values: Sequence[float], places: int) -> str:
 
 
 def _costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
-    rows = [(variant.name, f"`{variant.model}`", *_cost(variant.model, records)) for variant in ablation.variants]
+    rows = []
+    for variant in ablation.variants:
+        network = ("found by a search", "", "") if variant.scale else (f"`{variant.model}`", *_cost(variant.model, records))
+        rows.append((variant.name, *network))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
 
 
@@ -209,8 +213,13 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
     rows = []
     for variant in ablation.variants:
         figures = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
-        model = ablations.model_of(ablation, variant, protocol)
-        rows.append((variant.name, f"`{model}`", *_cost(model, records), *figures))
+        if scale := ablations.scale_of(variant, protocol):
+            costs = gflops_of(ablation, variant, protocol, records)
+            network = f"found by scale `{scale.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
+        else:
+            model = ablations.model_of(ablation, variant, protocol)
+            network = f"`{model}`", *_cost(model, records)
+        rows.append((variant.name, *network, *figures))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -12,18 +12,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark import bootstrap, effects, search_scales
+from benchmark import bootstrap, effects, models, search_scales
 from benchmark.expressions import evaluate
 from benchmark.records import Record
 from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
 from benchmark.report.markdown import grid, page
-from benchmark.search_scales import Scale
+from benchmark.search_scales import WEIGHTS, Box, Scale
 from benchmark.tables import papers
 
 KIND, SEARCHED, RANDOM = "search", "searched", "best of random search"
 LOOKUP = "lookup of "  # how the protocol of a table's validation begins
 ENDS = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
-KERNELS = {"3": "#cfe3f1", "5": "#7fb2d6", "7": "#33658a"}
+SHADES = ("#cfe3f1", "#7fb2d6", "#33658a")
+LINES = ("-", "--", ":")
 
 
 class Group(NamedTuple):
@@ -89,7 +90,7 @@ def search_page(records: Mapping[str, Record]) -> str:
         for group in (group for group in found if group.package == package):
             blocks += _section(group, records)
         blocks += _lookups(package, records)
-        blocks += ["### What the paper leaves open", _gaps(listed.values())]
+        blocks += ["### What the paper leaves open", _gaps(list(listed.values()))]
     return page(*blocks)
 
 
@@ -126,7 +127,7 @@ def _section(group: Group, records: Mapping[str, Record]) -> list[str]:
         f"### {group.protocol}" + (f", {group.device}" if group.device else ""),
         grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),
         shown,
-        f"![operations of each layer; entropy and expected cost; accuracy](figures/{group.file})",
+        f"![architectures; how the search went; accuracy](figures/{group.file})",
         *(_text(record) for record in group.ends.get(SEARCHED, ())[:1]),
     ]
 
@@ -152,12 +153,13 @@ def _lookups(package: str, records: Mapping[str, Record]) -> list[str]:
     ]
 
 
-def _gaps(listed: Iterable[Scale]) -> str:
+def _gaps(listed: Sequence[Scale]) -> str:
     gaps: dict[tuple[str, str, str], list[str]] = {}
     for scale in listed:
         for gap in scale.gaps:
             gaps.setdefault((gap.what, gap.instead, gap.source), []).append(f"`{scale.name}`")
-    return grid(("gap", "instead", "source", "scales"), [(*gap, " ".join(names)) for gap, names in gaps.items()])
+    rows = [(*gap, "all" if len(names) == len(listed) else " ".join(names)) for gap, names in gaps.items()]
+    return grid(("gap", "instead", "source", "scales"), rows)
 
 
 # --- its pictures ------------------------------------------------------------------------------------------------------------
@@ -170,24 +172,24 @@ def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
 
 
 def _figure(group: Group) -> Figure:
-    """Layers of the first seed's architectures; entropy and expected cost over the epochs; accuracy with its intervals."""
+    """The first seed's architectures; entropies over the epochs, and the expected cost, or without one the accuracies that
+    steered the search; accuracy with its intervals."""
     figure = plt.figure(figsize=(8, 4.6))
     own = {end: found[0] for end, found in group.ends.items()}
     above = figure.add_gridspec(len(own), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
     for row, (end, record) in enumerate(own.items()):
-        _layers(figure.add_subplot(above[row, 0]), record.samples["architecture"], f"{end}\nseed {record.seed}")
+        boxes = getattr(models.packages()[group.package], "architectures").boxes(record.samples["architecture"])  # noqa: B009
+        _draw(figure.add_subplot(above[row, 0]), boxes, f"{end}\nseed {record.seed}")
     below = figure.add_gridspec(1, 3, left=0.07, right=0.99, top=0.53, bottom=0.1, wspace=0.35)
     left, middle, right = (figure.add_subplot(below[0, column]) for column in range(3))
-    for name, place in (("entropy", left), ("expected cost", middle)):
-        for record in group.ends.get(SEARCHED, ()):
-            curve = [(epoch, figures[name]) for epoch, figures in record.samples["curves"] if name in figures]
-            if curve:
-                place.plot(*zip(*curve, strict=True), color=ENDS[SEARCHED], linewidth=1, alpha=0.8)
-        place.set_xlabel("epochs")
-        place.grid(alpha=0.25, linewidth=0.5)
+    searched, first = group.ends.get(SEARCHED, ()), next(iter(own.values()))
+    names = list(dict.fromkeys(name for record in searched for _, figures in record.samples["curves"] for name in figures))
+    costed = "expected cost" in names
+    accuracies = [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS)]
+    _curves(left, searched, [name for name in names if name.startswith("entropy")])
+    _curves(middle, searched, ["expected cost"] if costed else accuracies)
     left.set_ylabel("entropy, of the largest")
-    first = next(iter(own.values()))
-    middle.set_ylabel(f"expected cost, {first.samples['unit']}")
+    middle.set_ylabel(f"expected cost, {first.samples['unit']}" if costed else "accuracy of the shared weights, %")
     for end, found in group.ends.items():
         values = np.array([record.value for record in found])
         costs = [record.samples["cost"] for record in found]
@@ -200,26 +202,31 @@ def _figure(group: Group) -> Figure:
     return figure
 
 
-def _layers(axes: Axes, text: str, name: str) -> None:
-    """An architecture's operations as boxes from left to right, a gap between stages: darker with the kernel, higher with the
-    expansion, a dash where a layer is skipped."""
+def _curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -> None:
+    """Figures of all seeds over the epochs, each with a kind of line."""
+    for name, line in zip(names, LINES, strict=False):
+        for place, record in enumerate(searched):
+            curve = [(epoch, figures[name]) for epoch, figures in record.samples["curves"] if name in figures]
+            label = name if len(names) > 1 and not place else None
+            if curve:
+                axes.plot(*zip(*curve, strict=True), line, color=ENDS[SEARCHED], linewidth=1, alpha=0.8, label=label)
+    if len(names) > 1:
+        axes.legend(frameon=False, fontsize=6)
+    axes.set_xlabel("epochs")
+    axes.grid(alpha=0.25, linewidth=0.5)
+
+
+def _draw(axes: Axes, boxes: Sequence[Box], name: str) -> None:
+    """An architecture as its package draws it."""
     axes.axis("off")
-    axes.text(-0.3, 0.5, name, ha="right", va="center", fontsize=6)
-    x = 0.0
-    for line in text.splitlines():
-        stage = re.fullmatch(r"stage \d+: (.+)", line.strip())
-        for operation in stage[1].split() if stage else ():
-            match = re.fullmatch(r"k(\d)e(\d)", operation)
-            if match:
-                high = int(match[2]) / 6
-                axes.add_patch(
-                    plt.Rectangle((x, 0.5 - high / 2), 0.9, high, facecolor=KERNELS.get(match[1], "#dddddd"), linewidth=0)
-                )
-                dark = match[1] == "7"
-                axes.text(x + 0.45, 0.5, f"{match[1]}\n×{match[2]}", ha="center", va="center", fontsize=5, color=str(int(dark)))
-            else:
-                axes.plot([x, x + 0.9], [0.5, 0.5], color="#999999", linewidth=1)
-            x += 1.0
-        x += 0.5 if stage else 0.0
-    axes.set_xlim(0, max(x, 1.0))
+    axes.text(-0.01, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=6)
+    for box in boxes:
+        if box.height:
+            corner = (box.x, box.y - box.height / 2)
+            axes.add_patch(plt.Rectangle(corner, 0.9, box.height, facecolor=SHADES[box.shade], linewidth=0))
+            colour = str(int(box.shade == len(SHADES) - 1))
+            axes.text(box.x + 0.45, box.y, box.label, ha="center", va="center", fontsize=5, color=colour)
+        else:
+            axes.plot([box.x, box.x + 0.9], [box.y, box.y], color="#999999", linewidth=1)
+    axes.set_xlim(0, max((box.x + 1 for box in boxes), default=1.0))
     axes.set_ylim(-0.05, 1.05)

@@ -1,13 +1,14 @@
 """AutoPose (Gong et al., arXiv:2008.07018): parallel branches of four scales, found by a controller and a cell search.
 
 The searched architecture and the code were never published. What stands here is a reconstruction of the search space, from
-the paper's text, and of one network in it (``example.toml``).
+the paper's text, and of one network in it (``example.autopose.toml``).
 """
 
 from benchmark.models import Entry
+from reproductions.autopose import architectures
 from reproductions.autopose.recipes import RECIPES
 
-__all__ = ["ENTRIES", "RECIPES", "readings", "structure"]
+__all__ = ["ENTRIES", "RECIPES", "architectures", "readings", "structure"]
 
 ENTRIES = (
     Entry(

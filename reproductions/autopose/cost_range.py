@@ -14,7 +14,7 @@ import torch
 
 from benchmark import cost
 from benchmark.conventions import FLOPS
-from reproductions.autopose.architecture import EXAMPLE, SCALES, Architecture, read, with_branches
+from reproductions.autopose.architectures import EXAMPLE, SCALES, Architecture, read, with_branches
 from reproductions.autopose.network import build
 
 

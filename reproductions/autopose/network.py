@@ -30,10 +30,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.errors import InputError
-from reproductions.autopose.architecture import EXAMPLE, SCALES, Architecture, Branches, Node, read, with_branches
+from reproductions.autopose.architectures import (
+    CELLS,
+    EXAMPLE,
+    MODULES,
+    SCALES,
+    Architecture,
+    Branches,
+    Node,
+    read,
+    with_branches,
+)
 from reproductions.layers import conv_bn
 
 Aggregation = Literal["cells", "concat"]
+STEM = 64  # channels of its convolutions
 
 
 def build(
@@ -65,8 +76,8 @@ class AutoPose(nn.Module):
         architecture: Architecture,
         num_joints: int,
         aggregation: Aggregation = "cells",
-        modules_per_stage: int = 2,  # Sec. 3.1
-        stem_channels: int = 64,
+        modules_per_stage: int = MODULES,
+        stem_channels: int = STEM,
     ) -> None:
         super().__init__()
         if aggregation not in get_args(Aggregation):
@@ -89,7 +100,7 @@ class AutoPose(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features = self.stages(self.stem(images))
         size = features[SCALES[0]].shape[-2:]
-        return self.head(torch.cat([_resized(features[scale], size) for scale in SCALES], 1))
+        return self.head(torch.cat([resized(features[scale], size) for scale in SCALES], 1))
 
 
 class Stem(nn.Module):
@@ -117,7 +128,8 @@ class Stem(nn.Module):
 class MultiScaleModule(nn.Module):
     """On each active branch two individual cells and an aggregation cell; the other branches are skipped (Eq. 1, Fig. 2).
 
-    Features of all scales in, features of the same shapes out.
+    Features of all scales in, features of the same shapes out. ``active`` names the branches that run: all that it has, unless
+    a search switches some of them off.
     """
 
     def __init__(
@@ -130,9 +142,10 @@ class MultiScaleModule(nn.Module):
     ) -> None:
         super().__init__()
         active = {scale: width for scale, width, runs in zip(SCALES, channels, scale_vector, strict=True) if runs}
+        self.active = tuple(active)
         self.individual = nn.ModuleDict(
             {
-                scale: nn.ModuleList(Cell(nodes=individual, inputs=["input"], channels=width) for _ in range(2))
+                scale: nn.ModuleList(Cell(nodes=individual, inputs=["input"], channels=width) for _ in range(CELLS))
                 for scale, width in active.items()
             }
         )
@@ -142,18 +155,19 @@ class MultiScaleModule(nn.Module):
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs = {}
-        for scale, cells in self.individual.items():
+        for scale in self.active:
             outputs[scale] = features[scale]
-            for cell in cells:
+            for cell in self.individual[scale]:
                 outputs[scale] = cell({"input": outputs[scale]})
-        return features | {scale: aggregate(outputs) for scale, aggregate in self.aggregation.items()}
+        return features | {scale: self.aggregation[scale](outputs) for scale in self.active}
 
 
 class AggregationCell(nn.Module):
     """Brings the features of all active scales to the cell's own scale and runs the cell on them (Eq. 3).
 
     Args:
-        nodes: the searched cell; None puts a plain concatenation and the 1x1 convolution in its place (Table 4).
+        nodes: the searched cell; None, or none of them, puts a plain concatenation and the 1x1 convolution in its place
+            (Table 4).
         scale: the cell's own.
         active: the channels of each scale that takes part, the cell's own among them.
     """
@@ -161,40 +175,44 @@ class AggregationCell(nn.Module):
     def __init__(self, *, nodes: Sequence[Node] | None, scale: str, active: Mapping[str, int]) -> None:
         super().__init__()
         self.scale = scale
-        self.resample = nn.ModuleDict({other: _resample(other, scale, active) for other in active})
+        self.resample = nn.ModuleDict({other: resample(other, scale, active) for other in active})
         self.cell = Cell(nodes=nodes, inputs=list(active), channels=active[scale])
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         size = features[self.scale].shape[-2:]
-        return self.cell({other: _resized(conv(features[other]), size) for other, conv in self.resample.items()})
+        return self.cell({other: resized(self.resample[other](x), size) for other, x in features.items()})
 
 
 class Cell(nn.Module):
     """Each node is a sum of operations on inputs and earlier nodes; the output is all nodes, concatenated and compressed.
 
-    Maps ``{name: [N, channels, h, w]}`` to ``[N, channels, h, w]``. Edges from inputs other than ``inputs`` are left out;
-    without nodes it is the inputs themselves that are concatenated.
+    Maps ``{name: [N, channels, h, w]}`` to ``[N, channels, h, w]``. Edges from inputs other than ``inputs`` are left out, and
+    so are those from inputs that are not given; without nodes it is the inputs themselves that are concatenated.
     """
 
     def __init__(self, *, nodes: Sequence[Node] | None, inputs: Sequence[str], channels: int) -> None:
         super().__init__()
         nodes = nodes or ()
+        self.inputs = tuple(inputs)
         known = {*inputs, *(f"node{number}" for number in range(1, len(nodes) + 1))}
         self.nodes = nn.ModuleList(
             nn.ModuleDict({name: operation(op, channels) for name, op in edges.items() if name in known}) for edges in nodes
         )
-        self.compress = _relu_conv_bn((len(nodes) or len(inputs)) * channels, channels, 1)
+        self.compress = relu_conv_bn((len(nodes) or len(inputs)) * channels, channels, 1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         features = dict(inputs)
         for number, edges in enumerate(self.nodes, 1):
-            features[f"node{number}"] = reduce(add, [op(features[name]) for name, op in edges.items()])
-        outputs = list(features.values())
-        return self.compress(torch.cat(outputs[len(inputs) :] if len(self.nodes) else outputs, 1))
+            features[f"node{number}"] = reduce(add, [op(features[name]) for name, op in edges.items() if name in features])
+        outputs = list(features.values())[len(inputs) :]
+        if not len(self.nodes):
+            nothing = torch.zeros_like(next(iter(inputs.values())))  # as much as an input adds that is not built
+            outputs = [inputs.get(name, nothing) for name in self.inputs]
+        return self.compress(torch.cat(outputs, 1))
 
 
 def operation(name: str, channels: int) -> nn.Module:
-    """One of :data:`reproductions.autopose.architecture.OPERATIONS`; it keeps channels and size."""
+    """One of :data:`reproductions.autopose.architectures.OPERATIONS`; it keeps channels and size."""
     match name:
         case "skip":
             return nn.Identity()
@@ -203,16 +221,17 @@ def operation(name: str, channels: int) -> nn.Module:
         case "max_pool_3x3":
             return nn.MaxPool2d(3, 1, 1)
         case "conv_1x1" | "conv_3x3" | "conv_5x5":
-            return _relu_conv_bn(channels, channels, int(name[-1]))
+            return relu_conv_bn(channels, channels, int(name[-1]))
     raise InputError(f"unknown operation {name!r}")
 
 
-def _relu_conv_bn(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
+def relu_conv_bn(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
+    """A convolution as an operation has it, and a cell's compression."""
     return nn.Sequential(nn.ReLU(), conv_bn(in_channels, out_channels, kernel, act=None))
 
 
-def _resample(source: str, target: str, channels: Mapping[str, int]) -> nn.Module:
-    """From one scale's channels to another's, with the strides of the way down; the way up is left to :func:`_resized`."""
+def resample(source: str, target: str, channels: Mapping[str, int]) -> nn.Module:
+    """From one scale's channels to another's, with the strides of the way down; the way up is left to :func:`resized`."""
     steps = SCALES.index(target) - SCALES.index(source)
     if steps == 0:
         return nn.Identity()
@@ -222,5 +241,6 @@ def _resample(source: str, target: str, channels: Mapping[str, int]) -> nn.Modul
     return nn.Sequential(*narrow, conv_bn(channels[source], channels[target], stride=2, act=None))
 
 
-def _resized(features: Tensor, size: Sequence[int]) -> Tensor:
+def resized(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Features of that height and width, by the nearest neighbour."""
     return features if features.shape[-2:] == size else F.interpolate(features, tuple(size), mode="nearest")

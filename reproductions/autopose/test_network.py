@@ -7,7 +7,7 @@ from benchmark import cost, models
 from benchmark.conventions import FLOPS
 from benchmark.errors import InputError
 from reproductions.autopose import structure
-from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, SCALES, parse, read, write
+from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, parse, read, write
 from reproductions.autopose.cost_range import cost_range
 from reproductions.autopose.network import AggregationCell, Cell, MultiScaleModule, build, operation
 
@@ -41,7 +41,7 @@ def test_every_weight_learns(branches):
 
 
 def test_a_network_is_built_from_a_file(tmp_path):
-    write(SMALL, tmp_path / "small.toml")
+    (tmp_path / "small.toml").write_text(write(SMALL), encoding="utf-8")
     torch.manual_seed(0)
     from_file = build(tmp_path / "small.toml", num_joints=3).eval()
     torch.manual_seed(0)

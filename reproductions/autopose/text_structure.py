@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, read, with_branches
+from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, read, with_branches
 from reproductions.autopose.network import build
 from reproductions.wording import WORDS
 

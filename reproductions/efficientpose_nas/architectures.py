@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.errors import InputError
+from benchmark.search_scales import Box
 
 if TYPE_CHECKING:
     from torch import nn
@@ -204,6 +205,26 @@ def build(path: Path | str, *, num_joints: int) -> nn.Module:
     from reproductions.efficientpose_nas.network import efficientpose  # needs torch, which listing the entries must not
 
     return efficientpose(num_joints=num_joints, architecture=read(path))
+
+
+def boxes(text: str) -> list[Box]:
+    """The picture of an architecture: its layers from left to right, a gap between stages; darker with the kernel, higher with
+    the expansion, a line where a layer is skipped.
+
+    Raises:
+        InputError: the text is malformed.
+    """
+    found, x = [], 0.0
+    for operations in parsed(text).stages:
+        for operation in operations:
+            if operation == SKIP:
+                found.append(Box(x))
+            else:
+                kernel, expansion = parse(operation)
+                found.append(Box(x, height=expansion / 6, shade=(3, 5, 7).index(kernel), label=f"{kernel}\n×{expansion}"))
+            x += 1
+        x += 0.5
+    return found
 
 
 def as_printed(architecture: Architecture) -> Architecture:

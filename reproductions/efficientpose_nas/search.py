@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark import models
+from benchmark.feed import Feed
 from benchmark.lookup import Part, Table
 from benchmark.losses import Truth
 from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Scale
@@ -87,8 +88,8 @@ class Search:
             cost = float(expected(self.layers, self.costs, self.constant))
         return {"entropy": entropy(self.layers), "expected cost": self.table.shown(cost)}
 
-    def derive(self) -> str:
-        """The text of the architecture of the most probable operations."""
+    def derive(self, held_out: Feed) -> str:
+        """The text of the architecture of the most probable operations; nobody is asked."""
         return write(self.network.derived())
 
     def state(self) -> dict[str, Any]:

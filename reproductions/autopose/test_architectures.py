@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from benchmark.errors import InputError
-from reproductions.autopose.architecture import EXAMPLE, OPERATIONS, SCALES, SCHEMA, dump, parse, read, with_branches, write
+from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, SCHEMA, parse, read, with_branches, write
 
-TEXT = dump(read(EXAMPLE))
+TEXT = write(read(EXAMPLE))
 
 
 def test_reading_an_architecture_does_not_import_torch():
-    code = "import sys, reproductions.autopose; from reproductions.autopose import architecture as a; a.read(a.EXAMPLE)"
+    code = "import sys, reproductions.autopose; from reproductions.autopose import architectures as a; a.read(a.EXAMPLE)"
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)
 
 
@@ -45,14 +45,13 @@ def test_what_is_written_is_read_back(tmp_path):
         note='"quoted" \\ back-slashed, 姿勢 🙂',
         aggregation=({scale: "skip" for scale in SCALES}, {scale: "conv_1x1" for scale in SCALES} | {"node1": "conv_5x5"}),
     )
-    write(found, tmp_path / "a.toml")
+    (tmp_path / "a.toml").write_text(write(found), encoding="utf-8")
     assert read(tmp_path / "a.toml") == found
 
 
-def test_an_invalid_architecture_is_not_written(tmp_path):
+def test_an_invalid_architecture_is_not_written():
     with pytest.raises(InputError, match=r"stages\[1\]"):
-        write(replace(read(EXAMPLE), stages=((0, 0, 0, 1), (0, 1), (1, 1, 1, 1))), tmp_path / "a.toml")
-    assert not (tmp_path / "a.toml").exists()
+        write(replace(read(EXAMPLE), stages=((0, 0, 0, 1), (0, 1), (1, 1, 1, 1))))
 
 
 @pytest.mark.parametrize(

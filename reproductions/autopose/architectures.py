@@ -1,9 +1,10 @@
 """Architectures as files: which branches each stage runs, and what the two kinds of cell are made of.
 
-A search writes such a file and a training reads it; nothing here needs torch. The format is TOML, its shape is written down
-in ``architecture.schema.json``, and ``example.toml`` is one. A node is a table from its inputs to the operation on each;
-``input`` is what enters an individual cell, ``1/4`` to ``1/32`` are the scales that enter an aggregation cell, and ``node1``,
-``node2``, ... are the earlier nodes of the same cell.
+A search writes such a file, ``<name>.autopose.toml``, and a training reads it; nothing here needs torch. The format is TOML,
+its shape is written down in ``architecture.schema.json``, and ``example.autopose.toml`` is one. A node is a table from its
+inputs to the operation on each; ``input`` is what enters an individual cell, ``1/4`` to ``1/32`` are the scales that enter an
+aggregation cell, and ``node1``, ``node2``, ... are the earlier nodes of the same cell. An aggregation cell without nodes is a
+plain concatenation, as in the ablation of Table 4.
 
 Choices, where the text that is public leaves a gap:
 
@@ -23,19 +24,34 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from benchmark.errors import InputError
+from benchmark.search_scales import Box
 
+if TYPE_CHECKING:
+    from torch import nn
+
+SUFFIX = ".autopose.toml"
 FOLDER = Path(__file__).parent
-EXAMPLE = FOLDER / "example.toml"
+EXAMPLE = FOLDER / f"example{SUFFIX}"
 SCHEMA = FOLDER / "architecture.schema.json"
 
 SCALES = ("1/4", "1/8", "1/16", "1/32")
-OPERATIONS = ("conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip")
+STAGES, MODULES, CELLS = 3, 2, 2  # multi-scale modules in a stage, individual cells in a branch of one (Sec. 3.1)
+SKIP = "skip"
+OPERATIONS = ("conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", SKIP)
 Node = Mapping[str, str]  # input -> operation
+Vector = tuple[int, ...]  # 1 for each branch that runs, finest first
 Branches = Literal["searched", "single", "all"]
+VECTORS: Mapping[Branches, tuple[Vector, ...]] = {  # that a stage can have: any, none too; at most one branch; all four
+    "searched": tuple(product((0, 1), repeat=len(SCALES))),
+    "single": tuple(vector for vector in product((0, 1), repeat=len(SCALES)) if sum(vector) <= 1),
+    "all": ((1,) * len(SCALES),),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +67,7 @@ class Architecture:
     evidence: str
     note: str
     channels: tuple[int, ...]
-    stages: tuple[tuple[int, ...], ...]
+    stages: tuple[Vector, ...]
     individual: tuple[Node, ...]
     aggregation: tuple[Node, ...]
 
@@ -87,19 +103,12 @@ def parse(text: str, where: str = "architecture") -> Architecture:
     )
 
 
-def write(architecture: Architecture, path: Path | str) -> None:
-    """Write an architecture file that :func:`read` returns unchanged.
+def write(architecture: Architecture) -> str:
+    """The text of an architecture's file, the inverse of :func:`parse`.
 
     Raises:
-        InputError: the architecture is not a valid one; nothing is written.
+        InputError: the architecture is not a valid one.
     """
-    text = dump(architecture)
-    parse(text, str(path))
-    Path(path).write_text(text, encoding="utf-8")
-
-
-def dump(architecture: Architecture) -> str:
-    """The text of an architecture file."""
 
     def rows(key: str, lines: Sequence[str]) -> str:
         return f"{key} = [\n" + "".join(f"  {line},\n" for line in lines) + "]\n"
@@ -108,7 +117,7 @@ def dump(architecture: Architecture) -> str:
         pairs = (f"{name if re.fullmatch('[a-z0-9]+', name) else _quoted(name)} = {_quoted(op)}" for name, op in edges.items())
         return "{ " + ", ".join(pairs) + " }"
 
-    return (
+    text = (
         "schema = 1\n"
         f"name = {_quoted(architecture.name)}\n"
         f"evidence = {_quoted(architecture.evidence)}\n"
@@ -118,6 +127,38 @@ def dump(architecture: Architecture) -> str:
         + rows("individual", [node(edges) for edges in architecture.individual])
         + rows("aggregation", [node(edges) for edges in architecture.aggregation])
     )
+    parse(text)
+    return text
+
+
+def build(path: Path | str, *, num_joints: int) -> nn.Module:
+    """The network of an architecture file.
+
+    Raises:
+        InputError: see :func:`read`.
+    """
+    from reproductions.autopose import network  # needs torch, which listing the entries must not
+
+    return network.build(path, num_joints=num_joints)
+
+
+def like(architecture: Architecture) -> str:
+    """The id of the network that every architecture is trained and fed like."""
+    return "autopose/searched"
+
+
+def boxes(text: str) -> list[Box]:
+    """The picture of an architecture, as in Fig. 4: which branches run in each stage, the finest one at the top.
+
+    Raises:
+        InputError: the text is malformed.
+    """
+    high = 1 / len(SCALES)
+    return [
+        Box(x=stage, y=1 - high * (place + 0.5), height=0.8 * high * runs, shade=1, label=scale if runs else "")
+        for stage, vector in enumerate(parse(text).stages)
+        for place, (scale, runs) in enumerate(zip(SCALES, vector, strict=True))
+    ]
 
 
 def with_branches(architecture: Architecture, branches: Branches) -> Architecture:
@@ -143,11 +184,15 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # a JSON string is a TOML one, control characters apart: the schema bars them
 
 
-def _check(data: Mapping[str, Any], where: str) -> None:
+@cache
+def _schema() -> Any:
     from jsonschema import Draft202012Validator  # slow to import, and listing the entries does not need it
 
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    problems = sorted(Draft202012Validator(schema).iter_errors(data), key=lambda problem: str(problem.json_path))
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def _check(data: Mapping[str, Any], where: str) -> None:
+    problems = sorted(_schema().iter_errors(data), key=lambda problem: str(problem.json_path))
     if problems:
         key = problems[0].json_path.removeprefix("$").removeprefix(".") or "top level"
         raise InputError(f"{where}: {key}: {problems[0].message}")

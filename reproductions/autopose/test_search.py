@@ -1,0 +1,591 @@
+"""One path is computed at a time, the controller learns from rewards, what is derived is the best, and tables predict costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark import checkpoints, cost, lookup, measure, models, records, searching, training
+from benchmark import search as command
+from benchmark.data import synthetic_files
+from benchmark.errors import InputError
+from benchmark.feed import Feed, load_people
+from benchmark.losses import Truth
+from benchmark.report.search import search_figures, search_page
+from benchmark.search_lookup import table_of
+from benchmark.search_scales import ARCHITECTURE, WEIGHTS, find
+from benchmark.searching import Plan, Run
+from reproductions.autopose import controller, search
+from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, VECTORS, Architecture, parse, read, write
+from reproductions.autopose.controller import Controller, Sample
+from reproductions.autopose.lookup import parts, used
+from reproductions.autopose.network import AutoPose, build
+from reproductions.autopose.searches import CONTROLLER
+from reproductions.autopose.supernet import Mixed, SuperNetwork, by_batch, straight_through
+
+TINY = replace(find("autopose", "tiny"), held_out=0.4)
+JOINTS, SIZE = 3, 32
+OFF = ((0, 0, 0, 0),) * 3
+SOME = ((0, 1, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> search.Search:
+    """With a node a cell, which is built the fastest, unless ``options`` say otherwise."""
+    scale = find("autopose", name)
+    scale = replace(scale, options={**scale.options, "nodes": [1, min(1, scale.options["nodes"][1])], **options})
+    table = lookup.Table(cost="flops", costs={}, input="32x32", joints=joints)
+    return search.build(scale, table, joints=joints, seed=0, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def found() -> search.Search:
+    """One that tests may move on."""
+    return searcher()
+
+
+def batch(persons: int = 4) -> tuple[Tensor, Truth]:
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.rand(persons, JOINTS, SIZE // 4, SIZE // 4, generator=generator)
+    return torch.randn(persons, 3, SIZE, SIZE, generator=generator), Truth(maps, torch.ones(persons, JOINTS))
+
+
+def running(monkeypatch: pytest.MonkeyPatch, found: search.Search, stages: Any) -> None:
+    """Let every step run these branches."""
+    monkeypatch.setattr(found, "_branches", lambda: stages)
+
+
+def changed(found: search.Search, phase: str) -> set[str]:
+    """The parameters that a step moves."""
+    before = {name: value.detach().clone() for name, value in found.network.named_parameters()}
+    found.optimizers()[WEIGHTS].param_groups[0]["lr"] = 1e-3
+    found.step(phase, batch(), 0.5)
+    return {name for name, value in found.network.named_parameters() if not torch.equal(value, before[name])}
+
+
+def executed(network: SuperNetwork, run: Callable[[], object]) -> int:
+    """How many operations of edges a run computes."""
+    count = []
+    handles = [
+        choice.register_forward_hook(lambda *_: count.append(1))
+        for mixed in network.modules()
+        if isinstance(mixed, Mixed)
+        for choice in mixed.choices
+    ]
+    run()
+    for handle in handles:
+        handle.remove()
+    return len(count)
+
+
+def edges_of(network: SuperNetwork, stages: Any) -> int:
+    """How many edges there are along the branches that run, without those from scales that do not."""
+    individual = len(network.edges["individual"])
+    nodes = {edge.node for edge in network.edges.get("aggregation", [])}
+    active = [sum(vector) for vector in stages]
+    return sum(2 * (count * 2 * individual + count * count * len(nodes)) for count in active)
+
+
+def path(network: SuperNetwork, stages: Any) -> AutoPose:
+    """The network of what is drawn, with the same weights."""
+    cells = {"individual": network.chosen("individual"), "aggregation": network.chosen("aggregation")}
+    channels = tuple(find("autopose", "tiny").options["channels"])
+    own = Architecture(name="path", evidence="searched", note="", channels=channels, stages=stages, **cells)  # type: ignore[arg-type]
+    made = build(own, num_joints=JOINTS)
+    shared = network.state_dict()
+
+    def name_of(name: str) -> str:
+        found = re.fullmatch(r"(.*\.)(individual|aggregation)(\..*?nodes\.)(\d+)(\.)([^.]+)(\..*)", name)
+        if not found:
+            return name
+        operation = cells[found[2]][int(found[4])][found[6]]
+        return "".join(found.groups()[:-1]) + f".choices.{OPERATIONS.index(operation)}{found[7]}"
+
+    def value_of(name: str, own: Tensor) -> Tensor:
+        value = shared[name_of(name)]
+        if value.shape == own.shape:
+            return value
+        vector = stages[int(name.split(".")[1]) // 2]  # a concatenation: the columns of the scales that run
+        return value.unflatten(1, (len(SCALES), -1))[:, [place for place, runs in enumerate(vector) if runs]].flatten(1, 2)
+
+    by_batch(made)
+    made.load_state_dict({name: value_of(name, own) for name, own in made.named_parameters()})
+    return made.train().to(memory_format=torch.channels_last)
+
+
+def saved(network: nn.Module, images: Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward one."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        maps = network(images)
+    return sum(kept.values()) + 0 * maps.numel()
+
+
+# --- cells by gradients ------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_one_hot_and_has_the_gradient_of_the_soft_one() -> None:
+    alpha, weights = torch.randn(5, 6, requires_grad=True), torch.randn(5, 6)
+    torch.manual_seed(7)
+    gates = straight_through(alpha, 2.0)
+    assert set(gates.detach().flatten().tolist()) == {0.0, 1.0}
+    assert gates.sum(1).tolist() == [1.0] * 5
+    torch.manual_seed(7)
+    noise = -torch.empty(5, 6).exponential_().log()
+    soft = ((alpha.log_softmax(1) + noise) / 2.0).softmax(1)
+    ours, theirs = (torch.autograd.grad((one * weights).sum(), alpha)[0] for one in (gates, soft))
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    assert (ours != 0).all(), "every operation's alpha learns from the one that was drawn"
+
+
+def test_operations_are_drawn_by_their_probabilities_at_every_temperature() -> None:
+    torch.manual_seed(0)
+    alpha = torch.tensor([[0.5, 0.3, 0.2]]).log().repeat(4000, 1)
+    for temperature in (10.0, 0.1):
+        assert torch.allclose(straight_through(alpha, temperature).mean(0), torch.tensor([0.5, 0.3, 0.2]), atol=0.03)
+
+
+def test_all_stages_and_branches_share_the_alphas_of_an_edge() -> None:
+    network = searcher(nodes=[2, 1]).shared
+    assert {kind: tuple(alpha.shape) for kind, alpha in network.alphas.items()} == {
+        "individual": (1 + 2, 6),
+        "aggregation": (4, 6),
+    }
+    owners: dict[int, int] = {}
+    for mixed in network.modules():
+        if isinstance(mixed, Mixed):
+            owners[id(mixed.edge)] = owners.get(id(mixed.edge), 0) + 1
+    stages, modules, branches = 3, 2, 4
+    assert sorted(owners.values()) == [stages * modules * branches] * 4 + [stages * modules * branches * 2] * 3
+
+
+@pytest.mark.parametrize(("name", "nodes"), [("tiny", [2, 1]), ("tiny-concat", [1, 0])])
+def test_along_a_path_it_computes_what_that_architectures_network_does(name: str, nodes: list[int]) -> None:
+    network = searcher(name, nodes=nodes).shared
+    images, _ = batch()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        network.run(SOME)
+        network.draw(1.0, learn=False)
+        assert torch.allclose(network(images), path(network, SOME)(images), atol=1e-4)
+
+
+def test_a_path_takes_the_memory_of_its_network(found: search.Search) -> None:
+    network = found.shared
+    images, _ = batch()
+    network.run(SOME)
+    network.draw(1.0, learn=False)
+    assert saved(network, images) == saved(path(network, SOME), images)
+
+
+@pytest.mark.parametrize("phase", [WEIGHTS, ARCHITECTURE])
+def test_a_step_computes_one_operation_an_edge(monkeypatch: pytest.MonkeyPatch, found: search.Search, phase: str) -> None:
+    running(monkeypatch, found, SOME)
+    assert executed(found.shared, lambda: found.step(phase, batch(), 0.5)) == edges_of(found.shared, SOME)
+
+
+def test_a_weight_step_moves_the_path_and_no_other_parameter(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+    running(monkeypatch, found, SOME)
+    moved = changed(found, WEIGHTS)
+    own = path(found.shared, SOME)
+    assert len(moved) == len(list(own.parameters()))
+    assert not [name for name in moved if "alphas" in name or name.startswith("controller")]
+    assert not [name for name in moved if ".stages.2." in name or ".stages.0.individual.1/4" in name], "they do not run"
+
+
+def test_an_architecture_step_moves_the_alphas_alone(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+    running(monkeypatch, found, SOME)
+    assert changed(found, ARCHITECTURE) == {"shared.alphas.individual", "shared.alphas.aggregation"}
+
+
+@pytest.mark.parametrize("phase", [WEIGHTS, ARCHITECTURE])
+def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, found: search.Search, phase: str) -> None:
+    running(monkeypatch, found, OFF)
+    moved = changed(found, phase)
+    assert all(name.startswith(("shared.stem", "shared.head")) for name in moved), "cells that take no part do not learn"
+    assert bool(moved) == (phase == WEIGHTS)
+
+
+# --- branches by rewards -----------------------------------------------------------------------------------------------------
+
+
+def policy(branches: Any = "searched") -> Controller:
+    torch.manual_seed(0)
+    made = Controller(allowed=VECTORS[branches], hidden=20)
+    for decoder in made.decoders:
+        nn.init.normal_(decoder.bias)
+    return made
+
+
+def test_a_step_decides_on_each_branch_by_itself() -> None:
+    made = policy()
+    scores, _ = next(iter(made.steps()))
+    on = scores[0].exp() @ made.vectors  # how probable each branch is
+    product = (made.vectors * on + (1 - made.vectors) * (1 - on)).prod(1)
+    assert torch.allclose(scores[0].exp(), product, atol=1e-6)
+
+
+@pytest.mark.parametrize("branches", ["searched", "single", "all"])
+def test_its_entropy_is_that_of_all_it_can_draw(branches: str) -> None:
+    made = policy(branches)
+    joint = [joint.detach() for _, joint in made.steps()][-1]
+    assert float(joint.exp().sum()) == pytest.approx(1)
+    assert joint.numel() == len(VECTORS[branches]) ** 3  # type: ignore[index]
+    assert made.entropy().item() == pytest.approx(-float((joint.exp() * joint).sum()), abs=1e-5)
+
+
+def test_a_samples_probability_is_that_of_its_history() -> None:
+    made = policy()
+    joint = [joint.detach() for _, joint in made.steps()][-1]
+    for _ in range(5):
+        sample = made.sample()
+        first, second, third = (made.allowed.index(vector) for vector in sample.stages)
+        assert sample.log_probability.item() == pytest.approx(float(joint[first * 16 + second, third]), abs=1e-5)
+
+
+def test_what_is_not_allowed_is_never_drawn() -> None:
+    assert all(sum(vector) <= 1 for _ in range(50) for vector in policy("single").sample().stages)
+    assert any(vector == (0, 0, 0, 0) for _ in range(50) for vector in policy("single").sample().stages)
+    assert policy("all").sample().stages == ((1, 1, 1, 1),) * 3
+
+
+def test_a_rewarded_sample_becomes_more_probable_and_a_poor_one_less() -> None:
+    for reward, sign in ((0.9, 1), (0.1, -1)):
+        made = policy()
+        sample = made.sample(torch.Generator().manual_seed(3))
+        controller.loss([sample], [reward], 0.5, made.entropy(), 0.0).backward()
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter -= 0.01 * (parameter.grad if parameter.grad is not None else 0)
+        again = made.sample(torch.Generator().manual_seed(3))
+        assert again.stages == sample.stages
+        assert sign * (again.log_probability - sample.log_probability).item() > 0
+
+
+def test_reinforce_finds_the_branches_that_are_rewarded() -> None:
+    made, wanted = policy(), ((0, 1, 1, 1), (1, 0, 1, 0), (1, 1, 0, 0))
+    adam = torch.optim.Adam(made.parameters(), 0.01)
+    baseline = 0.5
+    for _ in range(120):
+        samples = [made.sample() for _ in range(2)]
+        rewards = [float(np.mean(np.array(sample.stages) == np.array(wanted))) for sample in samples]
+        adam.zero_grad()
+        controller.loss(samples, rewards, baseline, made.entropy(), 1e-3).backward()
+        adam.step()
+        baseline = 0.9 * baseline + 0.1 * float(np.mean(rewards))
+    assert baseline > 0.9, "a random one has half of the branches right"
+    assert made.entropy().item() < 0.3 * made.largest_entropy
+
+
+def test_the_entropy_term_alone_makes_all_vectors_alike() -> None:
+    made = policy()
+    before = made.entropy().item()
+    for _ in range(20):
+        made.zero_grad()
+        controller.loss([made.sample()], [0.5], 0.5, made.entropy(), 1.0).backward()
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter -= 0.1 * (parameter.grad if parameter.grad is not None else 0)
+    assert before < made.entropy().item() <= made.largest_entropy + 1e-4
+
+
+def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_the_rewards(found: search.Search) -> None:
+    assert {name.partition(".")[0] for name in changed(found, CONTROLLER)} == {"controller"}
+    first = found.baseline
+    assert first is not None
+    figures = found.step(CONTROLLER, batch(), 0.5)
+    assert found.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
+
+
+def test_before_the_controller_learns_all_vectors_are_alike(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(found, "baseline", None)
+    monkeypatch.setattr(found.policy, "sample", lambda *_: asked.append(1) or Sample(OFF, torch.zeros(())))
+    drawn = [found._branches() for _ in range(300)]
+    assert not asked
+    assert np.mean([vector for stages in drawn for vector in stages]) == pytest.approx(0.5, abs=0.05)
+    found.baseline = 0.5
+    assert (found._branches(), asked) == (OFF, [1])
+
+
+# --- what is derived ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    synthetic_files.write(folder, 48, seed=3, validation=8, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plan(root: Path) -> Plan:
+    people, _ = load_people(TINY.recipe, root)
+    return Plan(TINY, {part: Feed(own, TINY.recipe, 0) for part, own in searching.split(people, TINY).items()})
+
+
+def test_of_the_vectors_that_are_drawn_the_best_is_derived(
+    found: search.Search, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+
+    def worth(stages: Any, batches: Any) -> Tensor:
+        judged.append(stages)
+        return torch.tensor(float(sum(place * sum(vector) for place, vector in enumerate(stages))))
+
+    monkeypatch.setattr(found, "_worth", worth)
+    held_out = plan.feeds["held out"]
+    best = parse(found.derive(held_out)).stages
+    drawn = set(judged)
+    assert 5 < len(drawn) <= found.options["candidates"]
+    assert len(judged) == held_out.steps_per_epoch * len(drawn), "each on all persons that are held out"
+    assert float(worth(best, ())) == max(float(worth(stages, ())) for stages in drawn)
+    torch.manual_seed(5)
+    assert parse(found.derive(held_out)).stages == best, "the same however often it is asked"
+
+
+def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
+    found = SuperNetwork(channels=(4, 4, 4, 4), nodes=(3, 1), num_joints=JOINTS)
+    with torch.no_grad():
+        found.alphas["individual"].zero_()
+        for edge, place, value in ((0, 1, 3.0), (1, 2, 3.0), (2, 5, 1.0), (3, 0, 1.0), (4, 4, 2.0), (5, 3, 3.0)):
+            found.alphas["individual"][edge, place] = value
+        found.alphas["aggregation"].copy_(torch.eye(6)[[5, 1, 0, 2]])
+    assert found.derived("individual") == (
+        {"input": "conv_3x3"},
+        {"input": "conv_5x5", "node1": "skip"},
+        {"node1": "max_pool_3x3", "node2": "avg_pool_3x3"},  # and not the input, whose operation is the least probable
+    )
+    assert found.derived("aggregation") == ({"1/4": "skip", "1/8": "conv_3x3", "1/16": "conv_1x1", "1/32": "conv_5x5"},)
+
+
+def test_a_derived_file_builds_the_network_that_it_says(plan: Plan, tmp_path: Path) -> None:
+    text = searcher(joints=16, nodes=[2, 1]).derive(plan.feeds["held out"])
+    own = parse(text)
+    assert own.evidence == "searched"
+    assert own.channels == tuple(2 * width for width in find("autopose", "tiny").options["channels"])
+    model = searching.written("autopose", text, tmp_path, "found")
+    assert model.startswith("autopose/file:found-")
+    network = models.build(model, joints=JOINTS)
+    assert [tuple(int(scale in module.active) for scale in SCALES) for module in network.stages] == [
+        vector for vector in own.stages for _ in range(2)
+    ]
+    kernels = {"conv_1x1": (1, 1), "conv_3x3": (3, 3), "conv_5x5": (5, 5)}
+    pools = {"avg_pool_3x3": nn.AvgPool2d, "max_pool_3x3": nn.MaxPool2d, "skip": nn.Identity}
+    cells = [cell for module in network.stages for both in module.individual.values() for cell in both]
+    for cell in cells:
+        for node, wanted in zip(cell.nodes, own.individual, strict=True):
+            assert list(node) == list(wanted)
+            for source, name in wanted.items():
+                if name in pools:
+                    assert isinstance(node[source], pools[name])
+                else:
+                    assert node[source][1][0].kernel_size == kernels[name]
+
+
+# --- files and lookup tables -------------------------------------------------------------------------------------------------
+
+
+def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
+    path = tmp_path / "mine.autopose.toml"
+    path.write_text(write(read(EXAMPLE)), encoding="utf-8")
+    model = models.find(str(path)).id
+    assert model.startswith("autopose/file:mine-")
+    assert models.find(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "known by what it says"
+    assert measure.measure_cost(model, 17, 256, 192) == measure.measure_cost("autopose/searched", 17, 256, 192)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("conv_5x5", "conv_7x7", r"mine\.autopose\.toml: .*: 'conv_7x7' is not one of"),
+        ("schema = 1", "schema =", r"mine\.autopose\.toml: .*line 1"),
+        ("[0, 1, 1, 1]", "[0, 1, 1]", r"mine\.autopose\.toml: stages\[0\]"),
+    ],
+)
+def test_a_malformed_file_is_named_with_its_line_or_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mine.autopose.toml"
+    path.write_text(write(read(EXAMPLE)).replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        models.find(str(path))
+
+
+def whole(architecture: Architecture, joints: int, height: int, width: int) -> int:
+    with torch.device("meta"):
+        network = build(architecture, num_joints=joints)
+    return cost.cost(network, height, width)["flops"][lookup.CONVENTION]
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-concat"])
+def test_operations_of_the_parts_add_up_to_the_network(name: str) -> None:
+    scale = find("autopose", name)
+    table = lookup.measure(search.parts(scale, JOINTS), "flops", input=scale.costed, joints=JOINTS)
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        text = search.sample(scale, table, None, generator)
+        assert table.predict(search.used(text)) == whole(parse(text), JOINTS, 32, 32)
+
+
+def test_operations_add_up_where_sizes_are_rounded_and_nothing_runs() -> None:
+    example = read(EXAMPLE)
+    found = parts(example.channels, (4, 2), joints=17, input_hw=(100, 92))
+    table = lookup.measure(found, "flops", input="100x92", joints=17)
+    for architecture in (example, replace(example, stages=OFF)):
+        assert table.predict(used(architecture)) == whole(architecture, 17, 100, 92)
+
+
+def test_random_architectures_cost_about_what_is_asked_for() -> None:
+    scale, generator = find("autopose", "tiny"), np.random.default_rng(0)
+    table = lookup.measure(search.parts(scale, JOINTS), "flops", input=scale.costed, joints=JOINTS)
+    usual = [table.predict(search.used(search.sample(scale, table, None, generator))) for _ in range(30)]
+    for wanted in np.percentile(usual, [20, 50, 80]):
+        drawn = [table.predict(search.used(search.sample(scale, table, wanted, generator))) for _ in range(5)]
+        assert np.median(np.abs(np.array(drawn) / wanted - 1)) < scale.tolerance
+
+
+# --- the search as a command -------------------------------------------------------------------------------------------------
+
+
+def state(folder: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "last.safetensors")
+
+
+def test_stopped_within_each_phase_it_is_the_same_search(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, alphas, controller, moments, baseline and generator: to the last bit."""
+    table = lookup.Table(cost="flops", costs={}, input="32x32", joints=16)
+    scale = replace(TINY, options={**TINY.options, "nodes": [1, 1]})
+
+    def run_in(folder: Path) -> Run:
+        device = torch.device("cpu")
+        return Run(
+            model="autopose", recipe=scale.recipe, start="scratch", device=device, folder=folder, scale=scale, table=table
+        )
+
+    text, _ = searching.search(run_in(tmp_path / "whole"), plan, tensorboard=False)
+    step, done = search.Search.step, list[str]()
+    inside = {plan[n].phase: n for n in range(1, plan.steps) if plan[n].phase == plan[n - 1].phase}
+    assert inside.keys() == {WEIGHTS, ARCHITECTURE, CONTROLLER}
+    stopped = run_in(tmp_path / "stopped")
+    for number in inside.values():
+        with monkeypatch.context() as context:
+
+            def interrupted(self: search.Search, phase: str, *given: Any, stop: int = number, patch: Any = context) -> Any:
+                if len(done) == stop:
+                    raise KeyboardInterrupt
+                done.append(phase)
+                patch.setattr(training, "SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
+                return step(self, phase, *given)
+
+            context.setattr(search.Search, "step", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                searching.search(stopped, plan, tensorboard=False)
+        assert checkpoints.progress(stopped.folder / "last.safetensors")["step"] == number
+        torch.manual_seed(number)  # what another program would leave behind
+    again, _ = searching.search(stopped, plan, tensorboard=False)
+    ours, theirs = state(tmp_path / "stopped"), state(tmp_path / "whole")
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    progress = [checkpoints.progress(tmp_path / name / "last.safetensors") for name in ("stopped", "whole")]
+    assert progress[0]["searcher"] == progress[1]["searcher"] != {"baseline": None}
+    assert again == text == (tmp_path / "stopped" / "derived.autopose.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, records.Record]:
+    """The records of a search with its baseline."""
+    folder = tmp_path_factory.mktemp("finished")
+    paths: dict[str, Any] = {"root": root, "out": folder / "run", "cache": root / "cache", "table": folder / "table.json"}
+    given = command.Arguments(package="autopose", scale="tiny", device="cpu", as_json=True, **paths)
+    command.run(given, folder / "records")
+    return records.load(folder / "records")
+
+
+def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, records.Record]) -> None:
+    random, found = sorted((r for r in finished.values() if r.kind == "search"), key=lambda record: record.metric)
+    assert random.metric.endswith("best of random search")
+    assert found.metric.endswith("searched")
+    for record in (found, random):
+        assert finished[record.samples["accuracy"]].subject == record.samples["model"]
+        assert parse(record.samples["architecture"])
+    for candidate in random.samples["candidates"]:
+        assert candidate["cost"] == pytest.approx(found.samples["cost"], rel=find("autopose", "tiny").tolerance)
+    first, second = (figures for _, figures in found.samples["curves"])
+    assert {"entropy of cells", "entropy of branches", "weights accuracy", "architecture accuracy"} <= first.keys()
+    assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "it waits for an epoch"
+    assert 0 < first["entropy of cells"] <= 1
+
+
+def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, records.Record]) -> None:
+    page, pictures = search_page(finished), search_figures(finished)
+    assert "stages = [" in page
+    assert pictures == search_figures(finished), "the same bytes"
+    (picture,) = pictures.values()
+    for shown in (b"entropy of cells", b"entropy of branches", b"controller accuracy"):
+        assert b"<!-- " + shown + b" -->" in picture
+
+
+# --- the scales --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_papers_scale_says_what_the_paper_says() -> None:
+    scale = find("autopose", "paper", "coco")
+    assert (scale.options["channels"], scale.options["derived"]) == ([16, 32, 64, 128], [32, 64, 128, 256])
+    assert (scale.options["samples"], scale.phases[2].name, scale.phases[2].first + 1) == (2, CONTROLLER, 5)
+    assert (scale.recipe.loss, scale.architecture.name, scale.start) == ("benchmark.losses:mse", "adam", "scratch")
+    assert (scale.retrain.epochs, scale.retrain.schedule.milestones, scale.retrain.batch) == (210, (170, 200), 128)
+
+
+@pytest.mark.parametrize("name", ["small", "gpu"])
+def test_alphas_can_travel_as_far_as_at_the_papers_scale(name: str) -> None:
+    def reach(scale: Any) -> float:
+        steps = round(scale.recipe.persons * scale.held_out) // scale.recipe.batch
+        return scale.architecture.lr * scale.recipe.epochs * steps
+
+    assert reach(find("autopose", name)) == pytest.approx(reach(find("autopose", "paper")), rel=0.05)
+
+
+@pytest.mark.parametrize("base", ["small", "gpu", "paper", "tiny"])
+def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
+    own = find("autopose", base)
+    single, concat, every, reduced = (find("autopose", f"{base}-{name}") for name in ("single", "concat", "all", "reduced"))
+    assert single.options == {**own.options, "branches": "single"}
+    assert concat.options == {**own.options, "nodes": [own.options["nodes"][0], 0]}
+    assert every.options == {**own.options, "branches": "all"}
+    assert [phase.name for phase in every.phases] == [WEIGHTS, ARCHITECTURE]
+    assert [2 * int(side) for side in reduced.recipe.input.split("x")] == [int(side) for side in own.recipe.input.split("x")]
+    assert {scale.retrain.digest() for scale in (own, single, concat, every, reduced)} == {own.retrain.digest()}
+    assert {scale.costed for scale in (own, single, concat, every, reduced)} == {own.costed}
+
+
+def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: Plan) -> None:
+    found = searcher("tiny-all", joints=16)
+    assert found.figures().keys() == {"entropy of cells"}
+    assert parse(found.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
+
+
+def test_tables_are_of_what_is_deployed(tmp_path: Path) -> None:
+    table = table_of("autopose", find("autopose", "tiny"), "flops", tmp_path / "table.json")
+    assert {"stem", "head", "conv_5x5 at 1/32", "compress 2 at 1/4", "1/32 to 1/4", "1/4 to 1/32"} <= table.costs.keys()
+    assert table.costs["max_pool_3x3 at 1/4"] == 0
