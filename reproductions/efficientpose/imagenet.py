@@ -15,9 +15,10 @@ from torch import nn
 
 from benchmark.errors import InputError
 from reproductions import pretrained
-from reproductions.efficientpose.backbone import Backbone
+from reproductions.efficientpose.backbone import Backbone, MBConv
 from reproductions.efficientpose.network import EfficientPose
 from reproductions.efficientpose.openpose import VGG19, OpenPose
+from reproductions.efficientpose_nas.fna import lite0, pairs, remap
 
 
 def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = None) -> None:
@@ -45,6 +46,30 @@ def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = Non
         pretrained.load_in_order(shared, weights, theirs, path)
     else:
         raise InputError(f"{type(network).__name__} has no backbone of EfficientNets or VGG-19 to fill")
+
+
+def from_lite0(network: nn.Module) -> None:
+    """Fill EfficientPose's backbones in place from EfficientNet-Lite0, whose weights can be installed, by FNA's rules.
+
+    Lite0 is B0 without squeeze and excitation, which stay as they are, and with ReLU6 instead of SiLU; where a backbone is
+    wider or deeper than B0, see :mod:`reproductions.efficientpose_nas.fna`. No paper starts so: it stands in for
+    :func:`from_imagenet` where torchvision's weights cannot be had.
+
+    Raises:
+        InputError: another network, the package is not installed, or its file is not the known one.
+    """
+    if not isinstance(network, EfficientPose):
+        raise InputError(f"{type(network).__name__} has no backbone of EfficientNets to fill")
+    stem, *layers = lite0()
+    seed = {"1": layers[:1], "2": layers[1:3], "3": layers[3:5]}
+    for backbone in network.backbones.values():
+        assert isinstance(backbone, Backbone)
+        remap(pairs(stem), pairs(backbone.stem))
+        for name, layer in backbone.layers.items():
+            given = seed[name[0]]
+            assert isinstance(layer, MBConv)
+            parts = [part for part in (layer.expand, layer.depthwise, layer.project) if part is not None]
+            remap(pairs(given[min("abcdefg".index(name[1]), len(given) - 1)]), [pair for part in parts for pair in pairs(part)])
 
 
 def _names(name: str, parts: tuple[str, ...]) -> list[str]:

@@ -16,6 +16,7 @@ VARIANTS: Mapping[str, tuple[int, int, float, float]] = {
     "IV": (600, 5, 8.2, 2.93),
 }
 _STARTS = {"imagenet": "reproductions.efficientpose.imagenet:from_imagenet"}
+_INSTALLED = {"fna-lite0": "reproductions.efficientpose.imagenet:from_lite0"}
 _TARGET = Target(style="efficientpose", stride=8, narrowing=True)
 _LATER = "the authors' later public code for MPII"
 _OPEN = (
@@ -120,10 +121,10 @@ RECIPES: Mapping[str, Recipe] = {
                 crop="efficientpose",
                 target=_TARGET,
                 loss="reproductions.efficientpose.losses:passes",
-                starts=_STARTS,
+                starts=starts,
                 protocol="efficientpose",
             )
-            for name in ("lsp", "synthetic")
+            for name, starts in (("lsp", _STARTS | _INSTALLED), ("synthetic", _STARTS))
         ),
     )
 }

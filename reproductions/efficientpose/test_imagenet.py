@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from benchmark import models
 from benchmark.errors import InputError
+from reproductions import pretrained
 from reproductions.checks import publish
-from reproductions.efficientpose.imagenet import from_imagenet
+from reproductions.efficientpose.imagenet import from_imagenet, from_lite0
+from reproductions.efficientpose_nas.fna import lite0
 
 
 def classifier(name: str) -> Any:
@@ -116,3 +118,30 @@ def test_another_networks_checkpoint_is_refused(server: tuple[str, Path]) -> Non
 def test_another_network_is_refused() -> None:
     with pytest.raises(InputError, match="Sequential has no backbone of EfficientNets or VGG-19"):
         from_imagenet(nn.Sequential())
+
+
+def test_from_lite0_every_convolution_of_b0_has_its_counterparts_kernels() -> None:
+    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    seed = lite0()
+    network: Any = models.build("efficientpose/RT", joints=16)
+    squeezes = network.backbones["high"].layers["2a"].se.squeeze.weight.clone()
+    from_lite0(network)
+    own = [m for name, m in network.backbones["high"].named_modules() if isinstance(m, nn.Conv2d) and ".se." not in name]
+    theirs = [m for layer in seed for m in layer.modules() if isinstance(m, nn.Conv2d)]
+    assert len(own) == 1 + 2 + 2 * 3 + 2 * 3
+    for ours, given in zip(own, theirs, strict=False):
+        torch.testing.assert_close(ours.weight, given.weight)
+    assert torch.equal(network.backbones["high"].layers["2a"].se.squeeze.weight, squeezes)
+
+
+def test_a_backbone_deeper_than_b0_repeats_lite0s_last_layer() -> None:
+    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    network: Any = models.build("efficientpose/I", joints=16)  # B2: three layers in its third block, where B0 has two
+    from_lite0(network)
+    layers = network.backbones["high"].layers
+    assert torch.equal(layers["3b"].project[0].weight, layers["3c"].project[0].weight)
+
+
+def test_another_network_has_no_backbone_to_fill() -> None:
+    with pytest.raises(InputError, match="Linear has no backbone of EfficientNets"):
+        from_lite0(nn.Linear(1, 1))

@@ -39,7 +39,17 @@ def from_mobilenet_v2(network: PoseNetwork) -> None:
 def from_lite0(network: PoseNetwork) -> None:
     """Fill the backbone from the EfficientNet-Lite0 of the package index, in place.
 
-    Its inputs have another scale, which goes into the first convolution; their offset is left to the batch norm behind it.
+    Raises:
+        InputError: see :func:`lite0`.
+    """
+    seed = lite0()
+    adapt(network, [seed[0:2], seed[2:4], seed[4:6], seed[6:9], seed[9:12]])
+
+
+def lite0() -> list[nn.Module]:
+    """The layers of the package index's EfficientNet-Lite0, its stem first, for images that are normalised as they are here.
+
+    Its own inputs have another scale, which goes into the first convolution; their offset is left to the batch norm behind it.
 
     Raises:
         InputError: the package is not installed, or its file is not the known one.
@@ -48,7 +58,7 @@ def from_lite0(network: PoseNetwork) -> None:
     first = next(module for module in seed[0].modules() if isinstance(module, nn.Conv2d))
     with torch.no_grad():
         first.weight.mul_(torch.tensor(DEVIATION)[:, None, None] * LITE0_SCALE)
-    adapt(network, [seed[0:2], seed[2:4], seed[4:6], seed[6:9], seed[9:12]])
+    return seed
 
 
 def from_lite0_with_prior(network: PoseNetwork) -> None:
