@@ -15,11 +15,11 @@ from benchmark import ablation as ablations
 from benchmark import models, recipes
 from benchmark.ablation import PROTOCOLS, Ablation, Comparison, Variant
 from benchmark.expressions import evaluate
-from benchmark.records import IDENTITY, OVER, Record, identify
+from benchmark.records import IDENTITY, MEAN_POSE, OVER, Record, identify
 from benchmark.search_scales import Scale
 from benchmark.tables import papers
 
-Judged = Literal["agrees", "opposite", "within noise", "one seed", "not_run"]
+Judged = Literal["agrees", "opposite", "within noise", "nothing learned", "one seed", "not_run"]
 # Under each dataset, the metric of a comparison, and of one under the stricter threshold.
 METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP", "AP")}
 POWER = 0.8
@@ -50,6 +50,7 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
     metric = METRICS[dataset][comparison.fine]
     printed = _printed(ablation, comparison)
     first, second = (ablation.variant(name) for name in (comparison.better, comparison.worse))
+    learned = True
     if second.weights:
         found = _published(first, second, metric, records)
         difference, interval, counts = (-found.value, _negative(found), (1, 1)) if found else (None, None, (0, 0))
@@ -57,6 +58,8 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
         ours, theirs = (runs(ablation, variant, protocol, metric, records) for variant in (first, second))
         counts = (len(ours), len(theirs))
         difference, interval = compared(ours, theirs)
+        floor = mean_pose(ablations.recipe_of(ablation, second, protocol)[0].name, metric, records)
+        learned = floor is None or any(np.mean([run.value for run in side]) > floor for side in (ours, theirs) if side)
         if dataset == "coco" and difference is not None:  # fractions there, points here
             difference, interval = 100 * difference, interval and (100 * interval[0], 100 * interval[1])
     return Effect(
@@ -66,7 +69,7 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
         interval=interval,
         seeds=counts,
         printed=printed,
-        judged=judge(difference, interval, printed),
+        judged=judge(difference, interval, printed, learned=learned),
     )
 
 
@@ -162,15 +165,29 @@ def compared(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float | 
     return difference, (difference - half, difference + half)
 
 
-def judge(difference: float | None, interval: tuple[float, float] | None, printed: float | None) -> Judged:
-    """The measured direction against the printed one; against the claimed one where no figure is printed."""
+def judge(
+    difference: float | None, interval: tuple[float, float] | None, printed: float | None, *, learned: bool = True
+) -> Judged:
+    """The measured direction against the printed one; against the claimed one where no figure is printed.
+
+    Args:
+        learned: whether either variant is above the mean pose; if not, no direction is judged.
+    """
     if difference is None:
         return "not_run"
     if interval is None:
         return "one seed"
+    if not learned:
+        return "nothing learned"
     if interval[0] <= 0 <= interval[1]:
         return "within noise"
     return "agrees" if (difference > 0) == (printed is None or printed > 0) else "opposite"
+
+
+def mean_pose(recipe: str, metric: str, records: Mapping[str, Record]) -> float | None:
+    """What the mean pose of the training crops reaches under a recipe, without looking at a picture; None: not on record."""
+    found = [r for r in records.values() if r.subject == MEAN_POSE and r.metric == metric and f"recipe {recipe} " in r.protocol]
+    return found[-1].value if found else None
 
 
 def curve(run: Record, metric: str, records: Mapping[str, Record]) -> dict[int, float]:

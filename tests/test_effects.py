@@ -12,7 +12,7 @@ from benchmark import ablation as ablations
 from benchmark import effects, models, protocols, recipes
 from benchmark.ablation import PROTOCOLS, Comparison
 from benchmark.errors import InputError
-from benchmark.records import Record
+from benchmark.records import MEAN_POSE, Record
 from benchmark.tables import papers
 
 SIC = ablations.find("sic")
@@ -105,6 +105,13 @@ def test_a_difference_inside_its_interval_is_noise_and_the_other_way_is_opposite
         run("off", seed, 49 + 0.1 * seed) for seed in range(3)
     ]
     assert effect_of(*reversed_).judged == "opposite"
+
+
+def test_of_variants_below_the_mean_pose_no_direction_is_judged() -> None:
+    floor = replace(run("on", 0, 8.85), subject=MEAN_POSE, seed=None, protocol="of 4000 persons; recipe lsp-short 1")
+    poor = [run("on", seed, 3.0) for seed in range(3)] + [run("off", seed, 2.0) for seed in range(3)]
+    assert effect_of(floor, *poor).judged == "nothing learned"
+    assert effect_of(floor, *poor[:3], *(run("off", seed, 9.0) for seed in range(3))).judged == "opposite"
 
 
 def test_one_seed_has_no_interval() -> None:

@@ -11,7 +11,7 @@ from benchmark import ablation as ablations
 from benchmark import effects, ledger, models, trained
 from benchmark.ablation import PROTOCOLS, Ablation, Protocol, Variant
 from benchmark.effects import METRICS, Effect
-from benchmark.records import MEAN_POSE, Record
+from benchmark.records import Record
 from benchmark.report.ablation_figures import ablation_figure, gflops, gflops_of, maps_figure, schedules_figure
 from benchmark.report.markdown import grid, page
 from benchmark.tables import Table, papers
@@ -27,14 +27,15 @@ def ablations_page(records: Mapping[str, Record]) -> str:
         if protocol != "synthetic"
     }
     measured = [effect for own in found.values() for effect in own if effect.interval is not None]
-    apart = sum(effect.judged != "within noise" for effect in measured)
+    apart = sum(effect.judged in ("agrees", "opposite") for effect in measured)
     blocks = [
         "# Ablations",
         "Each variant is trained by one recipe that all share, with several seeds, and tested on the same persons. A "
         "difference stands with its 95 % interval over persons and seeds: Student's, from the spread of the runs and from "
         "replicates that draw the same persons for every run. It *agrees* where the interval leaves out zero on the side that "
-        "the paper prints, is *opposite* on the other, and *within noise* else. A small protocol says which way a thing points "
-        "on its own data and at its own length; it never matches a printed figure.",
+        "the paper prints, is *opposite* on the other, and *within noise* else; where neither variant is above the mean pose, "
+        "*nothing* was *learned*, and no direction is judged. A small protocol says which way a thing points on its own data "
+        "and at its own length; it never matches a printed figure.",
         f"Of {len(measured)} comparisons with an interval, {apart} leave out zero; were there no effect at all, one in twenty "
         "would do so by chance.",
         grid(
@@ -55,9 +56,9 @@ def ablations_page(records: Mapping[str, Record]) -> str:
 
 def _mean_pose(protocol: Protocol, records: Mapping[str, Record]) -> str:
     """What is reached under a small protocol by the mean pose of its training crops."""
-    metric, recipe = METRICS.get(protocol.dataset, ("", ""))[0], f" {protocol.changes.get('name')} "
-    found = [r for r in records.values() if r.subject == MEAN_POSE and r.metric == metric and recipe in r.protocol]
-    return f"{found[-1].value:.2f} {metric}" if found else ""
+    metric = METRICS.get(protocol.dataset, ("", ""))[0]
+    value = effects.mean_pose(protocol.changes.get("name", ""), metric, records)
+    return "" if value is None else f"{value:.2f} {metric}"
 
 
 def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
