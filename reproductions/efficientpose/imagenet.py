@@ -16,7 +16,7 @@ from torch import nn
 from benchmark.errors import InputError
 from reproductions import pretrained
 from reproductions.efficientpose.backbone import Backbone, MBConv
-from reproductions.efficientpose.network import EfficientPose
+from reproductions.efficientpose.network import DetectionPass, EfficientPose
 from reproductions.efficientpose.openpose import VGG19, OpenPose
 from reproductions.efficientpose_nas.fna import lite0, pairs, remap
 
@@ -70,6 +70,24 @@ def from_lite0(network: nn.Module) -> None:
             assert isinstance(layer, MBConv)
             parts = [part for part in (layer.expand, layer.depthwise, layer.project) if part is not None]
             remap(pairs(given[min("abcdefg".index(name[1]), len(given) - 1)]), [pair for part in parts for pair in pairs(part)])
+
+
+def from_lite0_to_empty_maps(network: nn.Module) -> None:
+    """:func:`from_lite0`, and every pass's maps nearly empty, as most of a target is. As layers are drawn, maps start far from
+    empty, and a training of a few epochs does little more than undo that.
+
+    Raises:
+        InputError: see :func:`from_lite0`.
+    """
+    from_lite0(network)
+    assert isinstance(network, EfficientPose)
+    with torch.no_grad():
+        for detection in network.passes:
+            assert isinstance(detection, DetectionPass)
+            if detection.head is not None:
+                assert detection.head.bias is not None
+                detection.head.weight.mul_(0.01)
+                detection.head.bias.zero_()
 
 
 def _names(name: str, parts: tuple[str, ...]) -> list[str]:

@@ -16,7 +16,10 @@ VARIANTS: Mapping[str, tuple[int, int, float, float]] = {
     "IV": (600, 5, 8.2, 2.93),
 }
 _STARTS = {"imagenet": "reproductions.efficientpose.imagenet:from_imagenet"}
-_INSTALLED = {"fna-lite0": "reproductions.efficientpose.imagenet:from_lite0"}
+_INSTALLED = {
+    "fna-lite0": "reproductions.efficientpose.imagenet:from_lite0",
+    "fna-lite0-empty": "reproductions.efficientpose.imagenet:from_lite0_to_empty_maps",
+}
 _TARGET = Target(style="efficientpose", stride=8, narrowing=True)
 _LATER = "the authors' later public code for MPII"
 _OPEN = (

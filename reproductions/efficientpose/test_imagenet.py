@@ -15,7 +15,7 @@ from benchmark import models
 from benchmark.errors import InputError
 from reproductions import pretrained
 from reproductions.checks import publish
-from reproductions.efficientpose.imagenet import from_imagenet, from_lite0
+from reproductions.efficientpose.imagenet import from_imagenet, from_lite0, from_lite0_to_empty_maps
 from reproductions.efficientpose_nas.fna import lite0
 
 
@@ -140,6 +140,18 @@ def test_a_backbone_deeper_than_b0_repeats_lite0s_last_layer() -> None:
     from_lite0(network)
     layers = network.backbones["high"].layers
     assert torch.equal(layers["3b"].project[0].weight, layers["3c"].project[0].weight)
+
+
+def test_maps_can_start_nearly_empty() -> None:
+    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    torch.manual_seed(0)
+    network: Any = models.build("efficientpose/RT", joints=16)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        from_lite0(network)
+        full = network(images).final.std()
+        from_lite0_to_empty_maps(network)
+        assert network(images).final.std() < 0.02 * full
 
 
 def test_another_network_has_no_backbone_to_fill() -> None:
