@@ -87,24 +87,22 @@ def runs(
 
 def trained(model: str, dataset: str, metric: str, told: str, records: Mapping[str, Record]) -> list[Record]:
     """The records of a metric of one training, one a seed, of the latest version."""
-    found: dict[int | None, Record] = {}
-    for record in sorted(records.values(), key=lambda record: record.version):
-        if (record.subject, record.dataset, record.metric, record.protocol) == (model, dataset, metric, told):
-            found[record.seed] = record
-    latest = max((record.version for record in found.values()), default=0)
-    return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+    wanted = (model, dataset, metric, told)
+    return latest([r for r in records.values() if (r.subject, r.dataset, r.metric, r.protocol) == wanted])
+
+
+def latest(found: Sequence[Record]) -> list[Record]:
+    """Those of the latest version, one a seed."""
+    version = max((record.version for record in found), default=0)
+    by_seed = {record.seed: record for record in found if record.version == version}
+    return [record for _, record in sorted(by_seed.items(), key=str)]
 
 
 def searches(variant: Variant, scale: Scale, records: Mapping[str, Record]) -> list[Record]:
     """The searches of a scale that a variant is found by, one a seed, of the latest version."""
     subject, told = variant.model.partition("/")[0], f"scale {scale.name} {scale.version}, cost flops"
-    found: dict[int | None, Record] = {}
-    for record in sorted(records.values(), key=lambda record: record.version):
-        same = (record.kind, record.subject, record.protocol) == ("search", subject, told)
-        if same and record.metric.endswith(", searched") and record.samples["digest"] == scale.digest():
-            found[record.seed] = record
-    latest = max((record.version for record in found.values()), default=0)
-    return [record for _, record in sorted(found.items(), key=str) if record.version == latest]
+    found = [r for r in records.values() if (r.kind, r.subject, r.protocol) == ("search", subject, told)]
+    return latest([r for r in found if r.metric.endswith(", searched") and r.samples["digest"] == scale.digest()])
 
 
 def searched(found: Sequence[Record], metric: str, records: Mapping[str, Record]) -> list[Record]:
@@ -194,8 +192,8 @@ def curve(run: Record, metric: str, records: Mapping[str, Record]) -> dict[int, 
     """A run's figures by epoch, from the tests while it was trained."""
     wanted = ("training", run.subject, run.protocol, run.seed, "loss")
     found = [r for r in records.values() if (r.kind, r.subject, r.protocol, r.seed, r.metric) == wanted]
-    latest = max(found, key=lambda record: record.version, default=None)
-    return {epoch: figures[metric] for epoch, figures in latest.samples["figures"]} if latest else {}
+    newest = max(found, key=lambda record: record.version, default=None)
+    return {epoch: figures[metric] for epoch, figures in newest.samples["figures"]} if newest else {}
 
 
 def epochs_to(threshold: float, curve: Mapping[int, float]) -> float | None:
@@ -246,15 +244,15 @@ def looks(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> l
         recipe, departures = ablations.recipe_of(ablation, variant, protocol)
         told = recipes.told(recipe, recipe.start, departures)
         own = [r for r in records.values() if (r.kind, r.subject, r.protocol) == ("maps", model, told)]
-        latest = [r for r in own if r.version == max(r.version for r in own)]
+        newest = [r for r in own if r.version == max(r.version for r in own)]
         for place in look.places:
             for epoch in range(1, recipe.epochs + 1) if look.every else (recipe.epochs,):
                 named = {name: ablations.metric(name, place, epoch) for name in FIGURES}
                 figures = {
-                    name: [r.value for r in sorted(latest, key=lambda r: r.seed or 0) if r.metric == metric]
+                    name: [r.value for r in sorted(newest, key=lambda r: r.seed or 0) if r.metric == metric]
                     for name, metric in named.items()
                 }
-                kept = [r.samples for r in latest if r.samples and r.metric == named["checkerboard"]]
+                kept = [r.samples for r in newest if r.samples and r.metric == named["checkerboard"]]
                 if any(figures.values()):
                     made.append(Looked(variant.name, place, epoch, figures, kept[0] if kept else []))
     return made

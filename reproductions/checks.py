@@ -1,4 +1,5 @@
-"""What the checks share: a network ready to be compared, its maps, the distance of two outputs, ONNX, a checkpoint to serve."""
+"""What the checks share: a network ready to be compared, its maps, the distance of two outputs, ONNX, a checkpoint to serve,
+the memory of a pass."""
 
 from __future__ import annotations
 
@@ -119,3 +120,16 @@ def run_onnx(path: Path, images: Tensor) -> list[Tensor]:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return [torch.from_numpy(output) for output in session.run(None, {"images": images.numpy()})]
+
+
+def saved(network: nn.Module, images: Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward one."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        maps = network(images)
+    return sum(kept.values()) + 0 * maps.numel()

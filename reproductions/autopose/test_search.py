@@ -30,6 +30,7 @@ from reproductions.autopose.lookup import parts, used
 from reproductions.autopose.network import AutoPose, build
 from reproductions.autopose.searches import CONTROLLER
 from reproductions.autopose.supernet import Mixed, SuperNetwork, by_batch, straight_through
+from reproductions.checks import saved
 
 TINY = replace(find("autopose", "tiny"), held_out=0.4)
 JOINTS, SIZE = 3, 32
@@ -126,19 +127,6 @@ def path(network: SuperNetwork, stages: Any) -> AutoPose:
     by_batch(made)
     made.load_state_dict({name: value_of(name, own) for name, own in made.named_parameters()})
     return made.train().to(memory_format=torch.channels_last)
-
-
-def saved(network: nn.Module, images: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward one."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        maps = network(images)
-    return sum(kept.values()) + 0 * maps.numel()
 
 
 # --- cells by gradients ------------------------------------------------------------------------------------------------------

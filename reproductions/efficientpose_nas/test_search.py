@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from benchmark import cost, lookup
 from benchmark.losses import Truth
 from benchmark.search_scales import ARCHITECTURE, WEIGHTS, find
+from reproductions.checks import saved
 from reproductions.efficientpose_nas import fna, search
 from reproductions.efficientpose_nas.architectures import (
     ARCHITECTURES,
@@ -133,19 +134,6 @@ def executed(network: SuperNetwork, run: Callable[[], object]) -> list[int]:
     for handle in handles:
         handle.remove()
     return [ran[place] for place in range(len(list(network.layers())))]
-
-
-def saved(network: nn.Module, images: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward one."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        maps = network(images)
-    return sum(kept.values()) + 0 * maps.numel()
 
 
 def test_one_path_takes_the_memory_of_one_network() -> None:
