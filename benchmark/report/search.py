@@ -172,33 +172,33 @@ def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
 
 
 def _figure(group: Group) -> Figure:
-    """The first seed's architectures; entropies over the epochs, and the expected cost, or without one the accuracies that
-    steered the search; accuracy with its intervals."""
-    figure = plt.figure(figsize=(8, 4.6))
+    """The first seed's architectures; over the epochs entropies, accuracies on the held-out persons, and the expected cost; and
+    what both ends came to, with intervals over persons."""
+    figure = plt.figure(figsize=(9, 4.4))
     own = {end: found[0] for end, found in group.ends.items()}
     above = figure.add_gridspec(len(own), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
     for row, (end, record) in enumerate(own.items()):
         boxes = getattr(models.packages()[group.package], "architectures").boxes(record.samples["architecture"])  # noqa: B009
         _draw(figure.add_subplot(above[row, 0]), boxes, f"{end}\nseed {record.seed}")
-    below = figure.add_gridspec(1, 3, left=0.07, right=0.99, top=0.53, bottom=0.1, wspace=0.35)
-    left, middle, right = (figure.add_subplot(below[0, column]) for column in range(3))
+    below = figure.add_gridspec(1, 4, left=0.06, right=0.99, top=0.53, bottom=0.11, wspace=0.42)
+    decided, held_out, costing, reached = (figure.add_subplot(below[0, column]) for column in range(4))
     searched, first = group.ends.get(SEARCHED, ()), next(iter(own.values()))
     names = list(dict.fromkeys(name for record in searched for _, figures in record.samples["curves"] for name in figures))
-    costed = "expected cost" in names
-    accuracies = [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS)]
-    _curves(left, searched, [name for name in names if name.startswith("entropy")])
-    _curves(middle, searched, ["expected cost"] if costed else accuracies)
-    left.set_ylabel("entropy, of the largest")
-    middle.set_ylabel(f"expected cost, {first.samples['unit']}" if costed else "accuracy of the shared weights, %")
+    _curves(decided, searched, [name for name in names if name.startswith("entropy")])
+    _curves(held_out, searched, [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS)])
+    _curves(costing, searched, ["expected cost"])
+    decided.set_ylabel("entropy, of the largest")
+    held_out.set_ylabel("accuracy of the shared weights\non held-out persons, %")
+    costing.set_ylabel(f"expected cost, {first.samples['unit']}")
     for end, found in group.ends.items():
         values = np.array([record.value for record in found])
         costs = [record.samples["cost"] for record in found]
         bounds = np.array([record.interval or (record.value, record.value) for record in found])
         reach = np.abs(bounds - values[:, None]).T
-        right.errorbar(costs, values, yerr=reach, fmt="o", markersize=3, linewidth=1, color=ENDS[end], label=end)
-    right.set_xlabel(f"cost, {first.samples['unit']}")
-    right.set_ylabel(first.metric.rpartition(", ")[0])
-    right.legend(frameon=False, fontsize=6)
+        reached.errorbar(costs, values, yerr=reach, fmt="o", markersize=3, linewidth=1, color=ENDS[end], label=end)
+    reached.set_xlabel(f"cost, {first.samples['unit']}")
+    reached.set_ylabel(first.metric.rpartition(", ")[0])
+    reached.legend(frameon=False, fontsize=6)
     return figure
 
 

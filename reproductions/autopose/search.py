@@ -18,7 +18,7 @@ from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Scale
 from benchmark.searching import accuracy, loss_of
 from benchmark.training import optimizer_of
 from reproductions.autopose import controller, lookup
-from reproductions.autopose.architectures import STAGES, VECTORS, Architecture, Vector, parse, write
+from reproductions.autopose.architectures import SCALES, STAGES, VECTORS, Architecture, Vector, parse, write
 from reproductions.autopose.controller import Controller
 from reproductions.autopose.searches import CONTROLLER
 from reproductions.autopose.supernet import SuperNetwork
@@ -33,8 +33,9 @@ class Search:
     the best one is derived. A weight off the path has no gradient, so that Adam leaves it alone too.
     """
 
-    def __init__(self, network: SuperNetwork, policy: Controller, scale: Scale, seed: int) -> None:
+    def __init__(self, network: SuperNetwork, policy: Controller, scale: Scale, table: Table, seed: int) -> None:
         self.shared, self.policy, self.scale, self.options, self.seed = network, policy, scale, scale.options, seed
+        self.table = table
         self.network = nn.ModuleDict({"shared": network, "controller": policy})
         self.loss = loss_of(scale.recipe)
         self.baseline: float | None = None  # until the controller is first rewarded
@@ -98,12 +99,25 @@ class Search:
         return torch.stack([accuracy(self.shared(images), truth) for images, truth in batches]).mean()
 
     def figures(self) -> dict[str, float]:
-        """Entropies of the edges' operations, on average, and of the controller's vectors, each as a share of the largest."""
-        found = {"entropy of cells": self.shared.entropy()}
+        """Entropies of the edges' operations, on average, and of the controller's vectors, each as a share of the largest; and
+        in the table's unit what the most probable cells cost, on average over the vectors' probabilities."""
+        found = {"entropy of cells": self.shared.entropy(), "expected cost": self.table.shown(self._expected())}
         if len(self.policy.allowed) > 1:
             with torch.no_grad():
                 found["entropy of branches"] = float(self.policy.entropy()) / self.policy.largest_entropy
         return found
+
+    @torch.no_grad()
+    def _expected(self) -> float:
+        """The cost over all that the controller can draw. A stage's is its own, whatever other stages run."""
+        shares = [joint.exp().sum(0).tolist() for _, joint in self.policy.steps()]
+        off = (0,) * len(SCALES)
+        fixed = self._cost((off,) * STAGES)
+        costs = [self._cost((vector, *(off,) * (STAGES - 1))) - fixed for vector in self.policy.allowed]
+        return fixed + sum(share * cost for stage in shares for share, cost in zip(stage, costs, strict=True))
+
+    def _cost(self, stages: tuple[Vector, ...]) -> float:
+        return self.table.predict(lookup.used(self._architecture(stages)))
 
     def derive(self, held_out: Feed) -> str:
         """The text of the best architecture among those that the controller draws, the most probable operations on its edges,
@@ -116,16 +130,17 @@ class Search:
         for step in range(held_out.steps_per_epoch):
             batch = held_out.load(step)
             worth = {stages: value + float(self._worth(stages, [batch])) for stages, value in worth.items()}
-        return write(
-            Architecture(
-                name=self.scale.name,
-                evidence="searched",
-                note=f"found by the scale {self.scale.name} {self.scale.version} of this project's search",
-                channels=tuple(self.options["derived"]),
-                stages=max(worth, key=worth.__getitem__),
-                individual=self.shared.derived("individual"),
-                aggregation=self.shared.derived("aggregation"),
-            )
+        return write(self._architecture(max(worth, key=worth.__getitem__)))
+
+    def _architecture(self, stages: tuple[Vector, ...]) -> Architecture:
+        return Architecture(
+            name=self.scale.name,
+            evidence="searched",
+            note=f"found by the scale {self.scale.name} {self.scale.version} of this project's search",
+            channels=tuple(self.options["derived"]),
+            stages=stages,
+            individual=self.shared.derived("individual"),
+            aggregation=self.shared.derived("aggregation"),
         )
 
     def state(self) -> dict[str, Any]:
@@ -144,7 +159,7 @@ def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.d
     network = SuperNetwork(channels=options["channels"], nodes=tuple(options["nodes"]), num_joints=joints)
     policy = Controller(allowed=VECTORS[options["branches"]])
     network, policy = network.to(device).to(memory_format=torch.channels_last), policy.to(device)
-    return Search(network.train(), policy, scale, seed)
+    return Search(network.train(), policy, scale, table, seed)
 
 
 def parts(scale: Scale, joints: int) -> dict[str, Part]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,18 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+class Flat(dict[str, float]):
+    """Every part costs the same."""
+
+    def __missing__(self, part: str) -> float:
+        return 1.0
+
+
 def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> search.Search:
     """With a node a cell, which is built the fastest, unless ``options`` say otherwise."""
     scale = find("autopose", name)
     scale = replace(scale, options={**scale.options, "nodes": [1, min(1, scale.options["nodes"][1])], **options})
-    table = lookup.Table(cost="flops", costs={}, input="32x32", joints=joints)
+    table = lookup.Table(cost="flops", costs=Flat(), input="32x32", joints=joints)
     return search.build(scale, table, joints=joints, seed=0, device=torch.device("cpu"))
 
 
@@ -305,6 +313,18 @@ def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_t
     assert found.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
 
 
+def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -> None:
+    found = searcher("tiny-single")
+    *_, (_, joint) = found.policy.steps()
+    shares = joint.exp().flatten().tolist()
+    drawn = list(product(found.policy.allowed, repeat=3))
+    assert len(drawn) == len(shares) == 5**3
+    costs = [found.table.predict(used(found._architecture(stages))) for stages in drawn]
+    wanted = sum(share * cost for share, cost in zip(shares, costs, strict=True))
+    assert found.figures()["expected cost"] == pytest.approx(found.table.shown(wanted), rel=1e-5)
+    assert min(costs) < wanted < max(costs)
+
+
 def test_before_the_controller_learns_all_vectors_are_alike(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
     asked: list[int] = []
     monkeypatch.setattr(found, "baseline", None)
@@ -462,7 +482,7 @@ def state(folder: Path) -> dict[str, Tensor]:
 
 def test_stopped_within_each_phase_it_is_the_same_search(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights, alphas, controller, moments, baseline and generator: to the last bit."""
-    table = lookup.Table(cost="flops", costs={}, input="32x32", joints=16)
+    table = lookup.Table(cost="flops", costs=Flat(), input="32x32", joints=16)
     scale = replace(TINY, options={**TINY.options, "nodes": [1, 1]})
 
     def run_in(folder: Path) -> Run:
@@ -520,9 +540,11 @@ def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, records
     for candidate in random.samples["candidates"]:
         assert candidate["cost"] == pytest.approx(found.samples["cost"], rel=find("autopose", "tiny").tolerance)
     first, second = (figures for _, figures in found.samples["curves"])
-    assert {"entropy of cells", "entropy of branches", "weights accuracy", "architecture accuracy"} <= first.keys()
+    told = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
+    assert told <= first.keys()
     assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "it waits for an epoch"
     assert 0 < first["entropy of cells"] <= 1
+    assert first["expected cost"] > 0
 
 
 def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, records.Record]) -> None:
@@ -569,7 +591,7 @@ def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
 
 def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: Plan) -> None:
     found = searcher("tiny-all", joints=16)
-    assert found.figures().keys() == {"entropy of cells"}
+    assert found.figures().keys() == {"entropy of cells", "expected cost"}
     assert parse(found.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
 
 
