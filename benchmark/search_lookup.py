@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ class Lookup:
     table: Path | None = None
     """The file; default: out/lookup/<package>-<scale>-<cost>.json."""
     keep: bool = False
-    """Keep the comparison as a record under reports/records."""
+    """Keep the comparison as a record under reports/records, and measure whatever was searched at this scale along with it."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
     """Print JSON; benchmark/schemas/search.schema.json describes it."""
 
@@ -65,12 +65,18 @@ class Lookup:
         path = self.table or path_of(self.package, scale, self.cost)
         show = not self.as_json
         table = table_of(self.package, scale, self.cost, path, rounds=self.rounds, noisy=self.noisy, show=show)
-        pairs, found = [], None
+        found = None
         if self.validate:
-            pairs = measured_whole(self.package, scale, table, self.validate, rounds=self.rounds, show=show)
-            found = lookup.compare(*zip(*pairs, strict=True))
-        if self.keep and found:
-            records.append(search_outcome.validated(self.package, scale, table, pairs, found))
+            generator, module = np.random.default_rng(0), searching.module(self.package)
+            texts = {str(place): module.sample(scale, table, None, generator) for place in range(self.validate)}
+            known = search_outcome.architectures(self.package, scale, records.load()) if self.keep else {}
+            pairs = measured_whole(self.package, scale, table, texts | known, rounds=self.rounds, show=show)
+            random = [pairs[name] for name in texts]
+            found = lookup.compare(*zip(*random, strict=True))
+            if self.keep:
+                records.append(search_outcome.validated(self.package, scale, table, random, found))
+                for model in known:
+                    records.append(search_outcome.whole(self.package, scale, table, model, *pairs[model]))
         print(json.dumps(search_outcome.table_report(table, path, found)) if self.as_json else text(table, path, found))
 
 
@@ -120,21 +126,21 @@ def table_of(
 
 
 def measured_whole(
-    package: str, scale: Scale, table: Table, count: int, *, rounds: int, show: bool = False
-) -> list[tuple[float, float]]:
-    """So many random architectures: what the table predicts and what is measured of the whole, in the table's unit."""
-    generator, module = np.random.default_rng(0), searching.module(package)
-    texts = [module.sample(scale, table, None, generator) for _ in range(count)]
-    height, width = models.parse_size(scale.costed)
+    package: str, scale: Scale, table: Table, texts: Mapping[str, str], *, rounds: int, show: bool = False
+) -> dict[str, tuple[float, float]]:
+    """Of architectures by name: what the table predicts and what is measured of the whole, in the table's unit."""
+    module, (height, width) = searching.module(package), models.parse_size(scale.costed)
     with tempfile.TemporaryDirectory() as folder:
-        ids = [searching.written(package, text, Path(folder), str(number)) for number, text in enumerate(texts)]
+        ids = [searching.written(package, text, Path(folder), str(number)) for number, text in enumerate(texts.values())]
         whole = {id_: Part(partial(models.build, id_, joints=table.joints), (3, height, width)) for id_ in ids}
         if table.cost == "flops":
             measured: Sequence[float] = [lookup.operations(part) for part in whole.values()]
         else:
             measured = np.median(lookup.seconds(whole, table.cost, rounds=rounds, show=show), axis=0).tolist()
-    predicted = [table.predict(module.used(text)) for text in texts]
-    return [(table.shown(one), table.shown(other)) for one, other in zip(predicted, measured, strict=True)]
+    return {
+        name: (table.shown(table.predict(module.used(text))), table.shown(value))
+        for (name, text), value in zip(texts.items(), measured, strict=True)
+    }
 
 
 def text(table: Table, path: Path, found: lookup.Validation | None) -> str:

@@ -16,6 +16,8 @@ from benchmark.searching import Plan, Run
 from benchmark.testing import MAIN
 
 KIND = "search"
+LOOKUP = "lookup of "  # how the protocol of a lookup table's records begins
+WHOLE = "cost of "  # and the metric of a whole network's
 Strategy = Literal["searched", "best of random search"]
 SEARCHED: Strategy = "searched"
 RANDOM: Strategy = "best of random search"
@@ -92,31 +94,50 @@ def _record(run: Run, strategy: Strategy, text: str, model: str, tested: Sequenc
     )
 
 
+def _digits(values: Sequence[float]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.6g}") for name, value in figures.items()}
+
+
+def architectures(package: str, scale: Scale, known: Mapping[str, Record]) -> dict[str, str]:
+    """The texts of all that was searched at a scale, and at random beside it, by the id of the network."""
+    told = f"scale {scale.name} {scale.version},"
+    found = (r for r in known.values() if (r.kind, r.subject) == (KIND, package) and r.protocol.startswith(told))
+    return {record.samples["model"]: record.samples["architecture"] for record in found}
 
 
 def validated(
     package: str, scale: Scale, table: lookup.Table, pairs: Sequence[tuple[float, float]], found: lookup.Validation
 ) -> Record:
     """The record of a lookup table's predictions of whole networks: pairs of predicted and measured, in the table's unit."""
+    more = {"bias": found.bias, "error": found.error, "pairs": [_digits(pair) for pair in pairs]}
+    return _looked_up(package, scale, table, "rank correlation", found.rank, len(pairs), more)
+
+
+def whole(package: str, scale: Scale, table: lookup.Table, model: str, predicted: float, measured: float) -> Record:
+    """The record of what a network costs as a whole, beside what the table predicts."""
+    value, expected = _digits((measured, predicted))
+    return _looked_up(package, scale, table, f"{WHOLE}{model}", value, None, {"predicted": expected})
+
+
+def _looked_up(
+    package: str, scale: Scale, table: lookup.Table, metric: str, value: float, n: int | None, more: Mapping[str, Any]
+) -> Record:
     return Record(
         kind=KIND,
         subject=package,
         dataset="-",
         split="-",
-        protocol=f"lookup of scale {scale.name}, {table.input}, {table.joints} joints, cost {table.cost}",
-        metric="rank correlation",
-        value=found.rank,
+        protocol=f"{LOOKUP}scale {scale.name}, {table.input}, {table.joints} joints, cost {table.cost}",
+        metric=metric,
+        value=value,
         version=100 * lookup.VERSION,
         device=table.device or None,
-        n=len(pairs),
-        samples={
-            "bias": found.bias,
-            "error": found.error,
-            "unit": lookup.UNITS[table.cost],
-            "pairs": [[float(f"{value:.6g}") for value in pair] for pair in pairs],
-        },
+        n=n,
+        samples={"unit": lookup.UNITS[table.cost], "table": table.digest(), **more},
         **records.provenance(),
     )
 

@@ -34,8 +34,9 @@ class Candidate(NamedTuple):
 
 
 def brief(scale: Scale) -> Recipe:
-    """By which each candidate is trained."""
-    return replace(scale.retrain, name=f"{scale.retrain.name}-brief", epochs=scale.candidate_epochs)
+    """By which each candidate is trained: on images as the search sees them."""
+    name, augmentation = f"{scale.retrain.name}-brief", scale.recipe.augmentation
+    return replace(scale.retrain, name=name, epochs=scale.candidate_epochs, augmentation=augmentation)
 
 
 def images_of(scale: Scale, feed: Feed) -> int:

@@ -97,13 +97,17 @@ def build(run: Run) -> tuple[nn.Module, torch.optim.Optimizer]:
     return network.train(), optimizer_of(network, run.recipe.optimizer)
 
 
-def optimizer_of(network: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters that learn, in one fused kernel a step. Its rate is set anew each step."""
+def optimizer_of(network: nn.Module, chosen: Optimizer, *, fused: bool = True) -> torch.optim.Optimizer:
+    """The recipe's optimizer over all parameters that learn. Its rate is set anew each step.
+
+    Args:
+        fused: one kernel a step. SGD's wants a momentum of every parameter or of none.
+    """
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = chosen.lr or 0.0, chosen.weight_decay
     if chosen.name == "sgd":
-        return torch.optim.SGD(learned, rate, momentum=chosen.momentum, weight_decay=decay, fused=True)
-    return torch.optim.Adam(learned, rate, chosen.betas, weight_decay=decay, amsgrad=chosen.amsgrad, fused=True)
+        return torch.optim.SGD(learned, rate, momentum=chosen.momentum, weight_decay=decay, fused=fused)
+    return torch.optim.Adam(learned, rate, chosen.betas, weight_decay=decay, amsgrad=chosen.amsgrad, fused=fused)
 
 
 def train(run: Run, feed: Feed, evaluate: Evaluate | None = None, *, metric: str = "", tensorboard: bool = True) -> nn.Module:

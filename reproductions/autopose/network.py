@@ -68,7 +68,11 @@ def build(
 
 
 class AutoPose(nn.Module):
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` (sizes rounded up)."""
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` (sizes rounded up).
+
+    The head starts from N(0, 0.001) with zero bias, as that of HRNet does, with which the paper compares and whose recipe it
+    follows; the text says nothing of it.
+    """
 
     def __init__(
         self,
@@ -96,6 +100,8 @@ class AutoPose(nn.Module):
             )
         )
         self.head = nn.Conv2d(sum(architecture.channels), num_joints, 1)
+        nn.init.normal_(self.head.weight, std=0.001)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         features = self.stages(self.stem(images))

@@ -36,11 +36,8 @@ class Search:
         found = lookup.layer_costs(network.skeleton, table)
         self.costs = [torch.tensor(list(layer.values()), device=device) for layer in found]
         self.constant, self.table = lookup.constant(table), table
-        chosen = scale.recipe.optimizer
-        # Not one fused kernel: that wants a momentum of every parameter or of none, and some have not been on a path yet.
-        self.weights = torch.optim.SGD(
-            network.weights(), chosen.lr or 0.0, momentum=chosen.momentum, weight_decay=chosen.weight_decay
-        )
+        # Not in one kernel: some weights have not been on a path yet, and have no momentum.
+        self.weights = optimizer_of(torch.nn.ParameterList(network.weights()), scale.recipe.optimizer, fused=False)
         self.architecture = optimizer_of(torch.nn.ParameterList(network.alphas()), scale.architecture)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
