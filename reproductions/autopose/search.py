@@ -70,12 +70,13 @@ class Search:
         return {"loss": loss.detach(), "accuracy": accuracy(maps.detach(), truth)}
 
     def _branches(self) -> tuple[Vector, ...]:
-        """Those of a step: drawn by the controller once it has begun to learn, and before that all vectors alike."""
+        """Those of a step: drawn by the controller once it has begun to learn, and before that as many as may run."""
         if self.baseline is not None:
             with torch.no_grad():
                 return self.policy.sample().stages
-        allowed = self.policy.allowed
-        return tuple(allowed[place] for place in torch.randint(len(allowed), (STAGES,)).tolist())
+        most = max(map(sum, self.policy.allowed))
+        fullest = [vector for vector in self.policy.allowed if sum(vector) == most]
+        return tuple(fullest[place] for place in torch.randint(len(fullest), (STAGES,)).tolist())
 
     def _reward(self, batch: tuple[Tensor, Truth]) -> dict[str, Tensor]:
         """A step of the controller: a few samples of it are judged on one batch."""

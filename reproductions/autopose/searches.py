@@ -38,7 +38,7 @@ def _phases(first: int) -> tuple[Phase, ...]:
     )
 
 
-_ALPHAS = Optimizer(lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+_ALPHAS = Optimizer(lr=3e-4, betas=(0.5, 0.999))
 _PAPER = Scale(
     name="paper",
     says="as printed: COCO at 256x192, the controller from epoch 5 on; 2.5 days of a Titan RTX in the paper",
@@ -56,44 +56,48 @@ _PAPER = Scale(
     retrain=RECIPES["coco"],
     candidate_epochs=5,
     options=_OPTIONS,
-    gaps=(*search_gaps.PAPER, *search_gaps.rates(), *search_gaps.GENERAL),
+    gaps=(*search_gaps.PAPER, *search_gaps.rates(), *search_gaps.GENERAL, search_gaps.VIEWS),
 )
 
-# What the alphas can travel: 3e-4 a step over 30 epochs of 936 steps. A small search has a seventieth of the steps.
+# What the alphas can travel: 3e-4 a step over 30 epochs of 936 steps. A small search has a thirtieth of the steps.
 _LSP = replace(
     GENERAL["lsp"],
     name="lsp-search",
     source="this project: the paper's search in minutes on two cores",
     input="64x64",
     target=Target(sigma=1.0),
-    epochs=16,
+    epochs=40,
+    optimizer=RECIPES["coco"].optimizer,
+    augmentation="none",
     schedule=Schedule(kind="cosine"),
-    evaluate_every=16,
+    evaluate_every=40,
 )
 _SMALL = replace(
     _PAPER,
     name="small",
-    says="Leeds Sports Pose at 64x64, 16 epochs, half the paper's channels, costs at 256x256; about half an hour on a core, "
+    says="Leeds Sports Pose at 64x64, 40 epochs, half the paper's channels, costs at 256x256; about half an hour on a core, "
     "and as long again at random",
     recipe=_LSP,
-    architecture=replace(_ALPHAS, lr=0.021),
+    phases=_phases(20),
+    architecture=replace(_ALPHAS, lr=0.0084),
     retrain=replace(GENERAL["lsp"], name="lsp-searched", input="64x64", target=Target(sigma=1.0), evaluate_every=4),
-    candidate_epochs=2,
+    candidate_epochs=5,
     seeds=3,
     deployed="256x256",
-    options={**_OPTIONS, "channels": [8, 16, 32, 64], "derived": [16, 32, 64, 128], "rate": 3.5e-3},
-    gaps=(*search_gaps.rates("0.021", "3.5e-3", short=True), *search_gaps.GENERAL),
+    options={**_OPTIONS, "channels": [8, 16, 32, 64], "derived": [16, 32, 64, 128], "nodes": [2, 1], "rate": 3.5e-3},
+    gaps=(*search_gaps.rates("0.0084", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT, search_gaps.SMALL),
 )
 _GPU = replace(
     _SMALL,
     name="gpu",
-    says="Leeds Sports Pose at 128x128, 60 epochs, the paper's channels, for a GPU",
+    says="Leeds Sports Pose at 128x128, 60 epochs, the paper's channels and nodes, for a GPU",
     recipe=replace(_LSP, name="lsp-search-gpu", input="128x128", target=Target(), epochs=60),
+    phases=_phases(30),
     architecture=replace(_ALPHAS, lr=0.0056),
     retrain=replace(GENERAL["lsp"], name="lsp-searched-gpu", epochs=60, evaluate_every=10),
     candidate_epochs=5,
     options={**_OPTIONS, "rate": 3.5e-3},
-    gaps=(*search_gaps.rates("0.0056", "3.5e-3", short=True), *search_gaps.GENERAL),
+    gaps=(*search_gaps.rates("0.0056", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT),
 )
 _SYNTHETIC = replace(GENERAL["synthetic"], name="synthetic-search", input="32x32", schedule=Schedule(kind="cosine"))
 _TINY = replace(

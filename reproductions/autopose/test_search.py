@@ -325,15 +325,21 @@ def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -
     assert min(costs) < wanted < max(costs)
 
 
-def test_before_the_controller_learns_all_vectors_are_alike(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+def test_before_the_controller_learns_as_many_branches_run_as_may(
+    monkeypatch: pytest.MonkeyPatch, found: search.Search
+) -> None:
     asked: list[int] = []
     monkeypatch.setattr(found, "baseline", None)
     monkeypatch.setattr(found.policy, "sample", lambda *_: asked.append(1) or Sample(OFF, torch.zeros(())))
-    drawn = [found._branches() for _ in range(300)]
+    assert found._branches() == ((1, 1, 1, 1),) * 3
     assert not asked
-    assert np.mean([vector for stages in drawn for vector in stages]) == pytest.approx(0.5, abs=0.05)
-    found.baseline = 0.5
+    monkeypatch.setattr(found, "baseline", 0.5)
     assert (found._branches(), asked) == (OFF, [1])
+    monkeypatch.setattr(found, "baseline", None)
+    monkeypatch.setattr(found.policy, "allowed", VECTORS["single"])
+    drawn = [found._branches() for _ in range(300)]
+    assert {sum(vector) for stages in drawn for vector in stages} == {1}
+    assert np.mean([vector for stages in drawn for vector in stages], 0) == pytest.approx([0.25] * 4, abs=0.05)
 
 
 # --- what is derived ---------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ _RATE_GAP = Gap(
 _WEIGHTS_GAP = Gap(
     what="the optimizer of the weights in a search this short",
     instead="Adam at 2e-3, as derived networks are trained",
-    source="this project: after 900 steps of SGD at 0.05, a hundredth of the paper's, shared weights had learned next to nothing",
+    source="this project: after 900 steps of SGD at 0.05, a hundredth of the paper's, shared weights knew next to nothing",
 )
 _VIEWS_GAP = Gap(
     what="how images are augmented in a search this short",
