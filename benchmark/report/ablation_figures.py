@@ -25,23 +25,29 @@ EXAMPLE = 100  # steps an epoch, where a schedule counts steps
 
 
 def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> bytes:
-    """Accuracy against cost, a dot a seed, and the mean accuracy over the epochs."""
+    """Accuracy against cost, a dot a seed, or with its interval over persons where there is one alone; and the mean accuracy
+    over the epochs, where the variants were trained."""
     metric = effects.METRICS[PROTOCOLS[protocol].dataset][0]
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
-        figure.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.16, wspace=0.05)
+        trained = any(not variant.weights for variant in ablation.variants)
+        wide = 8 if trained else 4
+        figure, panels = plt.subplots(1, 1 + trained, figsize=(wide, 2.8), sharey=True, squeeze=False)
+        figure.subplots_adjust(left=0.56 / wide, right=1 - 0.08 / wide, top=0.97, bottom=0.16, wspace=0.05)
+        left, right = panels[0, 0], panels[0, -1]
         for place, variant in enumerate(ablation.variants):
             colour = PAPER_COLOURS[place % len(PAPER_COLOURS)]
-            runs = effects.runs(ablation, variant, protocol, metric, records)
+            runs = effects.figures(ablation, variant, protocol, metric, records)
             costs = gflops_of(ablation, variant, protocol, records) * len(runs)
             if not costs:
                 continue
             costs, values = costs[: len(runs)], [run.value for run in runs]
             left.scatter(costs, values, s=8, color=colour, linewidths=0, alpha=0.6)
+            if len(runs) == 1 and runs[0].interval:
+                left.plot(costs * 2, runs[0].interval, color=colour, linewidth=1)
             left.scatter(
                 [np.mean(costs)], [np.mean(values)], s=60, color=colour, marker="_", linewidths=1.5, label=variant.name
             )
-            curves = [effects.curve(run, metric, records) for run in runs]
+            curves = [effects.curve(run, metric, records) for run in runs if trained]
             epochs = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
             if epochs:
                 each = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
@@ -50,9 +56,10 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
         left.set_xlabel("GFLOPs (hrnet)")
         left.set_ylabel(metric)
         left.legend(frameon=False, loc="best")
-        right.set_xlabel("epochs")
-        right.xaxis.get_major_locator().set_params(integer=True)
-        for axes in (left, right):
+        if trained:
+            right.set_xlabel("epochs")
+            right.xaxis.get_major_locator().set_params(integer=True)
+        for axes in panels.flat:
             axes.grid(alpha=0.25, linewidth=0.5)
         return svg(figure)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from benchmark.report.ablation_figures import ablation_figure, gflops, gflops_of
 from benchmark.report.markdown import grid, page
 from benchmark.tables import Table, papers
 
+EFFECT = ("comparison", "metric", "here, points", "printed, points", "direction")
+
 
 def ablations_page(records: Mapping[str, Record]) -> str:
     """``reports/ablations.md``."""
     known = ablations.known()
-    found = {
+    found: dict[tuple[str, str], list[Effect]] = {
         (name, protocol): effects.effects(ablation, protocol, records)
         for name, ablation in known.items()
         for protocol in ablation.protocols
@@ -43,6 +45,7 @@ def ablations_page(records: Mapping[str, Record]) -> str:
             [(f"`{name}`", p.says, _mean_pose(p, records)) for name, p in PROTOCOLS.items()],
         ),
     ]
+    blocks += ["## At a glance", _glance(known, found)]
     blocks += [
         "## What the papers' recipes change as they go",
         "Learning rates as a share of the largest, and how EfficientPose narrows its targets, by the side of the map. All "
@@ -52,6 +55,23 @@ def ablations_page(records: Mapping[str, Record]) -> str:
     for name, ablation in known.items():
         blocks += _section(ablation, {protocol: own for (key, protocol), own in found.items() if key == name}, records)
     return page(*blocks)
+
+
+def _glance(known: Mapping[str, Ablation], found: Mapping[tuple[str, str], Sequence[Effect]]) -> str:
+    """Every comparison that was run, in one table, and the names of the ablations without any."""
+    rows = []
+    for (name, protocol), own in found.items():
+        told = _rows([effect for effect in own if effect.difference is not None])
+        rows += [(f"[{known[name].title}]({_anchor(known[name])})", f"`{protocol}`", *row) for row in told]
+    run = {name for (name, _), own in found.items() if any(effect.difference is not None for effect in own)}
+    waiting = [f"[{ablation.title}]({_anchor(ablation)})" for name, ablation in known.items() if name not in run]
+    table = grid(("ablation", "protocol", *EFFECT), rows)
+    return table + (f"\n\nNot run: {', '.join(waiting)}; what each would take stands with it." if waiting else "")
+
+
+def _anchor(ablation: Ablation) -> str:
+    """Where its section begins, as headings are linked to."""
+    return "#" + ablation.title.lower().replace(" ", "-")
 
 
 def _mean_pose(protocol: Protocol, records: Mapping[str, Record]) -> str:
@@ -73,8 +93,7 @@ def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records:
             blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), _effects(own)]
             blocks += _rates(ablation, protocol, records)
             blocks += _convergence(ablation, protocol, records)
-            if any(not variant.weights for variant in ablation.variants):
-                blocks.append(f"![accuracy against cost, and over the epochs](figures/{figure_name(ablation, protocol)})")
+            blocks.append(f"![accuracy against cost, and over the epochs](figures/{figure_name(ablation, protocol)})")
             blocks += _maps(ablation, protocol, records)
     waiting = [protocol for protocol, own in found.items() if all(effect.difference is None for effect in own)]
     if waiting:
@@ -137,7 +156,7 @@ def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
     found = {"schedules.svg": schedules_figure()}
     for ablation in ablations.known().values():
         for protocol in ablation.protocols:
-            if protocol == "synthetic" or all(variant.weights for variant in ablation.variants):
+            if protocol == "synthetic":
                 continue
             if any(effect.difference is not None for effect in effects.effects(ablation, protocol, records)):
                 found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
@@ -160,20 +179,21 @@ def _rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> 
 
 
 def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    blocks = []
+    """Of all variants that are compared with the same one, in one table."""
+    told: dict[tuple[str, float], dict[str, str]] = {}
     for comparison in ablation.comparisons:
-        found = effects.convergence(ablation, comparison, protocol, records) if comparison.sooner else None
-        if found is None:
-            continue
-        threshold, epochs = found
-        rows = [
-            (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in each))
-            for name, each in epochs.items()
-        ]
+        if comparison.sooner and (found := effects.convergence(ablation, comparison, protocol, records)):
+            threshold, epochs = found
+            told.setdefault((comparison.worse, threshold), {}).update(
+                (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in each))
+                for name, each in epochs.items()
+            )
+    blocks = []
+    for (worse, threshold), rows in told.items():
         blocks += [
-            f"Epochs until {threshold:.2f} is reached, which is what {comparison.worse} ends with on average; on straight "
-            "lines between the tests after each epoch:",
-            grid(("variant", "epochs, a seed each"), rows),
+            f"Epochs until {threshold:.2f} is reached, which is what {worse} ends with on average; on straight lines between "
+            "the tests after each epoch:",
+            grid(("variant", "epochs, a seed each"), list(rows.items())),
         ]
     return blocks
 
@@ -239,11 +259,13 @@ def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, re
 
 
 def _effects(found: Sequence[Effect]) -> str:
-    rows = []
+    return grid(EFFECT, list(_rows(found)))
+
+
+def _rows(found: Sequence[Effect]) -> Iterator[tuple[str, ...]]:
     for effect in found:
         ours = "" if effect.difference is None else f"{effect.difference:+.2f}"
         interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else ""
         printed = "" if effect.printed is None else f"{effect.printed:+.3g}"
         pair = f"{effect.comparison.better} over {effect.comparison.worse}"
-        rows.append((pair, effect.metric, f"{ours} {interval}".strip(), printed, effect.judged))
-    return grid(("comparison", "metric", "here, points", "printed, points", "direction"), rows)
+        yield pair, effect.metric, f"{ours} {interval}".strip(), printed, effect.judged
