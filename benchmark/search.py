@@ -20,8 +20,7 @@ from benchmark.lookup import Table
 from benchmark.recipes import Recipe
 from benchmark.records import Record
 from benchmark.search_lookup import Lookup, table_of
-from benchmark.search_outcome import RANDOM, SEARCHED
-from benchmark.search_scales import Cost, Part, Scale
+from benchmark.search_scales import RANDOM, SEARCHED, Cost, Part, Scale
 from benchmark.searching import Plan, Run
 
 DESCRIPTION = """Search an architecture, train what was found, and by the same recipe the best of as costly a random search.

@@ -53,7 +53,7 @@ class Lookup:
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
     """Print JSON; benchmark/schemas/search.schema.json describes it."""
 
-    def __call__(self) -> None:
+    def __call__(self, folder: Path = records.FOLDER) -> None:
         if self.validate is not None and self.validate < 3:
             raise InputError(f"--validate {self.validate}: at least three networks are needed")
         if self.rounds < 1:
@@ -69,14 +69,14 @@ class Lookup:
         if self.validate:
             generator, module = np.random.default_rng(0), searching.module(self.package)
             texts = {str(place): module.sample(scale, table, None, generator) for place in range(self.validate)}
-            known = search_outcome.architectures(self.package, scale, records.load()) if self.keep else {}
+            known = search_outcome.architectures(self.package, scale, records.load(folder)) if self.keep else {}
             pairs = measured_whole(self.package, scale, table, texts | known, rounds=self.rounds, show=show)
             random = [pairs[name] for name in texts]
             found = lookup.compare(*zip(*random, strict=True))
             if self.keep:
-                records.append(search_outcome.validated(self.package, scale, table, random, found))
+                records.append(search_outcome.validated(self.package, scale, table, random, found), folder)
                 for model in known:
-                    records.append(search_outcome.whole(self.package, scale, table, model, *pairs[model]))
+                    records.append(search_outcome.whole(self.package, scale, table, model, *pairs[model]), folder)
         print(json.dumps(search_outcome.table_report(table, path, found)) if self.as_json else text(table, path, found))
 
 

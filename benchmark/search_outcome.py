@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchmark import accuracy, lookup, records, searching, training, training_log
 from benchmark.feed import joints_of
 from benchmark.records import Record
 from benchmark.search_random import Candidate
-from benchmark.search_scales import Cost, Scale
+from benchmark.search_scales import KIND, LOOKUP, RANDOM, SEARCHED, VALIDATED, WHOLE, Cost, Scale, Strategy
 from benchmark.searching import Plan, Run
 from benchmark.testing import MAIN
-
-KIND = "search"
-LOOKUP = "lookup of "  # how the protocol of a lookup table's records begins
-WHOLE = "cost of "  # and the metric of a whole network's
-Strategy = Literal["searched", "best of random search"]
-SEARCHED: Strategy = "searched"
-RANDOM: Strategy = "best of random search"
 
 
 def identity(package: str, scale: Scale, cost: Cost, device: str, seed: int, strategy: Strategy) -> dict[str, Any]:
@@ -114,7 +107,7 @@ def validated(
 ) -> Record:
     """The record of a lookup table's predictions of whole networks: pairs of predicted and measured, in the table's unit."""
     more = {"bias": found.bias, "error": found.error, "pairs": [_digits(pair) for pair in pairs]}
-    return _looked_up(package, scale, table, "rank correlation", found.rank, len(pairs), more)
+    return _looked_up(package, scale, table, VALIDATED, found.rank, len(pairs), more)
 
 
 def whole(package: str, scale: Scale, table: lookup.Table, model: str, predicted: float, measured: float) -> Record:

@@ -21,7 +21,14 @@ from benchmark.recipes import Gap, Optimizer, Recipe
 
 Cost = Literal["flops", "cpu", "cuda"]
 Part = Literal["trained", "held out"]
+Strategy = Literal["searched", "best of random search"]
 WEIGHTS, ARCHITECTURE = "weights", "architecture"
+# How records of searches are found: their kind, what an architecture is, how a lookup table's protocol begins, the metric of
+# its validation, and how that of a whole network's cost begins.
+KIND = "search"
+SEARCHED: Strategy = "searched"
+RANDOM: Strategy = "best of random search"
+LOOKUP, VALIDATED, WHOLE = "lookup of ", "rank correlation", "cost of "
 _TOLD = ("held_out", "persons", "start", "candidate_epochs", "tolerance", "costed")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from benchmark.errors import InputError
 from benchmark.feed import Feed, load_people
 from benchmark.lookup import Part, Table
 from benchmark.losses import Truth
+from benchmark.report import lookups
 from benchmark.report.search import search_figures, search_page
 from benchmark.search import Arguments
 from benchmark.search_lookup import Lookup, table_of
@@ -419,6 +421,28 @@ def test_the_command_says_how_well_a_table_predicts(tmp_path: Path, capsys: pyte
     assert printed["validation"] == pytest.approx({"rank": 1.0, "bias": 0.0, "error": 0.0})
     with pytest.raises(InputError, match="--validate 2"):
         Lookup(package=PACKAGE, validate=2)()
+
+
+def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "records"
+    shutil.copytree(finished / "records", folder)
+    Lookup(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
+    assert "rank correlation 1.000" in capsys.readouterr().out
+    known = records.load(folder)
+    (table,) = lookups.tables(PACKAGE, known)
+    assert table.validated.value == pytest.approx(1)
+    for end in ends(finished):
+        whole = table.whole[end.samples["model"]]
+        assert whole.value == whole.samples["predicted"] == pytest.approx(end.samples["cost"]), "operations add up"
+    page, picture = search_page(known), search_figures(known)[lookups.file(PACKAGE)]
+    assert f"figures/{lookups.file(PACKAGE)}" in page
+    assert f"| tiny 1, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
+    assert b"measured, MFLOPs (hrnet)" in picture
+    before = (folder / "search.jsonl").read_bytes()
+    Lookup(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
+    assert (folder / "search.jsonl").read_bytes() == before, "what is on record is not kept twice"
 
 
 # --- architecture files as models --------------------------------------------------------------------------------------------

@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from benchmark import bootstrap, effects, models, search_scales
 from benchmark.expressions import evaluate
 from benchmark.records import Record
+from benchmark.report import lookups
 from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
+from benchmark.report.lookups import Kept
 from benchmark.report.markdown import grid, page
-from benchmark.search_scales import WEIGHTS, Box, Scale
+from benchmark.search_scales import KIND, RANDOM, SEARCHED, WEIGHTS, Box, Scale
 from benchmark.tables import papers
 
-KIND, SEARCHED, RANDOM = "search", "searched", "best of random search"
-LOOKUP = "lookup of "  # how the protocol of a table's validation begins
-ENDS = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
+ENDS: Mapping[str, str] = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
 SHADES = ("#cfe3f1", "#7fb2d6", "#33658a")
 LINES = ("-", "--", ":")
 
@@ -72,6 +72,17 @@ def difference(group: Group, records: Mapping[str, Record]) -> tuple[float | Non
     return value, interval, len(both)
 
 
+def _kept(package: str, found: Sequence[Group]) -> list[Kept]:
+    """All architectures that a package's searches came to."""
+    return [
+        Kept(group.protocol.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
+        for group in found
+        if group.package == package
+        for end, kept in group.ends.items()
+        for record in kept
+    ]
+
+
 # --- the page ----------------------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +100,7 @@ def search_page(records: Mapping[str, Record]) -> str:
         blocks += [f"## {papers()[package].short if package in papers() else package}", _scales(package, listed, records)]
         for group in (group for group in found if group.package == package):
             blocks += _section(group, records)
-        blocks += _lookups(package, records)
+        blocks += lookups.section(package, lookups.tables(package, records), _kept(package, found))
         blocks += ["### What the paper leaves open", _gaps(list(listed.values()))]
     return page(*blocks)
 
@@ -136,23 +147,6 @@ def _text(record: Record) -> str:
     return f"The searched architecture of seed {record.seed}:\n\n```\n{record.samples['architecture'].strip()}\n```"
 
 
-def _lookups(package: str, records: Mapping[str, Record]) -> list[str]:
-    rows = []
-    for r in sorted(records.values(), key=lambda r: (r.protocol, str(r.device))):
-        if r.kind == KIND and r.subject == package and r.protocol.startswith(LOOKUP):
-            what = r.protocol.removeprefix(LOOKUP)
-            off = f"{100 * r.samples['bias']:+.2f} %", f"{100 * r.samples['error']:.2f} %"
-            rows.append((what, r.device or "", r.n, f"{r.value:.3f}", *off))
-    if not rows:
-        return []
-    return [
-        "### Lookup tables",
-        "The sum of an architecture's entries against the whole network, measured: Spearman's correlation, how far predictions "
-        "are off on average, and how far they scatter about that.",
-        grid(("table", "device", "networks", "rank correlation", "off on average", "about that"), rows),
-    ]
-
-
 def _gaps(listed: Sequence[Scale]) -> str:
     gaps: dict[tuple[str, str, str], list[str]] = {}
     for scale in listed:
@@ -167,8 +161,12 @@ def _gaps(listed: Sequence[Scale]) -> str:
 
 def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
     """Every picture of the page by its file below ``reports/figures``."""
+    found = groups(records)
+    tables = {package: lookups.tables(package, records) for package in search_scales.known()}
     with mpl.rc_context(STYLE):
-        return {group.file: svg(_figure(group)) for group in groups(records)}
+        return {group.file: svg(_figure(group)) for group in found} | {
+            lookups.file(package): svg(lookups.figure(own, _kept(package, found))) for package, own in tables.items() if own
+        }
 
 
 def _figure(group: Group) -> Figure:
