@@ -130,6 +130,11 @@ def spread(found: Sequence[Record]) -> str:
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
 
 
+def counted(found: Sequence[Record]) -> str:
+    """How many there are, for reading."""
+    return f"{len(found)} seed" + "s" * (len(found) != 1)
+
+
 def interval(found: Sequence[Record]) -> tuple[float, float] | None:
     """The 95 % interval of the mean over seeds, over persons too; of one run over persons alone; none without any."""
     if len(found) < 2:

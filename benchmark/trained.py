@@ -69,7 +69,7 @@ def _by_its_recipe(cell: Cell, records: Mapping[str, Record]) -> Found | None:
     scale = 100 if cell.dataset == "coco" else 1  # fractions there
     value = scale * sum(run.value for run in runs) / len(runs)
     low, high = scale * interval[0], scale * interval[1]
-    how = f"{told}, {len(runs)} seeds, 95 % [{low:.2f}, {high:.2f}]"
+    how = f"{told}, {effects.counted(runs)}, 95 % [{low:.2f}, {high:.2f}]"
     if (high - low) / 2 > WIDEST:
         return Found("inconclusive", value, f"{how}: wider than {WIDEST} on either side", runs[0].id)
     return Found("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
@@ -87,7 +87,7 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> Found | None:
     value = sum(run.value for run in runs) / len(runs)
     scale = ablations.scale_of(variant, dataset)
     model = f"what scale {scale.name} finds" if scale else ablations.model_of(ablation, variant, dataset)
-    seeds = "published weights" if variant.weights else f"{len(runs)} seeds, {PROTOCOLS[dataset].says}"
+    seeds = "published weights" if variant.weights else f"{effects.counted(runs)}, {PROTOCOLS[dataset].says}"
     how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {effects.spread(runs)} ({seeds})"
     return Found("proxy", value, how, runs[0].id)
 

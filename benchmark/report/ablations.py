@@ -254,7 +254,7 @@ def _cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
 
 def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> str:
     found = effects.figures(ablation, variant, protocol, metric, records)
-    told = "published weights" if variant.weights else f"{len(found)} seeds"
+    told = "published weights" if variant.weights else effects.counted(found)
     return f"{effects.spread(found)} ({told})" if found else ""
 
 
