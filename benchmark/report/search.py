@@ -96,11 +96,13 @@ def search_page(records: Mapping[str, Record]) -> str:
         "seeds, and tested on the same persons. A search at a small scale shows how the method behaves there; it never matches "
         "a printed figure.",
     ]
-    for package, listed in search_scales.known().items():
-        blocks += [f"## {papers()[package].short if package in papers() else package}", _scales(package, listed, records)]
+    for package, scales in search_scales.known().items():
+        listed = {name: scale for name, scale in scales.items() if not scale.dataset.startswith("synthetic")}
+        blocks.append(f"## {papers()[package].short if package in papers() else package}")
         for group in (group for group in found if group.package == package):
             blocks += _section(group, records)
         blocks += lookups.section(package, lookups.tables(package, records), _kept(package, found))
+        blocks += ["### Scales", "What the same command does on data of different size.", _scales(package, listed, records)]
         blocks += ["### What the paper leaves open", _gaps(list(listed.values()))]
     return page(*blocks)
 
