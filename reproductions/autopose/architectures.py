@@ -76,7 +76,7 @@ def read(path: Path | str) -> Architecture:
     """Read and check an architecture file.
 
     Raises:
-        InputError: the file cannot be read or is not of the format; the line or the key at fault is named.
+        InputError: the file cannot be read or is not of the format; the line and the key at fault are named.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def parse(text: str, where: str = "architecture") -> Architecture:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise InputError(f"{where}: {problem}") from None
-    _check(data, where)
+    _check(data, text, where)
     return Architecture(
         name=data["name"],
         evidence=data["evidence"],
@@ -191,13 +191,26 @@ def _schema() -> Any:
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def _check(data: Mapping[str, Any], where: str) -> None:
+def _line(text: str, path: Sequence[str | int]) -> str:
+    """Where an entry stands, in words: a list's entries have lines of their own, or all stand on that of its key; nothing where
+    the key is written in another way."""
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines, 1) if path and re.match(rf"{path[0]}\s*=", line)), None)
+    if first is None:
+        return ""
+    entries = [number for number, line in enumerate(lines[first:], first + 1) if line.lstrip().startswith(("[", "{"))]
+    own_lines = lines[first - 1].split("#")[0].rstrip().endswith("[") and len(path) > 1 and int(path[1]) < len(entries)
+    return f" (at line {entries[int(path[1])] if own_lines else first})"
+
+
+def _check(data: Mapping[str, Any], text: str, where: str) -> None:
     problems = sorted(_schema().iter_errors(data), key=lambda problem: str(problem.json_path))
     if problems:
         key = problems[0].json_path.removeprefix("$").removeprefix(".") or "top level"
-        raise InputError(f"{where}: {key}: {problems[0].message}")
+        raise InputError(f"{where}: {key}: {problems[0].message}{_line(text, list(problems[0].absolute_path))}")
     for cell in ("individual", "aggregation"):
         for index, edges in enumerate(data[cell]):
             later = [name for name in edges if name.startswith("node") and int(name[4:]) > index]
             if later:
-                raise InputError(f"{where}: {cell}[{index}]: node{index + 1} cannot take {later[0]}, which is no earlier node")
+                told = f"node{index + 1} cannot take {later[0]}, which is no earlier node{_line(text, (cell, index))}"
+                raise InputError(f"{where}: {cell}[{index}]: {told}")

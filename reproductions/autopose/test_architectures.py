@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -78,12 +79,23 @@ def test_an_invalid_architecture_is_not_written():
         (', "1/32" = "conv_1x1"', "", r"a\.toml: aggregation\[0\]: '1/32' is a required property"),
     ],
 )
-def test_a_mistake_is_refused_with_its_file_and_its_key_or_line(tmp_path, old, new, message):
+def test_a_mistake_is_refused_with_its_file_its_key_and_its_line(tmp_path, old, new, message):
     assert old in TEXT
     (tmp_path / "a.toml").write_text(TEXT.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path / "a.toml")
     assert "\n" not in str(caught.value)
+    if old == "channels":
+        return  # a key that is missing has no line
+    line = TEXT[: TEXT.index("stages = " if old.endswith("\n") else old)].count("\n") + 1 + new.count("\n")
+    assert f"at line {line}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "line"), [("stages", " (at line 2)"), ('"stages"', "")])
+def test_lists_may_be_written_in_other_ways(key, line):
+    stages = "stages = [\n" + TEXT.split("stages = [\n")[1].split("\n]")[0] + "\n]"
+    with pytest.raises(InputError, match=r"stages\[2\]: \[1\] is too short" + re.escape(line) + "$"):
+        parse(f"schema = 1\n{key} = [[0, 1, 1, 1], [1, 1, 0, 0], [1]]\n" + TEXT.replace(stages, "").replace("schema = 1", ""))
 
 
 def test_a_missing_file_is_named(tmp_path):
