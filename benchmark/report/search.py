@@ -180,7 +180,7 @@ def _figure(group: Group) -> Figure:
     for row, (end, record) in enumerate(own.items()):
         boxes = getattr(models.packages()[group.package], "architectures").boxes(record.samples["architecture"])  # noqa: B009
         _draw(figure.add_subplot(above[row, 0]), boxes, f"{end}\nseed {record.seed}")
-    below = figure.add_gridspec(1, 4, left=0.06, right=0.99, top=0.53, bottom=0.11, wspace=0.42)
+    below = figure.add_gridspec(1, 4, left=0.085, right=0.99, top=0.53, bottom=0.11, wspace=0.5)
     decided, held_out, costing, reached = (figure.add_subplot(below[0, column]) for column in range(4))
     searched, first = group.ends.get(SEARCHED, ()), next(iter(own.values()))
     names = list(dict.fromkeys(name for record in searched for _, figures in record.samples["curves"] for name in figures))
