@@ -136,6 +136,10 @@ def _section(group: Group, records: Mapping[str, Record]) -> list[str]:
         over = "persons and seeds" if seeds > 1 else "persons alone: another seed moves it further"
         shown = f"Searched less random: {value:+.2f}{between} points, over {over}."
     metric = first.metric.rpartition(", ")[0]
+    scale = search_scales.known().get(group.package, {}).get(group.protocol.split()[1])
+    floor = effects.mean_pose(scale.retrain.name, metric, records) if scale else None
+    if floor is not None:
+        shown += f" The mean pose, without looking at the picture: {floor:.2f}."
     return [
         f"### {group.protocol}" + (f", {group.device}" if group.device else ""),
         grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),

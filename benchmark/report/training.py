@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from benchmark import search_scales
 from benchmark.ablation import PROTOCOLS
 from benchmark.records import MEAN_POSE, RATE, TRAINED, Record
 from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
@@ -21,7 +22,7 @@ def curves(records: Mapping[str, Record]) -> list[Record]:
     """The trainings that were finished, the latest version of each, in the order of model, protocol and seed."""
     found: dict[tuple[Any, ...], Record] = {}
     for record in sorted(records.values(), key=lambda r: (r.subject, r.protocol, r.seed or 0, r.version)):
-        if record.kind == "training" and record.metric == "loss" and not _of_ablation(record):
+        if record.kind == "training" and record.metric == "loss" and not (_of_ablation(record) or _of_search(record)):
             found[record.subject, record.dataset, record.protocol, record.seed] = record
     return list(found.values())
 
@@ -31,6 +32,12 @@ def _of_ablation(record: Record) -> bool:
     return any(recipe in record.protocol for recipe in ABLATED)
 
 
+def _of_search(record: Record) -> bool:
+    """Whether it stands on the page of searches."""
+    recipes = {scale.retrain.name for listed in search_scales.known().values() for scale in listed.values()}
+    return "/file:" in record.subject and any(f" {recipe} " in record.protocol for recipe in recipes)
+
+
 def training_page(records: Mapping[str, Record]) -> str:
     """``reports/training.md``."""
     blocks = [
@@ -38,8 +45,8 @@ def training_page(records: Mapping[str, Record]) -> str:
         "Each run is one command, `python -m benchmark.train MODEL --dataset DATASET --start START --seed SEED`; its recipe "
         "is on [the page of recipes](recipes.md). Figures are of the last epoch unless the recipe reports its best, with 95 % "
         "intervals over the test persons; another seed moves them further. The mean pose puts every joint where it is on "
-        "average in the training crops: what is reached without looking at the picture. What was trained for an ablation "
-        "stands on [their page](ablations.md).",
+        "average in the training crops: what is reached without looking at the picture. What was trained for an "
+        "ablation or a search stands on [its](ablations.md) [page](search.md).",
     ]
     runs = curves(records)
     if not runs:

@@ -38,7 +38,6 @@ GENERAL = (
         instead="plain ones of kernels 1, 3 and 5; 3x3",
         source="a word such as separable would have been left in the text; poolings as in DARTS and GDAS",
     ),
-    Gap(what=f"nodes of the two cells, {_LOST}", instead="four and two", source="four as in DARTS and GDAS; this project"),
     Gap(
         what="whether an aggregation cell's nodes take earlier nodes",
         instead="the scales alone",
@@ -104,6 +103,7 @@ GENERAL = (
         source="this project: no photograph is then on both sides, and seeds can be compared",
     ),
 )
+NODES = Gap(what=f"nodes of the two cells, {_LOST}", instead="four and two", source="four as in DARTS and GDAS; this project")
 VIEWS = Gap(
     what="how images are augmented during the search",
     instead="as in the final training, those of held-out persons too",
@@ -121,10 +121,10 @@ SHORT = (
         source="this project: after the four epochs of the text shared weights are still worth nothing to be rewarded by",
     ),
 )
-SMALL = Gap(
-    what=f"nodes of the two cells, {_LOST}, in a search this short",
+FEWER_NODES = Gap(
+    what=f"nodes of the two cells, {_LOST}",
     instead="two and one",
-    source="this project: each weight is on more of the paths",
+    source="this project: in a search this short, so that each weight is on more of the paths",
 )
 SIZE = Gap(what=f"the reduced image size, {_LOST}", instead="half the sides", source="this project")
 SINGLE = Gap(

@@ -56,7 +56,7 @@ _PAPER = Scale(
     retrain=RECIPES["coco"],
     candidate_epochs=5,
     options=_OPTIONS,
-    gaps=(*search_gaps.PAPER, *search_gaps.rates(), *search_gaps.GENERAL, search_gaps.VIEWS),
+    gaps=(*search_gaps.PAPER, *search_gaps.rates(), *search_gaps.GENERAL, search_gaps.NODES, search_gaps.VIEWS),
 )
 
 # What the alphas can travel: 3e-4 a step over 30 epochs of 936 steps. A small search has a thirtieth of the steps.
@@ -85,7 +85,12 @@ _SMALL = replace(
     seeds=3,
     deployed="256x256",
     options={**_OPTIONS, "channels": [8, 16, 32, 64], "derived": [16, 32, 64, 128], "nodes": [2, 1], "rate": 3.5e-3},
-    gaps=(*search_gaps.rates("0.0084", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT, search_gaps.SMALL),
+    gaps=(
+        *search_gaps.rates("0.0084", "3.5e-3", short=True),
+        *search_gaps.GENERAL,
+        *search_gaps.SHORT,
+        search_gaps.FEWER_NODES,
+    ),
 )
 _GPU = replace(
     _SMALL,
@@ -97,7 +102,7 @@ _GPU = replace(
     retrain=replace(GENERAL["lsp"], name="lsp-searched-gpu", epochs=60, evaluate_every=10),
     candidate_epochs=5,
     options={**_OPTIONS, "rate": 3.5e-3},
-    gaps=(*search_gaps.rates("0.0056", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT),
+    gaps=(*search_gaps.rates("0.0056", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT, search_gaps.NODES),
 )
 _SYNTHETIC = replace(GENERAL["synthetic"], name="synthetic-search", input="32x32", schedule=Schedule(kind="cosine"))
 _TINY = replace(
@@ -111,7 +116,7 @@ _TINY = replace(
     seeds=1,
     deployed="",
     options={**_SMALL.options, "channels": [4, 8, 16, 32], "derived": [8, 16, 32, 64], "nodes": [2, 1]},
-    gaps=search_gaps.GENERAL,
+    gaps=(*search_gaps.GENERAL, search_gaps.FEWER_NODES, search_gaps.VIEWS),
 )
 
 
