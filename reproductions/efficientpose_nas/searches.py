@@ -103,7 +103,7 @@ _LSP = replace(
 _SMALL = replace(
     _PAPER,
     name="small",
-    says="Leeds Sports Pose at 64x64, 8 epochs of weights alone and 16 of both, costs at 256x256; about forty minutes on a core",
+    says="Leeds Sports Pose at 64x64, 8 epochs of weights alone and 16 of both, costs at 256x256; forty minutes on a core",
     recipe=_LSP,
     phases=(Phase(name=WEIGHTS), Phase(name=ARCHITECTURE, part="held out", first=8)),
     architecture=replace(_ALPHAS, lr=0.016),
