@@ -128,6 +128,9 @@ def load(dataset: str, split: str, root: Path | None = None) -> People:
         InputError: the annotations are not there, or are another data set's.
     """
     kind, folder = data.find(dataset, root)
+    if kind != dataset and not folder.is_dir():
+        draw = f"python -m benchmark.data synthetic --out {folder.parent} --people 80 --format {kind}"
+        raise InputError(f"{folder}: no Synthetic people are there; draw some with {draw}")
     people = data.READERS[kind](folder, split)
     if people.dataset != dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {dataset}")

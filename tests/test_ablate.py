@@ -203,6 +203,12 @@ def test_a_variants_scale_is_the_protocols() -> None:
         assert all(variant.scale.format("small") in known for variant in own.variants)
 
 
+def test_without_synthetic_people_it_says_how_to_draw_them(tmp_path: Path) -> None:
+    told = f"python -m benchmark.data synthetic --out {tmp_path / 'absent'} --people 80 --format mpii"
+    with pytest.raises(InputError, match=f"no Synthetic people are there; draw some with {told}$"):
+        ablate.run(arguments(tmp_path / "absent", tmp_path), tmp_path / "records")
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
