@@ -87,7 +87,8 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> Found | None:
     value = sum(run.value for run in runs) / len(runs)
     scale = ablations.scale_of(variant, dataset)
     model = f"what scale {scale.name} finds" if scale else ablations.model_of(ablation, variant, dataset)
-    seeds = "published weights" if variant.weights else f"{effects.counted(runs)}, {PROTOCOLS[dataset].says}"
+    says = scale.says if scale else PROTOCOLS[dataset].says
+    seeds = "published weights" if variant.weights else f"{effects.counted(runs)}, {says}"
     how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {effects.spread(runs)} ({seeds})"
     return Found("proxy", value, how, runs[0].id)
 
