@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -111,7 +112,7 @@ def figure(found: Sequence[Table], kept: Sequence[Kept]) -> Figure:
     wide, tall = WIDE * len(found), HIGH * high
     made, panels = plt.subplots(high, len(found), figsize=(wide, tall), squeeze=False)
     made.subplots_adjust(left=0.6 / wide, right=1 - 0.1 / wide, top=1 - 0.2 / tall, bottom=0.45 / tall, wspace=0.25, hspace=0.3)
-    colours = dict(zip(dict.fromkeys(own.searched_for for own in kept), PAPER_COLOURS, strict=False))
+    colours = dict(zip(dict.fromkeys(own.searched_for for own in kept), cycle(PAPER_COLOURS), strict=False))
     for column, table in enumerate(found):
         above, pairs = panels[0, column], np.array(table.validated.samples["pairs"])
         above.set_title(table.name, fontsize=6)
