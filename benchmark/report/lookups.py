@@ -93,7 +93,8 @@ def section(package: str, found: Sequence[Table], kept: Sequence[Kept]) -> list[
         metric = kept[0].record.metric.rpartition(", ")[0]
         blocks += [
             "What each search came to and what that costs by every table: the whole network, and in brackets what the table "
-            "predicts.",
+            "predicts. All of one table were timed in turns, later than the table itself, and processors drift: their times "
+            "compare with each other.",
             grid(("searched for", "architecture", "seed", metric, *(table.name for table in found)), networks),
         ]
     return blocks

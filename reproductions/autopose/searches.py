@@ -76,7 +76,7 @@ _SMALL = replace(
     _PAPER,
     name="small",
     says="Leeds Sports Pose at 64x64, 40 epochs, half the paper's channels, costs at 256x256; about half an hour on a core, "
-    "and as long again at random",
+    "and an hour at random",
     recipe=_LSP,
     phases=_phases(20),
     architecture=replace(_ALPHAS, lr=0.0084),
