@@ -1,6 +1,7 @@
 """What AutoPose's text leaves open of the search, what stands there instead, and where that comes from."""
 
 from benchmark.recipes import Gap
+from benchmark.search_scales import HELD_OUT, UNALTERED
 
 _AUTOGAN = "AutoGAN (Gong et al., ICCV 2019) and its released code, by the same first author"
 _GDAS = "GDAS (Dong and Yang, CVPR 2019), which the text follows for the relaxation"
@@ -97,11 +98,7 @@ GENERAL = (
         "drawn at random",
     ),
     Gap(what=f"of how many drawn vectors the best is kept, {_LOST}", instead="10", source=_AUTOGAN),
-    Gap(
-        what="how persons are held out",
-        instead="a fifth of the photographs, the same for every seed",
-        source="this project: no photograph is then on both sides, and seeds can be compared",
-    ),
+    HELD_OUT,
 )
 NODES = Gap(what=f"nodes of the two cells, {_LOST}", instead="four and two", source="four as in DARTS and GDAS; this project")
 VIEWS = Gap(
@@ -110,11 +107,7 @@ VIEWS = Gap(
     source="the text describes one augmentation",
 )
 SHORT = (
-    Gap(
-        what="how images are augmented in a search this short",
-        instead="not at all, for random search's candidates neither",
-        source="this project: shared weights are far from learning persons by heart, and learn twice as fast",
-    ),
+    UNALTERED,
     Gap(
         what="from when on the controller learns in a search this short",
         instead="the middle of the search",

@@ -100,7 +100,6 @@ _GPU = replace(
     phases=_phases(30),
     architecture=replace(_ALPHAS, lr=0.0056),
     retrain=replace(GENERAL["lsp"], name="lsp-searched-gpu", epochs=60, evaluate_every=10),
-    candidate_epochs=5,
     options={**_OPTIONS, "rate": 3.5e-3},
     gaps=(*search_gaps.rates("0.0056", "3.5e-3", short=True), *search_gaps.GENERAL, *search_gaps.SHORT, search_gaps.NODES),
 )
@@ -115,7 +114,7 @@ _TINY = replace(
     candidate_epochs=1,
     seeds=1,
     deployed="",
-    options={**_SMALL.options, "channels": [4, 8, 16, 32], "derived": [8, 16, 32, 64], "nodes": [2, 1]},
+    options={**_SMALL.options, "channels": [4, 8, 16, 32], "derived": [8, 16, 32, 64]},
     gaps=(*search_gaps.GENERAL, search_gaps.FEWER_NODES, search_gaps.VIEWS),
 )
 

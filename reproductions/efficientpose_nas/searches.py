@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from benchmark.recipes import GENERAL, Gap, Optimizer, Schedule, Target
-from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Phase, Scale
+from benchmark.search_scales import ARCHITECTURE, HELD_OUT, UNALTERED, WEIGHTS, Phase, Scale
 from reproductions.efficientpose_nas.recipes import RECIPES
 
 _DENSENAS = "DenseNAS (Fang et al., CVPR 2020) and its released code, by the same first authors and cited for dropped paths"
@@ -39,17 +39,12 @@ _COSINE_GAP = Gap(
     instead="all, those of weights alone and the joint ones",
     source="the text gives one initial rate and its decay to 0 for updating weights, whichever phase that is in",
 )
-_SPLIT_GAP = Gap(
-    what="how persons are held out",
-    instead="a fifth of the photographs, the same for every seed",
-    source="this project: no photograph is then on both sides, and seeds can be compared",
-)
 _SEED_GAP = Gap(
     what="the ImageNet network that weights are adapted from",
     instead="torchvision's MobileNetV2",
     source="MobileNetV2 is the seed in the paper on the adaptation (FNA)",
 )
-_GAPS = (_COST_GAP, _PATHS_GAP, _UNDRAWN_GAP, _ADAM_GAP, _TURNS_GAP, _COSINE_GAP, _SPLIT_GAP)
+_GAPS = (_COST_GAP, _PATHS_GAP, _UNDRAWN_GAP, _ADAM_GAP, _TURNS_GAP, _COSINE_GAP, HELD_OUT)
 
 _SGD = Optimizer(name="sgd", lr=0.05, momentum=0.9, weight_decay=1e-4)
 _ALPHAS = Optimizer(lr=3e-4, betas=(0.5, 0.999))
@@ -82,11 +77,6 @@ _WEIGHTS_GAP = Gap(
     instead="Adam at 2e-3, as derived networks are trained",
     source="this project: after 900 steps of SGD at 0.05, a hundredth of the paper's, shared weights knew next to nothing",
 )
-_VIEWS_GAP = Gap(
-    what="how images are augmented in a search this short",
-    instead="not at all, for random search's candidates neither",
-    source="this project: shared weights are far from learning persons by heart, and learn twice as fast",
-)
 _LSP = replace(
     RECIPES["lsp"],
     name="lsp-search",
@@ -117,7 +107,7 @@ _SMALL = replace(
     gaps=(
         *_GAPS,
         _WEIGHTS_GAP,
-        _VIEWS_GAP,
+        UNALTERED,
         _RATE_GAP,
         replace(
             _SEED_GAP, instead="EfficientNet-Lite0 of the package index", source="this project: its weights can be installed"
