@@ -33,13 +33,14 @@ slow: .venv/ready ## the checks that take longer than that
 
 bench: .venv/ready ## how fast the instruments are, beside what one would use instead
 	mkdir -p out
-	$(BIN)/python -m pytest -q tests/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds \
+	$(BIN)/python -m pytest -q tests/bench/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds \
 		--benchmark-json=out/bench.json
-	$(BIN)/python -m tests.bench_table out/bench.json
+	$(BIN)/python -m tests.bench.table out/bench.json
 
-lint: .venv/ready ## ruff: style, imports, formatting
+lint: .venv/ready ## style, formatting, and the layers of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: .venv/ready ## mypy over the instruments
 	$(BIN)/mypy benchmark

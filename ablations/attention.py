@@ -5,14 +5,16 @@ The paper's own block gains 0.54 points of AP over none, 0.12 over squeeze-and-e
     python -m benchmark.ablate attention --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="attention",
     title="Attention blocks",
     paper="heatmap_weighting",
     table="table6",
-    says="any attention helps, and the paper's own block helps most",
+    description="any attention helps, and the paper's own block helps most",
     variants=(
         Variant(name="ours", model="heatmap_weighting/mobilenet_v3", row="ours"),
         Variant(name="none", model="heatmap_weighting/mobilenet_v3+attention=none", row="none"),

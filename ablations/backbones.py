@@ -5,14 +5,16 @@ The paper's A is 1.47 points of PCKh@0.5 above MobileNetV2 and 0.08 above ResNet
     python -m benchmark.ablate backbones --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="backbones",
     title="Backbones",
     paper="efficientpose_nas",
     table="table3",
-    says="the searched backbone is more accurate than hand-made and other searched ones",
+    description="the searched backbone is more accurate than hand-made and other searched ones",
     variants=(
         Variant(name="A", model="efficientpose_nas/A", row="efficientpose_a"),
         Variant(name="MobileNetV2", model="efficientpose_nas/mobilenet_v2", row="mobilenet_v2"),

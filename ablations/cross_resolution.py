@@ -8,14 +8,16 @@ three epochs leave EfficientPose below the mean pose.
     python -m benchmark.ablate cross_resolution --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="cross_resolution",
     title="Cross-resolution features",
     paper="efficientpose",
     table="table6",
-    says="the low-level branch helps under the strict threshold",
+    description="the low-level branch helps under the strict threshold",
     variants=(
         Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
         Variant(name="off", model="efficientpose/I+low_level=off", row="efficientpose_i_off"),
@@ -28,7 +30,7 @@ ABLATION = Ablation(
             better="on",
             worse="off",
             printed="table6[efficientpose_i_on, pckh10] - table6[efficientpose_i_off, pckh10]",
-            fine=True,
+            strict_threshold=True,
         ),
     ),
     recipe="mpii-ablation-I",

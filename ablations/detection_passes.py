@@ -10,14 +10,16 @@ maps are far from empty, and that is what was unlearned. This plan starts from L
     python -m benchmark.ablate detection_passes --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="detection_passes",
     title="Detection passes",
     paper="efficientpose",
     table="table8",
-    says="each further detection pass adds accuracy, the second more than the third",
+    description="each further detection pass adds accuracy, the second more than the third",
     variants=(
         Variant(name="one", model="efficientpose/I+passes=1", row="efficientpose_i_1"),
         Variant(name="two", model="efficientpose/I", row="efficientpose_i_2"),
@@ -29,7 +31,7 @@ ABLATION = Ablation(
             better="two",
             worse="one",
             printed="table8[efficientpose_i_2, pckh10] - table8[efficientpose_i_1, pckh10]",
-            fine=True,
+            strict_threshold=True,
         ),
         Comparison(
             better="three", worse="two", printed="table8[efficientpose_i_3, pckh50] - table8[efficientpose_i_2, pckh50]"
@@ -38,10 +40,10 @@ ABLATION = Ablation(
             better="three",
             worse="two",
             printed="table8[efficientpose_i_3, pckh10] - table8[efficientpose_i_2, pckh10]",
-            fine=True,
+            strict_threshold=True,
         ),
     ),
     recipe="mpii-ablation-I",
-    stands_in={"efficientpose/I": "efficientpose/RT"},
+    substitutes={"efficientpose/I": "efficientpose/RT"},
     start="fna-lite0-empty",
 )

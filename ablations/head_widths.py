@@ -5,14 +5,16 @@ The paper's slimmest head, 64 and 32 channels, is also its most accurate, by 0.0
     python -m benchmark.ablate head_widths --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="head_widths",
     title="Widths of the head",
     paper="efficientpose_nas",
     table="table7",
-    says="the slimmest head is as accurate as wider ones, or more so",
+    description="the slimmest head is as accurate as wider ones, or more so",
     variants=(
         Variant(name="64, 32", model="efficientpose_nas/A", row="tconv_64_32"),
         Variant(name="64, 64", model="efficientpose_nas/A+width=64x64", row="tconv_64_64"),

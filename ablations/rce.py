@@ -9,24 +9,26 @@ paper cites. Convergence is the number of epochs until the squared-error variant
     python -m benchmark.ablate rce --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Look, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, FeatureMapSpec, Variant
 
 ABLATION = Ablation(
     name="rce",
     title="Regressive cross-entropy",
     paper="fasterpose",
     table="abstract",
-    says="training by cross-entropy is more accurate than by squared error, and gets there in fewer epochs",
+    description="training by cross-entropy is more accurate than by squared error, and gets there in fewer epochs",
     variants=(
         Variant(
             name="RCE",
             model="efficientpose_nas/A",
-            changes={"loss": "reproductions.fasterpose.losses:regressive", "protocol": "lsp-sigmoid"},
+            overrides={"loss": "reproductions.fasterpose.losses:regressive", "protocol": "lsp-sigmoid"},
         ),
         Variant(
             name="RCE, prior",
             model="efficientpose_nas/A",
-            changes={
+            overrides={
                 "loss": "reproductions.fasterpose.losses:regressive",
                 "protocol": "lsp-sigmoid",
                 "start": "fna-lite0-prior",
@@ -35,10 +37,10 @@ ABLATION = Ablation(
         Variant(name="MSE", model="efficientpose_nas/A"),
     ),
     comparisons=(
-        Comparison(better="RCE", worse="MSE", printed="", sooner=True),
-        Comparison(better="RCE, prior", worse="MSE", printed="", sooner=True),
+        Comparison(better="RCE", worse="MSE", printed="", converges_faster=True),
+        Comparison(better="RCE, prior", worse="MSE", printed="", converges_faster=True),
     ),
     protocols=("lsp", "lsp-gpu"),
     start="fna-lite0",
-    look=Look(every=True),
+    feature_maps=FeatureMapSpec(every_evaluation=True),
 )

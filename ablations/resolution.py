@@ -6,14 +6,16 @@ loss are reconstructions: no transposed convolution and a pixel shuffle, against
     python -m benchmark.ablate resolution --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="resolution",
     title="Resolution of the representation",
     paper="fasterpose",
     table="abstract",
-    says="maps from low-resolution features are no less accurate than from high-resolution ones",
+    description="maps from low-resolution features are no less accurate than from high-resolution ones",
     variants=(
         Variant(name="low", model="fasterpose/r50"),
         Variant(name="high", model="fasterpose/r50+deconvs=3"),

@@ -6,14 +6,16 @@ network, since none was published, and so none of the variants stands beside it.
     python -m benchmark.ablate search_size --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="search_size",
     title="Image size during the search",
     paper="autopose",
     table="table5",
-    says="what is searched at the size of the final training is more accurate than what is searched at a smaller one",
+    description="what is searched at the size of the final training is more accurate than what is searched at a smaller one",
     variants=(
         Variant(name="full size", model="autopose/searched", row="full_search", scale="{}"),
         Variant(name="half size", model="autopose/searched", scale="{}-reduced"),

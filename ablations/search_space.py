@@ -5,14 +5,16 @@ Each variant is searched anew in its own space, and what is found is trained. Th
     python -m benchmark.ablate search_space --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="search_space",
     title="Search space of branches and aggregation",
     paper="autopose",
     table="table4",
-    says="what is searched among several branches with aggregation cells is more accurate than in any narrower space",
+    description="what is searched among several branches with aggregation cells is more accurate than in any narrower space",
     variants=(
         Variant(name="searched", model="autopose/searched", row="full", scale="{}"),
         Variant(name="one branch", model="autopose/searched+branches=single", row="single_branch", scale="{}-single"),

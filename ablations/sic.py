@@ -5,14 +5,16 @@ The paper prints a gain for each of four networks, 0.29 to 0.88 points of PCKh@0
     python -m benchmark.ablate sic --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Look, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, FeatureMapSpec, Variant
 
 ABLATION = Ablation(
     name="sic",
     title="Spatial information correction",
     paper="efficientpose_nas",
     table="table6",
-    says="with the correction the network is more accurate than without",
+    description="with the correction the network is more accurate than without",
     variants=(
         Variant(name="on", model="efficientpose_nas/A", row="efficientpose_a_on"),
         Variant(name="off", model="efficientpose_nas/A+sic=off", row="efficientpose_a_off"),
@@ -21,5 +23,5 @@ ABLATION = Ablation(
         Comparison(better="on", worse="off", printed="table6[efficientpose_a_on, pckh] - table6[efficientpose_a_off, pckh]"),
     ),
     start="fna-lite0",
-    look=Look(places=("head.deconvs", "head.sic", "heatmaps")),  # Fig. 6
+    feature_maps=FeatureMapSpec(modules=("head.deconvs", "head.sic", "heatmaps")),  # Fig. 6
 )

@@ -8,14 +8,16 @@ three epochs leave EfficientPose below the mean pose.
     python -m benchmark.ablate skeleton --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="skeleton",
     title="Skeleton estimation",
     paper="efficientpose",
     table="table7",
-    says="estimating the skeleton first makes keypoints more accurate",
+    description="estimating the skeleton first makes keypoints more accurate",
     variants=(
         Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
         Variant(name="off", model="efficientpose/I+skeleton=off", row="efficientpose_i_off"),
@@ -28,10 +30,10 @@ ABLATION = Ablation(
             better="on",
             worse="off",
             printed="table7[efficientpose_i_on, pckh10] - table7[efficientpose_i_off, pckh10]",
-            fine=True,
+            strict_threshold=True,
         ),
     ),
     recipe="mpii-ablation-I",
-    stands_in={"efficientpose/I": "efficientpose/RT"},
+    substitutes={"efficientpose/I": "efficientpose/RT"},
     start="fna-lite0-empty",
 )

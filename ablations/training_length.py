@@ -9,18 +9,20 @@ three epochs leave EfficientPose below the mean pose.
     python -m benchmark.ablate training_length --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="training_length",
     title="Training length",
     paper="efficientpose",
     table="table5",
-    says="longer training is more accurate, with less and less gain",
+    description="longer training is more accurate, with less and less gain",
     variants=(
         Variant(name="once", model="efficientpose/II", row="efficientpose_ii_100"),
-        Variant(name="twice", model="efficientpose/II", row="efficientpose_ii_200", length=2),
-        Variant(name="four times", model="efficientpose/II", row="efficientpose_ii_400", length=4),
+        Variant(name="twice", model="efficientpose/II", row="efficientpose_ii_200", epochs_factor=2),
+        Variant(name="four times", model="efficientpose/II", row="efficientpose_ii_400", epochs_factor=4),
     ),
     comparisons=(
         Comparison(
@@ -33,6 +35,6 @@ ABLATION = Ablation(
         ),
     ),
     recipe="mpii-ablation-II",
-    stands_in={"efficientpose/II": "efficientpose/RT"},
+    substitutes={"efficientpose/II": "efficientpose/RT"},
     start="fna-lite0-empty",
 )

@@ -5,14 +5,16 @@ The paper's plain ones are 0.19 and 0.16 points more accurate than those in the 
     python -m benchmark.ablate transposed_convolutions --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="transposed_convolutions",
     title="Transposed convolutions",
     paper="efficientpose_nas",
     table="table8",
-    says="plain transposed convolutions are more accurate than split ones",
+    description="plain transposed convolutions are more accurate than split ones",
     variants=(
         Variant(name="plain", model="efficientpose_nas/A", row="plain"),
         Variant(name="MBV1 style", model="efficientpose_nas/A+tconv=mbv1", row="mbv1"),

@@ -6,28 +6,30 @@ for both variants: the maps before and after them, decoded alike, without any tr
     python -m benchmark.ablate upscaling --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="upscaling",
     title="Up-scaling",
     paper="efficientpose",
     table="table9",
-    says="up-scaled maps are more accurate, far more so under the strict threshold",
+    description="up-scaled maps are more accurate, far more so under the strict threshold",
     variants=(
         Variant(
             name="on",
             model="efficientpose/I",
             row="efficientpose_i_on",
             weights="weights/efficientpose/EfficientPoseI.h5",
-            tested="efficientpose",
+            protocol="efficientpose",
         ),
         Variant(
             name="off",
             model="efficientpose/I+upscaling=off",
             row="efficientpose_i_off",
             weights="weights/efficientpose/EfficientPoseI.h5",
-            tested="efficientpose-raw-filtered",
+            protocol="efficientpose-raw-filtered",
         ),
     ),
     comparisons=(
@@ -38,7 +40,7 @@ ABLATION = Ablation(
             better="on",
             worse="off",
             printed="table9[efficientpose_i_on, pckh10] - table9[efficientpose_i_off, pckh10]",
-            fine=True,
+            strict_threshold=True,
         ),
     ),
     protocols=("lsp",),

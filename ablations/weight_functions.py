@@ -5,36 +5,38 @@ The paper's four functions gain 0.03 to 0.27 points of AP over plain squared err
     python -m benchmark.ablate weight_functions --protocol lsp --seeds 3
 """
 
-from benchmark.ablation import Ablation, Comparison, Variant
+from __future__ import annotations
+
+from benchmark.config.ablations import Ablation, Comparison, Variant
 
 ABLATION = Ablation(
     name="weight_functions",
     title="Weight-generation functions",
     paper="heatmap_weighting",
     table="table4",
-    says="every weighting is more accurate than none, and the identity is the best",
+    description="every weighting is more accurate than none, and the identity is the best",
     variants=(
         Variant(name="F(x) = x", model="heatmap_weighting/mobilenet_v3", row="identity"),
         Variant(
-            name="none", model="heatmap_weighting/mobilenet_v3", row="mse", changes={"loss_options": {"weighting": "none"}}
+            name="none", model="heatmap_weighting/mobilenet_v3", row="mse", overrides={"loss_options": {"weighting": "none"}}
         ),
         Variant(
             name="F(x) = 2x",
             model="heatmap_weighting/mobilenet_v3",
             row="double",
-            changes={"loss_options": {"weighting": "2x"}},
+            overrides={"loss_options": {"weighting": "2x"}},
         ),
         Variant(
             name="F(x) = x^2",
             model="heatmap_weighting/mobilenet_v3",
             row="square",
-            changes={"loss_options": {"weighting": "x^2"}},
+            overrides={"loss_options": {"weighting": "x^2"}},
         ),
         Variant(
             name="F(x) = e^x",
             model="heatmap_weighting/mobilenet_v3",
             row="exponential",
-            changes={"loss_options": {"weighting": "e^x"}},
+            overrides={"loss_options": {"weighting": "e^x"}},
         ),
     ),
     comparisons=(

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.layers import conv_bn
 
 HardSigmoid = Literal["sixth", "half"]

@@ -17,7 +17,7 @@ import torch
 import torchvision.models
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.baselines.simple_baseline import resnet_trunk
 from reproductions.baselines.simple_baseline_mobile import shufflenet_v2_trunk
 from reproductions.efficientnet_lite import EfficientNetLite0

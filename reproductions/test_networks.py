@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_model, save_model
 
-from benchmark import models
-from reproductions import checks
+from benchmark.models.registry import build_model, entries
+from reproductions import network_checks
+from reproductions.network_checks import SIDE, Subject, correlation, distance, export_onnx, maps, run, run_onnx
 
 # Deeper, wider or longer than the network in brackets, and made by the same code.
 SIBLINGS = {
@@ -60,13 +61,13 @@ SAME = 2e-5  # of a map's largest value: float32 sums in another order
 def every_network(*, slow: set[str] = SIBLINGS) -> pytest.MarkDecorator:
     """Parametrise over all networks; pytest runs the checks of one network together, so that it is built once."""
     marks = {True: [pytest.mark.slow], False: []}
-    ids = [pytest.param(model, marks=marks[model in slow], id=model) for model in models.entries()]
+    ids = [pytest.param(model, marks=marks[model in slow], id=model) for model in entries()]
     return pytest.mark.parametrize("subject", ids, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-def subject(request: pytest.FixtureRequest) -> checks.Subject:
-    return checks.subject(request.param)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return network_checks.subject(request.param)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,15 +80,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @every_network()
-def test_one_step_lowers_the_loss(subject: checks.Subject) -> None:
+def test_one_step_lowers_the_loss(subject: Subject) -> None:
     network = subject.copy().train()
     torch.manual_seed(1)
-    images = torch.rand(4, 3, checks.SIDE, checks.SIDE)
+    images = torch.rand(4, 3, SIDE, SIDE)
     targets = [torch.rand(4, *own.shape[1:]) for own in subject.maps]
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
 
     def loss() -> torch.Tensor:
-        return sum((own - target).square().mean() for own, target in zip(checks.maps(network(images)), targets, strict=True))
+        return sum((own - target).square().mean() for own, target in zip(maps(network(images)), targets, strict=True))
 
     before = loss()
     before.backward()
@@ -100,58 +101,58 @@ def test_one_step_lowers_the_loss(subject: checks.Subject) -> None:
 
 
 @every_network()
-def test_weights_survive_save_and_load(subject: checks.Subject, tmp_path: Path) -> None:
+def test_weights_survive_save_and_load(subject: Subject, tmp_path: Path) -> None:
     save_model(subject.network, tmp_path / "weights.safetensors")
     torch.manual_seed(1)
-    other = models.build(subject.id, joints=16).eval()
-    assert not torch.equal(checks.run(other, subject.images)[-1], subject.maps[-1])
+    other = build_model(subject.id, joints=16).eval()
+    assert not torch.equal(run(other, subject.images)[-1], subject.maps[-1])
     load_model(other, tmp_path / "weights.safetensors")
-    for again, own in zip(checks.run(other, subject.images), subject.maps, strict=True):
+    for again, own in zip(run(other, subject.images), subject.maps, strict=True):
         assert torch.equal(again, own)
 
 
 @every_network()
-def test_channels_last_gives_the_same_maps(subject: checks.Subject) -> None:
+def test_channels_last_gives_the_same_maps(subject: Subject) -> None:
     network = subject.copy().to(memory_format=torch.channels_last)
     images = subject.images.to(memory_format=torch.channels_last)
-    assert checks.distance(checks.run(network, images), subject.maps) < SAME
+    assert distance(run(network, images), subject.maps) < SAME
 
 
 @every_network()
-def test_bfloat16_autocast_stays_near(subject: checks.Subject) -> None:
+def test_bfloat16_autocast_stays_near(subject: Subject) -> None:
     """Eight bits of mantissa through up to a thousand layers: most maps correlate to 0.999, EfficientPose IV's to 0.96."""
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = checks.run(subject.network, subject.images)
+        rounded = run(subject.network, subject.images)
     assert {own.dtype for own in rounded} == {torch.bfloat16}
-    assert checks.correlation([own.float() for own in rounded], subject.maps) > 0.9
+    assert correlation([own.float() for own in rounded], subject.maps) > 0.9
 
 
 @every_network(slow=SIBLINGS | SLOW_TO_EXPORT)
-def test_onnx_gives_the_same_maps(subject: checks.Subject, tmp_path: Path) -> None:
+def test_onnx_gives_the_same_maps(subject: Subject, tmp_path: Path) -> None:
     traced = subject.id not in BY_TORCH_EXPORT
-    checks.export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=traced)
-    assert checks.distance(checks.run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME
+    export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=traced)
+    assert distance(run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME
 
 
-@every_network(slow=set(models.entries()) - QUICK_TO_COMPILE)
-def test_compile_finds_one_graph_with_the_same_maps(subject: checks.Subject) -> None:
+@every_network(slow=set(entries()) - QUICK_TO_COMPILE)
+def test_compile_finds_one_graph_with_the_same_maps(subject: Subject) -> None:
     """The graph is captured, without a break, and run operator by operator."""
     torch.compiler.reset()
     compiled = torch.compile(subject.network, backend="aot_eager", fullgraph=True)
-    assert checks.distance(checks.run(compiled, subject.images), subject.maps) < SAME
+    assert distance(run(compiled, subject.images), subject.maps) < SAME
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ONE_OF_EACH_PACKAGE)
 def test_inductor_gives_the_same_maps(model: str) -> None:
-    subject = checks.subject(model)
+    subject = network_checks.subject(model)
     torch.compiler.reset()
-    assert checks.distance(checks.run(torch.compile(subject.network), subject.images), subject.maps) < SAME
+    assert distance(run(torch.compile(subject.network), subject.images), subject.maps) < SAME
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [model for model in ONE_OF_EACH_PACKAGE if model not in BY_TORCH_EXPORT])
 def test_onnx_by_torch_export_gives_the_same_maps(model: str, tmp_path: Path) -> None:
-    subject = checks.subject(model)
-    checks.export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=False)
-    assert checks.distance(checks.run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME
+    subject = network_checks.subject(model)
+    export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=False)
+    assert distance(run_onnx(tmp_path / "network.onnx", subject.images), subject.maps) < SAME

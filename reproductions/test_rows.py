@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark import ledger, models
-from benchmark.measure import measure_cost
-from benchmark.records import load
-from benchmark.tables import Cell, papers
+from benchmark.config.identities import cost_record_id
+from benchmark.core.input_size import parse_size
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import load_records
+from benchmark.cost.records import measure_cost
+from benchmark.ledger.verdicts import cost_setting, judge_cell
+from benchmark.papers.tables import Cell, load_papers
 
 
 def _rows(kind: str) -> list[Cell]:
     """The first cell of this kind of each distinct row."""
     rows: dict[tuple[str, ...], Cell] = {}
-    for paper in papers().values():
+    for paper in load_papers().values():
         for table in paper.tables.values():
             for cell in table.cells():
                 if cell.column.kind == kind and cell.dataset:
@@ -32,14 +35,14 @@ def _id(cell: Cell) -> str:
 def test_cost(cell: Cell) -> None:
     if not cell.row.model:
         pytest.skip(f"no definition: {cell.row.none}")
-    dataset, size = ledger.protocol(cell)
-    record = load()[ledger.cost_record(cell.row.model, dataset, size)]
-    assert measure_cost(cell.row.model, models.JOINTS[dataset], *models.parse_size(size)) == record.value
+    dataset, size = cost_setting(cell)
+    record = load_records()[cost_record_id(cell.row.model, dataset, size)]
+    assert measure_cost(cell.row.model, JOINT_COUNTS[dataset], *parse_size(size)) == record.value
 
 
 @pytest.mark.parametrize("cell", [pytest.param(c, id=_id(c)) for c in _rows("accuracy")])
 def test_accuracy(cell: Cell) -> None:
-    verdict = ledger.judge_cell(cell, load(), papers())
+    verdict = judge_cell(cell, load_records(), load_papers())
     if verdict.verdict in ("not_run", "hidden_labels", "no_definition"):
         pytest.skip(f"{verdict.verdict}: {verdict.cause}")
-    assert verdict.record in load()
+    assert verdict.record in load_records()

@@ -11,16 +11,26 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from benchmark import errors, latency, models, records, subjects, tables
-from benchmark.compare import accuracy as accuracies
-from benchmark.compare import cost, show
-from benchmark.compare import table as rows
-from benchmark.compare.accuracy import Accuracy, Dataset
-from benchmark.compare.cost import Contender
-from benchmark.compare.show import Comparison
-from benchmark.errors import InputError
-from benchmark.records import Record
-from benchmark.tables import Table
+from benchmark.compare.accuracy import (
+    Accuracy,
+    Dataset,
+    Estimate,
+    Trial,
+    accuracy_from_predictions,
+    accuracy_from_weights,
+    validation_annotations,
+)
+from benchmark.compare.cost import Candidate, count_candidate, default_baselines
+from benchmark.compare.output import Comparison, comparison_report, format_comparison
+from benchmark.compare.table_row import build_row, find_table_named, save_text, table_lines, write_row_files
+from benchmark.config.latency import Setting
+from benchmark.core.errors import InputError, run_command
+from benchmark.core.input_size import parse_size
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import RECORDS, Record, load_records
+from benchmark.latency.timer import measure_latency
+from benchmark.models.external import resolve_model
+from benchmark.papers.tables import Table, load_papers
 
 ROUNDS = 6  # a first look; a latency that is kept takes more
 DESCRIPTION = """How a network compares with the papers': cost, latency and accuracy, each counted as that table counted.
@@ -29,7 +39,7 @@ The network: an id of this project, my_net.py:build, package.module:build, torch
 file. What was not measured stays empty.
 
 examples:
-  python -m benchmark.compare benchmark/example_net.py:build --table efficientpose_nas/table2
+  python -m benchmark.compare benchmark/compare/example_net.py:build --table efficientpose_nas/table2
   python -m benchmark.compare mine.py:build --weights mine.safetensors --dataset lsp --against efficientpose/RT@RT.h5
   python -m benchmark.compare mine.onnx --predictions mine.mat --annotations gt_valid.mat --table efficientpose/table3
 """
@@ -82,26 +92,26 @@ class Arguments:
     """Print JSON; benchmark/schemas/compare.schema.json describes it."""
 
 
-def compare(arguments: Arguments, folder: Path = records.FOLDER) -> Comparison:
+def compare(arguments: Arguments, folder: Path = RECORDS) -> Comparison:
     """Count, time and score; write the files.
 
     Raises:
         InputError: a network, file or option is not what it should be.
     """
-    paper, table = rows.find(arguments.table) if arguments.table else (None, None)
+    paper, table = find_table_named(arguments.table) if arguments.table else (None, None)
     check(arguments)
     joints = _joints(arguments, table)
     size = arguments.input or (table.input if table else "") or "256x256"
-    models.parse_size(size)
-    subject = subjects.find(arguments.subject)
-    known = records.load(folder)
-    yours = Contender(subject=subject, name=arguments.name or subject.name, input=size, file=arguments.weights)
-    cost.count(yours, joints)
+    parse_size(size)
+    subject = resolve_model(arguments.subject)
+    known = load_records(folder)
+    yours = Candidate(subject=subject, name=arguments.name or subject.name, input=size, file=arguments.weights)
+    count_candidate(yours, joints)
     if yours.unfit and (arguments.dataset or arguments.predictions):
         raise InputError(f"{yours.unfit}: cost and latency can be compared, accuracy cannot")
-    others = list(named(arguments, size) if arguments.against is not None else cost.baselines(yours, table, joints, known))
+    others = list(named(arguments, size) if arguments.against is not None else default_baselines(yours, table, joints, known))
     for other in others:
-        cost.count(other, joints)
+        count_candidate(other, joints)
     found = Comparison(yours=yours, others=others, joints=joints)
     found.notes += [f"{c.name}: not counted where empty: {c.why}" for c in found.all if c.why]
     found.notes += [f"{c.unfit}: no pose network, so only its cost and latency are compared" for c in found.all if c.unfit]
@@ -109,15 +119,15 @@ def compare(arguments: Arguments, folder: Path = records.FOLDER) -> Comparison:
     if arguments.latency:
         time_all(arguments, found)
     if table and paper:
-        found.row = rows.new_row(paper, table, yours.name, size, yours.counts, found.accuracy)
-        found.rows = rows.lines(table, found.row, yours.gmacs, known)
+        found.row = build_row(paper, table, yours.name, size, yours.counts, found.accuracy)
+        found.rows = table_lines(table, found.row, yours.gmacs, known)
         reasons = found.row.why
         for reason in dict.fromkeys(reasons.values()):
             empty = [table.columns[key].header for key, why in reasons.items() if why == reason]
             found.notes.append(f"empty: {', '.join(empty)}: {reason}")
         if table.input and size != table.input:
             found.notes.append(f"{yours.name} was counted at {size}, the table is of {table.input}")
-        found.files += rows.write(arguments.out, found.row, found.rows, found.notes)
+        found.files += write_row_files(arguments.out, found.row, found.rows, found.notes)
     if (dataset := _plotted(joints, table)) and yours.gmacs is not None and not yours.unfit:
         found.files.append(plot(arguments.out, dataset, found, known))
     return found
@@ -147,22 +157,22 @@ def check(arguments: Arguments) -> None:
 
 def _joints(arguments: Arguments, table: Table | None) -> int:
     kind = (arguments.dataset or "").removeprefix("synthetic-")
-    return arguments.joints or models.JOINTS.get(table.dataset if table else kind) or models.JOINTS.get(kind) or 16
+    return arguments.joints or JOINT_COUNTS.get(table.dataset if table else kind) or JOINT_COUNTS.get(kind) or 16
 
 
-def named(arguments: Arguments, size: str) -> list[Contender]:
+def named(arguments: Arguments, size: str) -> list[Candidate]:
     """The baselines that the user names.
 
     Raises:
         InputError: one is unknown, or stands twice.
     """
-    found: list[Contender] = []
+    found: list[Candidate] = []
     for text in arguments.against or ():
         spec, at, file = text.partition("@")
-        subject = subjects.find(spec)
+        subject = resolve_model(spec)
         if subject.name in [other.name for other in found]:
             raise InputError(f"--against: {subject.name} stands twice")
-        found.append(Contender(subject=subject, name=subject.name, input=size, file=Path(file) if at else None))
+        found.append(Candidate(subject=subject, name=subject.name, input=size, file=Path(file) if at else None))
     return found
 
 
@@ -171,32 +181,32 @@ def measure_accuracy(arguments: Arguments, found: Comparison) -> Accuracy | None
     with_files = {other.name: other.file for other in found.others if other.file is not None}
     if arguments.predictions:
         dataset: Literal["mpii", "coco"] = "coco" if arguments.dataset == "coco" else "mpii"
-        annotations = arguments.annotations or accuracies.truth(dataset, arguments.root)
-        return accuracies.from_predictions(dataset, annotations, arguments.predictions, with_files)
+        annotations = arguments.annotations or validation_annotations(dataset, arguments.root)
+        return accuracy_from_predictions(dataset, annotations, arguments.predictions, with_files)
     if arguments.dataset is None:
         if with_files:
             raise InputError("--against MODEL@FILE: files are compared with --predictions, or with --dataset and weights")
         return None
-    trial = accuracies.Trial.on(
+    trial = Trial.on(
         arguments.dataset,
         split=arguments.split,
         root=arguments.root,
         detections=arguments.detections,
         protocol=arguments.protocol,
-        input_hw=models.parse_size(found.yours.input),
+        input_hw=parse_size(found.yours.input),
         joints=found.joints,
         device=arguments.device,
     )
     tested = [(other.subject, other.file) for other in found.others if other.file is not None]
     with tqdm(total=len(trial.people) * (1 + len(tested)), unit=" persons", disable=None) as bar:
-        return accuracies.from_weights(trial, found.yours.subject, arguments.weights, tested, bar.update)
+        return accuracy_from_weights(trial, found.yours.subject, arguments.weights, tested, bar.update)
 
 
 def time_all(arguments: Arguments, found: Comparison) -> None:
     """Let the networks take turns; an ONNX file among them makes all of them run in onnxruntime."""
     exported = any(contender.subject.onnx for contender in found.all)
     cells = [
-        latency.Cell(
+        Setting(
             model=contender.subject.spec,
             input=contender.input,
             joints=found.joints,
@@ -214,7 +224,7 @@ def time_all(arguments: Arguments, found: Comparison) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        timings = latency.measure(cells, rounds=arguments.rounds, progress=progress)
+        timings = measure_latency(cells, rounds=arguments.rounds, progress=progress)
     for contender, timing in zip(found.all, timings, strict=True):
         contender.timing = timing
     if noisy := [contender.name for contender in found.all if contender.timing and contender.timing.noisy]:
@@ -223,37 +233,37 @@ def time_all(arguments: Arguments, found: Comparison) -> None:
 
 def _plotted(joints: int, table: Table | None) -> str:
     """The dataset whose figure the network belongs in, if any."""
-    dataset = table.dataset if table else {v: k for k, v in models.JOINTS.items()}.get(joints, "")
+    dataset = table.dataset if table else {v: k for k, v in JOINT_COUNTS.items()}.get(joints, "")
     return dataset if dataset in ("mpii", "coco") else ""
 
 
 def plot(out: Path, dataset: str, found: Comparison, known: dict[str, Record]) -> Path:
     """Write ``pareto.svg``."""
-    from benchmark.compare import figure  # needs matplotlib
+    from benchmark.compare.pareto import pareto_figure  # needs matplotlib
 
     assert found.yours.gmacs is not None
     metric, scale = {"mpii": ("pckh@0.5 (hrnet)", 1), "coco": ("AP", 100)}[dataset]
     accuracy, estimate = found.accuracy, None
     if accuracy and (accuracy.dataset, accuracy.split, accuracy.apart) == (dataset, "val", ""):
         value, ci95, _ = accuracy.figures[metric]
-        estimate = accuracies.Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
-    picture = figure.pareto(tables.papers(), known, dataset, found.yours.name, found.yours.gmacs, estimate)
-    return rows.save(out / "pareto.svg", picture)
+        estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
+    picture = pareto_figure(load_papers(), known, dataset, found.yours.name, found.yours.gmacs, estimate)
+    return save_text(out / "pareto.svg", picture)
 
 
-def run(arguments: Arguments) -> None:
+def compare_command(arguments: Arguments) -> None:
     """Compare and print.
 
     Raises:
         InputError: see :func:`compare`.
     """
     found = compare(arguments)
-    print(json.dumps(show.report(found), allow_nan=False) if arguments.as_json else show.text(found))
+    print(json.dumps(comparison_report(found), allow_nan=False) if arguments.as_json else format_comparison(found))
 
 
 def main(args: Sequence[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, args=args, description=DESCRIPTION, prog="python -m benchmark.compare")
-    errors.run(lambda: run(arguments))
+    run_command(lambda: compare_command(arguments))
 
 
 if __name__ == "__main__":

@@ -9,17 +9,23 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from benchmark import data, distributed, evaluate, inference, protocols, score, scoring
-from benchmark.average_precision import FIGURES, UNDEFINED
-from benchmark.compare import weights as weight_files
-from benchmark.data import coco, mpii
-from benchmark.data.files import first
+from benchmark.config.packages import default_protocol, known_protocols
+from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import JOINT_NAMES
+from benchmark.data import find_dataset
+from benchmark.data.annotation_files import first_existing
+from benchmark.data.coco import annotation_names
+from benchmark.data.mpii import H5, HEADS, PERSON_COUNTS
 from benchmark.data.people import People
-from benchmark.errors import InputError
-from benchmark.inference import Predictions
-from benchmark.protocols import HEADS, Protocol
-from benchmark.scoring import Figure
-from benchmark.subjects import Subject
+from benchmark.evaluation.backends import load_external
+from benchmark.evaluation.distributed import choose_device
+from benchmark.evaluation.inference import Predictions, assemble_chunks, predict_people
+from benchmark.evaluation.run import HIDDEN_SPLITS, EvaluateArguments, load_test_people
+from benchmark.evaluation.scoring import MetricResult, score_predictions
+from benchmark.metrics.average_precision import AP_METRICS, UNDEFINED
+from benchmark.metrics.score_files import SCORERS, ScoreArguments, Scores
+from benchmark.models.external import ExternalModel
 
 Interval = tuple[float, float]
 Dataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
@@ -36,7 +42,8 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """The figures of a network by metric (see :func:`benchmark.scoring.metrics`), and how they exceed each baseline's.
+    """The figures of a network by metric (see :func:`benchmark.evaluation.scoring.metric_names`), and how they exceed each
+    baseline's.
 
     ``n`` persons, or COCO's images, stand behind them. ``apart`` says why they do not belong beside printed ones, if so.
     """
@@ -53,20 +60,20 @@ class Accuracy:
 # --- from files of predictions ---------------------------------------------------------------------------------------------
 
 
-def truth(dataset: Literal["mpii", "coco"], root: Path | None) -> Path:
+def validation_annotations(dataset: Literal["mpii", "coco"], root: Path | None) -> Path:
     """The annotations of the validation split, below the data root.
 
     Raises:
         InputError: they are not there.
     """
-    _, folder = data.find(dataset, root)
-    found = first(folder, (*mpii.HEADS, *mpii.H5) if dataset == "mpii" else coco.annotation_names("val"))
+    _, folder = find_dataset(dataset, root)
+    found = first_existing(folder, (*HEADS, *H5) if dataset == "mpii" else annotation_names("val"))
     if found is None:
         raise InputError(f"{folder}: no annotations to score predictions against; give --annotations")
     return found
 
 
-def from_predictions(
+def accuracy_from_predictions(
     dataset: Literal["mpii", "coco"], annotations: Path, predictions: Path, against: Mapping[str, Path]
 ) -> Accuracy:
     """The figures of a file, and its paired differences to each baseline's, as ``benchmark.score`` has them.
@@ -75,21 +82,21 @@ def from_predictions(
         InputError: a file is missing, broken, or does not fit the annotations.
     """
 
-    def scored(other: Path | None) -> score.Scores:
-        arguments = score.Arguments(annotations=annotations, predictions=predictions, against=other, dataset=dataset)
-        return score.DATASETS[dataset][0](arguments)
+    def scored(other: Path | None) -> Scores:
+        arguments = ScoreArguments(annotations=annotations, predictions=predictions, against=other, dataset=dataset)
+        return SCORERS[dataset](arguments)
 
     read = _mpii if dataset == "mpii" else _coco
     own = scored(None)
     over = {name: read(scored(path), True) for name, path in against.items()}
-    whole = mpii.PERSONS["val"] if dataset == "mpii" else IMAGES
+    whole = PERSON_COUNTS["val"] if dataset == "mpii" else IMAGES
     unit = "persons" if dataset == "mpii" else "images"
     apart = "" if own["n"] == whole else f"measured on {own['n']} {unit}, not on the {whole} of the table's split"
     how = f"{predictions.name}, scored against {annotations.name}"
     return Accuracy(dataset=dataset, split="val", n=own["n"], how=how, figures=read(own, False), over=over, apart=apart)
 
 
-def _mpii(scores: score.Scores, difference: bool) -> dict[str, Estimate]:
+def _mpii(scores: Scores, difference: bool) -> dict[str, Estimate]:
     key, kind = ("difference", "against") if difference else ("mean", "presets")
     return {
         f"pckh@{threshold} ({preset})": Estimate(
@@ -102,9 +109,9 @@ def _mpii(scores: score.Scores, difference: bool) -> dict[str, Estimate]:
     }
 
 
-def _coco(scores: score.Scores, difference: bool) -> dict[str, Estimate]:
+def _coco(scores: Scores, difference: bool) -> dict[str, Estimate]:
     found = {}
-    for name in FIGURES:
+    for name in AP_METRICS:
         value = scores["against"][name]["difference"] if difference else scores[name]
         ci95 = scores["against"][name]["ci95"] if difference else scores["ci95"][name]
         if value is not None and (difference or value != UNDEFINED):
@@ -148,14 +155,14 @@ class Trial:
         Raises:
             InputError: they are not there, their labels are hidden, or no dataset has a head of so many joints.
         """
-        asked = evaluate.Arguments(
+        asked = EvaluateArguments(
             model="", weights=Path(), dataset=dataset, split=split, root=root, detections=detections, protocol=()
         )
-        if split in evaluate.HIDDEN.get(asked.kind, ()):
+        if split in HIDDEN_SPLITS.get(asked.kind, ()):
             raise InputError(
                 f"the labels of {asked.kind} {split} are hidden; its server's file is written by benchmark.evaluate"
             )
-        people, folder = evaluate.load_people(asked)
+        people, folder = load_test_people(asked)
         return cls(
             people=people,
             folder=folder,
@@ -170,11 +177,11 @@ class Trial:
 
     def figures(
         self,
-        subject: Subject,
+        subject: ExternalModel,
         weights: Path | None,
         input_hw: tuple[int, int] | None,
         progress: Callable[[int], object] = lambda persons: None,
-    ) -> tuple[Mapping[str, Figure], str]:
+    ) -> tuple[Mapping[str, MetricResult], str]:
         """A network's figures, and how they came about in words.
 
         Args:
@@ -184,23 +191,23 @@ class Trial:
             InputError: weights or network do not fit, or a photograph is unreadable.
         """
         name, protocol = self._protocol(subject)
-        backend = weight_files.load(subject, weights, joints=self.joints, input_hw=input_hw, device=self.device)
-        answers = protocols.answering(backend.joints, HEADS[self.kind])
-        done = inference.predict(
-            self.people, backend, {name: protocol}, self.work, device=distributed.device(self.device), progress=progress
+        backend = load_external(subject, weights, joints=self.joints, input_hw=input_hw, device=self.device)
+        answers = joint_mapping(backend.joints, JOINT_NAMES[self.kind])
+        done = predict_people(
+            self.people, backend, {name: protocol}, self.work, device=choose_device(self.device), progress=progress
         )
-        found = inference.assemble([done], len(self.people))[name]
+        found = assemble_chunks([done], len(self.people))[name]
         found = Predictions(found.joints[:, answers], found.scores[:, answers])
-        scored = scoring.score(self.people, {name: found}, {name: protocol}, self.folder, backend.input_hw)[name]
+        scored = score_predictions(self.people, {name: found}, {name: protocol}, self.folder, backend.input_hw)[name]
         height, width = backend.input_hw
         return scored, f"{weights.name if weights else 'weights as built'}, {height}x{width}, protocol {name}"
 
-    def _protocol(self, subject: Subject) -> tuple[str, Protocol]:
-        known = protocols.known(subject.model) if subject.model else protocols.PROTOCOLS
+    def _protocol(self, subject: ExternalModel) -> tuple[str, Protocol]:
+        known = known_protocols(subject.model) if subject.model else PROTOCOLS
         if self.protocol is not None:
             name = self.protocol
         elif subject.model:
-            name = protocols.default(subject.model, self.people.dataset, detected=self.detected)
+            name = default_protocol(subject.model, self.people.dataset, detected=self.detected)
         else:
             name = {"lsp": "lsp", "coco": "hrnet" if self.detected else "hrnet-annotated"}.get(self.kind, "hrnet")
         if name not in known:
@@ -208,11 +215,11 @@ class Trial:
         return name, known[name]
 
 
-def from_weights(
+def accuracy_from_weights(
     trial: Trial,
-    subject: Subject,
+    subject: ExternalModel,
     weights: Path | None,
-    against: Sequence[tuple[Subject, Path]] = (),
+    against: Sequence[tuple[ExternalModel, Path]] = (),
     progress: Callable[[int], object] = lambda persons: None,
 ) -> Accuracy:
     """A network's figures on a dataset, and its paired differences to baselines whose weights there are.
@@ -230,7 +237,7 @@ def from_weights(
         # All replicates of one set of persons are drawn alike, so those of two networks are paired.
         over[other.name] = _estimates(
             {
-                metric: Figure(own[metric].value - figure.value, own[metric].replicates - figure.replicates, {})
+                metric: MetricResult(own[metric].value - figure.value, own[metric].replicates - figure.replicates, {})
                 for metric, figure in theirs.items()
             }
         )
@@ -249,7 +256,7 @@ def from_weights(
     )
 
 
-def _estimates(figures: Mapping[str, Figure]) -> dict[str, Estimate]:
+def _estimates(figures: Mapping[str, MetricResult]) -> dict[str, Estimate]:
     """Those for which somebody counts."""
     defined = {metric: figure for metric, figure in figures.items() if np.isfinite(figure.replicates).any()}
     return {metric: Estimate(figure.value, figure.interval(), figure.parts) for metric, figure in defined.items()}

@@ -11,26 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark import cost, ledger, measure, models, onnx_files, subjects
-from benchmark.errors import InputError
-from benchmark.latency import Timing
-from benchmark.records import Record
-from benchmark.subjects import Subject
-from benchmark.tables import Table
+from benchmark.config.identities import cost_record_id
+from benchmark.core.errors import InputError
+from benchmark.core.input_size import parse_size
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import Record
+from benchmark.cost.counters import count_operations
+from benchmark.cost.onnx import count_onnx
+from benchmark.cost.records import measure_cost
+from benchmark.cost.trace import trace_network
+from benchmark.latency.timer import Timing
+from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
+from benchmark.papers.tables import Table
 
 NEAREST = 3
 DEFAULTS = ("efficientpose_nas/A", "baselines/simple_baseline-r50")
 
 
 @dataclass(kw_only=True)
-class Contender:
+class Candidate:
     """A network that is compared: the new one, or a baseline. ``file`` holds a baseline's weights or predictions.
 
     ``counts`` are ``{"params": ..., "flops": ..., "scopes": ...}``, whole numbers of one image of ``input``; ``why`` says why
     some of them are missing. ``unfit`` says why its accuracy cannot be measured, if it predicts no heatmaps.
     """
 
-    subject: Subject
+    subject: ExternalModel
     name: str
     input: str
     file: Path | None = None
@@ -46,36 +52,36 @@ class Contender:
         return None if found is None else found / 1e9
 
 
-def count(contender: Contender, joints: int) -> None:
+def count_candidate(contender: Candidate, joints: int) -> None:
     """Fill in what a network costs, and whether it predicts heatmaps of so many joints.
 
     Raises:
         InputError: it cannot be built or run, or a network of one's own predicts something else.
     """
-    subject, (height, width) = contender.subject, models.parse_size(contender.input)
+    subject, (height, width) = contender.subject, parse_size(contender.input)
     if subject.model:
-        contender.counts = measure.measure_cost(subject.model, joints, height, width)
+        contender.counts = measure_cost(subject.model, joints, height, width)
         return
     network = subject.build(joints, (height, width))
     if subject.onnx:
-        contender.counts, contender.why = onnx_files.count(subject.onnx, (height, width))
-        with subjects.blamed(subject):
+        contender.counts, contender.why = count_onnx(subject.onnx, (height, width))
+        with user_code_errors(subject):
             output: Any = network(torch.zeros(1, 3, height, width))
     else:
         outputs: list[Any] = []
         network.register_forward_hook(lambda module, images, output: outputs.append(output))
         # Tensors that the network makes on its way, as of positions, belong where its weights are.
-        with subjects.blamed(subject), torch.device("meta"):
-            trace = cost.trace(network, height, width)
-        contender.counts = {"params": dict(trace.params), "flops": cost.counts(trace.ops)}
+        with user_code_errors(subject), torch.device("meta"):
+            trace = trace_network(network, height, width)
+        contender.counts = {"params": dict(trace.params), "flops": count_operations(trace.ops)}
         output = outputs[-1]
-    if misfit := misfits(output, joints):
+    if misfit := heatmap_misfit(output, joints):
         contender.unfit = f"{subject.name} {misfit}"
         if subject.pose:
             raise InputError(contender.unfit)
 
 
-def misfits(output: Any, joints: int) -> str:
+def heatmap_misfit(output: Any, joints: int) -> str:
     """What is wrong with what a network returned for one image; nothing if the last map in it is ``[1, joints, h, w]``."""
     while isinstance(output, tuple | list) and output:
         output = output[-1]
@@ -85,24 +91,24 @@ def misfits(output: Any, joints: int) -> str:
     shape = list(output.shape)
     if len(shape) == 4 and shape[:2] == [1, joints]:
         return ""
-    named = len(shape) == 4 and shape[0] == 1 and shape[1] in models.JOINTS.values()
+    named = len(shape) == 4 and shape[0] == 1 and shape[1] in JOINT_COUNTS.values()
     return f"returns {shape}, {wanted}" + (f"; say --joints {shape[1]} if that is meant" if named else "")
 
 
-def baselines(yours: Contender, table: Table | None, joints: int, records: Mapping[str, Record]) -> Iterator[Contender]:
+def default_baselines(yours: Candidate, table: Table | None, joints: int, records: Mapping[str, Record]) -> Iterator[Candidate]:
     """What the new network is compared with unless the user says: the rows of the table nearest in cost, each at its size."""
     if table is None:
         for model in DEFAULTS:
-            yield Contender(subject=subjects.find(model), name=model, input=yours.input)
+            yield Candidate(subject=resolve_model(model), name=model, input=yours.input)
         return
     rows: dict[str, tuple[float, str]] = {}
     for row in table.rows.values():
         if not row.model or row.model in rows or row.model == yours.subject.model:
             continue
         size = row.input or table.input or yours.input
-        record = records.get(ledger.cost_record(row.model, row.dataset or table.dataset, size))
-        counts = record.value if record else measure.measure_cost(row.model, joints, *models.parse_size(size))
+        record = records.get(cost_record_id(row.model, row.dataset or table.dataset, size))
+        counts = record.value if record else measure_cost(row.model, joints, *parse_size(size))
         far = abs(math.log(counts["flops"]["macs"] / 1e9 / yours.gmacs)) if yours.gmacs else 0.0
         rows[row.model] = far, size
     for model in sorted(rows, key=lambda name: rows[name][0])[:NEAREST]:
-        yield Contender(subject=subjects.find(model), name=model, input=rows[model][1])
+        yield Candidate(subject=resolve_model(model), name=model, input=rows[model][1])

@@ -11,44 +11,41 @@ A data root holds one folder a dataset, each laid out as officially published (o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.data import coco, lsp, mpii
+from benchmark.core.errors import InputError
+from benchmark.core.files import data_root
+from benchmark.data.coco import load_coco
+from benchmark.data.lsp import load_lsp, load_lspet
+from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
-from benchmark.errors import InputError
 
 READERS: dict[str, Callable[[Path, str], People]] = {
-    "mpii": mpii.load,
-    "coco": coco.load,
-    "lsp": lsp.load,
-    "lspet": lsp.load_extended,
+    "mpii": load_mpii,
+    "coco": load_coco,
+    "lsp": load_lsp,
+    "lspet": load_lspet,
 }
 
 
-def root() -> Path:
-    """The data root: what POSE_DATA names, by default ``~/.cache/pose-benchmark``. It need not exist."""
-    return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
-
-
-def folder(dataset: str, base: Path | None = None) -> Path:
+def dataset_folder(dataset: str, base: Path | None = None) -> Path:
     """A dataset's folder below ``base`` (default: the data root); ``base`` itself where there is none below it."""
-    base = base or root()
+    base = base or data_root()
     below = base / dataset
     return base if base.is_dir() and not below.is_dir() else below
 
 
-def find(dataset: str, base: Path | None = None) -> tuple[str, Path]:
+def find_dataset(dataset: str, base: Path | None = None) -> tuple[str, Path]:
     """A data set by the name that may begin with ``synthetic-``: its kind, and its folder, see :func:`folder`.
 
     Synthetic people lie in the data root's folder ``synthetic``, unless ``base`` says otherwise.
     """
     kind = dataset.removeprefix("synthetic-")
-    return kind, folder(kind, base or (root() / "synthetic" if kind != dataset else None))
+    return kind, dataset_folder(kind, base or (data_root() / "synthetic" if kind != dataset else None))
 
 
-def load(dataset: str, split: str, base: Path | None = None) -> People:
+def load_people(dataset: str, split: str, base: Path | None = None) -> People:
     """The annotated persons of a split: ``load("mpii", "val")``.
 
     Args:
@@ -59,4 +56,4 @@ def load(dataset: str, split: str, base: Path | None = None) -> People:
     """
     if dataset not in READERS:
         raise InputError(f"no dataset {dataset!r}; known: {', '.join(READERS)}")
-    return READERS[dataset](folder(dataset, base), split)
+    return READERS[dataset](dataset_folder(dataset, base), split)

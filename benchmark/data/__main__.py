@@ -11,9 +11,13 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from benchmark import data, errors
-from benchmark.data import check, fetch, synthetic, synthetic_files
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError, run_command
+from benchmark.core.files import data_root
+from benchmark.data import dataset_folder
+from benchmark.data.check import check_dataset, format_status, is_whole, require_folder, status_report
+from benchmark.data.download import fetch_source, list_sources
+from benchmark.data.synthetic.scenes import draw_preview
+from benchmark.data.synthetic.write import write_datasets
 
 DESCRIPTION = """Datasets: check what is there, fetch what may be downloaded, draw Synthetic people.
 
@@ -43,14 +47,14 @@ class Check:
 
     def run(self) -> int:
         if self.root is not None:
-            check.require_folder(self.root)
-        folder = data.folder(self.dataset, self.root)
-        found = check.check(self.dataset, folder, images=self.images)
+            require_folder(self.root)
+        folder = dataset_folder(self.dataset, self.root)
+        found = check_dataset(self.dataset, folder, images=self.images)
         if self.as_json:
-            print(json.dumps(check.as_json(self.dataset, folder, found)))
+            print(json.dumps(status_report(self.dataset, folder, found)))
         else:
-            print(check.as_text(self.dataset, folder, found))
-        return 0 if check.is_whole(found) else 1
+            print(format_status(self.dataset, folder, found))
+        return 0 if is_whole(found) else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,7 @@ class Fetch:
     """The data root. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
 
     def run(self) -> int:
-        known, root = fetch.sources(), self.root or data.root()
+        known, root = list_sources(), self.root or data_root()
         if self.name is None:
             for name, files in known.items():
                 there = all((root / path).exists() for file in files for path in file.provides)
@@ -79,7 +83,7 @@ class Fetch:
         if self.name not in known:
             raise InputError(f"nothing called {self.name!r} can be fetched; known: {', '.join(known)}")
         for source in known[self.name]:
-            fresh = fetch.fetch(source, root)
+            fresh = fetch_source(source, root)
             places = ", ".join(str(root / path) for path in source.provides)
             print(f"{source.name}: {'fetched' if fresh else 'already there'}: {places}")
             if fresh and source.licence:
@@ -111,7 +115,7 @@ class Synthetic:
 
     def run(self) -> int:
         with tqdm(total=self.people, unit="person", desc="drawing") as bar:
-            synthetic_files.write(
+            write_datasets(
                 self.out,
                 self.people,
                 self.seed,
@@ -121,7 +125,7 @@ class Synthetic:
                 progress=bar.update,
             )
         if self.preview:
-            print(synthetic.preview(self.out, self.seed))
+            print(draw_preview(self.out, self.seed))
         print(f"{self.people:,} persons drawn; use them by POSE_DATA={self.out}")
         return 0
 
@@ -136,7 +140,7 @@ def main(args: Sequence[str] | None = None) -> None:
         prog="python -m benchmark.data",
     )
     status: list[int] = []
-    errors.run(lambda: status.append(chosen.run()))
+    run_command(lambda: status.append(chosen.run()))
     raise SystemExit(status[0])
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmark.data import coco, lsp, mpii
-from benchmark.data.files import first
+from benchmark.core.errors import InputError
+from benchmark.data.annotation_files import first_existing
+from benchmark.data.coco import COCO_PERSON_COUNTS, annotation_names, load_coco
 from benchmark.data.images import read_image
+from benchmark.data.lsp import load_lsp, load_lspet
+from benchmark.data.mpii import H5, PERSON_COUNTS, SPLITS, load_mpii
 from benchmark.data.people import People
-from benchmark.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,30 +32,30 @@ class Layout:
 
 LAYOUTS = {
     "mpii": Layout(
-        load=mpii.load,
+        load=load_mpii,
         splits=("train", "val"),
         optional=("trainval", "test", "sample"),
-        persons=mpii.PERSONS,
+        persons=PERSON_COUNTS,
         head_sizes=("val",),
         obtain="images and annotations: http://human-pose.mpi-inf.mpg.de/#download (fetch mpii-images, mpii-annotations, "
         "mpii-validation); HRNet's annot/*.json: linked from github.com/leoxiaobin/deep-high-resolution-net.pytorch",
     ),
     "coco": Layout(
-        load=coco.load,
+        load=load_coco,
         splits=("train", "val"),
         optional=("sample",),
-        persons=coco.PERSONS,
+        persons=COCO_PERSON_COUNTS,
         obtain="https://cocodataset.org/#download (fetch coco-annotations, coco-val2017, coco-train2017); person detections: "
         "linked from github.com/leoxiaobin/deep-high-resolution-net.pytorch",
     ),
     "lsp": Layout(
-        load=lsp.load,
+        load=load_lsp,
         splits=("train", "test"),
         persons={"train": 1000, "test": 1000},
         obtain="http://sam.johnson.io/research/lsp.html (fetch lsp)",
     ),
     "lspet": Layout(
-        load=lsp.load_extended,
+        load=load_lspet,
         splits=("train",),
         obtain="http://sam.johnson.io/research/lspet.html (fetch lspet)",
     ),
@@ -61,7 +63,7 @@ LAYOUTS = {
 
 
 @dataclass
-class Found:
+class SplitStatus:
     """One split: who is annotated, and which photographs are there. ``problem`` stands where it could not be read."""
 
     split: str
@@ -79,7 +81,7 @@ class Found:
         return not (self.problem or self.missing or self.broken)
 
 
-def check(dataset: str, folder: Path, *, images: bool = False) -> list[Found]:
+def check_dataset(dataset: str, folder: Path, *, images: bool = False) -> list[SplitStatus]:
     """Every split of a dataset; with ``images`` each photograph is read as well.
 
     Raises:
@@ -93,17 +95,17 @@ def check(dataset: str, folder: Path, *, images: bool = False) -> list[Found]:
     ]
 
 
-def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images: bool) -> Found | None:
+def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images: bool) -> SplitStatus | None:
     needed = split in layout.splits
     problem = _absent(dataset, folder, split)
     if problem:
-        return Found(split=split, needed=True, problem=problem) if needed else None
+        return SplitStatus(split=split, needed=True, problem=problem) if needed else None
     people = layout.load(folder, split)
     if not needed and not len(people):
         return None
     paths = sorted(set(people.images))
     present = [path for path in paths if path.is_file()]
-    found = Found(split=split, needed=needed, persons=len(people), images=len(paths), present=len(present))
+    found = SplitStatus(split=split, needed=needed, persons=len(people), images=len(paths), present=len(present))
     found.missing = [str(path) for path in paths if not path.is_file()]
     if images:
         bar = tqdm(present, desc=f"{dataset} {split}", unit="image", leave=False)
@@ -119,21 +121,21 @@ def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images:
 def _absent(dataset: str, folder: Path, split: str) -> str | None:
     """What is missing for the split to be read at all; None where its annotations are there."""
     if dataset == "mpii":
-        names = mpii.SPLITS[split]
-        path = first(folder, names)
+        names = SPLITS[split]
+        path = first_existing(folder, names)
         if path is not None and path.suffix == ".mat" and split in ("train", "val"):
-            names = ("annot/valid.json", *mpii.H5)
-            path = first(folder, names)
+            names = ("annot/valid.json", *H5)
+            path = first_existing(folder, names)
     elif dataset == "coco":
-        names = coco.annotation_names(split)
-        path = first(folder, names)
+        names = annotation_names(split)
+        path = first_existing(folder, names)
     else:
         names = ("joints.mat",)
-        path = first(folder, names)
+        path = first_existing(folder, names)
     return None if path else f"no annotations: {' or '.join(names)} is missing"
 
 
-def as_json(dataset: str, folder: Path, found: list[Found]) -> dict[str, Any]:
+def status_report(dataset: str, folder: Path, found: list[SplitStatus]) -> dict[str, Any]:
     """What ``check --json`` prints."""
     splits = {
         one.split: {key: value for key, value in vars(one).items() if key != "split"} | {"whole": one.whole} for one in found
@@ -141,12 +143,12 @@ def as_json(dataset: str, folder: Path, found: list[Found]) -> dict[str, Any]:
     return {"dataset": dataset, "folder": str(folder), "whole": is_whole(found), "splits": splits}
 
 
-def is_whole(found: list[Found]) -> bool:
+def is_whole(found: list[SplitStatus]) -> bool:
     """Whether all needed splits are there, and none that is there lacks a photograph."""
     return all(one.whole for one in found if one.needed or one.images)
 
 
-def as_text(dataset: str, folder: Path, found: list[Found], *, shown: int = 5) -> str:
+def format_status(dataset: str, folder: Path, found: list[SplitStatus], *, shown: int = 5) -> str:
     """The same for reading."""
     lines = [f"{dataset} in {folder}: {'whole' if is_whole(found) else 'incomplete'}"]
     for one in found:

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.files import first, label, numbers, read_json, record, stack
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import COCO_JOINTS
+from benchmark.data.annotation_files import as_numbers, dataset_label, first_existing, naming_record, read_json, stack_rows
 from benchmark.data.people import People
-from benchmark.errors import InputError
-from benchmark.joints import COCO_JOINTS
 
 K = len(COCO_JOINTS)
 PERSON = 1  # COCO's category
 # The split's name in the annotation files, and in the image folders.
 SPLITS = {"train": ("train2017", "train2017"), "val": ("val2017", "val2017"), "test-dev": ("test-dev2017", "test2017")}
-PERSONS = {"train": 149_813, "val": 6_352}  # with keypoints, as HRNet's code counts them
+COCO_PERSON_COUNTS = {"train": 149_813, "val": 6_352}  # with keypoints, as HRNet's code counts them
 
 
-def load(
+def load_coco(
     folder: Path,
     split: str = "val",
     detections: Path | None = None,
@@ -62,7 +62,7 @@ def annotation_names(split: str) -> tuple[str, ...]:
 
 
 def _annotations(folder: Path, split: str) -> Path | None:
-    return first(folder, annotation_names(split))
+    return first_existing(folder, annotation_names(split))
 
 
 def _image_folder(folder: Path, split: str) -> Path:
@@ -81,7 +81,7 @@ def _photographs(path: Path) -> dict[int, tuple[str, float, float]]:
         raise InputError(f"{path}: no list of images in it")
     found = {}
     for number, image in enumerate(content["images"]):
-        with record(path, f"image {number}"):
+        with naming_record(path, f"image {number}"):
             found[int(image["id"])] = (Path(image["file_name"]).name, float(image["width"]), float(image["height"]))
     return found
 
@@ -95,7 +95,7 @@ def _annotated(
         raise InputError(f"{path}: no list of annotations in it")
     seen: set[int] = set()
     for number, annotation in enumerate(content):
-        with record(path, f"annotation {annotation.get('id', number) if isinstance(annotation, dict) else number}"):
+        with naming_record(path, f"annotation {annotation.get('id', number) if isinstance(annotation, dict) else number}"):
             if annotation["id"] in seen:
                 raise ValueError("the id stands there a second time")
             seen.add(annotation["id"])
@@ -103,11 +103,11 @@ def _annotated(
                 continue
             if row := _annotated_row(annotation, photographs):
                 rows.append(row)
-    boxes = stack([row["box"] for row in rows], (4,))
-    keypoints = stack([row["keypoints"] for row in rows], (K, 3))
+    boxes = stack_rows([row["box"] for row in rows], (4,))
+    keypoints = stack_rows([row["keypoints"] for row in rows], (K, 3))
     visible = keypoints[..., 2].astype(np.uint8)
     return People(
-        dataset=label("coco", folder),
+        dataset=dataset_label("coco", folder),
         split=split,
         images=tuple(pictures / photographs[row["image_id"]][0] for row in rows),
         image_ids=np.array([row["image_id"] for row in rows], np.int64),
@@ -125,11 +125,11 @@ def _annotated_row(annotation: dict[str, Any], photographs: dict[int, tuple[str,
     image = int(annotation["image_id"])
     if image not in photographs:
         raise ValueError(f"image {image} is not among the images")
-    keypoints = numbers(annotation["keypoints"], (3 * K,), "keypoints").reshape(K, 3)
+    keypoints = as_numbers(annotation["keypoints"], (3 * K,), "keypoints").reshape(K, 3)
     if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
         raise ValueError("a visibility that is not 0, 1 or 2")
-    box = _cut(numbers(annotation["bbox"], (4,), "bbox"), *photographs[image][1:])
-    area = float(numbers(annotation["area"], (), "area"))
+    box = _cut(as_numbers(annotation["bbox"], (4,), "bbox"), *photographs[image][1:])
+    area = float(as_numbers(annotation["area"], (), "area"))
     if area <= 0 or (box[2:] <= 0).any() or not keypoints[:, 2].any():
         return None
     return {"image_id": image, "id": int(annotation["id"]), "keypoints": keypoints, "box": box, "area": area}
@@ -154,11 +154,11 @@ def _detected(
         raise InputError(f"{path}: expected a list of detections")
     names, image_ids, ids, boxes, scores = [], [], [], [], []
     for number, detection in enumerate(content):
-        with record(path, f"detection {number}"):
+        with naming_record(path, f"detection {number}"):
             if detection["category_id"] != PERSON:
                 continue
-            score = float(numbers(detection["score"], (), "score"))
-            box = numbers(detection["bbox"], (4,), "bbox")
+            score = float(as_numbers(detection["score"], (), "score"))
+            box = as_numbers(detection["bbox"], (4,), "bbox")
             if (box[2:] <= 0).any():
                 raise ValueError(f"bbox is {box[2]:g} by {box[3]:g} pixels")
             image = int(detection["image_id"])
@@ -171,9 +171,9 @@ def _detected(
             ids.append(number)
             boxes.append(box)
             scores.append(score)
-    columns = stack(boxes, (4,))
+    columns = stack_rows(boxes, (4,))
     return People(
-        dataset=label("coco", folder),
+        dataset=dataset_label("coco", folder),
         split=split,
         images=tuple(pictures / name for name in names),
         image_ids=np.array(image_ids, np.int64),

@@ -9,7 +9,7 @@ from typing import Literal, overload
 import cv2
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 
 JPEG, PNG = b"\xff\xd8", b"\x89PNG"
 SCAN, END = b"\xff\xda", b"\xff\xd9"  # JPEG's markers before the pixels and after them

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.data.files import label, read_mat
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import LSP_JOINTS
+from benchmark.data.annotation_files import dataset_label, read_mat
 from benchmark.data.people import People
-from benchmark.errors import InputError
-from benchmark.joints import LSP_JOINTS
 
 K = len(LSP_JOINTS)
 SPLITS = {"train": slice(0, 1000), "test": slice(1000, 2000)}  # images im0001 to im1000, and im1001 to im2000
 
 
-def load(folder: Path, split: str = "test") -> People:
+def load_lsp(folder: Path, split: str = "test") -> People:
     """Leeds Sports Pose: train is its first 1,000 images, test the second. Occluded joints are annotated.
 
     Raises:
@@ -32,7 +32,7 @@ def load(folder: Path, split: str = "test") -> People:
     return _people("lsp", folder, split, joints[SPLITS[split]], 2 - flags[SPLITS[split]], SPLITS[split].start, digits=4)
 
 
-def load_extended(folder: Path, split: str = "train") -> People:
+def load_lspet(folder: Path, split: str = "train") -> People:
     """The extension, all of it for training. Persons without any visible joint are left out.
 
     Raises:
@@ -73,7 +73,7 @@ def _people(dataset: str, folder: Path, split: str, joints: np.ndarray, visible:
     low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
     ids = np.arange(start + 1, start + 1 + len(joints), dtype=np.int64)  # the number in the image's name
     return People(
-        dataset=label(dataset, folder),
+        dataset=dataset_label(dataset, folder),
         split=split,
         images=tuple(folder / "images" / f"im{number:0{digits}d}.jpg" for number in ids),
         image_ids=ids,

@@ -13,11 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.files import first, label, numbers, read_json, read_mat, record, stack
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import HEAD_FACTOR, MPII_JOINTS, compute_head_sizes
+from benchmark.data.annotation_files import (
+    as_numbers,
+    dataset_label,
+    first_existing,
+    naming_record,
+    read_json,
+    read_mat,
+    stack_rows,
+)
 from benchmark.data.people import People
-from benchmark.errors import InputError
-from benchmark.joints import MPII_JOINTS
-from benchmark.pckh import HEAD_FACTOR, head_sizes
 
 ORIGIN = 1.0  # MATLAB's first pixel
 REFERENCE = 200.0  # a person of scale 1 is about this high, pixels
@@ -37,7 +44,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "test": ("annot/test.json", *MAT),
     "sample": ("annotations_*_images.json",),
 }
-PERSONS = {"train": 22_246, "val": 2_958}  # in HRNet's files, whose split is that of Tompson et al., CVPR 2015
+PERSON_COUNTS = {"train": 22_246, "val": 2_958}  # in HRNet's files, whose split is that of Tompson et al., CVPR 2015
 
 
 @dataclass
@@ -57,7 +64,7 @@ class _Rows:
         return [(name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
 
 
-def load(folder: Path, split: str = "val", annotations: Path | None = None) -> People:
+def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None) -> People:
     """The persons of a split.
 
     Splits: train, val, trainval, test, and sample (a file ``annotations_*_images.json``). HRNet's ``annot/*.json`` are read
@@ -75,7 +82,7 @@ def load(folder: Path, split: str = "val", annotations: Path | None = None) -> P
     """
     if split not in SPLITS:
         raise InputError(f"MPII has no split {split!r}; known: {', '.join(SPLITS)}")
-    path = annotations or first(folder, SPLITS[split])
+    path = annotations or first_existing(folder, SPLITS[split])
     if path is None:
         raise InputError(f"{folder}: no MPII annotations of {split}: none of {', '.join(SPLITS[split])}")
     if path.suffix == ".json":
@@ -94,16 +101,16 @@ def annolist_position(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _people(rows: _Rows, folder: Path, split: str) -> People:
-    scales, positions = np.array(rows.scales, np.float64), stack(rows.positions, (2,))
+    scales, positions = np.array(rows.scales, np.float64), stack_rows(rows.positions, (2,))
     visible = np.array(rows.visible, np.uint8).reshape(-1, K)
     heads = np.array(rows.heads, np.float64)
     return People(
-        dataset=label("mpii", folder),
+        dataset=dataset_label("mpii", folder),
         split=split,
         images=tuple(folder / "images" / name for name in rows.names),
         image_ids=np.array([_image_id(name) for name in rows.names], np.int64),
         ids=np.array(rows.ids, np.int64),
-        joints=np.where(visible[..., None] > 0, stack(rows.joints, (K, 2)) - ORIGIN, 0.0),
+        joints=np.where(visible[..., None] > 0, stack_rows(rows.joints, (K, 2)) - ORIGIN, 0.0),
         visible=visible,
         centers=positions - ORIGIN + np.stack([np.zeros_like(scales), LOWERED * scales], axis=-1),
         sizes=np.repeat(REFERENCE * scales[:, None], 2, axis=1),
@@ -125,20 +132,20 @@ def _read_json(path: Path) -> _Rows:
     if not isinstance(content, list):
         raise InputError(f"{path}: expected a list of persons")
     for number, person in enumerate(content):
-        with record(path, f"person {number}"):
+        with naming_record(path, f"person {number}"):
             rows.names.append(Path(person["image"]).name)
             rows.ids.append(number)
-            rows.positions.append(numbers(person["center"], (2,), "center"))
+            rows.positions.append(as_numbers(person["center"], (2,), "center"))
             rows.scales.append(_scale(person["scale"]))
             annotated = "joints" in person
-            rows.joints.append(numbers(person["joints"], (K, 2), "joints") if annotated else np.zeros((K, 2)))
-            rows.visible.append(2 * (numbers(person["joints_vis"], (K,), "joints_vis") > 0) if annotated else np.zeros(K))
+            rows.joints.append(as_numbers(person["joints"], (K, 2), "joints") if annotated else np.zeros((K, 2)))
+            rows.visible.append(2 * (as_numbers(person["joints_vis"], (K,), "joints_vis") > 0) if annotated else np.zeros(K))
             rows.heads.append(float(person.get("head_size", np.nan)))
     return rows
 
 
 def _scale(value: Any) -> float:
-    scale = float(numbers(value, (), "scale"))
+    scale = float(as_numbers(value, (), "scale"))
     if scale <= 0:
         raise ValueError(f"scale is {scale:g}, not positive")
     return scale
@@ -148,13 +155,13 @@ def _add_head_sizes(rows: _Rows, folder: Path, split: str) -> None:
     """Head sizes of HRNet's validation persons stand in gt_valid.mat, row by row; others are looked up in valid.h5."""
     if np.isfinite(rows.heads).all():
         return
-    boxes = first(folder, HEADS)
+    boxes = first_existing(folder, HEADS)
     if split == "val" and boxes:
         corners = np.asarray(read_mat(boxes, "headboxes_src"), np.float64)
         if corners.shape != (2, 2, len(rows.names)):
             raise InputError(f"{boxes}: headboxes_src has shape {list(corners.shape)}, expected [2, 2, {len(rows.names)}]")
-        rows.heads = list(head_sizes(np.moveaxis(corners, -1, 0)))
-    elif h5 := first(folder, H5):
+        rows.heads = list(compute_head_sizes(np.moveaxis(corners, -1, 0)))
+    elif h5 := first_existing(folder, H5):
         known = _read_h5(h5)
         heads = dict(zip(known.identities(), known.heads, strict=True))
         rows.heads = [heads.get(key, np.nan) for key in rows.identities()]
@@ -165,12 +172,12 @@ def _read_h5(path: Path) -> _Rows:
     import h5py
 
     wanted = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
-    with record(path, "file"):
+    with naming_record(path, "file"):
         try:
             with h5py.File(path) as file:
                 persons = len(file["imgname"])
                 names = [name.decode() for name in file["imgname"][()]]
-                columns = {key: numbers(file[key][()], (persons, *shape), key) for key, shape in wanted.items()}
+                columns = {key: as_numbers(file[key][()], (persons, *shape), key) for key, shape in wanted.items()}
         except OSError as error:
             raise InputError(f"{path}: {error}") from None
     annotated = (columns["part"] != 0).any(axis=-1)
@@ -193,7 +200,7 @@ def _read_h5(path: Path) -> _Rows:
 def _read_split_of_mat(path: Path, folder: Path, split: str) -> _Rows:
     if split in ("test", "trainval"):
         return _read_mat_rows(path, train=split == "trainval")
-    listing = first(folder, ("annot/valid.json", *H5))
+    listing = first_existing(folder, ("annot/valid.json", *H5))
     if listing is None:
         raise InputError(f"{path}: does not tell {split} apart; valid.h5 or annot/valid.json must stand beside it")
     validation = set((_read_json(listing) if listing.suffix == ".json" else _read_h5(listing)).identities())
@@ -206,7 +213,7 @@ def _read_mat_rows(path: Path, *, train: bool, apart: bool = True) -> _Rows:
     """Persons of the training or of the test images; with ``apart`` only those in the lists of ``single_person``."""
     release = read_mat(path, "RELEASE", struct_as_record=False, squeeze_me=True)
     rows = _Rows()
-    with record(path, "RELEASE"):
+    with naming_record(path, "RELEASE"):
         images, is_train = _items(release.annolist), np.atleast_1d(release.img_train)
         singles = np.atleast_1d(release.single_person) if len(images) > 1 else [release.single_person]
         if not len(images) == len(is_train) == len(singles):
@@ -215,18 +222,18 @@ def _read_mat_rows(path: Path, *, train: bool, apart: bool = True) -> _Rows:
             )
     for place in np.flatnonzero(is_train == train):
         image = images[place]
-        with record(path, f"annolist({place + 1})"):
+        with naming_record(path, f"annolist({place + 1})"):
             chosen = {int(number) - 1 for number in np.atleast_1d(singles[place]).ravel()}
             for number, person in _persons(image):
                 if apart and number not in chosen:
                     continue
-                with record(path, f"annolist({place + 1}).annorect({number + 1})"):
+                with naming_record(path, f"annolist({place + 1}).annorect({number + 1})"):
                     joints, visible = _points(person)
                     if train and not visible.any():
                         continue
                     rows.names.append(str(image.image.name))
                     rows.ids.append(int(place) * PERSONS_AN_IMAGE + number)
-                    rows.positions.append(numbers([person.objpos.x, person.objpos.y], (2,), "objpos"))
+                    rows.positions.append(as_numbers([person.objpos.x, person.objpos.y], (2,), "objpos"))
                     rows.scales.append(_scale(person.scale))
                     rows.joints.append(joints)
                     rows.visible.append(visible)
@@ -248,7 +255,7 @@ def _points(person: Any) -> tuple[np.ndarray, np.ndarray]:
         for point in _items(person.annopoints.point):
             if not 0 <= int(point.id) < K:
                 raise ValueError(f"joint id {point.id} is not among 0 to {K - 1}")
-            joints[int(point.id)] = numbers([point.x, point.y], (2,), f"joint {point.id}")
+            joints[int(point.id)] = as_numbers([point.x, point.y], (2,), f"joint {point.id}")
             visible[int(point.id)] = 1 + (not _given(point, "is_visible") or int(point.is_visible) > 0)
     return joints, visible
 

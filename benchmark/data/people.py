@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +57,24 @@ class People:
         """The persons whose photograph is on disk."""
         there = {path: path.is_file() for path in set(self.images)}
         return self.select(np.array([there[path] for path in self.images], bool))
+
+
+def join_people(parts: list[People]) -> People:
+    """Persons of several data sets with the same joints as one; only what all of them know is kept."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return People(
+        dataset="+".join(part.dataset for part in parts),
+        split=parts[0].split,
+        images=tuple(path for part in parts for path in part.images),
+        image_ids=column("image_ids"),
+        ids=column("ids"),
+        joints=column("joints"),
+        visible=column("visible"),
+        centers=column("centers"),
+        sizes=column("sizes"),
+    )

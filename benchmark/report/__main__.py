@@ -18,23 +18,23 @@ from pathlib import Path
 
 import tyro
 
-from benchmark.errors import InputError, run
-from benchmark.ledger import COLUMNS, Verdict, judge
-from benchmark.records import load
+from benchmark.core.errors import InputError, run_command
+from benchmark.core.records import load_records
+from benchmark.ledger.verdicts import VERDICT_COLUMNS, Verdict, judge_all
+from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablations_page, pictures
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
-from benchmark.report.figures import accuracy_figure, verdicts_figure
 from benchmark.report.index import front, index_page
 from benchmark.report.latency import latency_page
-from benchmark.report.networks import networks_page
+from benchmark.report.models import models_page
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
+from benchmark.report.plots import accuracy_figure, verdicts_figure
 from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
 from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
-from benchmark.tables import papers
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 FRONT = re.compile(r"(?<=<!-- report: begin -->\n).*(?=<!-- report: end -->)", re.DOTALL)
@@ -42,7 +42,7 @@ FRONT = re.compile(r"(?<=<!-- report: begin -->\n).*(?=<!-- report: end -->)", r
 
 def build(paper: str | None = None) -> dict[str, bytes]:
     """Every file of the report by its path below ``reports/``; with ``paper``, that paper's page alone."""
-    known, records, verdicts = papers(), load(), judge()
+    known, records, verdicts = load_papers(), load_records(), judge_all()
     if paper is not None and paper not in known:
         raise InputError(f"--paper {paper!r} is not one of {', '.join(known)}")
     pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in known.values() if paper in (None, p.id)}
@@ -50,7 +50,7 @@ def build(paper: str | None = None) -> dict[str, bytes]:
         return {name: text.encode() for name, text in pages.items()}
     pages |= {
         "README.md": index_page(known, verdicts),
-        "models.md": networks_page(records),
+        "models.md": models_page(records),
         "ranking.md": ranking_page(known, records),
         "decoding.md": decoding_page(records),
         "pipeline.md": pipeline_page(records),
@@ -82,7 +82,7 @@ def verdicts_csv(verdicts: list[Verdict]) -> str:
     """One row a figure."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(VERDICT_COLUMNS)
     writer.writerows(astuple(v) for v in verdicts)
     return out.getvalue()
 
@@ -122,4 +122,4 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m benchmark.report", description=__doc__))
+    run_command(lambda: tyro.cli(main, prog="python -m benchmark.report", description=__doc__))

@@ -7,23 +7,44 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from benchmark import ablation as ablations
-from benchmark import effects, ledger, models, trained
-from benchmark.ablation import PROTOCOLS, Ablation, Protocol, Variant
-from benchmark.effects import METRICS, Effect
-from benchmark.records import Record
-from benchmark.report.ablation_figures import ablation_figure, gflops, gflops_of, maps_figure, schedules_figure
+from benchmark.analysis.effects import (
+    EFFECT_METRICS,
+    Effect,
+    convergence,
+    feature_map_stats,
+    format_spread,
+    mean_pose_accuracy,
+    measure_effects,
+    seed_count_label,
+    variant_results,
+    variant_runs,
+)
+from benchmark.config.ablations import (
+    BUDGETS,
+    Ablation,
+    Budget,
+    Variant,
+    known_ablations,
+    variant_model,
+    variant_recipe,
+    variant_search,
+)
+from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.core.input_size import parse_size
+from benchmark.core.records import Record
+from benchmark.ledger.accuracy import ablation_rows
+from benchmark.papers.tables import Table, load_papers
+from benchmark.report.ablation_plots import ablation_figure, common_gflops, maps_figure, schedules_figure, variant_gflops
 from benchmark.report.markdown import grid, page
-from benchmark.tables import Table, papers
 
 EFFECT = ("comparison", "metric", "here, points", "printed, points", "direction")
 
 
 def ablations_page(records: Mapping[str, Record]) -> str:
     """``reports/ablations.md``."""
-    known = ablations.known()
+    known = known_ablations()
     found: dict[tuple[str, str], list[Effect]] = {
-        (name, protocol): effects.effects(ablation, protocol, records)
+        (name, protocol): measure_effects(ablation, protocol, records)
         for name, ablation in known.items()
         for protocol in ablation.protocols
         if protocol != "synthetic"
@@ -42,7 +63,7 @@ def ablations_page(records: Mapping[str, Record]) -> str:
         "would do so by chance.",
         grid(
             ("protocol", "what all variants share", "the mean pose, without looking"),
-            [(f"`{name}`", p.says, _mean_pose(p, records)) for name, p in PROTOCOLS.items()],
+            [(f"`{name}`", p.description, _mean_pose(p, records)) for name, p in BUDGETS.items()],
         ),
     ]
     blocks += ["## At a glance", _glance(known, found)]
@@ -74,18 +95,18 @@ def _anchor(ablation: Ablation) -> str:
     return "#" + ablation.title.lower().replace(" ", "-")
 
 
-def _mean_pose(protocol: Protocol, records: Mapping[str, Record]) -> str:
+def _mean_pose(protocol: Budget, records: Mapping[str, Record]) -> str:
     """What is reached under a small protocol by the mean pose of its training crops."""
-    metric = METRICS.get(protocol.dataset, ("", ""))[0]
-    value = effects.mean_pose(protocol.changes.get("name", ""), metric, records)
+    metric = EFFECT_METRICS.get(protocol.dataset, ("", ""))[0]
+    value = mean_pose_accuracy(protocol.overrides.get("name", ""), metric, records)
     return "" if value is None else f"{value:.2f} {metric}"
 
 
 def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
-    title = papers()[ablation.paper].short
+    title = load_papers()[ablation.paper].short
     blocks = [
         f"## {ablation.title}",
-        f"[{title}]({ablation.paper}.md), `{ablation.table}`: {ablation.says}. Plan: `ablations/{ablation.name}.py`.",
+        f"[{title}]({ablation.paper}.md), `{ablation.table}`: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
     ]
     for protocol, own in found.items():
         run = any(effect.difference is not None for effect in own)
@@ -111,30 +132,30 @@ def _takes(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> 
     for variant in ablation.variants:
         if variant.weights:
             continue
-        recipe, _ = ablations.recipe_of(ablation, variant, protocol)
-        scale = ablations.scale_of(variant, protocol)
-        seen = PROTOCOLS[protocol].seeds * (recipe.epochs * recipe.persons + (scale.images if scale else 0))
-        height, width = models.parse_size(recipe.input)
-        common = models.parse_size(ledger.COMMON[1])
-        each = math.nan if scale else gflops(ablations.model_of(ablation, variant, protocol), records) or math.nan
-        runs += PROTOCOLS[protocol].seeds
+        recipe, _ = variant_recipe(ablation, variant, protocol)
+        scale = variant_search(variant, protocol)
+        seen = BUDGETS[protocol].seeds * (recipe.epochs * recipe.num_people + (scale.images if scale else 0))
+        height, width = parse_size(recipe.input)
+        common = parse_size(COMMON_TERMS[1])
+        each = math.nan if scale else common_gflops(variant_model(ablation, variant, protocol), records) or math.nan
+        runs += BUDGETS[protocol].seeds
         images += seen
         operations += seen * each * height * width / (common[0] * common[1])
     return str(runs), f"{images / 1e6:.1f} M", "" if math.isnan(operations) else f"{operations / 1e3:,.0f} TFLOPs (hrnet)"
 
 
-def beside(paper: str, table: Table, records: Mapping[str, Record]) -> str:
+def ablation_rows_page(paper: str, table: Table, records: Mapping[str, Record]) -> str:
     """A paper's ablation table, for its page: what each variant's row prints beside what its runs came to, by protocol."""
-    protocols: list[str] = [name for name in PROTOCOLS if name != "synthetic"]
+    protocols: list[str] = [name for name in BUDGETS if name != "synthetic"]
     rows, ran = [], set[str]()
     for cell in table.cells():
-        ablation, variant = trained.ablated().get((paper, table.id, cell.row.id), (None, None))
+        ablation, variant = ablation_rows().get((paper, table.id, cell.row.id), (None, None))
         fine = cell.column.threshold == 0.1
         if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
             continue
         own: dict[str, str] = {}
         for protocol in (name for name in protocols if name in ablation.protocols):
-            metric = METRICS[PROTOCOLS[protocol].dataset][fine]
+            metric = EFFECT_METRICS[BUDGETS[protocol].dataset][fine]
             if shown := _spread(ablation, variant, protocol, metric, records):
                 own[protocol] = f"{shown}<br>{metric}"
         ran |= own.keys()
@@ -154,13 +175,13 @@ def figure_name(ablation: Ablation, protocol: str, what: str = "ablation") -> st
 def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
     """Every picture of the page by its file below ``reports/figures``."""
     found = {"schedules.svg": schedules_figure()}
-    for ablation in ablations.known().values():
+    for ablation in known_ablations().values():
         for protocol in ablation.protocols:
             if protocol == "synthetic":
                 continue
-            if any(effect.difference is not None for effect in effects.effects(ablation, protocol, records)):
+            if any(effect.difference is not None for effect in measure_effects(ablation, protocol, records)):
                 found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
-            looked = effects.looks(ablation, protocol, records)
+            looked = feature_map_stats(ablation, protocol, records)
             if any(look.pictures for look in looked):
                 found[figure_name(ablation, protocol, "maps")] = maps_figure(looked)
     return found
@@ -168,9 +189,9 @@ def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
 
 def _rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
     """The first variant at other learning rates, one seed each."""
-    first, metric = ablation.variants[0], METRICS[PROTOCOLS[protocol].dataset][0]
-    usual = effects.runs(ablation, first, protocol, metric, records)[:1]
-    found = {rate: effects.runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
+    first, metric = ablation.variants[0], EFFECT_METRICS[BUDGETS[protocol].dataset][0]
+    usual = variant_runs(ablation, first, protocol, metric, records)[:1]
+    found = {rate: variant_runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
     if not usual or not any(found.values()):
         return []
     told = {1.0: usual} | {rate: runs for rate, runs in found.items() if runs}
@@ -182,7 +203,7 @@ def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record
     """Of all variants that are compared with the same one, in one table."""
     told: dict[tuple[str, float], dict[str, str]] = {}
     for comparison in ablation.comparisons:
-        if comparison.sooner and (found := effects.convergence(ablation, comparison, protocol, records)):
+        if comparison.converges_faster and (found := convergence(ablation, comparison, protocol, records)):
             threshold, epochs = found
             told.setdefault((comparison.worse, threshold), {}).update(
                 (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in each))
@@ -199,7 +220,7 @@ def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record
 
 
 def _maps(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    looked = effects.looks(ablation, protocol, records)
+    looked = feature_map_stats(ablation, protocol, records)
     if not looked:
         return []
     rows = []
@@ -230,15 +251,15 @@ def _costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
 
 
 def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> str:
-    metrics = list(dict.fromkeys(METRICS[PROTOCOLS[protocol].dataset]))
+    metrics = list(dict.fromkeys(EFFECT_METRICS[BUDGETS[protocol].dataset]))
     rows = []
     for variant in ablation.variants:
         figures = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
-        if scale := ablations.scale_of(variant, protocol):
-            costs = gflops_of(ablation, variant, protocol, records)
+        if scale := variant_search(variant, protocol):
+            costs = variant_gflops(ablation, variant, protocol, records)
             network = f"found by scale `{scale.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
         else:
-            model = ablations.model_of(ablation, variant, protocol)
+            model = variant_model(ablation, variant, protocol)
             network = f"`{model}`", *_cost(model, records)
         rows.append((variant.name, *network, *figures))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
@@ -246,16 +267,16 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
 
 def _cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
     """Parameters in millions and GFLOPs with the head and at the size at which all networks are compared."""
-    record = records.get(ledger.cost_record(model, *ledger.COMMON))
+    record = records.get(cost_record_id(model, *COMMON_TERMS))
     if record is None:
         return "", ""
-    return f"{record.value['params']['trainable'] / 1e6:.3f} M", f"{gflops(model, records):.3f}"
+    return f"{record.value['params']['trainable'] / 1e6:.3f} M", f"{common_gflops(model, records):.3f}"
 
 
 def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> str:
-    found = effects.figures(ablation, variant, protocol, metric, records)
-    told = "published weights" if variant.weights else effects.counted(found)
-    return f"{effects.spread(found)} ({told})" if found else ""
+    found = variant_results(ablation, variant, protocol, metric, records)
+    told = "published weights" if variant.weights else seed_count_label(found)
+    return f"{format_spread(found)} ({told})" if found else ""
 
 
 def _effects(found: Sequence[Effect]) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.audits import Finding, audit
-from benchmark.ledger import Verdict
+from benchmark.ledger.verdicts import Verdict
+from benchmark.papers.consistency import Finding, check_consistency
+from benchmark.papers.tables import Paper
 from benchmark.report.markdown import MARKS, grid, page
-from benchmark.tables import Paper
 
 
 def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     """``reports/claims.md``."""
     judged = {(v.paper, v.row_id): v for v in verdicts if v.metric == "claim"}
-    findings = audit(papers)
+    findings = check_consistency(papers)
     blocks = [
         "# Claims and audits",
         "## What must hold among a table's own cells",
@@ -28,7 +28,7 @@ def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str
             unit = "" if claim.unit in ("", "-") else f" {claim.unit}"
             rows.append(
                 (
-                    f'<a id="{paper.id}-{claim.id}"></a>{claim.says}',
+                    f'<a id="{paper.id}-{claim.id}"></a>{claim.description}',
                     claim.where,
                     f"{claim.printed}{unit}",
                     verdict.ours,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark import pck, protocols
-from benchmark.errors import InputError
-from benchmark.records import MEAN_POSE, OVER, TRAINED, Record
+from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.config.packages import known_protocols
+from benchmark.config.protocols import Protocol
+from benchmark.core.errors import InputError
+from benchmark.core.records import MEAN_POSE, OVER, TRAINED, Record
 from benchmark.report.markdown import grid, page
 
 Evaluation = tuple[str, str, str, str]  # model, dataset, split, what is unusual of input, weights and boxes
@@ -33,7 +35,7 @@ def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
 
 def _definitions(evaluations: Mapping[Evaluation, Mapping[tuple[str, str], Record]]) -> list[str]:
     """One line a definition of PCK, one column an evaluation: its first protocol, whose predictions all lines share."""
-    metrics = [pck.metric(pck.THRESHOLDS[0], preset) for preset in pck.PRESETS]
+    metrics = [pck_metric_name(PCK_THRESHOLDS[0], preset) for preset in PCK_PRESETS]
     columns = {}
     for (model, dataset, split, setting), found in evaluations.items():
         compared = {name for name, metric in found if OVER in metric}
@@ -44,8 +46,8 @@ def _definitions(evaluations: Mapping[Evaluation, Mapping[tuple[str, str], Recor
     if not columns:
         return []
     rows = [
-        (metric, preset.says, *(_beside_the_first(column, number) for column in columns.values()))
-        for number, (metric, preset) in enumerate(zip(metrics, pck.PRESETS.values(), strict=True))
+        (metric, preset.description, *(_beside_the_first(column, number) for column in columns.values()))
+        for number, (metric, preset) in enumerate(zip(metrics, PCK_PRESETS.values(), strict=True))
     ]
     return [
         "## What the definition of PCK is worth",
@@ -82,7 +84,7 @@ def _same_version(found: dict[tuple[str, str], Record]) -> dict[tuple[str, str],
 def _table(model: str, found: Mapping[tuple[str, str], Record]) -> str:
     """One line a protocol, the one compared with first; two columns a metric."""
     reference = next(metric.partition(OVER)[2] for _, metric in found if OVER in metric)
-    other = {pck.metric(t, preset) for preset in pck.PRESETS if preset for t in pck.THRESHOLDS}  # below, for themselves
+    other = {pck_metric_name(t, preset) for preset in PCK_PRESETS if preset for t in PCK_THRESHOLDS}  # below, for themselves
     own = {metric for name, metric in found if name == reference and OVER not in metric}
     metrics = sorted(own - other, key=_falling)
     known = _known(model)
@@ -90,7 +92,7 @@ def _table(model: str, found: Mapping[tuple[str, str], Record]) -> str:
     rows = []
     for name in names:
         cells = [cell for metric in metrics for cell in _cells(name, metric, reference, found)]
-        rows.append((f"`{name}`", known[name].says if name in known else "", *cells))
+        rows.append((f"`{name}`", known[name].description if name in known else "", *cells))
     return grid(("protocol", "differs in", *(title for metric in metrics for title in (metric, "difference"))), rows)
 
 
@@ -99,14 +101,14 @@ def _falling(metric: str) -> tuple[float, str]:
     return (-float(threshold) if threshold else 0.0, metric)
 
 
-def _known(model: str) -> Mapping[str, protocols.Protocol]:
+def _known(model: str) -> Mapping[str, Protocol]:
     try:
-        return protocols.known(model)
+        return known_protocols(model)
     except InputError:  # a model that has left; its records stay
         return {}
 
 
-def _place(name: str, known: Mapping[str, protocols.Protocol]) -> tuple[int, str]:
+def _place(name: str, known: Mapping[str, Protocol]) -> tuple[int, str]:
     return (list(known).index(name) if name in known else len(known), name)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from benchmark.ledger import KINDS, MEANING, TOKENS, Verdict, count
-from benchmark.predicates import PREDICATES
+from benchmark.ledger.explanations import PREDICATES
+from benchmark.ledger.verdicts import KINDS, TOKEN_MEANING, TOKENS, Verdict, count_verdicts
+from benchmark.papers.tables import Paper
 from benchmark.report.markdown import MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
-from benchmark.tables import Paper
 
 UNPUBLISHED = re.compile(r"\bpublic\b|\bpublished\b")  # in the reason why no model builds a row
 
@@ -45,7 +45,7 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
             ]
         ),
         "## What the verdicts mean",
-        grid(("", "verdict", "meaning"), [(MARKS[t], f"`{t}`", m) for t, m in MEANING.items()]),
+        grid(("", "verdict", "meaning"), [(MARKS[t], f"`{t}`", m) for t, m in TOKEN_MEANING.items()]),
         "## What may explain a difference",
         "The list is closed, its order fixed, and two reasons are never combined.",
         grid(("predicate", "the printed string is"), [(f"`{name}`", says) for name, says in PREDICATES.items()]),
@@ -102,6 +102,6 @@ def _by_kind(verdicts: Sequence[Verdict]) -> str:
 def _by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     rows = [
         [f"[{papers[paper].short}]({paper}.md)", kind, sum(tokens.values()), *(tokens[t] for t in TOKENS)]
-        for (paper, kind), tokens in count(verdicts).items()
+        for (paper, kind), tokens in count_verdicts(verdicts).items()
     ]
     return grid(("paper", "kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)

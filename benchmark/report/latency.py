@@ -7,22 +7,30 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmark import models, timings
-from benchmark.conventions import FLOPS
-from benchmark.expressions import evaluate, printed_value
-from benchmark.latency import center
-from benchmark.ledger import cost_record
-from benchmark.records import Record
+from benchmark.analysis.latency import AGAIN, MILLISECONDS, ONCE, Session, compare_sessions, excludes_one, load_sessions
+from benchmark.config.conventions import FLOPS
+from benchmark.config.identities import cost_record_id
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import Record
+from benchmark.core.statistics import kendall_tau, median_with_interval
+from benchmark.ledger.latency import (
+    TIME_METRICS,
+    latency_command,
+    matches_setting,
+    printed_device,
+    printed_ratio,
+    to_printed_quantity,
+)
+from benchmark.papers.expressions import evaluate_expression, printed_value
+from benchmark.papers.tables import Cell, Claim, Paper, load_papers
 from benchmark.report.markdown import grid, page
-from benchmark.tables import Cell, Claim, Paper, papers
-from benchmark.timings import AGAIN, ONCE, Session
 
 MACS = "macs"
 
 
 def latency_page(records: Mapping[str, Record]) -> str:
     """``reports/latency.md``, from the records of ``python -m benchmark.measure latency``."""
-    known, found = papers(), list(timings.sessions(records.values()))
+    known, found = load_papers(), list(load_sessions(records.values()))
     blocks = [
         "# How long the networks take",
         "A printed time belongs to the device that it was measured on, so no figure below is called reproduced. What may "
@@ -46,7 +54,7 @@ def _columns(paper: Paper) -> Iterator[list[Cell]]:
     for table in paper.tables.values():
         for column in table.columns.values():
             cells = [cell for cell in table.cells() if cell.column is column and cell.row.model]
-            if column.metric in timings.TIMES and cells:
+            if column.metric in TIME_METRICS and cells:
                 yield cells
 
 
@@ -55,10 +63,10 @@ def _column(
 ) -> list[str]:
     table, column = cells[0].table, cells[0].column
     blocks = [f"## {paper.short}, {table.where}: {column.header}, {column.unit}"]
-    measured = [s for s in found if timings.fits(cells[0], s.setting) and len(_ours(cells, s)) > 1 and not s.ending]
-    same = [session for session in measured if session.setting.device == timings.printed_device(cells[0])]
+    measured = [s for s in found if matches_setting(cells[0], s.setting) and len(_ours(cells, s)) > 1 and not s.ending]
+    same = [session for session in measured if session.setting.device == printed_device(cells[0])]
     if not same:
-        blocks.append(f"Not measured on such a device yet: `{timings.command(cells[0])}`")
+        blocks.append(f"Not measured on such a device yet: `{latency_command(cells[0])}`")
     if measured and not same:
         blocks.append("Beside it, for want of one, what another kind of device says.")
     for session in same or measured:
@@ -81,11 +89,11 @@ def _grid(cells: Sequence[Cell], session: Session, records: Mapping[str, Record]
     first = _ours(cells, session)[0]
     rows = []
     for cell in cells:
-        model, printed = cell.row.model, timings.printed_ratio(cell, first)
+        model, printed = cell.row.model, printed_ratio(cell, first)
         if model not in session.rounds:
             rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", *[""] * 6))
             continue
-        value, low, high = timings.in_printed_sense(cell, *session.ratio(model, first.row.model))
+        value, low, high = to_printed_quantity(cell, *session.ratio(model, first.row.model))
         time, p10, p90 = session.times.get(model, (None, None, None))
         shown = f"{time:.4g} [{p10:.4g}, {p90:.4g}]" if time is not None else ""
         inside = "" if cell is first else "yes" if low <= printed <= high else "no"
@@ -106,7 +114,7 @@ def _per_mac(cell: Cell, session: Session, records: Mapping[str, Record]) -> tup
 
 
 def _gmacs(cell: Cell, records: Mapping[str, Record]) -> float | None:
-    record = records.get(cost_record(cell.row.model, cell.dataset, cell.input))
+    record = records.get(cost_record_id(cell.row.model, cell.dataset, cell.input))
     return record.value["flops"][MACS] / FLOPS[MACS].giga if record else None
 
 
@@ -128,8 +136,8 @@ def _order(cells: Sequence[Cell], session: Session) -> str:
         if _milliseconds(a) == _milliseconds(b):
             continue
         same = (value > 1) == (_milliseconds(a) > _milliseconds(b))
-        (undecided if not timings.decided(interval) else kept if same else reverse).append(f"{a.row.id} and {b.row.id}")
-    tau = timings.kendall(printed, ours)
+        (undecided if not excludes_one(interval) else kept if same else reverse).append(f"{a.row.id} and {b.row.id}")
+    tau = kendall_tau(printed, ours)
     first, pairs = own[0], len(kept) + len(reverse) + len(undecided)
     inside = sum(_inside(cell, first, session) for cell in own[1:])
     return (
@@ -158,8 +166,8 @@ def _promise(cells: Sequence[Cell], session: Session, records: Mapping[str, Reco
 
 
 def _inside(cell: Cell, first: Cell, session: Session) -> bool:
-    _, low, high = timings.in_printed_sense(cell, *session.ratio(cell.row.model, first.row.model))
-    return low <= timings.printed_ratio(cell, first) <= high
+    _, low, high = to_printed_quantity(cell, *session.ratio(cell.row.model, first.row.model))
+    return low <= printed_ratio(cell, first) <= high
 
 
 def _list(pairs: Sequence[str]) -> str:
@@ -178,13 +186,13 @@ def _claims(paper: Paper, known: Mapping[str, Paper], cells: Sequence[Cell], ses
 def _claim(
     claim: Claim, paper: Paper, known: Mapping[str, Paper], cells: Sequence[Cell], session: Session
 ) -> tuple[str, str, str] | None:
-    names = [cell.name for cell in evaluate(claim.expression, paper, known).cells]
+    names = [cell.name for cell in evaluate_expression(claim.expression, paper, known).cells]
     columns: dict[str, set[str]] = {}  # which rows the sentence reads, by column
     by_name = {cell.name: cell for cell in cells[0].table.cells()}
     for name in names:
         if name not in by_name or by_name[name].row.model not in session.rounds:
             return None
-        if by_name[name].column.metric not in timings.TIMES:
+        if by_name[name].column.metric not in TIME_METRICS:
             return None
         columns.setdefault(by_name[name].column.name, set()).add(by_name[name].row.id)
     # A sentence over two columns may stand here if it says the same of each; one between devices may not.
@@ -198,15 +206,15 @@ def _claim(
             time = float(session.rounds[cell.row.model][number])
             return 1 / time if cell.column.metric == "fps" else time
 
-        return evaluate(claim.expression, paper, known, value_of=ours).value
+        return evaluate_expression(claim.expression, paper, known, value_of=ours).value
 
     values = np.array([value_of(number) for number in range(len(session.rounds[session.first]))], float)
     if claim.printed == "true":
-        return claim.says, "true", f"true in {int(values.sum())} of {len(values)} rounds"
+        return claim.description, "true", f"true in {int(values.sum())} of {len(values)} rounds"
     if claim.unit not in ("%", "×"):  # a rate in its own unit belongs to its device
         return None
-    middle, (low, high) = center(values)
-    return claim.says, f"{claim.printed} {claim.unit}", f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+    middle, (low, high) = median_with_interval(values)
+    return claim.description, f"{claim.printed} {claim.unit}", f"{middle:.3g} [{low:.3g}, {high:.3g}]"
 
 
 # --- operations saved, time saved -------------------------------------------------------------------------------------------
@@ -220,7 +228,7 @@ def _savings(known: Mapping[str, Paper], found: Sequence[Session], records: Mapp
         if not pairs:
             continue
         rows = []
-        for session in (s for s in found if timings.fits(cell, s.setting) and not s.ending):
+        for session in (s for s in found if matches_setting(cell, s.setting) and not s.ending):
             where = f"{session.setting.setting}, on {session.device}" + ", noisy" * session.noisy
             for (ours, other), saved in pairs.items():
                 if {ours, other} <= session.rounds.keys():
@@ -229,7 +237,7 @@ def _savings(known: Mapping[str, Paper], found: Sequence[Session], records: Mapp
                     counts = [f"{saved[convention]:.1f} %" for convention in (cell.column.convention, MACS)]
                     rows.append((f"`{ours}`", f"`{other}`", *counts, time, where))
         others, own = (" ".join(dict.fromkeys(pair[side] for pair in pairs)) for side in (1, 0))
-        sizes = f"--input {cell.input} --joints {models.JOINTS[cell.dataset]}"
+        sizes = f"--input {cell.input} --joints {JOINT_COUNTS[cell.dataset]}"
         command = f"`python -m benchmark.measure latency {others} {own} {sizes} --keep`"
         header = ("network", "against", f"operations saved, {cell.column.convention}", "true MACs", "time saved", "measured at")
         blocks += [
@@ -267,7 +275,7 @@ def _repeatability(found: Sequence[Session]) -> list[str]:
         for one in found:
             if (one.device, one.setting, one.first) != (other.device, other.setting, other.first) or one.ending != ONCE:
                 continue
-            both = timings.repeated(one, other)
+            both = compare_sessions(one, other)
             moved = [100 * (change - 1) for change in both.spread.values()]
             spread = f"{min(moved):+.1f} % to {max(moved):+.1f} %" if moved else ""
             tau = "-" if both.tau is None else f"{both.tau:+.2f}"
@@ -284,7 +292,7 @@ def _repeatability(found: Sequence[Session]) -> list[str]:
 def _pipelines(records: Mapping[str, Record]) -> list[str]:
     """Where the time goes between decoded photographs and joints."""
     own = sorted(
-        (r for r in records.values() if r.kind == "latency" and r.metric == timings.MILLISECONDS and r.samples["parts"]),
+        (r for r in records.values() if r.kind == "latency" and r.metric == MILLISECONDS and r.samples["parts"]),
         key=lambda r: (r.device or "", r.protocol, r.subject, r.version),
     )
     latest = {(r.device, r.protocol, r.subject): r for r in own}

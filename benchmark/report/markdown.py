@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmark.ledger import MEANING, Token
+from benchmark.ledger.verdicts import TOKEN_MEANING, Token
 
 MARKS: Mapping[Token, str] = {
     "reproduced": "✓",
@@ -26,7 +26,7 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def legend() -> str:
     """What each mark means."""
-    return " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in MEANING.items())
+    return " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in TOKEN_MEANING.items())
 
 
 def page(*blocks: str) -> str:

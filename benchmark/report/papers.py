@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark import models
-from benchmark.ledger import NONE, Verdict
-from benchmark.records import Record
-from benchmark.report.ablations import beside
+from benchmark.config.identities import NOT_APPLICABLE
+from benchmark.core.records import Record
+from benchmark.ledger.verdicts import Verdict
+from benchmark.models.registry import find_entry
+from benchmark.papers.tables import Paper, Table
+from benchmark.report.ablations import ablation_rows_page
 from benchmark.report.markdown import MARKS, grid, legend, page
-from benchmark.tables import Paper, Table
 
 JUDGED = ("reproduced", "explained", "contradicted", "inconclusive", "proxy")
 
@@ -40,7 +41,7 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
         if verdict is None:
             restored = "†" if column in table.rows[row].restored else ""
             return printed + restored
-        ours = f" {verdict.ours}" if verdict.ours != NONE else ""
+        ours = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
         return f"**{printed}**<br>{MARKS[verdict.verdict]}{ours}"
 
     header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
@@ -64,7 +65,7 @@ def _table(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Reco
         lines = [(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _trace(v.record)) for v in how]
         columns = ("row", "column", "printed", "rounded", "ours", "verdict", "how", "record")
         blocks.append(_folded(f"How {len(how)} of these figures were judged", grid(columns, lines)))
-    if ablated := beside(table.paper, table, records):
+    if ablated := ablation_rows_page(table.paper, table, records):
         blocks += ["What the [ablation](ablations.md) of this table came to here, beside what is printed:", ablated]
     rest: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
@@ -96,12 +97,12 @@ def _folded(title: str, body: str) -> str:
 def _trace(record: str) -> str:
     if record.startswith("expression:"):
         return "from the printed cells"
-    return f"[{record}](#r-{record})" if record != NONE else NONE
+    return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
 
 
 def _networks(paper: Paper) -> str:
     used = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
-    rows = [(f"`{e.id}`", e.evidence, e.source) for e in (models.find(model) for model in sorted(used))]
+    rows = [(f"`{e.id}`", e.evidence, e.source) for e in (find_entry(model) for model in sorted(used))]
     return grid(("network", "evidence", "source"), rows) if rows else "None of this paper's rows can be built."
 
 

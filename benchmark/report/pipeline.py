@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from benchmark.records import Record
+from benchmark.core.records import Record
 from benchmark.report.markdown import grid, page
 
 SHOWN = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from benchmark import models
-from benchmark.expressions import printed_value
-from benchmark.ledger import COMMON, cost_record
-from benchmark.records import Record
+from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import Record
+from benchmark.models.registry import find_entry
+from benchmark.papers.expressions import printed_value
+from benchmark.papers.tables import Cell, Paper
 from benchmark.report.markdown import grid, page
-from benchmark.tables import Cell, Paper
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def ranks(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: s
                 column, model = cell.column, cell.row.model
                 if column.metric != "flops" or column.scope or column.unit != "G" or cell.dataset != dataset or not model:
                     continue
-                record = records.get(cost_record(model, *COMMON))
+                record = records.get(cost_record_id(model, *COMMON_TERMS))
                 if record and model not in found and not cell.row.needs:
                     counts = record.value
                     gmacs, params = counts["flops"]["macs"] / 1e9, counts["params"]["trainable"] / 1e6
@@ -49,13 +50,13 @@ def exchanged(found: Sequence[Rank]) -> list[tuple[Rank, Rank]]:
 
 def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
     """``reports/ranking.md``."""
-    dataset, size = COMMON
+    dataset, size = COMMON_TERMS
     blocks = [
         "# Ranked on equal terms",
-        f"Every network with the head of {models.JOINTS[dataset]} joints at {size}, by true multiply-accumulates, beside its "
+        f"Every network with the head of {JOINT_COUNTS[dataset]} joints at {size}, by true multiply-accumulates, beside its "
         "place by the GFLOPs that the tables print: counted in different ways, and at different sizes.",
     ]
-    for data in dict.fromkeys(t.dataset for p in papers.values() for t in p.tables.values() if t.dataset in models.JOINTS):
+    for data in dict.fromkeys(t.dataset for p in papers.values() for t in p.tables.values() if t.dataset in JOINT_COUNTS):
         found = ranks(papers, records, data)
         if len(found) < 2:
             continue
@@ -66,7 +67,7 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
             change = "=" if before == place else f"{'up' if place < before else 'down'} {abs(before - place)}"
             cell = rank.cell
             where = f"{cell.printed} at {cell.input} ({cell.column.convention}), {cell.paper} {cell.table.where}"
-            evidence = models.find(rank.model).evidence
+            evidence = find_entry(rank.model).evidence
             rows.append((place, f"`{rank.model}`", f"{rank.gmacs:.3f}", f"{rank.params:.2f}", before, change, where, evidence))
         pairs, total = exchanged(found), len(found) * (len(found) - 1) // 2
         header = ("place", "network", f"GMACs at {size}", "params M", "place as printed", "moves", "printed", "evidence")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from benchmark import models
-from benchmark.augment import AUGMENTATIONS
-from benchmark.crops import CROP_RULES
-from benchmark.recipes import GENERAL, Optimizer, Recipe, Schedule, Target
+from benchmark.config.packages import declarations
+from benchmark.config.pipeline import AUGMENTATIONS, CROP_RULES
+from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedule, Target
+from benchmark.models.registry import entries
 from benchmark.report.markdown import grid, page
 
 GENERALLY = "Of this project"
@@ -24,7 +24,7 @@ def recipes_page() -> str:
     ]
     for package, listed in recipes_by_package().items():
         blocks.append(f"## {package}")
-        untrained = {} if package == GENERALLY else getattr(models.packages()[package], "UNTRAINED", {})
+        untrained = {} if package == GENERALLY else declarations()[package].untrained
         if untrained:
             blocks += ["Without a recipe:", "\n".join(f"- `{model}`: {why}" for model, why in untrained.items())]
         for recipe in listed.values():
@@ -38,16 +38,16 @@ def recipes_page() -> str:
 
 def recipes_by_package() -> dict[str, Mapping[str, Recipe]]:
     """Recipes by their package's name, those for any network last."""
-    found = {name: getattr(module, "RECIPES", {}) for name, module in models.packages().items()}
-    return {name: listed for name, listed in found.items() if listed} | {GENERALLY: GENERAL}
+    found = {name: package.recipes for name, package in declarations().items()}
+    return {name: listed for name, listed in found.items() if listed} | {GENERALLY: GENERAL_RECIPES}
 
 
 def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
     yield "source", recipe.source
     yield "for", _for(recipe, package)
-    yield "trains on", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.persons:,} persons"
+    yield "trains on", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.num_people:,} persons"
     yield "input", f"{recipe.input}, {'blue' if recipe.bgr else 'red'} first"
-    yield "length", f"{recipe.epochs} epochs of {recipe.persons // recipe.batch:,} steps of {recipe.batch} persons"
+    yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps of {recipe.batch} persons"
     yield "optimizer", optimizer(recipe.optimizer)
     yield "learning rate", schedule(recipe.schedule)
     yield "augmentation", f"`{recipe.augmentation}`: {augmentation(recipe.augmentation)}"
@@ -73,7 +73,7 @@ def commands(recipe: Recipe, package: str) -> list[str]:
     """How to train the first network that the recipe is for: on a line of its own what must be done before."""
     name = next(
         model
-        for model in models.entries()
+        for model in entries()
         if model in recipe.models or (not recipe.models and package in (GENERALLY, model.partition("/")[0]))
     )
     line = f"python -m benchmark.train {name} --dataset {recipe.dataset} --recipe {recipe.name}"
@@ -98,8 +98,8 @@ def schedule(chosen: Schedule) -> str:
             at = "half a cosine down to nothing"
         case "triangular":
             at = (
-                f"up and down within {chosen.cycle} epochs between {chosen.lowest:.3g} and 1 times the largest, "
-                f"both approaching {chosen.settles:.3g}"
+                f"up and down within {chosen.cycle} epochs between {chosen.min_lr_ratio:.3g} and 1 times the largest, "
+                f"both approaching {chosen.final_lr_ratio:.3g}"
             )
         case _:
             at = "constant"
@@ -127,12 +127,17 @@ def augmentation(name: str) -> str:
 def target(chosen: Target) -> str:
     """For reading."""
     sigma = (
-        "sigma narrowing with the epochs, and part affinity fields" if chosen.narrowing else f"sigma {chosen.sigma:g} pixels"
+        "sigma narrowing with the epochs, and part affinity fields"
+        if chosen.sigma_schedule
+        else f"sigma {chosen.sigma:g} pixels"
     )
     return f"`{chosen.style}` Gaussians at stride {chosen.stride}, {sigma}"
 
 
 def _gaps(recipe: Recipe) -> str:
-    if not recipe.gaps:
+    if not recipe.assumptions:
         return ""
-    return grid(("left open", "what stands there", "where from"), [(gap.what, gap.instead, gap.source) for gap in recipe.gaps])
+    return grid(
+        ("left open", "what stands there", "where from"),
+        [(gap.unspecified, gap.choice, gap.source) for gap in recipe.assumptions],
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,70 +10,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark import bootstrap, effects, models, search_scales
-from benchmark.expressions import evaluate
-from benchmark.records import Record
-from benchmark.report import lookups
-from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
-from benchmark.report.lookups import Kept
+from benchmark.analysis.effects import mean_pose_accuracy
+from benchmark.analysis.searches import SearchGroup, search_difference, search_groups
+from benchmark.config.packages import architecture_format_of, known_searches
+from benchmark.config.searches import RANDOM, SEARCH_KIND, SEARCHED, WEIGHTS_PHASE, DiagramBox, SearchConfig
+from benchmark.core.records import Record
+from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.tables import load_papers
+from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, lookup_figure_name, lookup_records, lookup_section
 from benchmark.report.markdown import grid, page
-from benchmark.search_scales import KIND, RANDOM, SEARCHED, WEIGHTS, Box, Scale
-from benchmark.tables import papers
+from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
 ENDS: Mapping[str, str] = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
 SHADES = ("#cfe3f1", "#7fb2d6", "#33658a")
 LINES = ("-", "--", ":")
 
 
-class Group(NamedTuple):
-    """The searches of a package at one scale for one cost on one device: by strategy, a record a seed."""
-
-    package: str
-    protocol: str
-    device: str | None
-    ends: Mapping[str, Sequence[Record]]
-
-    @property
-    def file(self) -> str:
-        """The figure's name below ``reports/figures``."""
-        told = f"search-{self.package}-{self.protocol}-{self.device or ''}".lower()
-        return re.sub(r"[^a-z0-9_]+", "-", told).strip("-") + ".svg"
-
-
-def groups(records: Mapping[str, Record]) -> list[Group]:
-    """All that were searched, the latest version of each seed."""
-    found: dict[tuple[str, str, str | None], dict[str, dict[int | None, Record]]] = {}
-    for record in sorted(records.values(), key=lambda record: record.version):
-        end = record.metric.rpartition(", ")[2]
-        if record.kind == KIND and end in ENDS:
-            key = (record.subject, record.protocol, record.device)
-            found.setdefault(key, {}).setdefault(end, {})[record.seed] = record
-    return [
-        Group(*key, {end: [own[seed] for seed in sorted(own, key=str)] for end, own in ends.items()})
-        for key, ends in sorted(found.items(), key=str)
-    ]
-
-
-def difference(group: Group, records: Mapping[str, Record]) -> tuple[float | None, tuple[float, float] | None, int]:
-    """Searched less random in points, its 95 % interval over persons and seeds (of one seed over persons alone), and how many
-    seeds have both."""
-    by_seed = [{record.seed: record for record in group.ends.get(end, ())} for end in (SEARCHED, RANDOM)]
-    both = sorted(by_seed[0].keys() & by_seed[1].keys(), key=str)
-    sides = [[records.get(own[seed].samples["accuracy"]) for seed in both] for own in by_seed]
-    ours, theirs = ([record for record in side if record is not None] for side in sides)
-    if not both or len(ours) != len(both) or len(theirs) != len(both):
-        return None, None, 0
-    value, interval = effects.compared(ours, theirs)
-    if len(both) == 1:
-        replicates = np.array(ours[0].samples["replicates"]) - np.array(theirs[0].samples["replicates"])
-        interval = bootstrap.interval(replicates)
-    return value, interval, len(both)
-
-
-def _kept(package: str, found: Sequence[Group]) -> list[Kept]:
+def _kept(package: str, found: Sequence[SearchGroup]) -> list[FoundArchitecture]:
     """All architectures that a package's searches came to."""
     return [
-        Kept(group.protocol.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
+        FoundArchitecture(group.protocol.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
         for group in found
         if group.package == package
         for end, kept in group.ends.items()
@@ -88,7 +42,7 @@ def _kept(package: str, found: Sequence[Group]) -> list[Kept]:
 
 def search_page(records: Mapping[str, Record]) -> str:
     """``reports/search.md``."""
-    found = groups(records)
+    found = search_groups(records)
     blocks = [
         "# Architecture search",
         "A super-network is searched, the architecture that comes out is trained, and so is the best of a random search that "
@@ -96,31 +50,31 @@ def search_page(records: Mapping[str, Record]) -> str:
         "seeds, and tested on the same persons. A search at a small scale shows how the method behaves there; it never matches "
         "a printed figure.",
     ]
-    for package, scales in search_scales.known().items():
+    for package, scales in known_searches().items():
         listed = {name: scale for name, scale in scales.items() if not scale.dataset.startswith("synthetic")}
-        blocks.append(f"## {papers()[package].short if package in papers() else package}")
+        blocks.append(f"## {load_papers()[package].short if package in load_papers() else package}")
         for group in (group for group in found if group.package == package):
             blocks += _section(group, records)
-        blocks += lookups.section(package, lookups.tables(package, records), _kept(package, found))
+        blocks += lookup_section(package, lookup_records(package, records), _kept(package, found))
         blocks += ["### Scales", "What the same command does on data of different size.", _scales(package, listed, records)]
         blocks += ["### What the paper leaves open", _gaps(list(listed.values()))]
     return page(*blocks)
 
 
-def _scales(package: str, listed: Mapping[str, Scale], records: Mapping[str, Record]) -> str:
+def _scales(package: str, listed: Mapping[str, SearchConfig], records: Mapping[str, Record]) -> str:
     rows = []
     for scale in listed.values():
         told = f"scale {scale.name} {scale.version},"
-        runs = sum(r.kind == KIND and r.subject == package and r.protocol.startswith(told) for r in records.values())
+        runs = sum(r.kind == SEARCH_KIND and r.subject == package and r.protocol.startswith(told) for r in records.values())
         printed = ""
         if scale.printed:
-            printed = f"{float(evaluate(scale.printed, papers()[package], papers()).value):+.2f}"
+            printed = f"{float(evaluate_expression(scale.printed, load_papers()[package], load_papers()).value):+.2f}"
         command = f"`python -m benchmark.search {package} --dataset {scale.dataset} --scale {scale.name} --cost flops`"
-        rows.append((f"`{scale.name}`", scale.says, command, scale.seeds, printed, "here" if runs else "not run"))
+        rows.append((f"`{scale.name}`", scale.description, command, scale.seeds, printed, "here" if runs else "not run"))
     return grid(("scale", "what it is", "command", "seeds planned", "searched over random, printed", ""), rows)
 
 
-def _section(group: Group, records: Mapping[str, Record]) -> list[str]:
+def _section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
     first = next(record for own in group.ends.values() for record in own)
     rows = []
     for end, own in group.ends.items():
@@ -129,15 +83,15 @@ def _section(group: Group, records: Mapping[str, Record]) -> list[str]:
             figure = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
             effort = f"{told['images']:,} in {told['seconds'] / 60:.0f} min"
             rows.append((end, record.seed, f"`{told['model']}`", f"{told['cost']:.4g}", figure, effort))
-    value, interval, seeds = difference(group, records)
+    value, interval, seeds = search_difference(group, records)
     shown = "Both of one seed are needed for a difference."
     if value is not None:
         between = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
         over = "persons and seeds" if seeds > 1 else "persons alone: another seed moves it further"
         shown = f"Searched less random: {value:+.2f}{between} points, over {over}."
     metric = first.metric.rpartition(", ")[0]
-    scale = search_scales.known().get(group.package, {}).get(group.protocol.split()[1])
-    floor = effects.mean_pose(scale.retrain.name, metric, records) if scale else None
+    scale = known_searches().get(group.package, {}).get(group.protocol.split()[1])
+    floor = mean_pose_accuracy(scale.retrain.name, metric, records) if scale else None
     if floor is not None:
         shown += f" The mean pose, without looking at the picture: {floor:.2f}."
     return [
@@ -153,11 +107,11 @@ def _text(record: Record) -> str:
     return f"The searched architecture of seed {record.seed}:\n\n```\n{record.samples['architecture'].strip()}\n```"
 
 
-def _gaps(listed: Sequence[Scale]) -> str:
+def _gaps(listed: Sequence[SearchConfig]) -> str:
     gaps: dict[tuple[str, str, str], list[str]] = {}
     for scale in listed:
-        for gap in scale.gaps:
-            gaps.setdefault((gap.what, gap.instead, gap.source), []).append(f"`{scale.name}`")
+        for gap in scale.assumptions:
+            gaps.setdefault((gap.unspecified, gap.choice, gap.source), []).append(f"`{scale.name}`")
     rows = [(*gap, "all" if len(names) == len(listed) else " ".join(names)) for gap, names in gaps.items()]
     return grid(("gap", "instead", "source", "scales"), rows)
 
@@ -167,29 +121,31 @@ def _gaps(listed: Sequence[Scale]) -> str:
 
 def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
     """Every picture of the page by its file below ``reports/figures``."""
-    found = groups(records)
-    tables = {package: lookups.tables(package, records) for package in search_scales.known()}
+    found = search_groups(records)
+    tables = {package: lookup_records(package, records) for package in known_searches()}
     with mpl.rc_context(STYLE):
         return {group.file: svg(_figure(group)) for group in found} | {
-            lookups.file(package): svg(lookups.figure(own, _kept(package, found))) for package, own in tables.items() if own
+            lookup_figure_name(package): svg(lookup_figure(own, _kept(package, found)))
+            for package, own in tables.items()
+            if own
         }
 
 
-def _figure(group: Group) -> Figure:
+def _figure(group: SearchGroup) -> Figure:
     """The first seed's architectures; over the epochs entropies, accuracies on the held-out persons, and the expected cost; and
     what both ends came to, with intervals over persons."""
     figure = plt.figure(figsize=(9, 4.4))
     own = {end: found[0] for end, found in group.ends.items()}
     above = figure.add_gridspec(len(own), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
     for row, (end, record) in enumerate(own.items()):
-        boxes = getattr(models.packages()[group.package], "architectures").boxes(record.samples["architecture"])  # noqa: B009
+        boxes = architecture_format_of(group.package).diagram(record.samples["architecture"])
         _draw(figure.add_subplot(above[row, 0]), boxes, f"{end}\nseed {record.seed}")
     below = figure.add_gridspec(1, 4, left=0.085, right=0.99, top=0.53, bottom=0.11, wspace=0.5)
     decided, held_out, costing, reached = (figure.add_subplot(below[0, column]) for column in range(4))
     searched, first = group.ends.get(SEARCHED, ()), next(iter(own.values()))
     names = list(dict.fromkeys(name for record in searched for _, figures in record.samples["curves"] for name in figures))
     _curves(decided, searched, [name for name in names if name.startswith("entropy")])
-    _curves(held_out, searched, [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS)])
+    _curves(held_out, searched, [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS_PHASE)])
     _curves(costing, searched, ["expected cost"])
     decided.set_ylabel("entropy, of the largest")
     held_out.set_ylabel("accuracy of the shared weights\non held-out persons, %")
@@ -220,7 +176,7 @@ def _curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -> Non
     axes.grid(alpha=0.25, linewidth=0.5)
 
 
-def _draw(axes: Axes, boxes: Sequence[Box], name: str) -> None:
+def _draw(axes: Axes, boxes: Sequence[DiagramBox], name: str) -> None:
     """An architecture as its package draws it."""
     axes.axis("off")
     axes.text(-0.01, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=6)

@@ -8,14 +8,14 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from benchmark import search_scales
-from benchmark.ablation import PROTOCOLS
-from benchmark.records import MEAN_POSE, RATE, TRAINED, Record
-from benchmark.report.figures import PAPER_COLOURS, STYLE, svg
+from benchmark.config.ablations import BUDGETS
+from benchmark.config.packages import known_searches
+from benchmark.core.records import LARGEST_RATE, MEAN_POSE, TRAINED, Record
 from benchmark.report.markdown import grid, page
+from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
 FIGURE = "training.svg"
-ABLATED = tuple(f" {p.changes['name']} " for p in PROTOCOLS.values() if "name" in p.changes)  # recipes
+ABLATED = tuple(f" {p.overrides['name']} " for p in BUDGETS.values() if "name" in p.overrides)  # recipes
 
 
 def curves(records: Mapping[str, Record]) -> list[Record]:
@@ -34,7 +34,7 @@ def _of_ablation(record: Record) -> bool:
 
 def _of_search(record: Record) -> bool:
     """Whether it stands on the page of searches."""
-    recipes = {scale.retrain.name for listed in search_scales.known().values() for scale in listed.values()}
+    recipes = {scale.retrain.name for listed in known_searches().values() for scale in listed.values()}
     return "/file:" in record.subject and any(f" {recipe} " in record.protocol for recipe in recipes)
 
 
@@ -55,7 +55,7 @@ def training_page(records: Mapping[str, Record]) -> str:
         chosen = [run for run in runs if (found := _tested(run, records)) and found[0].dataset == dataset]
         blocks += [f"## Tested on {dataset}", _table(chosen, records, dataset)]
     blocks += ["## Curves", f"![loss and accuracy over the epochs](figures/{FIGURE})"]
-    if rates := [record for record in records.values() if record.metric == RATE]:
+    if rates := [record for record in records.values() if record.metric == LARGEST_RATE]:
         blocks += ["## Learning rates found", _rates(rates)]
     return page(*blocks)
 

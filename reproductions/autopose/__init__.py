@@ -4,11 +4,13 @@ The searched architecture and the code were never published. What stands here is
 the paper's text, and of one network in it (``example.autopose.toml``).
 """
 
-from benchmark.models import Entry
-from reproductions.autopose import architectures
-from reproductions.autopose.recipes import RECIPES
+from __future__ import annotations
 
-__all__ = ["ENTRIES", "RECIPES", "architectures", "readings", "structure"]
+from benchmark.config.packages import PaperPackage
+from benchmark.models import Entry
+from reproductions.autopose.architectures import FORMAT
+from reproductions.autopose.recipes import RECIPES
+from reproductions.autopose.search_configs import SEARCHES
 
 ENTRIES = (
     Entry(
@@ -26,22 +28,12 @@ ENTRIES = (
     ),
 )
 
-
-def structure(table: str) -> dict[str, str]:
-    """What is built where the paper prints a figure of the network's make-up; empty for any other table."""
-    if table != "text_structure":
-        return {}
-    from reproductions.autopose.text_structure import count  # needs torch, which listing the entries must not
-
-    return count()
-
-
-def readings(table: str) -> dict[str, list[tuple[str, float]]]:
-    """What Table 2's GFLOPs come to for networks that the reconstructed space holds, from its cheapest to its dearest."""
-    if table != "table2":
-        return {}
-    from benchmark.conventions import FLOPS
-    from reproductions.autopose.cost_range import cost_range  # needs torch
-
-    rows = cost_range()
-    return {"autopose/gflops": [(f"{r.name}, {name}", r.flops[name] / c.giga) for name, c in FLOPS.items() for r in rows]}
+PACKAGE = PaperPackage(
+    entries=ENTRIES,
+    recipes=RECIPES,
+    architectures=FORMAT,
+    searches=SEARCHES,
+    search="reproductions.autopose.search",
+    structure="reproductions.autopose.structure:describe_structure",
+    readings="reproductions.autopose.readings:read_flops",
+)

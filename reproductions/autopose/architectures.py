@@ -27,13 +27,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from benchmark.errors import InputError
-from benchmark.search_scales import Box
-
-if TYPE_CHECKING:
-    from torch import nn
+from benchmark.config.searches import DiagramBox
+from benchmark.core.errors import InputError
+from benchmark.models.registry import ArchitectureFormat
 
 SUFFIX = ".autopose.toml"
 FOLDER = Path(__file__).parent
@@ -131,23 +129,12 @@ def write(architecture: Architecture) -> str:
     return text
 
 
-def build(path: Path | str, *, num_joints: int) -> nn.Module:
-    """The network of an architecture file.
-
-    Raises:
-        InputError: see :func:`read`.
-    """
-    from reproductions.autopose import network  # needs torch, which listing the entries must not
-
-    return network.build(path, num_joints=num_joints)
-
-
-def like(architecture: Architecture) -> str:
+def recipe_of(architecture: Architecture) -> str:
     """The id of the network that every architecture is trained and fed like."""
     return "autopose/searched"
 
 
-def boxes(text: str) -> list[Box]:
+def boxes(text: str) -> list[DiagramBox]:
     """The picture of an architecture, as in Fig. 4: which branches run in each stage, the finest one at the top.
 
     Raises:
@@ -155,7 +142,7 @@ def boxes(text: str) -> list[Box]:
     """
     high = 1 / len(SCALES)
     return [
-        Box(x=stage, y=1 - high * (place + 0.5), height=0.8 * high * runs, shade=1, label=scale if runs else "")
+        DiagramBox(x=stage, y=1 - high * (place + 0.5), height=0.8 * high * runs, shade=1, label=scale if runs else "")
         for stage, vector in enumerate(parse(text).stages)
         for place, (scale, runs) in enumerate(zip(SCALES, vector, strict=True))
     ]
@@ -214,3 +201,13 @@ def _check(data: Mapping[str, Any], text: str, where: str) -> None:
             if later:
                 told = f"node{index + 1} cannot take {later[0]}, which is no earlier node{_line(text, (cell, index))}"
                 raise InputError(f"{where}: {cell}[{index}]: {told}")
+
+
+FORMAT = ArchitectureFormat(
+    suffix=SUFFIX,
+    read=read,
+    write=write,
+    build="reproductions.autopose.network:build_from_file",
+    recipe_of=recipe_of,
+    diagram=boxes,
+)

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.autopose.architectures import (
     CELLS,
     EXAMPLE,
@@ -250,3 +250,12 @@ def resample(source: str, target: str, channels: Mapping[str, int]) -> nn.Module
 def resized(features: Tensor, size: Sequence[int]) -> Tensor:
     """Features of that height and width, by the nearest neighbour."""
     return features if features.shape[-2:] == size else F.interpolate(features, tuple(size), mode="nearest")
+
+
+def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
+    """The network of an architecture file.
+
+    Raises:
+        InputError: see :func:`read`.
+    """
+    return build(path, num_joints=num_joints)

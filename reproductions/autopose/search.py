@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark import models
-from benchmark.feed import Feed
-from benchmark.lookup import Part, Table
-from benchmark.losses import Truth
-from benchmark.recipes import Optimizer
-from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Scale
-from benchmark.searching import accuracy, loss_of
-from benchmark.training import optimizer_of
-from reproductions.autopose import controller, lookup
+from benchmark.config.recipes import Optimizer
+from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE, SearchConfig
+from benchmark.core.input_size import parse_size
+from benchmark.nas.lookup_table import Component, LookupTable
+from benchmark.training.loader import BatchLoader
+from benchmark.training.losses import Targets
+from benchmark.training.trainer import build_optimizer
+from benchmark.training.validation import heatmap_accuracy, recipe_loss
+from reproductions.autopose import controller
 from reproductions.autopose.architectures import SCALES, STAGES, VECTORS, Architecture, Vector, parse, write
 from reproductions.autopose.controller import Controller
-from reproductions.autopose.searches import CONTROLLER
+from reproductions.autopose.search_configs import CONTROLLER
+from reproductions.autopose.search_space import components, components_of, sample_within
 from reproductions.autopose.supernet import SuperNetwork
 
 
@@ -33,33 +34,33 @@ class Search:
     the best one is derived. A weight off the path has no gradient, so that Adam leaves it alone too.
     """
 
-    def __init__(self, network: SuperNetwork, policy: Controller, scale: Scale, table: Table, seed: int) -> None:
+    def __init__(self, network: SuperNetwork, policy: Controller, scale: SearchConfig, table: LookupTable, seed: int) -> None:
         self.shared, self.policy, self.scale, self.options, self.seed = network, policy, scale, scale.options, seed
         self.table = table
         self.network = nn.ModuleDict({"shared": network, "controller": policy})
-        self.loss = loss_of(scale.recipe)
+        self.loss = recipe_loss(scale.recipe)
         self.baseline: float | None = None  # until the controller is first rewarded
         self._optimizers = {
-            WEIGHTS: optimizer_of(nn.ParameterList(network.weights()), scale.recipe.optimizer),
-            ARCHITECTURE: optimizer_of(network.alphas, scale.architecture),
-            CONTROLLER: optimizer_of(policy, Optimizer(lr=self.options["rate"])),
+            WEIGHTS_PHASE: build_optimizer(nn.ParameterList(network.weights()), scale.recipe.optimizer),
+            ARCHITECTURE_PHASE: build_optimizer(network.alphas, scale.architecture),
+            CONTROLLER: build_optimizer(policy, Optimizer(lr=self.options["rate"])),
         }
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """By phase."""
         return self._optimizers
 
-    def step(self, phase: str, batch: tuple[Tensor, Truth], progress: float) -> dict[str, Tensor]:
-        """One step of a phase; see :class:`benchmark.searching.Searcher`."""
+    def step(self, phase: str, batch: tuple[Tensor, Targets], progress: float) -> dict[str, Tensor]:
+        """One step of a phase; see :class:`benchmark.nas.trainer.SearchAlgorithm`."""
         if phase == CONTROLLER:
             return self._reward(batch)
         first, last = self.options["temperature"]
         self.shared.run(self._branches())
-        self.shared.draw(first + (last - first) * progress, learn=phase == ARCHITECTURE)
+        self.shared.draw(first + (last - first) * progress, learn=phase == ARCHITECTURE_PHASE)
         images, truth = batch
         maps = self.shared(images)
         loss, optimizer = self.loss(maps, truth), self._optimizers[phase]
-        if phase == WEIGHTS:
+        if phase == WEIGHTS_PHASE:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
         else:
@@ -67,7 +68,7 @@ class Search:
             for alpha, gradient in zip(alphas, torch.autograd.grad(loss, alphas, allow_unused=True), strict=True):
                 alpha.grad = gradient  # None where no branch runs: cells that take no part do not learn (Sec. 3.1.1)
         optimizer.step()
-        return {"loss": loss.detach(), "accuracy": accuracy(maps.detach(), truth)}
+        return {"loss": loss.detach(), "accuracy": heatmap_accuracy(maps.detach(), truth)}
 
     def _branches(self) -> tuple[Vector, ...]:
         """Those of a step: drawn by the controller once it has begun to learn, and before that as many as may run."""
@@ -78,7 +79,7 @@ class Search:
         fullest = [vector for vector in self.policy.allowed if sum(vector) == most]
         return tuple(fullest[place] for place in torch.randint(len(fullest), (STAGES,)).tolist())
 
-    def _reward(self, batch: tuple[Tensor, Truth]) -> dict[str, Tensor]:
+    def _reward(self, batch: tuple[Tensor, Targets]) -> dict[str, Tensor]:
         """A step of the controller: a few samples of it are judged on one batch."""
         samples = [self.policy.sample() for _ in range(self.options["samples"])]
         self.shared.decide()
@@ -94,10 +95,10 @@ class Search:
         return {"loss": loss.detach(), "accuracy": accuracies.mean()}
 
     @torch.no_grad()
-    def _worth(self, stages: Sequence[Vector], batches: Sequence[tuple[Tensor, Truth]]) -> Tensor:
+    def _worth(self, stages: Sequence[Vector], batches: Sequence[tuple[Tensor, Targets]]) -> Tensor:
         """Mean accuracy, in percent, of the shared weights with these branches and the cells as they are."""
         self.shared.run(stages)
-        return torch.stack([accuracy(self.shared(images), truth) for images, truth in batches]).mean()
+        return torch.stack([heatmap_accuracy(self.shared(images), truth) for images, truth in batches]).mean()
 
     def figures(self) -> dict[str, float]:
         """Entropies of the edges' operations, on average, and of the controller's vectors, each as a share of the largest; and
@@ -118,9 +119,9 @@ class Search:
         return fixed + sum(share * cost for stage in shares for share, cost in zip(stage, costs, strict=True))
 
     def _cost(self, stages: tuple[Vector, ...]) -> float:
-        return self.table.predict(lookup.used(self._architecture(stages)))
+        return self.table.predict(components_of(self._architecture(stages)))
 
-    def derive(self, held_out: Feed) -> str:
+    def derive(self, held_out: BatchLoader) -> str:
         """The text of the best architecture among those that the controller draws, the most probable operations on its edges,
         with the channels of a network that is trained (Secs. 3.3 and 4.2)."""
         generator = torch.Generator().manual_seed(self.seed)
@@ -153,7 +154,7 @@ class Search:
         self.baseline = state["baseline"]
 
 
-def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.device) -> Search:
+def build_search_algorithm(scale: SearchConfig, table: LookupTable, *, joints: int, seed: int, device: torch.device) -> Search:
     """The search as it starts. What architectures cost is no part of its objective."""
     torch.manual_seed(seed)
     options = scale.options
@@ -163,21 +164,21 @@ def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.d
     return Search(network.train(), policy, scale, table, seed)
 
 
-def parts(scale: Scale, joints: int) -> dict[str, Part]:
-    """What lookup tables hold; see :func:`reproductions.autopose.lookup.parts`."""
+def list_components(scale: SearchConfig, joints: int) -> dict[str, Component]:
+    """What lookup tables hold; see :func:`reproductions.autopose.search_space.components`."""
     options = scale.options
-    return lookup.parts(options["derived"], options["nodes"], joints=joints, input_hw=models.parse_size(scale.costed))
+    return components(options["derived"], options["nodes"], joints=joints, input_hw=parse_size(scale.cost_input))
 
 
-def used(text: str) -> list[str]:
+def used_components(text: str) -> list[str]:
     """The parts of an architecture.
 
     Raises:
         InputError: its text is malformed.
     """
-    return lookup.used(parse(text))
+    return components_of(parse(text))
 
 
-def sample(scale: Scale, table: Table, cost: float | None, generator: np.random.Generator) -> str:
+def sample_architecture(scale: SearchConfig, table: LookupTable, cost: float | None, generator: np.random.Generator) -> str:
     """The text of a random architecture, of about ``cost`` where one is given."""
-    return write(lookup.sample(scale, table, cost, generator))
+    return write(sample_within(scale, table, cost, generator))

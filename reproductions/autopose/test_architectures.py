@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 import re
 import subprocess
@@ -6,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, SCHEMA, parse, read, with_branches, write
 
 TEXT = write(read(EXAMPLE))

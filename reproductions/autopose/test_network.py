@@ -1,15 +1,19 @@
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest
 import torch
 
-from benchmark import cost, models
-from benchmark.conventions import FLOPS
-from benchmark.errors import InputError
+from benchmark.config.conventions import FLOPS
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_macs
+from benchmark.cost.trace import count_parameters, trace_network
+from benchmark.models.registry import build_model
 from reproductions.autopose import structure
 from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, parse, read, write
-from reproductions.autopose.cost_range import cost_range
 from reproductions.autopose.network import AggregationCell, Cell, MultiScaleModule, build, operation
+from reproductions.autopose.readings import cost_range
 
 EXAMPLE_NETWORK = read(EXAMPLE)
 SMALL = replace(EXAMPLE_NETWORK, channels=(4, 8, 16, 32))
@@ -23,7 +27,7 @@ VARIANTS = [
 @pytest.mark.parametrize("model", VARIANTS)
 def test_every_variant_maps_images_to_heatmaps_of_stride_4(model):
     with torch.device("meta"):
-        heatmaps = models.build(model, joints=17)(torch.empty(2, 3, 256, 192))
+        heatmaps = build_model(model, joints=17)(torch.empty(2, 3, 256, 192))
     assert heatmaps.shape == (2, 17, 64, 48)
 
 
@@ -55,8 +59,8 @@ def test_a_network_is_built_from_a_file(tmp_path):
 def test_a_stage_without_branches_costs_nothing_so_that_depth_can_be_searched():
     with torch.device("meta"):
         network = build(replace(SMALL, stages=((0, 0, 0, 0),) * 3), num_joints=3)
-    assert cost.parameters(network.stages) == {"trainable": 0, "stored": 0, "weights": 0}
-    found = cost.trace(network, 64, 64)
+    assert count_parameters(network.stages) == {"trainable": 0, "stored": 0, "weights": 0}
+    found = trace_network(network, 64, 64)
     assert found.within(["stages"]) == []
     assert found.within(["head"]) != []
 
@@ -116,8 +120,8 @@ def test_the_individual_cells_cost_the_same_on_every_scale():
     """Channels double where the area is quartered."""
     with torch.device("meta"):
         network = build(replace(EXAMPLE_NETWORK, stages=((1, 1, 1, 1), (0, 0, 0, 0), (0, 0, 0, 0))), num_joints=17)
-    trace = cost.trace(network, 256, 192)
-    costs = {scale: sum(map(cost.macs, trace.within([f"stages.0.individual.{scale}"]))) for scale in SCALES}
+    trace = trace_network(network, 256, 192)
+    costs = {scale: sum(map(count_macs, trace.within([f"stages.0.individual.{scale}"]))) for scale in SCALES}
     assert len(set(costs.values())) == 1
     assert costs["1/4"] == 2 * (3 * 9 + 25 + 1 + 4) * 32 * 32 * 64 * 48  # two cells: the convolutions' kernels, compression
 
@@ -158,22 +162,22 @@ def test_the_cost_of_the_dearest_cells_follows_from_the_equations():
     )
     with torch.device("meta"):
         network = build(architecture, num_joints=17)
-    edges = [op for op in cost.trace(network, 256, 192).ops if op.name == "convolution" and op.inputs[1][2:] == (5, 5)]
+    edges = [op for op in trace_network(network, 256, 192).ops if op.name == "convolution" and op.inputs[1][2:] == (5, 5)]
     modules, branches, cost_of_one = 2, 4, 25 * 32 * 32 * 64 * 48
     assert len(edges) == modules * branches * (2 * 10 + 2 * 4)
-    assert sum(map(cost.macs, edges)) == len(edges) * cost_of_one
+    assert sum(map(count_macs, edges)) == len(edges) * cost_of_one
 
 
 def test_node_to_node_edges_are_allowed_in_aggregation_cells():
     text = EXAMPLE.read_text(encoding="utf-8").replace('{ "1/4" = "skip"', '{ node1 = "conv_3x3", "1/4" = "skip"')
     with torch.device("meta"):
         more, less = (build(a, num_joints=17) for a in (parse(text), EXAMPLE_NETWORK))
-    assert cost.parameters(more)["trainable"] > cost.parameters(less)["trainable"]
+    assert count_parameters(more)["trainable"] > count_parameters(less)["trainable"]
 
 
 def test_the_network_is_made_of_what_the_text_says():
-    assert structure("table2") == {}
-    assert structure("text_structure") == {
+    assert structure.describe_structure("table2") == {}
+    assert structure.describe_structure("text_structure") == {
         "branches/structure": "4",
         "search_channels/structure": "16, 32, 64, 128",
         "modules/structure": "2",

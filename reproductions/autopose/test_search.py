@@ -14,26 +14,33 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import checkpoints, cost, lookup, measure, models, records, searching, training
-from benchmark import search as command
-from benchmark.data import synthetic_files
-from benchmark.errors import InputError
-from benchmark.feed import Feed, load_people
-from benchmark.losses import Truth
+from benchmark.config.packages import find_search
+from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE
+from benchmark.core.errors import InputError
+from benchmark.core.records import Record, load_records
+from benchmark.cost.counters import count_cost
+from benchmark.cost.records import measure_cost
+from benchmark.data.synthetic.write import write_datasets
+from benchmark.models.registry import build_model, find_entry
+from benchmark.nas.lookup_files import find_table
+from benchmark.nas.lookup_table import LOOKUP_CONVENTION, LookupTable, measure_table
+from benchmark.nas.run import SearchArguments
+from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, split_people, write_architecture
 from benchmark.report.search import search_figures, search_page
-from benchmark.search_lookup import table_of
-from benchmark.search_scales import ARCHITECTURE, WEIGHTS, find
-from benchmark.searching import Plan, Run
-from reproductions.autopose import controller, search
+from benchmark.search import search_command
+from benchmark.training.checkpoint import read_progress
+from benchmark.training.loader import BatchLoader, load_training_people
+from benchmark.training.losses import Targets
 from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, VECTORS, Architecture, parse, read, write
-from reproductions.autopose.controller import Controller, Sample
-from reproductions.autopose.lookup import parts, used
+from reproductions.autopose.controller import Controller, Sample, loss
 from reproductions.autopose.network import AutoPose, build
-from reproductions.autopose.searches import CONTROLLER
+from reproductions.autopose.search import Search, build_search_algorithm, list_components, sample_architecture, used_components
+from reproductions.autopose.search_configs import CONTROLLER
+from reproductions.autopose.search_space import components, components_of
 from reproductions.autopose.supernet import Mixed, SuperNetwork, by_batch, straight_through
-from reproductions.checks import saved
+from reproductions.network_checks import saved
 
-TINY = replace(find("autopose", "tiny"), held_out=0.4)
+TINY = replace(find_search("autopose", "tiny"), held_out=0.4)
 JOINTS, SIZE = 3, 32
 OFF = ((0, 0, 0, 0),) * 3
 SOME = ((0, 1, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0))
@@ -54,35 +61,35 @@ class Flat(dict[str, float]):
         return 1.0
 
 
-def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> search.Search:
+def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> Search:
     """With a node a cell, which is built the fastest, unless ``options`` say otherwise."""
-    scale = find("autopose", name)
+    scale = find_search("autopose", name)
     scale = replace(scale, options={**scale.options, "nodes": [1, min(1, scale.options["nodes"][1])], **options})
-    table = lookup.Table(cost="flops", costs=Flat(), input="32x32", joints=joints)
-    return search.build(scale, table, joints=joints, seed=0, device=torch.device("cpu"))
+    table = LookupTable(cost="flops", costs=Flat(), input="32x32", joints=joints)
+    return build_search_algorithm(scale, table, joints=joints, seed=0, device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def found() -> search.Search:
+def found() -> Search:
     """One that tests may move on."""
     return searcher()
 
 
-def batch(persons: int = 4) -> tuple[Tensor, Truth]:
+def batch(persons: int = 4) -> tuple[Tensor, Targets]:
     generator = torch.Generator().manual_seed(1)
     maps = torch.rand(persons, JOINTS, SIZE // 4, SIZE // 4, generator=generator)
-    return torch.randn(persons, 3, SIZE, SIZE, generator=generator), Truth(maps, torch.ones(persons, JOINTS))
+    return torch.randn(persons, 3, SIZE, SIZE, generator=generator), Targets(maps, torch.ones(persons, JOINTS))
 
 
-def running(monkeypatch: pytest.MonkeyPatch, found: search.Search, stages: Any) -> None:
+def running(monkeypatch: pytest.MonkeyPatch, found: Search, stages: Any) -> None:
     """Let every step run these branches."""
     monkeypatch.setattr(found, "_branches", lambda: stages)
 
 
-def changed(found: search.Search, phase: str) -> set[str]:
+def changed(found: Search, phase: str) -> set[str]:
     """The parameters that a step moves."""
     before = {name: value.detach().clone() for name, value in found.network.named_parameters()}
-    found.optimizers()[WEIGHTS].param_groups[0]["lr"] = 1e-3
+    found.optimizers()[WEIGHTS_PHASE].param_groups[0]["lr"] = 1e-3
     found.step(phase, batch(), 0.5)
     return {name for name, value in found.network.named_parameters() if not torch.equal(value, before[name])}
 
@@ -113,7 +120,7 @@ def edges_of(network: SuperNetwork, stages: Any) -> int:
 def path(network: SuperNetwork, stages: Any) -> AutoPose:
     """The network of what is drawn, with the same weights."""
     cells = {"individual": network.chosen("individual"), "aggregation": network.chosen("aggregation")}
-    channels = tuple(find("autopose", "tiny").options["channels"])
+    channels = tuple(find_search("autopose", "tiny").options["channels"])
     own = Architecture(name="path", evidence="searched", note="", channels=channels, stages=stages, **cells)  # type: ignore[arg-type]
     made = build(own, num_joints=JOINTS)
     shared = network.state_dict()
@@ -186,7 +193,7 @@ def test_along_a_path_it_computes_what_that_architectures_network_does(name: str
         assert torch.allclose(network(images), path(network, SOME)(images), atol=1e-4)
 
 
-def test_a_path_takes_the_memory_of_its_network(found: search.Search) -> None:
+def test_a_path_takes_the_memory_of_its_network(found: Search) -> None:
     network = found.shared
     images, _ = batch()
     network.run(SOME)
@@ -194,32 +201,32 @@ def test_a_path_takes_the_memory_of_its_network(found: search.Search) -> None:
     assert saved(network, images) == saved(path(network, SOME), images)
 
 
-@pytest.mark.parametrize("phase", [WEIGHTS, ARCHITECTURE])
-def test_a_step_computes_one_operation_an_edge(monkeypatch: pytest.MonkeyPatch, found: search.Search, phase: str) -> None:
+@pytest.mark.parametrize("phase", [WEIGHTS_PHASE, ARCHITECTURE_PHASE])
+def test_a_step_computes_one_operation_an_edge(monkeypatch: pytest.MonkeyPatch, found: Search, phase: str) -> None:
     running(monkeypatch, found, SOME)
     assert executed(found.shared, lambda: found.step(phase, batch(), 0.5)) == edges_of(found.shared, SOME)
 
 
-def test_a_weight_step_moves_the_path_and_no_other_parameter(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+def test_a_weight_step_moves_the_path_and_no_other_parameter(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
     running(monkeypatch, found, SOME)
-    moved = changed(found, WEIGHTS)
+    moved = changed(found, WEIGHTS_PHASE)
     own = path(found.shared, SOME)
     assert len(moved) == len(list(own.parameters()))
     assert not [name for name in moved if "alphas" in name or name.startswith("controller")]
     assert not [name for name in moved if ".stages.2." in name or ".stages.0.individual.1/4" in name], "they do not run"
 
 
-def test_an_architecture_step_moves_the_alphas_alone(monkeypatch: pytest.MonkeyPatch, found: search.Search) -> None:
+def test_an_architecture_step_moves_the_alphas_alone(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
     running(monkeypatch, found, SOME)
-    assert changed(found, ARCHITECTURE) == {"shared.alphas.individual", "shared.alphas.aggregation"}
+    assert changed(found, ARCHITECTURE_PHASE) == {"shared.alphas.individual", "shared.alphas.aggregation"}
 
 
-@pytest.mark.parametrize("phase", [WEIGHTS, ARCHITECTURE])
-def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, found: search.Search, phase: str) -> None:
+@pytest.mark.parametrize("phase", [WEIGHTS_PHASE, ARCHITECTURE_PHASE])
+def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, found: Search, phase: str) -> None:
     running(monkeypatch, found, OFF)
     moved = changed(found, phase)
     assert all(name.startswith(("shared.stem", "shared.head")) for name in moved), "cells that take no part do not learn"
-    assert bool(moved) == (phase == WEIGHTS)
+    assert bool(moved) == (phase == WEIGHTS_PHASE)
 
 
 # --- branches by rewards -----------------------------------------------------------------------------------------------------
@@ -269,7 +276,7 @@ def test_a_rewarded_sample_becomes_more_probable_and_a_poor_one_less() -> None:
     for reward, sign in ((0.9, 1), (0.1, -1)):
         made = policy()
         sample = made.sample(torch.Generator().manual_seed(3))
-        controller.loss([sample], [reward], 0.5, made.entropy(), 0.0).backward()
+        loss([sample], [reward], 0.5, made.entropy(), 0.0).backward()
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter -= 0.01 * (parameter.grad if parameter.grad is not None else 0)
@@ -286,7 +293,7 @@ def test_reinforce_finds_the_branches_that_are_rewarded() -> None:
         samples = [made.sample() for _ in range(2)]
         rewards = [float(np.mean(np.array(sample.stages) == np.array(wanted))) for sample in samples]
         adam.zero_grad()
-        controller.loss(samples, rewards, baseline, made.entropy(), 1e-3).backward()
+        loss(samples, rewards, baseline, made.entropy(), 1e-3).backward()
         adam.step()
         baseline = 0.9 * baseline + 0.1 * float(np.mean(rewards))
     assert baseline > 0.9, "a random one has half of the branches right"
@@ -298,14 +305,14 @@ def test_the_entropy_term_alone_makes_all_vectors_alike() -> None:
     before = made.entropy().item()
     for _ in range(20):
         made.zero_grad()
-        controller.loss([made.sample()], [0.5], 0.5, made.entropy(), 1.0).backward()
+        loss([made.sample()], [0.5], 0.5, made.entropy(), 1.0).backward()
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter -= 0.1 * (parameter.grad if parameter.grad is not None else 0)
     assert before < made.entropy().item() <= made.largest_entropy + 1e-4
 
 
-def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_the_rewards(found: search.Search) -> None:
+def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_the_rewards(found: Search) -> None:
     assert {name.partition(".")[0] for name in changed(found, CONTROLLER)} == {"controller"}
     first = found.baseline
     assert first is not None
@@ -319,15 +326,13 @@ def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -
     shares = joint.exp().flatten().tolist()
     drawn = list(product(found.policy.allowed, repeat=3))
     assert len(drawn) == len(shares) == 5**3
-    costs = [found.table.predict(used(found._architecture(stages))) for stages in drawn]
+    costs = [found.table.predict(components_of(found._architecture(stages))) for stages in drawn]
     wanted = sum(share * cost for share, cost in zip(shares, costs, strict=True))
     assert found.figures()["expected cost"] == pytest.approx(found.table.shown(wanted), rel=1e-5)
     assert min(costs) < wanted < max(costs)
 
 
-def test_before_the_controller_learns_as_many_branches_run_as_may(
-    monkeypatch: pytest.MonkeyPatch, found: search.Search
-) -> None:
+def test_before_the_controller_learns_as_many_branches_run_as_may(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
     asked: list[int] = []
     monkeypatch.setattr(found, "baseline", None)
     monkeypatch.setattr(found.policy, "sample", lambda *_: asked.append(1) or Sample(OFF, torch.zeros(())))
@@ -348,18 +353,18 @@ def test_before_the_controller_learns_as_many_branches_run_as_may(
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    synthetic_files.write(folder, 48, seed=3, validation=8, size=64)
+    write_datasets(folder, 48, seed=3, validation=8, size=64)
     return folder
 
 
 @pytest.fixture(scope="module")
-def plan(root: Path) -> Plan:
-    people, _ = load_people(TINY.recipe, root)
-    return Plan(TINY, {part: Feed(own, TINY.recipe, 0) for part, own in searching.split(people, TINY).items()})
+def plan(root: Path) -> SearchPlan:
+    people, _ = load_training_people(TINY.recipe, root)
+    return SearchPlan(TINY, {part: BatchLoader(own, TINY.recipe, 0) for part, own in split_people(people, TINY).items()})
 
 
 def test_of_the_vectors_that_are_drawn_the_best_is_derived(
-    found: search.Search, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    found: Search, plan: SearchPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
 
@@ -393,14 +398,14 @@ def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
     assert found.derived("aggregation") == ({"1/4": "skip", "1/8": "conv_3x3", "1/16": "conv_1x1", "1/32": "conv_5x5"},)
 
 
-def test_a_derived_file_builds_the_network_that_it_says(plan: Plan, tmp_path: Path) -> None:
+def test_a_derived_file_builds_the_network_that_it_says(plan: SearchPlan, tmp_path: Path) -> None:
     text = searcher(joints=16, nodes=[2, 1]).derive(plan.feeds["held out"])
     own = parse(text)
     assert own.evidence == "searched"
-    assert own.channels == tuple(2 * width for width in find("autopose", "tiny").options["channels"])
-    model = searching.written("autopose", text, tmp_path, "found")
+    assert own.channels == tuple(2 * width for width in find_search("autopose", "tiny").options["channels"])
+    model = write_architecture("autopose", text, tmp_path, "found")
     assert model.startswith("autopose/file:found-")
-    network = models.build(model, joints=JOINTS)
+    network = build_model(model, joints=JOINTS)
     assert [tuple(int(scale in module.active) for scale in SCALES) for module in network.stages] == [
         vector for vector in own.stages for _ in range(2)
     ]
@@ -423,10 +428,10 @@ def test_a_derived_file_builds_the_network_that_it_says(plan: Plan, tmp_path: Pa
 def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
     path = tmp_path / "mine.autopose.toml"
     path.write_text(write(read(EXAMPLE)), encoding="utf-8")
-    model = models.find(str(path)).id
+    model = find_entry(str(path)).id
     assert model.startswith("autopose/file:mine-")
-    assert models.find(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "known by what it says"
-    assert measure.measure_cost(model, 17, 256, 192) == measure.measure_cost("autopose/searched", 17, 256, 192)
+    assert find_entry(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "known by what it says"
+    assert measure_cost(model, 17, 256, 192) == measure_cost("autopose/searched", 17, 256, 192)
 
 
 @pytest.mark.parametrize(
@@ -441,39 +446,39 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, old: str, new: 
     path = tmp_path / "mine.autopose.toml"
     path.write_text(write(read(EXAMPLE)).replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        models.find(str(path))
+        find_entry(str(path))
 
 
 def whole(architecture: Architecture, joints: int, height: int, width: int) -> int:
     with torch.device("meta"):
         network = build(architecture, num_joints=joints)
-    return cost.cost(network, height, width)["flops"][lookup.CONVENTION]
+    return count_cost(network, height, width)["flops"][LOOKUP_CONVENTION]
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-concat"])
 def test_operations_of_the_parts_add_up_to_the_network(name: str) -> None:
-    scale = find("autopose", name)
-    table = lookup.measure(search.parts(scale, JOINTS), "flops", input=scale.costed, joints=JOINTS)
+    scale = find_search("autopose", name)
+    table = measure_table(list_components(scale, JOINTS), "flops", input=scale.cost_input, joints=JOINTS)
     generator = np.random.default_rng(0)
     for _ in range(3):
-        text = search.sample(scale, table, None, generator)
-        assert table.predict(search.used(text)) == whole(parse(text), JOINTS, 32, 32)
+        text = sample_architecture(scale, table, None, generator)
+        assert table.predict(used_components(text)) == whole(parse(text), JOINTS, 32, 32)
 
 
 def test_operations_add_up_where_sizes_are_rounded_and_nothing_runs() -> None:
     example = read(EXAMPLE)
-    found = parts(example.channels, (4, 2), joints=17, input_hw=(100, 92))
-    table = lookup.measure(found, "flops", input="100x92", joints=17)
+    found = components(example.channels, (4, 2), joints=17, input_hw=(100, 92))
+    table = measure_table(found, "flops", input="100x92", joints=17)
     for architecture in (example, replace(example, stages=OFF)):
-        assert table.predict(used(architecture)) == whole(architecture, 17, 100, 92)
+        assert table.predict(components_of(architecture)) == whole(architecture, 17, 100, 92)
 
 
 def test_random_architectures_cost_about_what_is_asked_for() -> None:
-    scale, generator = find("autopose", "tiny"), np.random.default_rng(0)
-    table = lookup.measure(search.parts(scale, JOINTS), "flops", input=scale.costed, joints=JOINTS)
-    usual = [table.predict(search.used(search.sample(scale, table, None, generator))) for _ in range(30)]
+    scale, generator = find_search("autopose", "tiny"), np.random.default_rng(0)
+    table = measure_table(list_components(scale, JOINTS), "flops", input=scale.cost_input, joints=JOINTS)
+    usual = [table.predict(used_components(sample_architecture(scale, table, None, generator))) for _ in range(30)]
     for wanted in np.percentile(usual, [20, 50, 80]):
-        drawn = [table.predict(search.used(search.sample(scale, table, wanted, generator))) for _ in range(5)]
+        drawn = [table.predict(used_components(sample_architecture(scale, table, wanted, generator))) for _ in range(5)]
         assert np.median(np.abs(np.array(drawn) / wanted - 1)) < scale.tolerance
 
 
@@ -486,57 +491,59 @@ def state(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "last.safetensors")
 
 
-def test_stopped_within_each_phase_it_is_the_same_search(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_within_each_phase_it_is_the_same_search(
+    plan: SearchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights, alphas, controller, moments, baseline and generator: to the last bit."""
-    table = lookup.Table(cost="flops", costs=Flat(), input="32x32", joints=16)
+    table = LookupTable(cost="flops", costs=Flat(), input="32x32", joints=16)
     scale = replace(TINY, options={**TINY.options, "nodes": [1, 1]})
 
-    def run_in(folder: Path) -> Run:
+    def run_in(folder: Path) -> SearchRun:
         device = torch.device("cpu")
-        return Run(
+        return SearchRun(
             model="autopose", recipe=scale.recipe, start="scratch", device=device, folder=folder, scale=scale, table=table
         )
 
-    text, _ = searching.search(run_in(tmp_path / "whole"), plan, tensorboard=False)
-    step, done = search.Search.step, list[str]()
+    text, _ = run_search(run_in(tmp_path / "whole"), plan, tensorboard=False)
+    step, done = Search.step, list[str]()
     inside = {plan[n].phase: n for n in range(1, plan.steps) if plan[n].phase == plan[n - 1].phase}
-    assert inside.keys() == {WEIGHTS, ARCHITECTURE, CONTROLLER}
+    assert inside.keys() == {WEIGHTS_PHASE, ARCHITECTURE_PHASE, CONTROLLER}
     stopped = run_in(tmp_path / "stopped")
     for number in inside.values():
         with monkeypatch.context() as context:
 
-            def interrupted(self: search.Search, phase: str, *given: Any, stop: int = number, patch: Any = context) -> Any:
+            def interrupted(self: Search, phase: str, *given: Any, stop: int = number, patch: Any = context) -> Any:
                 if len(done) == stop:
                     raise KeyboardInterrupt
                 done.append(phase)
-                patch.setattr(training, "SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
+                patch.setattr("benchmark.nas.trainer.SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
                 return step(self, phase, *given)
 
-            context.setattr(search.Search, "step", interrupted)
+            context.setattr(Search, "step", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                searching.search(stopped, plan, tensorboard=False)
-        assert checkpoints.progress(stopped.folder / "last.safetensors")["step"] == number
+                run_search(stopped, plan, tensorboard=False)
+        assert read_progress(stopped.folder / "last.safetensors")["step"] == number
         torch.manual_seed(number)  # what another program would leave behind
-    again, _ = searching.search(stopped, plan, tensorboard=False)
+    again, _ = run_search(stopped, plan, tensorboard=False)
     ours, theirs = state(tmp_path / "stopped"), state(tmp_path / "whole")
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
-    progress = [checkpoints.progress(tmp_path / name / "last.safetensors") for name in ("stopped", "whole")]
+    progress = [read_progress(tmp_path / name / "last.safetensors") for name in ("stopped", "whole")]
     assert progress[0]["searcher"] == progress[1]["searcher"] != {"baseline": None}
     assert again == text == (tmp_path / "stopped" / "derived.autopose.toml").read_text()
 
 
 @pytest.fixture(scope="module")
-def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, records.Record]:
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     """The records of a search with its baseline."""
     folder = tmp_path_factory.mktemp("finished")
     paths: dict[str, Any] = {"root": root, "out": folder / "run", "cache": root / "cache", "table": folder / "table.json"}
-    given = command.Arguments(package="autopose", scale="tiny", device="cpu", as_json=True, **paths)
-    command.run(given, folder / "records")
-    return records.load(folder / "records")
+    given = SearchArguments(package="autopose", scale="tiny", device="cpu", as_json=True, **paths)
+    search_command(given, folder / "records")
+    return load_records(folder / "records")
 
 
-def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, records.Record]) -> None:
+def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, Record]) -> None:
     random, found = sorted((r for r in finished.values() if r.kind == "search"), key=lambda record: record.metric)
     assert random.metric.endswith("best of random search")
     assert found.metric.endswith("searched")
@@ -544,7 +551,7 @@ def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, records
         assert finished[record.samples["accuracy"]].subject == record.samples["model"]
         assert parse(record.samples["architecture"])
     for candidate in random.samples["candidates"]:
-        assert candidate["cost"] == pytest.approx(found.samples["cost"], rel=find("autopose", "tiny").tolerance)
+        assert candidate["cost"] == pytest.approx(found.samples["cost"], rel=find_search("autopose", "tiny").tolerance)
     first, second = (figures for _, figures in found.samples["curves"])
     told = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
     assert told <= first.keys()
@@ -553,7 +560,7 @@ def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, records
     assert first["expected cost"] > 0
 
 
-def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, records.Record]) -> None:
+def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, Record]) -> None:
     page, pictures = search_page(finished), search_figures(finished)
     assert "stages = [" in page
     assert pictures == search_figures(finished), "the same bytes"
@@ -566,42 +573,44 @@ def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, recor
 
 
 def test_the_papers_scale_says_what_the_paper_says() -> None:
-    scale = find("autopose", "paper", "coco")
+    scale = find_search("autopose", "paper", "coco")
     assert (scale.options["channels"], scale.options["derived"]) == ([16, 32, 64, 128], [32, 64, 128, 256])
     assert (scale.options["samples"], scale.phases[2].name, scale.phases[2].first + 1) == (2, CONTROLLER, 5)
-    assert (scale.recipe.loss, scale.architecture.name, scale.start) == ("benchmark.losses:mse", "adam", "scratch")
+    assert (scale.recipe.loss, scale.architecture.name, scale.start) == ("benchmark.training.losses:mse", "adam", "scratch")
     assert (scale.retrain.epochs, scale.retrain.schedule.milestones, scale.retrain.batch) == (210, (170, 200), 128)
 
 
 @pytest.mark.parametrize("name", ["small", "gpu"])
 def test_alphas_can_travel_as_far_as_at_the_papers_scale(name: str) -> None:
     def reach(scale: Any) -> float:
-        steps = round(scale.recipe.persons * scale.held_out) // scale.recipe.batch
+        steps = round(scale.recipe.num_people * scale.held_out) // scale.recipe.batch
         return scale.architecture.lr * scale.recipe.epochs * steps
 
-    assert reach(find("autopose", name)) == pytest.approx(reach(find("autopose", "paper")), rel=0.05)
+    assert reach(find_search("autopose", name)) == pytest.approx(reach(find_search("autopose", "paper")), rel=0.05)
 
 
 @pytest.mark.parametrize("base", ["small", "gpu", "paper", "tiny"])
 def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
-    own = find("autopose", base)
-    single, concat, every, reduced = (find("autopose", f"{base}-{name}") for name in ("single", "concat", "all", "reduced"))
+    own = find_search("autopose", base)
+    single, concat, every, reduced = (
+        find_search("autopose", f"{base}-{name}") for name in ("single", "concat", "all", "reduced")
+    )
     assert single.options == {**own.options, "branches": "single"}
     assert concat.options == {**own.options, "nodes": [own.options["nodes"][0], 0]}
     assert every.options == {**own.options, "branches": "all"}
-    assert [phase.name for phase in every.phases] == [WEIGHTS, ARCHITECTURE]
+    assert [phase.name for phase in every.phases] == [WEIGHTS_PHASE, ARCHITECTURE_PHASE]
     assert [2 * int(side) for side in reduced.recipe.input.split("x")] == [int(side) for side in own.recipe.input.split("x")]
     assert {scale.retrain.digest() for scale in (own, single, concat, every, reduced)} == {own.retrain.digest()}
-    assert {scale.costed for scale in (own, single, concat, every, reduced)} == {own.costed}
+    assert {scale.cost_input for scale in (own, single, concat, every, reduced)} == {own.cost_input}
 
 
-def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: Plan) -> None:
+def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: SearchPlan) -> None:
     found = searcher("tiny-all", joints=16)
     assert found.figures().keys() == {"entropy of cells", "expected cost"}
     assert parse(found.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
 
 
 def test_tables_are_of_what_is_deployed(tmp_path: Path) -> None:
-    table = table_of("autopose", find("autopose", "tiny"), "flops", tmp_path / "table.json")
+    table = find_table("autopose", find_search("autopose", "tiny"), "flops", tmp_path / "table.json")
     assert {"stem", "head", "conv_5x5 at 1/32", "compress 2 at 1/4", "1/32 to 1/4", "1/4 to 1/32"} <= table.costs.keys()
     assert table.costs["max_pool_3x3 at 1/4"] == 0

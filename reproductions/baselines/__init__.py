@@ -1,11 +1,12 @@
 """The networks that the papers compare theirs with: one file an architecture, each from its own public specification."""
 
-from benchmark.models import Entry
-from reproductions.baselines.entries_hrnet_family import ENTRIES as HRNET_FAMILY
-from reproductions.baselines.entries_stacked import ENTRIES as STACKED
-from reproductions.baselines.recipes import RECIPES, UNTRAINED
+from __future__ import annotations
 
-__all__ = ["ENTRIES", "RECIPES", "UNTRAINED"]
+from benchmark.config.packages import PaperPackage
+from benchmark.models import Entry
+from reproductions.baselines.entries_multi_stage import ENTRIES as STACKED
+from reproductions.baselines.entries_single_stage import ENTRIES as HRNET_FAMILY
+from reproductions.baselines.recipes import RECIPES, UNTRAINED
 
 ENTRIES = (
     # SimpleBaseline (Xiao, Wu and Wei, ECCV 2018), on torchvision's residual networks.
@@ -25,3 +26,5 @@ ENTRIES = (
     *HRNET_FAMILY,
     *STACKED,
 )
+
+PACKAGE = PaperPackage(entries=ENTRIES, recipes=RECIPES, untrained=UNTRAINED)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.layers import conv_bn
 
 STEM = 64

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.pretrained import TRUNKS, imagenet_backbone
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.layers import conv_bn, deconv_bn
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

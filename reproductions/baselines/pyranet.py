@@ -16,16 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.errors import InputError
-from reproductions.baselines.hourglass import (
-    Prediction,
-    Residual,
-    StackedHeatmaps,
-    preactivated,
-    run_stacks,
-    stem,
-    upsample_to,
-)
+from benchmark.core.errors import InputError
+from reproductions.baselines.hourglass import Prediction, Residual, StackedHeatmaps, preactivated, run_stacks, stem, upsample_to
 
 CARDINALITY = 4
 BASE_WIDTH = 9

@@ -4,10 +4,12 @@ The stacked networks' own (RMSprop, mining of hard keypoints, a teacher) are not
 every stage supervised.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmark.recipes import GENERAL, Gap, Optimizer, Recipe, Schedule, Target
+from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Optimizer, Recipe, Schedule, Target
 
 
 def _ids(*names: str) -> tuple[str, ...]:
@@ -30,29 +32,31 @@ UNTRAINED: Mapping[str, str] = {
 }
 
 _STARTS = {"imagenet": "reproductions.baselines.imagenet:from_imagenet"}
-_BOXES = Gap(
-    what="persons' boxes in COCO's validation images: those of a detector with 56.4 AP",
-    instead="annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's",
+_BOXES = Assumption(
+    unspecified="persons' boxes in COCO's validation images: those of a detector with 56.4 AP",
+    choice="annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's",
     source="a detector's boxes are not part of COCO",
 )
-_LAST = Gap(what="which epoch's weights are reported", instead="the last", source="released code, which keeps it and the best")
-_IMAGENET = Gap(
-    what="ImageNet weights of HRNet",
-    instead="from scratch; --start FILE takes weights of one's own",
+_LAST = Assumption(
+    unspecified="which epoch's weights are reported", choice="the last", source="released code, which keeps it and the best"
+)
+_IMAGENET = Assumption(
+    unspecified="ImageNet weights of HRNet",
+    choice="from scratch; --start FILE takes weights of one's own",
     source="the authors' are not published under a name with a digest",
 )
-_BLUE = Gap(
-    what="order of colours: the released code reads blue first, its ImageNet weights expect red first",
-    instead="red first",
+_BLUE = Assumption(
+    unspecified="order of colours: the released code reads blue first, its ImageNet weights expect red first",
+    choice="red first",
     source="what the weights expect",
 )
-_BLUE_UNTRAINED = Gap(
-    what="order of colours: the configuration reads blue first",
-    instead="red first",
+_BLUE_UNTRAINED = Assumption(
+    unspecified="order of colours: the configuration reads blue first",
+    choice="red first",
     source="either is as good from scratch, if tested alike",
 )
-_GPUS = Gap(
-    what="number of GPUs, by which a batch is multiplied", instead="8", source="mmpose's later configurations: 8 times 64"
+_GPUS = Assumption(
+    unspecified="number of GPUs, by which a batch is multiplied", choice="8", source="mmpose's later configurations: 8 times 64"
 )
 
 
@@ -62,11 +66,11 @@ def _both(mpii: Recipe, **coco: object) -> tuple[Recipe, Recipe]:
         "name": mpii.name.replace("mpii", "coco"),
         "train": (("coco", "train"),),
         "test": ("coco", "val"),
-        "persons": 149813,
+        "num_people": 149813,
         "input": "256x192",
         "crop": "hrnet_annotated",
         "protocol": "hrnet-annotated",
-        "gaps": (*mpii.gaps, _BOXES),
+        "assumptions": (*mpii.assumptions, _BOXES),
         **coco,
     }
     return mpii, replace(mpii, **changes)  # type: ignore[arg-type]
@@ -77,7 +81,7 @@ _SIMPLE = Recipe(
     source="released configuration, github.com/microsoft/human-pose-estimation.pytorch",
     train=(("mpii", "train"),),
     test=("mpii", "val"),
-    persons=22246,
+    num_people=22246,
     batch=32,
     epochs=140,
     schedule=Schedule(milestones=(90, 120)),
@@ -85,7 +89,7 @@ _SIMPLE = Recipe(
     start="imagenet",
     starts=_STARTS,
     models=SIMPLE,
-    gaps=(_BLUE, _LAST),
+    assumptions=(_BLUE, _LAST),
 )
 _HRNET = replace(
     _SIMPLE,
@@ -97,7 +101,7 @@ _HRNET = replace(
     start="scratch",
     starts={},
     models=HRNETS,
-    gaps=(_IMAGENET, _LAST),
+    assumptions=(_IMAGENET, _LAST),
 )
 _MMPOSE = replace(
     _SIMPLE,
@@ -111,9 +115,11 @@ _MMPOSE = replace(
     loss_options={"half": False},
     reports="best",
     models=MOBILE,
-    gaps=(
+    assumptions=(
         _GPUS,
-        Gap(what="ImageNet weights", instead="torchvision's", source="mmpose's are another training's of the same network"),
+        Assumption(
+            unspecified="ImageNet weights", choice="torchvision's", source="mmpose's are another training's of the same network"
+        ),
     ),
 )
 _MMPOSE_SCRATCH = replace(
@@ -122,11 +128,11 @@ _MMPOSE_SCRATCH = replace(
     start="scratch",
     starts={},
     models=_ids("simple_baseline-mobilenet_v3"),
-    gaps=(
+    assumptions=(
         _GPUS,
-        Gap(
-            what="a recipe for this network: mmpose has none",
-            instead="that of the same head on MobileNetV2, from scratch",
+        Assumption(
+            unspecified="a recipe for this network: mmpose has none",
+            choice="that of the same head on MobileNetV2, from scratch",
             source="there are no public ImageNet weights of this layout",
         ),
     ),
@@ -137,11 +143,11 @@ _VIPNAS = replace(
     source="configuration for COCO in github.com/open-mmlab/mmpose",
     augmentation="hrnet_mpii",
     models=_ids("vipnas-mobilenet_v3"),
-    gaps=(
+    assumptions=(
         _GPUS,
-        Gap(
-            what="boxes moved at random, which the authors trained with",
-            instead="none",
+        Assumption(
+            unspecified="boxes moved at random, which the authors trained with",
+            choice="none",
             source="the configuration does not have it",
         ),
     ),
@@ -154,10 +160,10 @@ _LITE_HRNET = replace(
     optimizer=Optimizer(lr=2e-3),
     reports="last",
     models=_ids("lite_hrnet-18", "lite_hrnet-30"),
-    gaps=(
-        Gap(
-            what="number of GPUs, by which a batch of 32 for MPII and 64 for COCO is multiplied",
-            instead="8",
+    assumptions=(
+        Assumption(
+            unspecified="number of GPUs, by which a batch of 32 for MPII and 64 for COCO is multiplied",
+            choice="8",
             source="mmpose's later configurations",
         ),
         _LAST,
@@ -171,23 +177,23 @@ _LPN = replace(
     start="scratch",
     starts={},
     models=_ids("lpn-50", "lpn-101", "lpn-152"),
-    gaps=(
-        Gap(
-            what="the iterative training of the paper, each round of which starts from the one before",
-            instead="one round",
+    assumptions=(
+        Assumption(
+            unspecified="the iterative training of the paper, each round of which starts from the one before",
+            choice="one round",
             source="the configuration holds one",
         ),
-        Gap(
-            what="decoding by soft-argmax",
-            instead="quarter shift",
+        Assumption(
+            unspecified="decoding by soft-argmax",
+            choice="quarter shift",
             source="as the networks that it is compared with",
         ),
         _LAST,
     ),
 )
-_OWN = Gap(
-    what="the method's own training: optimizer, schedule, augmentation, weights of stages",
-    instead="SimpleBaseline's, every stage supervised alike",
+_OWN = Assumption(
+    unspecified="the method's own training: optimizer, schedule, augmentation, weights of stages",
+    choice="SimpleBaseline's, every stage supervised alike",
     source="none of the papers trains this network; they quote its figures",
 )
 _STACKED = replace(
@@ -198,7 +204,7 @@ _STACKED = replace(
     start="scratch",
     starts={},
     models=HOURGLASSES,
-    gaps=(_OWN, _LAST),
+    assumptions=(_OWN, _LAST),
 )
 _PYRAMID = replace(_STACKED, name="mpii-pyramid", start="imagenet", starts=_STARTS, models=PYRAMIDS)
 _CPM = replace(
@@ -206,14 +212,16 @@ _CPM = replace(
     name="mpii-cpm",
     target=Target(stride=8, sigma=1.0),
     models=_ids("cpm"),
-    gaps=(
-        *_STACKED.gaps,
-        Gap(what="sigma of targets at stride 8", instead="1 pixel", source="8 pixels of the input, as 2 at stride 4"),
+    assumptions=(
+        *_STACKED.assumptions,
+        Assumption(
+            unspecified="sigma of targets at stride 8", choice="1 pixel", source="8 pixels of the input, as 2 at stride 4"
+        ),
     ),
 )
-_COCO_128 = Gap(
-    what="batch: 32 on one GPU by the released configuration, 128 on four by section 3 of the paper",
-    instead="128",
+_COCO_128 = Assumption(
+    unspecified="batch: 32 on one GPU by the released configuration, 128 on four by section 3 of the paper",
+    choice="128",
     source="the paper",
 )
 
@@ -221,7 +229,7 @@ _COCO_128 = Gap(
 def _small(suffix: str, **changes: object) -> tuple[Recipe, ...]:
     """The general recipes of this project with what these networks need otherwise."""
     return tuple(
-        replace(GENERAL[name], name=f"{name}{suffix}", **changes)  # type: ignore[arg-type]
+        replace(GENERAL_RECIPES[name], name=f"{name}{suffix}", **changes)  # type: ignore[arg-type]
         for name in ("lsp", "synthetic")
     )
 
@@ -229,13 +237,13 @@ def _small(suffix: str, **changes: object) -> tuple[Recipe, ...]:
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        *_both(_SIMPLE, augmentation="simple_baseline_coco", batch=128, gaps=(_BLUE, _LAST, _COCO_128, _BOXES)),
+        *_both(_SIMPLE, augmentation="simple_baseline_coco", batch=128, assumptions=(_BLUE, _LAST, _COCO_128, _BOXES)),
         *_both(_HRNET, augmentation="hrnet_coco"),
         *_both(_MMPOSE, augmentation="mmpose_coco"),
         *_both(_MMPOSE_SCRATCH, augmentation="mmpose_coco"),
         *_both(_VIPNAS, augmentation="lite_hrnet_coco"),
         *_both(_LITE_HRNET, augmentation="lite_hrnet_coco", batch=512),
-        *_both(_LPN, augmentation="simple_baseline_coco", gaps=(*_LPN.gaps, _BLUE_UNTRAINED, _BOXES)),
+        *_both(_LPN, augmentation="simple_baseline_coco", assumptions=(*_LPN.assumptions, _BLUE_UNTRAINED, _BOXES)),
         *_both(_STACKED, augmentation="simple_baseline_coco"),
         *_both(_PYRAMID, augmentation="simple_baseline_coco"),
         *_both(_CPM, augmentation="simple_baseline_coco"),

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torchvision.models
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.layers import deconv_bn
 
 RESNETS = {50: torchvision.models.resnet50, 101: torchvision.models.resnet101, 152: torchvision.models.resnet152}

@@ -8,7 +8,7 @@ from typing import Literal
 import torchvision.models
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.baselines.simple_baseline import SimpleBaseline
 from reproductions.mobilenet_v3 import OUT_CHANNELS, HardSigmoid, MobileNetV3
 

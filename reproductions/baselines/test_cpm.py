@@ -1,16 +1,19 @@
 """Convolutional Pose Machines at the authors' own size count to the figures that are quoted of them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch
 
-from benchmark import cost
+from benchmark.cost.counters import count_cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.cpm import CPM, center_map
 
 
 def test_the_released_network_has_31_million_parameters_and_175_gmacs_at_368() -> None:
     with torch.device("meta"):
-        counted = cost.cost(CPM(num_joints=14), 368, 368)
+        counted = count_cost(CPM(num_joints=14), 368, 368)
     assert round(counted["params"]["trainable"] / 1e6) == 31
     assert round(counted["flops"]["macs"] / 1e9) == 175
     assert round(2 * counted["flops"]["macs"] / 1e9) == 351
@@ -18,7 +21,7 @@ def test_the_released_network_has_31_million_parameters_and_175_gmacs_at_368() -
 
 def test_parameters_with_mpii_joints() -> None:
     with torch.device("meta"):
-        assert cost.parameters(CPM(num_joints=16))["trainable"] == 31_377_062
+        assert count_parameters(CPM(num_joints=16))["trainable"] == 31_377_062
 
 
 def test_the_center_map_peaks_in_the_middle_and_is_symmetric() -> None:

@@ -1,16 +1,18 @@
 """CPN-R50: the 27.0M parameters that HRNet's authors print; the 102.0M elsewhere are megabytes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch
 
-from benchmark import cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.cpn import CPN
 
 
 def test_parameters() -> None:
     with torch.device("meta"):
-        trainable = cost.parameters(CPN(num_joints=17))["trainable"]
+        trainable = count_parameters(CPN(num_joints=17))["trainable"]
     assert trainable == 27_009_770
     assert f"{trainable / 1e6:.1f}" == "27.0"
     assert 100 < 4 * trainable / 2**20 < 105  # MiB of float32

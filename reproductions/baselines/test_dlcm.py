@@ -1,21 +1,24 @@
 """DLCM goes from joints to bones to limbs and back, each level predicting its own parts."""
 
+from __future__ import annotations
+
 import torch
 
-from benchmark import cost
+from benchmark.cost.counters import count_cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.dlcm import DLCM
 
 
 def test_the_parameters_that_the_paper_prints() -> None:
     with torch.device("meta"):
-        trainable = cost.parameters(DLCM(num_joints=16))["trainable"]
+        trainable = count_parameters(DLCM(num_joints=16))["trainable"]
     assert trainable == 15_495_870
     assert f"{trainable / 1e6:.1f}" == "15.5"
 
 
 def test_the_gflops_that_hrnets_authors_count() -> None:
     with torch.device("meta"):
-        counted = cost.cost(DLCM(num_joints=16), 256, 256)["flops"]
+        counted = count_cost(DLCM(num_joints=16), 256, 256)["flops"]
     assert f"{counted['hrnet'] / 2**30:.1f}" == "15.6"
 
 

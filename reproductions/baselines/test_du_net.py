@@ -1,12 +1,14 @@
 """DU-Net and CU-Net: their papers count the weights of convolutions alone, and a U-Net reads its predecessors' blocks."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark import cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.du_net import CoupledUNets
 
 
@@ -17,7 +19,7 @@ from reproductions.baselines.du_net import CoupledUNets
 def test_convolution_weights_are_what_the_papers_print(nets: int, order: int, trainable: int, printed: str) -> None:
     with torch.device("meta"):
         network = CoupledUNets(num_joints=16, num_nets=nets, order=order)
-    assert cost.parameters(network)["trainable"] == trainable
+    assert count_parameters(network)["trainable"] == trainable
     weights = sum(module.weight.numel() for module in network.modules() if isinstance(module, nn.Conv2d))
     assert f"{weights / 1e6:.1f}" == printed
 

@@ -1,16 +1,18 @@
 """FPD's student is a Stacked Hourglass of half the stacks and half the channels."""
 
+from __future__ import annotations
+
 import torch
 from torch import nn
 
-from benchmark import cost
+from benchmark.cost.counters import count_cost
 from reproductions.baselines.fpd import fpd
 from reproductions.baselines.hourglass import StackedHourglass
 
 
 def test_three_million_parameters_and_nine_gflops() -> None:
     with torch.device("meta"):
-        counted = cost.cost(fpd(num_joints=16), 256, 256)
+        counted = count_cost(fpd(num_joints=16), 256, 256)
     assert counted["params"]["trainable"] == 3_332_032
     assert round(counted["params"]["trainable"] / 1e6) == 3
     assert round(2 * counted["flops"]["macs"] / 1e9) == 9

@@ -1,14 +1,16 @@
 """G-RMI's network: a dilated ResNet-101 of 42.6M parameters with three maps a keypoint."""
 
+from __future__ import annotations
+
 import torch
 
-from benchmark import cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.g_rmi import GRMI
 
 
 def test_the_parameters_that_are_printed_of_it() -> None:
     with torch.device("meta"):
-        trainable = cost.parameters(GRMI(num_joints=17))["trainable"]
+        trainable = count_parameters(GRMI(num_joints=17))["trainable"]
     assert f"{trainable / 1e6:.1f}" == "42.6"
 
 

@@ -1,11 +1,14 @@
 """Stacked Hourglass, in the layouts that public code and printed figures know."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
 import torch
 
-from benchmark import cost
+from benchmark.cost.counters import count_cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.hourglass import Hourglass, Residual, StackedHourglass
 
 
@@ -29,23 +32,23 @@ def test_parameters_by_arithmetic(stacks: int, after: bool) -> None:
     stack = (13 + after) * residual(256, 256) + 256 * 256 + 256 + 2 * 256 + 256 * 16 + 16
     between = 256 * 256 + 256 + 16 * 256 + 256
     network = build(num_stacks=stacks, residual_after=after)
-    assert cost.parameters(network)["trainable"] == stem + stacks * stack + (stacks - 1) * between
+    assert count_parameters(network)["trainable"] == stem + stacks * stack + (stacks - 1) * between
 
 
 @pytest.mark.parametrize(("stacks", "millions"), [(2, "6.73"), (8, "25.59")])
 def test_the_pytorch_port_has_the_parameters_it_states(stacks: int, millions: str) -> None:
     network = build(num_stacks=stacks, residual_after=True, stem_channels=256)
-    assert f"{cost.parameters(network)['trainable'] / 1e6:.2f}" == millions
+    assert f"{count_parameters(network)['trainable'] / 1e6:.2f}" == millions
 
 
 @pytest.mark.parametrize(("joints", "height", "width", "printed"), [(16, 256, 256, "19.1"), (17, 256, 192, "14.3")])
 def test_the_first_layout_gives_both_printed_gflops(joints: int, height: int, width: int, printed: str) -> None:
-    counted = cost.cost(build(num_joints=joints), height, width)["flops"]
+    counted = count_cost(build(num_joints=joints), height, width)["flops"]
     assert f"{counted['hrnet'] / 2**30:.1f}" == printed
 
 
 def test_the_later_layout_gives_the_55_gflops_of_fast_human_pose_estimation() -> None:
-    counted = cost.cost(build(residual_after=True), 256, 256)["flops"]
+    counted = count_cost(build(residual_after=True), 256, 256)["flops"]
     assert round(2 * counted["macs"] / 1e9) == 55
 
 

@@ -1,18 +1,20 @@
 """HRNet against its printed counts, and against timm's independent implementation value by value."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import cost
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
 from reproductions.baselines.hrnet import Exchange, hrnet
 
 
 def counted(variant: str, height: int, width: int) -> dict:
     with torch.device("meta"):
         network = hrnet(num_joints=17, variant=variant)
-    return cost(network, height, width)
+    return count_cost(network, height, width)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 import torch
 import torchvision.models
 
-from benchmark import models
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.models.registry import build_model
 from reproductions.baselines.imagenet import from_imagenet
-from reproductions.checks import publish
+from reproductions.network_checks import publish
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from reproductions.checks import publish
 )
 def test_the_backbone_is_recognised_and_filled(model: str, name: str, prefix: str, server: tuple[str, Path]) -> None:
     weights = torchvision.models.get_model(name, weights=None).state_dict()
-    network: Any = models.build(model, joints=16)
+    network: Any = build_model(model, joints=16)
     head = {key: tensor.clone() for key, tensor in network.state_dict().items() if not key.startswith("backbone.")}
     from_imagenet(network, url=f"{server[0]}/{publish(server[1], name, weights)}")
     for key, tensor in network.backbone.state_dict().items():
@@ -39,4 +39,4 @@ def test_the_backbone_is_recognised_and_filled(model: str, name: str, prefix: st
 @pytest.mark.parametrize("model", ["baselines/hrnet-w16_small", "baselines/simple_baseline-mobilenet_v3"])
 def test_another_backbone_is_refused(model: str) -> None:
     with pytest.raises(InputError, match=r"the backbone of .* is none of resnet50, "):
-        from_imagenet(models.build(model, joints=16))
+        from_imagenet(build_model(model, joints=16))

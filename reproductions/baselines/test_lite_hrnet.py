@@ -1,13 +1,16 @@
 """Lite-HRNet against its printed counts, and its fusion against the in-place sum it stands for."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import cost, torchstat, trace
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost, count_torchstat
+from benchmark.cost.trace import trace_network
 from reproductions.baselines.hrnet import hrnet
 from reproductions.baselines.lite_hrnet import CrossResolutionWeighting, Exchange, LiteHRNet, shuffle
 
@@ -23,7 +26,7 @@ def test_printed_parameters(depth: int, params: int, printed: str) -> None:
 def test_true_macs(depth: int, macs: float) -> None:
     with torch.device("meta"):
         network = LiteHRNet(num_joints=17, depth=depth)
-    assert cost(network, 256, 192)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-5)
+    assert count_cost(network, 256, 192)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-5)
 
 
 SMALL: dict[str, Callable[[int], nn.Module]] = {
@@ -50,7 +53,7 @@ def test_quoted_gflops_are_torchstats_over_2_to_the_30(model: str, joints: int, 
     # Tables I and III of the heatmap-weighting paper, which quotes them from the Lite-HRNet paper.
     with torch.device("meta"):
         network = SMALL[model](joints)
-    assert f"{torchstat(trace(network, height, width).ops) / 2**30:.2f}" == printed
+    assert f"{count_torchstat(trace_network(network, height, width).ops) / 2**30:.2f}" == printed
 
 
 @pytest.mark.parametrize("widths", [(40, 80), (40, 80, 160), (40, 80, 160, 320)])

@@ -1,11 +1,13 @@
 """LPN against its published counts and its parts' definitions."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import cost
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
 from reproductions.baselines.lpn import LPN, GlobalContext
 
 
@@ -15,7 +17,7 @@ from reproductions.baselines.lpn import LPN, GlobalContext
 def test_published_params_and_gflops(depth: int, params: int, gflops: str) -> None:
     with torch.device("meta"):
         network = LPN(num_joints=17, depth=depth)
-    found = cost(network, 256, 192)
+    found = count_cost(network, 256, 192)
     assert found["params"]["trainable"] == params  # published 2.9, 5.4 and 7.4 M
     assert f"{found['flops']['hrnet'] / 2**30:.1f}" == gflops
 
@@ -23,7 +25,7 @@ def test_published_params_and_gflops(depth: int, params: int, gflops: str) -> No
 def test_published_gflops_on_mpii() -> None:
     with torch.device("meta"):
         network = LPN(num_joints=16, depth=50)
-    assert f"{cost(network, 256, 256)['flops']['hrnet'] / 2**30:.1f}" == "1.3"
+    assert f"{count_cost(network, 256, 256)['flops']['hrnet'] / 2**30:.1f}" == "1.3"
 
 
 def test_global_context_adds_one_vector_from_an_attention_weighted_mean() -> None:

@@ -1,17 +1,19 @@
 """The keypoint branch on one box reads exactly what torchvision's detector would read for it."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 
 import pytest
 import torch
 
-from benchmark import cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.mask_rcnn import MaskRCNN
 
 
 def test_all_parameters_of_torchvisions_detector() -> None:
     with torch.device("meta"):
-        assert cost.parameters(MaskRCNN(num_joints=17))["trainable"] == 59_190_378
+        assert count_parameters(MaskRCNN(num_joints=17))["trainable"] == 59_190_378
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 128)])

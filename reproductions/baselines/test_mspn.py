@@ -1,14 +1,16 @@
 """MSPN with one stage is the network that mmpose counts: 25.11M parameters and 5.11 GFLOPs."""
 
+from __future__ import annotations
+
 import torch
 
-from benchmark import cost
+from benchmark.cost.counters import count_cost
 from reproductions.baselines.mspn import MSPN
 
 
 def test_parameters_and_gflops_of_mmpose() -> None:
     with torch.device("meta"):
-        counted = cost.cost(MSPN(num_joints=17), 256, 192)
+        counted = count_cost(MSPN(num_joints=17), 256, 192)
     assert f"{counted['params']['trainable'] / 1e6:.2f}" == "25.11"
     assert f"{counted['flops']['mmcv'] / 1e9:.2f}" == "5.11"
 

@@ -1,19 +1,22 @@
 """PyraNet counts to the figures printed of it, and its pyramids see the sizes they should."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark import cost
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.pyranet import Pyramid, PyramidResidual, PyraNet
 
 
 def test_parameters() -> None:
     with torch.device("meta"):
-        trainable = cost.parameters(PyraNet(num_joints=16))["trainable"]
+        trainable = count_parameters(PyraNet(num_joints=16))["trainable"]
     assert trainable == 28_131_832
     assert f"{trainable / 1e6:.1f}" == "28.1"
 
@@ -29,7 +32,7 @@ def test_parameters() -> None:
 )
 def test_gflops(joints: int, height: int, width: int, rounding: Any, gflops: str) -> None:
     with torch.device("meta"):
-        counted = cost.cost(PyraNet(num_joints=joints, rounding=rounding), height, width)["flops"]
+        counted = count_cost(PyraNet(num_joints=joints, rounding=rounding), height, width)["flops"]
     assert f"{counted['hrnet'] / 2**30:.1f}" == gflops
 
 

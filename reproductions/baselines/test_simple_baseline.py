@@ -1,5 +1,7 @@
 """SimpleBaseline is the network that its paper counts."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from typing import Any
@@ -9,19 +11,22 @@ import torch
 import torchvision.models
 from torch import nn
 
-from benchmark import cost, models
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.core.input_size import parse_size
+from benchmark.cost.counters import count_cost
+from benchmark.cost.trace import count_parameters
+from benchmark.models.registry import build_model
 from reproductions.baselines.simple_baseline import SimpleBaseline, resnet_trunk, simple_baseline
 
 
 def build(depth: int, joints: int = 17) -> Any:
     with torch.device("meta"):
-        return models.build(f"baselines/simple_baseline-r{depth}", joints=joints)
+        return build_model(f"baselines/simple_baseline-r{depth}", joints=joints)
 
 
 @pytest.mark.parametrize(("depth", "parameters"), [(50, 33_999_697), (101, 52_991_825), (152, 68_635_473)])
 def test_parameters(depth: int, parameters: int) -> None:
-    assert cost.parameters(build(depth))["trainable"] == parameters
+    assert count_parameters(build(depth))["trainable"] == parameters
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def test_parameters(depth: int, parameters: int) -> None:
 )
 def test_gflops(depth: int, size: str, counted: str) -> None:
     network = build(depth, joints=16 if size == "256x256" else 17)
-    assert f"{cost.cost(network, *models.parse_size(size))['flops']['hrnet'] / 2**30:.2f}" == counted
+    assert f"{count_cost(network, *parse_size(size))['flops']['hrnet'] / 2**30:.2f}" == counted
 
 
 @pytest.mark.parametrize("depth", [50, 101, 152])

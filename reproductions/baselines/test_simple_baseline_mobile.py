@@ -1,5 +1,7 @@
 """SimpleBaseline on mobile backbones against the counts that the heatmap-weighting paper quotes (Tables I to III)."""
 
+from __future__ import annotations
+
 import importlib
 import subprocess
 import sys
@@ -8,10 +10,10 @@ import pytest
 import torch
 import torchvision
 
-from benchmark.cost import cost
-from benchmark.errors import InputError
-from benchmark.models import Entry
-from reproductions.baselines.entries_hrnet_family import ENTRIES
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
+from benchmark.models.registry import Entry
+from reproductions.baselines.entries_single_stage import ENTRIES
 from reproductions.baselines.simple_baseline_mobile import simple_baseline_mobile
 
 PARAMS = {"mobilenet_v2": "9.6", "mobilenet_v3": "8.7", "shufflenet_v2": "7.6"}
@@ -32,7 +34,7 @@ PARAMS = {"mobilenet_v2": "9.6", "mobilenet_v3": "8.7", "shufflenet_v2": "7.6"}
 def test_printed_params_and_gflops(backbone: str, joints: int, height: int, width: int, printed: str) -> None:
     with torch.device("meta"):
         network = simple_baseline_mobile(num_joints=joints, backbone=backbone)
-    found = cost(network, height, width)
+    found = count_cost(network, height, width)
     assert f"{found['params']['trainable'] / 1e6:.1f}" == PARAMS[backbone]
     assert f"{found['flops']['mmcv'] / 1e9:.2f}" == printed
 
@@ -72,5 +74,5 @@ def test_entries_of_this_family_build_and_their_scopes_exist(entry: Entry) -> No
 
 
 def test_entries_import_without_torch() -> None:
-    check = "import sys, reproductions.baselines.entries_hrnet_family; sys.exit('torch' in sys.modules)"
+    check = "import sys, reproductions.baselines.entries_single_stage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

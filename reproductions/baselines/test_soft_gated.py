@@ -1,14 +1,16 @@
 """The soft-gated hourglass: gated shortcuts, two sides concatenated, about nine million parameters."""
 
+from __future__ import annotations
+
 import torch
 
-from benchmark import cost
+from benchmark.cost.trace import count_parameters
 from reproductions.baselines.soft_gated import GatedBlock, SoftGated
 
 
 def test_about_nine_million_parameters() -> None:
     with torch.device("meta"):
-        trainable = cost.parameters(SoftGated(num_joints=16))["trainable"]
+        trainable = count_parameters(SoftGated(num_joints=16))["trainable"]
     assert trainable == 8_639_288
     assert round(trainable / 1e6) == 9
 

@@ -1,11 +1,13 @@
 """S-ViPNAS-MobileNetV3 as released, and where the printed counts come from."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import cost
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
 from reproductions.baselines.vipnas import STAGES, ViPNAS
 
 
@@ -17,7 +19,7 @@ def test_released_network_has_5_9_million_parameters_not_the_printed_2_8() -> No
 def test_printed_gflops_count_transposed_convolutions_at_output_positions() -> None:
     with torch.device("meta"):
         network = ViPNAS(num_joints=17)
-    flops = cost(network, 256, 192)["flops"]
+    flops = count_cost(network, 256, 192)["flops"]
     assert f"{flops['hrnet'] / 2**30:.2f}" == "0.69"  # printed
     assert f"{flops['mmcv'] / 1e9:.2f}" == "0.76"  # listed by mmpose
     assert flops["macs"] / 1e9 == pytest.approx(0.734, abs=5e-4)

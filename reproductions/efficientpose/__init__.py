@@ -1,21 +1,14 @@
 """EfficientPose (Groos, Ramampiaro and Ihlen, arXiv 2004.12186): scaled EfficientNets, and OpenPose beside them."""
 
+from __future__ import annotations
+
 from typing import Any
 
+from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
 from reproductions.efficientpose.recipes import RECIPES
-
-__all__ = ["ENTRIES", "PROTOCOLS", "RECIPES", "VARIANTS", "WEIGHTS", "structure"]
-
-# Table 2: input side, EfficientNet of the image, of the halved image, Mobile DenseNets in a pass.
-VARIANTS: dict[str, tuple[int, str, str | None, int]] = {
-    "RT": (224, "B0", None, 1),
-    "I": (256, "B2", "B0", 1),
-    "II": (368, "B4", "B0", 2),
-    "III": (480, "B5", "B1", 3),
-    "IV": (600, "B7", "B3", 4),
-}
+from reproductions.efficientpose.variants import VARIANTS
 
 
 def _switches(low: str | None) -> dict[str, dict[str, dict[str, Any]]]:
@@ -35,7 +28,7 @@ _RELEASED = tuple(
         kwargs={"high": high, "low": low, "depth": depth},
         switches=_switches(low),
         scopes={"backbones": ("backbones",), "passes": ("passes",), "upscaling": ("upscaling",)},
-        inert=("outputs",),
+        no_effect_on_heatmaps=("outputs",),
         inputs=(f"{side}x{side}",),
         multiple=8,
         evidence="author code",
@@ -57,9 +50,10 @@ ENTRIES = (
     ),
 )
 
-
-def structure(table: str) -> dict[str, str]:
-    """What is built where the paper prints the networks' make-up: ``row/column -> string``; empty for any other table."""
-    from reproductions.efficientpose.printed_structure import count  # needs torch, which listing the entries must not
-
-    return count(table)
+PACKAGE = PaperPackage(
+    entries=ENTRIES,
+    recipes=RECIPES,
+    protocols=PROTOCOLS,
+    weight_files=WEIGHTS,
+    structure="reproductions.efficientpose.structure:describe_structure",
+)

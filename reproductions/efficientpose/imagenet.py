@@ -13,12 +13,12 @@ import torch
 import torchvision.models
 from torch import nn
 
-from benchmark.errors import InputError
-from reproductions import pretrained
+from benchmark.core.errors import InputError
 from reproductions.efficientpose.backbone import Backbone, MBConv
 from reproductions.efficientpose.network import DetectionPass, EfficientPose
 from reproductions.efficientpose.openpose import VGG19, OpenPose
 from reproductions.efficientpose_nas.fna import lite0, pairs, remap
+from reproductions.pretrained import checkpoint, load_in_order
 
 
 def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = None) -> None:
@@ -35,15 +35,15 @@ def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = Non
         for backbone in network.backbones.values():
             assert isinstance(backbone, Backbone)
             name = f"efficientnet_{backbone.variant.lower()}"
-            weights, path = pretrained.checkpoint(name, url=mirrors.get(name))
+            weights, path = checkpoint(name, url=mirrors.get(name))
             parts = tuple(f"features.{part}." for part in range(backbone.num_blocks + 1))  # 0 is the stem
-            pretrained.load_in_order(backbone, weights, _names(name, parts), path)
+            load_in_order(backbone, weights, _names(name, parts), path)
     elif isinstance(network, OpenPose):
-        weights, path = pretrained.checkpoint("vgg19", url=mirrors.get("vgg19"))
+        weights, path = checkpoint("vgg19", url=mirrors.get("vgg19"))
         convolutions = [layer for layer in network.backbone if isinstance(layer, nn.Conv2d)]
         shared = nn.ModuleList(convolutions[: sum(isinstance(width, int) for width in VGG19)])
         theirs = _names("vgg19", ("features.",))[: 2 * len(shared)]  # weight and bias
-        pretrained.load_in_order(shared, weights, theirs, path)
+        load_in_order(shared, weights, theirs, path)
     else:
         raise InputError(f"{type(network).__name__} has no backbone of EfficientNets or VGG-19 to fill")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from benchmark.errors import InputError
-from benchmark.losses import Truth, check
+from benchmark.core.errors import InputError
+from benchmark.training.losses import Targets, check_shapes
 from reproductions.efficientpose.network import Maps
 
 
-def passes(outputs: Maps, truth: Truth) -> Tensor:
+def passes(outputs: Maps, truth: Targets) -> Tensor:
     """The sum over skeleton and detection passes of the mean squared error of their maps.
 
     No map is weighted and none is left out: a joint that is not annotated has empty maps for its targets. The up-scaled maps
@@ -24,6 +24,6 @@ def passes(outputs: Maps, truth: Truth) -> Tensor:
     total = outputs.final.new_zeros(())
     for maps, target in pairs:
         assert target is not None
-        check(maps, target)
+        check_shapes(maps, target)
         total = total + (maps - target).square().mean()
     return total

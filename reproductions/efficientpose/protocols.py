@@ -5,10 +5,12 @@ decoding (the up-scaled maps, a Gaussian of one pixel, highest pixel, half a pix
 paper tests at several scales, without naming them. The default is all that is named.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmark.protocols import Protocol, WeightFile
+from benchmark.config.protocols import Protocol, WeightFile
 
 JOINTS = (  # in the order of the released networks' maps
     "head_top",
@@ -43,31 +45,36 @@ _OWN = Protocol(
     antialias=True,
     decoding="filtered",
     convention="center",
-    says="person crop, up-scaled maps, Gaussian of one pixel, highest pixel",
+    description="person crop, up-scaled maps, Gaussian of one pixel, highest pixel",
 )
 _RAW = replace(_OWN, output=-2)
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "efficientpose": _OWN,
-    "efficientpose-argmax": replace(_OWN, decoding="argmax", says="no Gaussian: the released real-time mode"),
-    "efficientpose-quarter": replace(_OWN, decoding="quarter", says="no Gaussian, quarter shift"),
-    "efficientpose-dark": replace(_OWN, decoding="dark", says="DARK on the up-scaled maps"),
-    "efficientpose-flip": replace(_OWN, flip="plain", says="flip test"),
-    "efficientpose-flip-shifted": replace(_OWN, flip="shifted", says="flip test, the mirrored maps moved by a pixel"),
-    "efficientpose-scales": replace(_OWN, scales=SCALES, says="three scales: 0.75, 1, 1.25"),
-    "efficientpose-flip-scales": replace(_OWN, flip="plain", scales=SCALES, says="flip test and three scales"),
-    "efficientpose-raw-argmax": replace(_RAW, decoding="argmax", says="maps before up-scaling, highest pixel"),
-    "efficientpose-raw-quarter": replace(_RAW, decoding="quarter", says="maps before up-scaling, quarter shift"),
-    "efficientpose-raw-filtered": replace(_RAW, decoding="filtered", says="maps before up-scaling, Gaussian of one pixel"),
-    "efficientpose-raw-dark": replace(_RAW, decoding="dark", says="DARK on the maps before up-scaling"),
+    "efficientpose-argmax": replace(_OWN, decoding="argmax", description="no Gaussian: the released real-time mode"),
+    "efficientpose-quarter": replace(_OWN, decoding="quarter", description="no Gaussian, quarter shift"),
+    "efficientpose-dark": replace(_OWN, decoding="dark", description="DARK on the up-scaled maps"),
+    "efficientpose-flip": replace(_OWN, flip="plain", description="flip test"),
+    "efficientpose-flip-shifted": replace(_OWN, flip="shifted", description="flip test, the mirrored maps moved by a pixel"),
+    "efficientpose-scales": replace(_OWN, scales=SCALES, description="three scales: 0.75, 1, 1.25"),
+    "efficientpose-flip-scales": replace(_OWN, flip="plain", scales=SCALES, description="flip test and three scales"),
+    "efficientpose-raw-argmax": replace(_RAW, decoding="argmax", description="maps before up-scaling, highest pixel"),
+    "efficientpose-raw-quarter": replace(_RAW, decoding="quarter", description="maps before up-scaling, quarter shift"),
+    "efficientpose-raw-filtered": replace(
+        _RAW, decoding="filtered", description="maps before up-scaling, Gaussian of one pixel"
+    ),
+    "efficientpose-raw-dark": replace(_RAW, decoding="dark", description="DARK on the maps before up-scaling"),
     "efficientpose-raw-flip": replace(
-        _RAW, decoding="quarter", flip="plain", says="maps before up-scaling, quarter shift, flip test"
+        _RAW, decoding="quarter", flip="plain", description="maps before up-scaling, quarter shift, flip test"
     ),
     "efficientpose-raw-flip-shifted": replace(
-        _RAW, decoding="quarter", flip="shifted", says="maps before up-scaling, quarter shift, flip test moved by a pixel"
+        _RAW,
+        decoding="quarter",
+        flip="shifted",
+        description="maps before up-scaling, quarter shift, flip test moved by a pixel",
     ),
-    "efficientpose-tight": replace(_OWN, padding=1.0, says="box not padded"),
-    "efficientpose-wide": replace(_OWN, padding=1.5, says="box padded by 1.5 instead of 1.25"),
-    "efficientpose-lowered": replace(_OWN, lowered=LOWERED, says="crop as much lower as MPII's are"),
-    "efficientpose-picture": replace(_OWN, crop="picture", says="the whole photograph, as the released code takes it"),
+    "efficientpose-tight": replace(_OWN, padding=1.0, description="box not padded"),
+    "efficientpose-wide": replace(_OWN, padding=1.5, description="box padded by 1.5 instead of 1.25"),
+    "efficientpose-lowered": replace(_OWN, center_shift=LOWERED, description="crop as much lower as MPII's are"),
+    "efficientpose-picture": replace(_OWN, crop="picture", description="the whole photograph, as the released code takes it"),
 }

@@ -1,10 +1,12 @@
 """How EfficientPose and its OpenPose are trained (section 4.1, appendices A and B), and what the paper leaves open."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmark.recipes import GENERAL, Gap, Optimizer, Recipe, Schedule, Target
-from benchmark.schedules import cycle_settles
+from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Optimizer, Recipe, Schedule, Target
 
 LOWEST = 1 / 3000  # of the largest rate (appendix B)
 # Input side (Table 2), batch (section 4.1), sigma at first and at last in pixels of the map (the authors' later public code).
@@ -20,51 +22,65 @@ _INSTALLED = {
     "fna-lite0": "reproductions.efficientpose.imagenet:from_lite0",
     "fna-lite0-empty": "reproductions.efficientpose.imagenet:from_lite0_to_empty_maps",
 }
-_TARGET = Target(style="efficientpose", stride=8, narrowing=True)
+_TARGET = Target(
+    style="efficientpose",
+    stride=8,
+    sigma_schedule="reproductions.efficientpose.sigma_schedule:target_widths",
+    fields="reproductions.efficientpose.targets:draw_fields",
+)
 _LATER = "the authors' later public code for MPII"
 _OPEN = (
-    Gap(
-        what="which persons: 26,000 to train and 3,000 to validate on, split at random",
-        instead="22,246 and 2,958, the split of Tompson et al. (CVPR 2015)",
+    Assumption(
+        unspecified="which persons: 26,000 to train and 3,000 to validate on, split at random",
+        choice="22,246 and 2,958, the split of Tompson et al. (CVPR 2015)",
         source="the only published one; the crops are by MPII's centre and scale, as the authors answer when asked",
     ),
-    Gap(
-        what="the largest learning rate, shown in Figure 6 for one network",
-        instead="found with --find-lr: halved from 16 until the first cycle does not diverge",
+    Assumption(
+        unspecified="the largest learning rate, shown in Figure 6 for one network",
+        choice="found with --find-lr: halved from 16 until the first cycle does not diverge",
         source="appendix B says that it is the largest with which the first cycle does not diverge",
     ),
-    Gap(
-        what="how the cycle's bounds approach the last rate",
-        instead="in equal ratios",
+    Assumption(
+        unspecified="how the cycle's bounds approach the last rate",
+        choice="in equal ratios",
         source="appendix B gives the cycle, the first bounds and the last rate",
     ),
-    Gap(
-        what="sigma, shown in Figure 6 for one network, and the width of affinity fields",
-        instead="nine steps by the size of the map, stretched to these epochs",
+    Assumption(
+        unspecified="sigma, shown in Figure 6 for one network, and the width of affinity fields",
+        choice="nine steps by the size of the map, stretched to these epochs",
         source=f"{_LATER}: for 100 epochs; the authors say that other sizes are scaled",
     ),
-    Gap(
-        what="in which pixels Equation 5 takes sigma",
-        instead="pixels of this network's map",
+    Assumption(
+        unspecified="in which pixels Equation 5 takes sigma",
+        choice="pixels of this network's map",
         source="appendix B says that sigma goes by the output's resolution",
     ),
-    Gap(what="weights of the passes' losses", instead="equal, none on up-scaled maps", source=_LATER),
-    Gap(what="joints that are not annotated", instead="empty maps, and no mask", source=_LATER),
-    Gap(what="how scale and rotation are spread over their ranges", instead="evenly, on every image", source=_LATER),
-    Gap(what="weight decay", instead="none", source="none is stated"),
-    Gap(what="whether the backbone's batch norms learn", instead="they do", source="nothing is said of freezing any"),
-    Gap(
-        what="ImageNet weights",
-        instead="torchvision's, whose strided convolutions are padded on both sides",
+    Assumption(unspecified="weights of the passes' losses", choice="equal, none on up-scaled maps", source=_LATER),
+    Assumption(unspecified="joints that are not annotated", choice="empty maps, and no mask", source=_LATER),
+    Assumption(
+        unspecified="how scale and rotation are spread over their ranges", choice="evenly, on every image", source=_LATER
+    ),
+    Assumption(unspecified="weight decay", choice="none", source="none is stated"),
+    Assumption(
+        unspecified="whether the backbone's batch norms learn", choice="they do", source="nothing is said of freezing any"
+    ),
+    Assumption(
+        unspecified="ImageNet weights",
+        choice="torchvision's, whose strided convolutions are padded on both sides",
         source="the paper names none; TensorFlow's are padded below and right",
     ),
-    Gap(
-        what="scales of testing",
-        instead="one, the crop as it is",
+    Assumption(
+        unspecified="scales of testing",
+        choice="one, the crop as it is",
         source="the paper says that several are tested, without naming them",
     ),
-    Gap(what="which epoch's weights are reported", instead="the last", source="nothing is said of choosing one"),
+    Assumption(unspecified="which epoch's weights are reported", choice="the last", source="nothing is said of choosing one"),
 )
+
+
+def cycle_final_lr_ratio(lowest: float, sigma_first: float, sigma_last: float) -> float:
+    """EfficientPose's Eq. 5 over the largest rate: the bounds' geometric mean, doubled for each pixel that sigma loses."""
+    return math.sqrt(lowest) * 2 ** (sigma_first - sigma_last)
 
 
 def _recipe(variant: str, side: int, batch: int, first: float, last: float) -> Recipe:
@@ -73,12 +89,14 @@ def _recipe(variant: str, side: int, batch: int, first: float, last: float) -> R
         source="section 4.1, appendix B",
         train=(("mpii", "train"),),
         test=("mpii", "val"),
-        persons=22246,
+        num_people=22246,
         input=f"{side}x{side}",
         batch=batch,
         epochs=200,
         optimizer=Optimizer(name="sgd", lr=None, momentum=0.9),
-        schedule=Schedule(kind="triangular", cycle=3, lowest=LOWEST, settles=cycle_settles(LOWEST, first, last)),
+        schedule=Schedule(
+            kind="triangular", cycle=3, min_lr_ratio=LOWEST, final_lr_ratio=cycle_final_lr_ratio(LOWEST, first, last)
+        ),
         augmentation="efficientpose",
         crop="efficientpose",
         target=_TARGET,
@@ -87,7 +105,7 @@ def _recipe(variant: str, side: int, batch: int, first: float, last: float) -> R
         starts=_STARTS,
         protocol="efficientpose",
         models=(f"efficientpose/{variant}",),
-        gaps=_OPEN,
+        assumptions=_OPEN,
     )
 
 
@@ -98,11 +116,11 @@ _OPENPOSE = replace(
     source="section 4.1, Table 5, appendix B",
     epochs=400,
     models=("efficientpose/openpose",),
-    gaps=(
+    assumptions=(
         *_OPEN,
-        Gap(
-            what="how OpenPose's maps, which it does not up-scale, are decoded",
-            instead="as EfficientPose's: Gaussian of one pixel, highest pixel",
+        Assumption(
+            unspecified="how OpenPose's maps, which it does not up-scale, are decoded",
+            choice="as EfficientPose's: Gaussian of one pixel, highest pixel",
             source="the paper tells no difference",
         ),
     ),
@@ -120,7 +138,7 @@ RECIPES: Mapping[str, Recipe] = {
         *_ABLATIONS,
         *(
             replace(
-                GENERAL[name],
+                GENERAL_RECIPES[name],
                 crop="efficientpose",
                 target=_TARGET,
                 loss="reproductions.efficientpose.losses:passes",

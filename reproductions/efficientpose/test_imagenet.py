@@ -11,12 +11,12 @@ import torch.nn.functional as F
 import torchvision.models
 from torch import Tensor, nn
 
-from benchmark import models
-from benchmark.errors import InputError
-from reproductions import pretrained
-from reproductions.checks import publish
+from benchmark.core.errors import InputError
+from benchmark.models.registry import build_model, build_on_meta
 from reproductions.efficientpose.imagenet import from_imagenet, from_lite0, from_lite0_to_empty_maps
 from reproductions.efficientpose_nas.fna import lite0
+from reproductions.network_checks import publish
+from reproductions.pretrained import LITE0_PACKAGE
 
 
 def classifier(name: str) -> Any:
@@ -50,7 +50,7 @@ def test_both_backbones_compute_what_torchvisions_networks_do(
     variant: str, high: str, low: str | None, server: tuple[str, Path]
 ) -> None:
     peers = {f"efficientnet_{name}": classifier(f"efficientnet_{name}") for name in (high, low) if name}
-    network: Any = models.build(f"efficientpose/{variant}", joints=16)
+    network: Any = build_model(f"efficientpose/{variant}", joints=16)
     from_imagenet(network, mirrors={name: address(server, name, peer) for name, peer in peers.items()})
     network.eval()
     images = torch.rand(2, 3, 64, 64)
@@ -72,7 +72,7 @@ def test_both_backbones_compute_what_torchvisions_networks_do(
 
 @pytest.mark.parametrize("variant", ["II", "III", "IV"])
 def test_the_larger_networks_tensors_pair_off_with_torchvisions_in_order(variant: str) -> None:
-    network: Any = models.outline(f"efficientpose/{variant}", joints=16)
+    network: Any = build_on_meta(f"efficientpose/{variant}", joints=16)
     for backbone in network.backbones.values():
         with torch.device("meta"):
             peer = torchvision.models.get_model(f"efficientnet_{backbone.variant.lower()}", weights=None)
@@ -81,7 +81,7 @@ def test_the_larger_networks_tensors_pair_off_with_torchvisions_in_order(variant
 
 
 def test_nothing_but_the_backbones_is_touched(server: tuple[str, Path]) -> None:
-    network = models.build("efficientpose/RT", joints=16)
+    network = build_model("efficientpose/RT", joints=16)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     from_imagenet(network, mirrors={"efficientnet_b0": address(server, "efficientnet_b0", classifier("efficientnet_b0"))})
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -97,7 +97,7 @@ def test_openposes_first_ten_convolutions_are_vgg19s(server: tuple[str, Path]) -
     peer.features = nn.Sequential(*(layer.to_empty(device="cpu") for layer in whole[:25]))
     for parameter in peer.parameters():
         nn.init.normal_(parameter, std=0.05)
-    network: Any = models.build("efficientpose/openpose", joints=16)
+    network: Any = build_model("efficientpose/openpose", joints=16)
     own = [tensor.clone() for tensor in network.backbone[23].parameters()]
     from_imagenet(network, mirrors={"vgg19": address(server, "vgg19", peer)})
     images = torch.rand(1, 3, 16, 16)
@@ -107,7 +107,7 @@ def test_openposes_first_ten_convolutions_are_vgg19s(server: tuple[str, Path]) -
 
 
 def test_another_networks_checkpoint_is_refused(server: tuple[str, Path]) -> None:
-    network = models.build("efficientpose/RT", joints=16)
+    network = build_model("efficientpose/RT", joints=16)
     url = address(server, "efficientnet_b0", classifier("efficientnet_b2"))
     with pytest.raises(
         InputError, match=r"efficientnet_b0-\w+\.pth: layers\.3a\.\S+ has shape \[48, 144, 1, 1\], expected \[40, "
@@ -121,9 +121,9 @@ def test_another_network_is_refused() -> None:
 
 
 def test_from_lite0_every_convolution_of_b0_has_its_counterparts_kernels() -> None:
-    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    pytest.importorskip(LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
     seed = lite0()
-    network: Any = models.build("efficientpose/RT", joints=16)
+    network: Any = build_model("efficientpose/RT", joints=16)
     squeezes = network.backbones["high"].layers["2a"].se.squeeze.weight.clone()
     from_lite0(network)
     own = [m for name, m in network.backbones["high"].named_modules() if isinstance(m, nn.Conv2d) and ".se." not in name]
@@ -135,17 +135,17 @@ def test_from_lite0_every_convolution_of_b0_has_its_counterparts_kernels() -> No
 
 
 def test_a_backbone_deeper_than_b0_repeats_lite0s_last_layer() -> None:
-    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
-    network: Any = models.build("efficientpose/I", joints=16)  # B2: three layers in its third block, where B0 has two
+    pytest.importorskip(LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    network: Any = build_model("efficientpose/I", joints=16)  # B2: three layers in its third block, where B0 has two
     from_lite0(network)
     layers = network.backbones["high"].layers
     assert torch.equal(layers["3b"].project[0].weight, layers["3c"].project[0].weight)
 
 
 def test_maps_can_start_nearly_empty() -> None:
-    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
+    pytest.importorskip(LITE0_PACKAGE, reason="EfficientNet-Lite0 is not installed (the extra 'peers')")
     torch.manual_seed(0)
-    network: Any = models.build("efficientpose/RT", joints=16)
+    network: Any = build_model("efficientpose/RT", joints=16)
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         from_lite0(network)

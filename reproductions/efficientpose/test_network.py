@@ -10,10 +10,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmark import cost, models
-from reproductions.efficientpose import VARIANTS
+from benchmark.core.input_size import parse_size
+from benchmark.cost.counters import count_macs
+from benchmark.cost.ops import Op
+from benchmark.cost.trace import count_parameters, trace_network
+from benchmark.models.registry import build_model, find_entry
 from reproductions.efficientpose.backbone import SCALING, Backbone, SameConv2d
 from reproductions.efficientpose.network import EfficientPose, bilinear_upscaling
+from reproductions.efficientpose.variants import VARIANTS
 
 # Tables 3 and 6 to 9: millions of parameters and billions of operations as printed.
 PRINTED = {
@@ -38,14 +42,14 @@ PRINTED = {
 
 def build(model: str) -> torch.nn.Module:
     with torch.device("meta"):
-        return models.build(f"efficientpose/{model}", joints=16)
+        return build_model(f"efficientpose/{model}", joints=16)
 
 
-def registered_flops(op: cost.Op) -> int:
+def registered_flops(op: Op) -> int:
     """TensorFlow's registered counts; Sigmoid, Relu, FusedBatchNorm, ConcatV2 and Pad have none."""
     match op.name:
         case "convolution":
-            return 2 * cost.macs(op) + op.bias * prod(op.output)
+            return 2 * count_macs(op) + op.bias * prod(op.output)
         case "silu" | "mul" | "add":  # silu is Sigmoid and Mul
             return prod(op.output)
         case "_prelu_kernel":  # Keras: Relu(x) + -alpha * Relu(-x)
@@ -60,9 +64,9 @@ def registered_flops(op: cost.Op) -> int:
 @pytest.mark.parametrize("model", PRINTED)
 def test_parameters_and_flops_round_to_the_printed_figures(model: str) -> None:
     params, flops = PRINTED[model]
-    entry = models.find(f"efficientpose/{model}")
+    entry = find_entry(f"efficientpose/{model}")
     pruned = model if model == "openpose" or "upscaling" in model else f"{model}+outputs=final"
-    trace = cost.trace(build(pruned), *models.parse_size(entry.inputs[0]))
+    trace = trace_network(build(pruned), *parse_size(entry.inputs[0]))
     assert f"{trace.params['stored'] / 1e6:.2f}" == params
     if flops:
         assert f"{sum(map(registered_flops, trace.ops)) / 1e9:.2f}" == flops
@@ -71,7 +75,7 @@ def test_parameters_and_flops_round_to_the_printed_figures(model: str) -> None:
 @pytest.mark.parametrize(("variant", "stored", "learned"), [("RT", 465_608, 453_336), ("I", 726_116, 708_596)])
 def test_parameters_are_those_of_the_released_files(variant: str, stored: int, learned: int) -> None:
     network = build(variant)
-    assert cost.parameters(network)["stored"] == stored
+    assert count_parameters(network)["stored"] == stored
     assert sum(p.numel() for p in network.parameters()) == learned  # the frozen 3 x 4,112 of the up-scaling among them
 
 

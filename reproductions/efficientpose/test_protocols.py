@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import backends, data, inference, protocols
+from benchmark.config.packages import default_protocol
+from benchmark.core.keypoints import MPII_JOINTS
+from benchmark.data import load_people
 from benchmark.data.images import read_image
-from benchmark.joints import MPII_JOINTS
-from reproductions.efficientpose import PROTOCOLS, VARIANTS, WEIGHTS
+from benchmark.evaluation.backends import load_backend
+from benchmark.evaluation.inference import assemble_chunks, predict_people
 from reproductions.efficientpose.preprocess import decode, preprocess
+from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
+from reproductions.efficientpose.variants import VARIANTS
 
 DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
 
@@ -31,10 +35,10 @@ def test_the_released_networks_have_mpiis_joints_in_an_order_of_their_own() -> N
 
 
 def test_whole_photographs_are_answered_as_the_released_code_answers(tmp_path: Path) -> None:
-    backend = backends.load("efficientpose/RT", released("EfficientPoseRT.h5"))
-    people = data.load("mpii", "sample", DATA)
-    done = inference.predict(people, backend, {"picture": PROTOCOLS["efficientpose-picture"]}, tmp_path)
-    ours = inference.assemble([done], len(people))["picture"]
+    backend = load_backend("efficientpose/RT", released("EfficientPoseRT.h5"))
+    people = load_people("mpii", "sample", DATA)
+    done = predict_people(people, backend, {"picture": PROTOCOLS["efficientpose-picture"]}, tmp_path)
+    ours = assemble_chunks([done], len(people))["picture"]
     side = VARIANTS["RT"][0]
     for row, path in enumerate(people.images):
         photograph = read_image(path)
@@ -48,7 +52,7 @@ def test_whole_photographs_are_answered_as_the_released_code_answers(tmp_path: P
 
 def test_default_and_variants_agree_but_in_what_they_name() -> None:
     own = PROTOCOLS["efficientpose"]
-    assert protocols.default("efficientpose/II", "lsp") == "efficientpose"
+    assert default_protocol("efficientpose/II", "lsp") == "efficientpose"
     changed = {
         "efficientpose-argmax": {"decoding"},
         "efficientpose-flip": {"flip"},
@@ -65,9 +69,9 @@ def test_default_and_variants_agree_but_in_what_they_name() -> None:
 
 def test_raw_maps_and_final_maps_share_their_borders() -> None:
     """A peak in the raw maps lies where the up-scaled maps have it: the reason for the protocols' "center"."""
-    from benchmark import models
+    from benchmark.models.registry import build_model
 
-    network = models.build("efficientpose/RT", joints=16).eval()
+    network = build_model("efficientpose/RT", joints=16).eval()
     raw = torch.zeros(1, 16, 28, 28)
     raw[:, :, 10, 17] = 1
     with torch.no_grad():

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import models
-from benchmark.errors import InputError
-from reproductions.efficientpose import VARIANTS, weights
+from benchmark.core.errors import InputError
+from benchmark.models.registry import build_model
 from reproductions.efficientpose.network import EfficientPose, Maps
 from reproductions.efficientpose.preprocess import preprocess
+from reproductions.efficientpose.variants import VARIANTS
+from reproductions.efficientpose.weights import _keras_names, identify, load_keras_weights, make_neutral
 
 DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
 WEIGHTS = DATA / "weights" / "efficientpose"
@@ -39,7 +40,7 @@ def pictures() -> list[np.ndarray]:
 
 
 def build(model: str) -> EfficientPose:
-    network = models.build(f"efficientpose/{model}", joints=16).eval()
+    network = build_model(f"efficientpose/{model}", joints=16).eval()
     assert isinstance(network, EfficientPose)
     return network
 
@@ -79,7 +80,7 @@ def places(heatmaps: Tensor) -> Tensor:
 def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
     path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
     network = build(variant)
-    weights.load_keras_weights(network, path, float16=True)
+    load_keras_weights(network, path, float16=True)
     for picture in pictures():
         image = preprocess(picture, VARIANTS[variant][0])
         with torch.no_grad():
@@ -94,7 +95,7 @@ def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
 def test_full_weights_differ_by_the_rounding_of_the_tflite_file_alone(variant: str) -> None:
     path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
     network = build(variant)
-    weights.load_keras_weights(network, path)
+    load_keras_weights(network, path)
     moved = []
     for picture in pictures():
         image = preprocess(picture, VARIANTS[variant][0])
@@ -124,13 +125,13 @@ def test_the_deeper_variants_add_their_densenets_as_released() -> None:
 def fill_from_tflite(network: EfficientPose, constants: dict[str, Tensor]) -> None:
     """Batch norms were folded when the file was made: each keeps the bias of the convolution before it."""
     with torch.no_grad():
-        for name, module in weights._keras_names(network):
+        for name, module in _keras_names(network):
             if isinstance(module, nn.BatchNorm2d):
                 conv = re.sub(r"_bn$", "", re.sub(r"(block\d\w)_bn_", r"\1_dwconv_", name))
                 conv = re.sub(r"_bn_res", "_conv_res", conv)
                 kind = "depthwise" if "dwconv" in conv or "dconv" in conv else "convolution"
                 module.bias.copy_(constants[f"{conv}/{kind}_bias"])
-                weights.make_neutral(module)
+                make_neutral(module)
             elif isinstance(module, nn.Conv2d) and module.groups > 1:
                 module.weight.copy_(constants[f"{name}/depthwise_kernel"].permute(3, 0, 1, 2))
             elif isinstance(module, nn.Conv2d):
@@ -142,14 +143,14 @@ def fill_from_tflite(network: EfficientPose, constants: dict[str, Tensor]) -> No
 def test_released_upscaling_is_the_bilinear_kernel() -> None:
     network = build("RT")
     before = [p.clone() for p in network.upscaling.parameters()]
-    weights.load_keras_weights(network, released("EfficientPoseRT.h5"))
+    load_keras_weights(network, released("EfficientPoseRT.h5"))
     assert all(torch.equal(a, b) for a, b in zip(before, network.upscaling.parameters(), strict=True))
     assert not any(p.requires_grad for p in network.upscaling.parameters())
 
 
 def test_half_precision_weights_are_half_precision() -> None:
     network = build("RT")
-    weights.load_keras_weights(network, released("EfficientPoseRT.h5"), float16=True)
+    load_keras_weights(network, released("EfficientPoseRT.h5"), float16=True)
     assert all(torch.equal(p, p.half().float()) for p in network.parameters())
 
 
@@ -157,7 +158,7 @@ def test_half_precision_weights_are_half_precision() -> None:
 def test_parts_that_the_network_lacks_are_left_in_the_file(model: str) -> None:
     full, part = build("I"), build(model)
     for network in (full, part):
-        weights.load_keras_weights(network, released("EfficientPoseI.h5"))
+        load_keras_weights(network, released("EfficientPoseI.h5"))
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(part(image).heatmaps[-1], full(image).heatmaps[-1], atol=0, rtol=0)
@@ -168,7 +169,7 @@ def test_weights_of_another_variant_are_refused(model: str) -> None:
     network = build(model)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(InputError, match=r"EfficientPoseI\.h5 holds EfficientPose I, which this network is not"):
-        weights.load_keras_weights(network, released("EfficientPoseI.h5"))
+        load_keras_weights(network, released("EfficientPoseI.h5"))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
@@ -177,18 +178,18 @@ def test_truncated_altered_foreign_and_absent_files_are_refused(tmp_path: Path) 
     path = tmp_path / "EfficientPoseRT.h5"
     path.write_bytes(content[:-1])
     with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is truncated: 2,452,287 of 2,452,288 bytes"):
-        weights.identify(path)
+        identify(path)
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is not the released file: sha256 \w{64}, expected 508943cf"):
-        weights.load_keras_weights(build("RT"), path)
+        load_keras_weights(build("RT"), path)
     with pytest.raises(InputError, match=r"EfficientPoseI\.h5; get them from https://github.com/daniegr/EfficientPose/raw/"):
-        weights.identify(tmp_path / "EfficientPoseI.h5")
+        identify(tmp_path / "EfficientPoseI.h5")
     (tmp_path / "mine.h5").write_bytes(b"anything")
     with pytest.raises(InputError, match=r"mine\.h5 is no released weight file"):
-        weights.identify(tmp_path / "mine.h5")
+        identify(tmp_path / "mine.h5")
 
 
 def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
     copy = tmp_path / "weights.h5"
     copy.write_bytes(released("EfficientPoseRT.h5").read_bytes())
-    assert weights.identify(copy) == "RT"
+    assert identify(copy) == "RT"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.efficientpose.backbone import Backbone, MBConv, SqueezeExcite
 from reproductions.efficientpose.network import DetectionPass, EfficientPose, EMBConv, MobileDenseNet
 

@@ -1,12 +1,14 @@
 """EfficientPose (Zhang, Fang, Wang and Liu, arXiv 2012.07086): a searched backbone with a slim up-sampling head."""
 
+from __future__ import annotations
+
 from typing import Any
 
+from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
-from reproductions.efficientpose_nas.architectures import skeleton
+from reproductions.efficientpose_nas.architectures import FORMAT
 from reproductions.efficientpose_nas.recipes import RECIPES
-
-__all__ = ["ENTRIES", "RECIPES", "structure"]
+from reproductions.efficientpose_nas.search_configs import SEARCHES
 
 _BUILD = "reproductions.efficientpose_nas"
 # The head's figures in Table 7 are those of its transposed convolutions alone.
@@ -63,19 +65,11 @@ ENTRIES = (
     ),
 )
 
-STRUCTURE_VERSION = 1
-_TABLE1 = (
-    *("conv", "sep_depth", "stage1_first", "stage1_rest", "stage2_first", "stage2_rest", "stage3_first", "stage3_rest"),
-    *("stage4", "trans_conv1", "trans_conv2"),
+PACKAGE = PaperPackage(
+    entries=ENTRIES,
+    recipes=RECIPES,
+    architectures=FORMAT,
+    searches=SEARCHES,
+    search="reproductions.efficientpose_nas.search",
+    structure="reproductions.efficientpose_nas.structure:describe_structure",
 )
-
-
-def structure(table: str) -> dict[str, str]:
-    """What is built where the paper prints an architecture: ``row/column -> the cell, in its notation``."""
-    if table == "table1":
-        return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
-    if table == "text_structure":
-        from reproductions.efficientpose_nas.text_structure import count  # needs torch, which listing the entries must not
-
-        return count()
-    return {}

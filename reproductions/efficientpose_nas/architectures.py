@@ -17,13 +17,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from benchmark.errors import InputError
-from benchmark.search_scales import Box
-
-if TYPE_CHECKING:
-    from torch import nn
+from benchmark.config.searches import DiagramBox
+from benchmark.core.errors import InputError
+from benchmark.models.registry import ArchitectureFormat
 
 SUFFIX = ".arch"
 SKIP = "skip"
@@ -157,7 +155,7 @@ def write(architecture: Architecture) -> str:
     return "\n".join([f"skeleton: {names[0]}", *stages]) + "\n"
 
 
-def like(architecture: Architecture) -> str:
+def recipe_of(architecture: Architecture) -> str:
     """The id of the published network that an architecture is trained and fed like: that of its skeleton."""
     return "efficientpose_nas/A" if architecture.skeleton == SMALL else "efficientpose_nas/B"
 
@@ -196,18 +194,7 @@ def parsed(text: str, path: Path | str = "architecture") -> Architecture:
     return Architecture(fixed, tuple(stages))
 
 
-def build(path: Path | str, *, num_joints: int) -> nn.Module:
-    """The network of an architecture file.
-
-    Raises:
-        InputError: see :func:`read`.
-    """
-    from reproductions.efficientpose_nas.network import efficientpose  # needs torch, which listing the entries must not
-
-    return efficientpose(num_joints=num_joints, architecture=read(path))
-
-
-def boxes(text: str) -> list[Box]:
+def boxes(text: str) -> list[DiagramBox]:
     """The picture of an architecture: its layers from left to right, a gap between stages; darker with the kernel, higher with
     the expansion, a line where a layer is skipped.
 
@@ -218,10 +205,12 @@ def boxes(text: str) -> list[Box]:
     for operations in parsed(text).stages:
         for operation in operations:
             if operation == SKIP:
-                found.append(Box(x))
+                found.append(DiagramBox(x))
             else:
                 kernel, expansion = parse(operation)
-                found.append(Box(x, height=expansion / 6, shade=(3, 5, 7).index(kernel), label=f"{kernel}\n×{expansion}"))
+                found.append(
+                    DiagramBox(x, height=expansion / 6, shade=(3, 5, 7).index(kernel), label=f"{kernel}\n×{expansion}")
+                )
             x += 1
         x += 0.5
     return found
@@ -278,3 +267,13 @@ def skeleton(size: str) -> tuple[str, ...]:
         else:
             rows += [f"[{width}, s{stride}]", f"[{width}, s1]×{depth - 1}"]
     return (*rows, *(f"[{width}, s2]" for width in fixed.deconvs))
+
+
+FORMAT = ArchitectureFormat(
+    suffix=SUFFIX,
+    read=read,
+    write=write,
+    build="reproductions.efficientpose_nas.network:build_from_file",
+    recipe_of=recipe_of,
+    diagram=boxes,
+)

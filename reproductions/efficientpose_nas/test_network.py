@@ -1,5 +1,7 @@
 """The networks of the EfficientPose paper are those that it counts."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from typing import Any
@@ -8,9 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import cost, models
-from benchmark.errors import InputError
-from reproductions.efficientpose_nas import ENTRIES, architectures, backbones
+from benchmark.core.errors import InputError
+from benchmark.core.input_size import parse_size
+from benchmark.cost.counters import count_cost, count_operations
+from benchmark.cost.trace import count_parameters, trace_network
+from benchmark.models.registry import build_model, find_entry
+from reproductions.efficientpose_nas import ENTRIES
+from reproductions.efficientpose_nas.architectures import SMALL, A, Architecture, skeleton
+from reproductions.efficientpose_nas.backbones import PROXYLESS, proxyless, proxyless_trunk
 from reproductions.efficientpose_nas.network import MBConv, efficientpose
 
 NAMES = [entry.id for entry in ENTRIES]
@@ -18,11 +25,11 @@ NAMES = [entry.id for entry in ENTRIES]
 
 def build(variant: str, joints: int = 16) -> Any:
     with torch.device("meta"):
-        return models.build(f"efficientpose_nas/{variant}", joints=joints)
+        return build_model(f"efficientpose_nas/{variant}", joints=joints)
 
 
 def giga(variant: str, size: str = "256x256", convention: str = "hrnet", joints: int = 16) -> float:
-    count = cost.cost(build(variant, joints), *models.parse_size(size))["flops"][convention]
+    count = count_cost(build(variant, joints), *parse_size(size))["flops"][convention]
     return count / (2**30 if convention == "hrnet" else 1e9)
 
 
@@ -44,14 +51,14 @@ def giga(variant: str, size: str = "256x256", convention: str = "hrnet", joints:
     ],
 )
 def test_parameters(variant: str, parameters: int) -> None:
-    assert cost.parameters(build(variant))["trainable"] == parameters
+    assert count_parameters(build(variant))["trainable"] == parameters
 
 
 @pytest.mark.parametrize(
     ("variant", "printed"), [("A", "1.3"), ("B", "3.3"), ("C", "5.0"), ("mobilenet_v2", "1.5"), ("resnet50", "25.6")]
 )
 def test_parameters_round_to_the_printed_millions(variant: str, printed: str) -> None:
-    assert f"{cost.parameters(build(variant))['trainable'] / 1e6:.1f}" == printed
+    assert f"{count_parameters(build(variant))['trainable'] / 1e6:.1f}" == printed
 
 
 @pytest.mark.parametrize(
@@ -81,9 +88,9 @@ def test_table_8_styles_of_transposed_convolution(tconv: str, sic: str, mega: fl
 
 @pytest.mark.parametrize(("width", "mega"), [("64x32", 234.9), ("64x64", 369.1), ("96x96", 755.0)])
 def test_table_7_heads_are_their_transposed_convolutions_over_1e6(width: str, mega: float) -> None:
-    entry = models.find("efficientpose_nas/A")
-    ops = cost.trace(build(f"A+width={width}"), 256, 256).within(entry.scopes["deconvs"])
-    assert round(cost.counts(ops)["hrnet"] / 1e6, 1) == mega
+    entry = find_entry("efficientpose_nas/A")
+    ops = trace_network(build(f"A+width={width}"), 256, 256).within(entry.scopes["deconvs"])
+    assert round(count_operations(ops)["hrnet"] / 1e6, 1) == mega
 
 
 @pytest.mark.parametrize("variant", ["A", "B", "C", "mobilenet_v2"])
@@ -99,7 +106,7 @@ def test_the_correction_costs_a_million_multiplications(variant: str) -> None:
 @pytest.mark.parametrize(("height", "width"), [(256, 192), (64, 64)])
 def test_heatmaps_have_a_quarter_of_the_size(name: str, height: int, width: int) -> None:
     with torch.device("meta"):
-        network = models.build(name, joints=17)
+        network = build_model(name, joints=17)
         images = torch.empty(2, 3, height, width)
     assert network.eval()(images).shape == (2, 17, height // 4, width // 4)
     assert network.train()(images).shape == (2, 17, height // 4, width // 4)
@@ -108,7 +115,7 @@ def test_heatmaps_have_a_quarter_of_the_size(name: str, height: int, width: int)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_backbone_halves_the_size_four_times(name: str) -> None:
     with torch.device("meta"):
-        network: Any = models.build(name, joints=16)
+        network: Any = build_model(name, joints=16)
         assert network.backbone(torch.empty(2, 3, 256, 192)).shape[2:] == (16, 12)
 
 
@@ -142,8 +149,8 @@ def test_the_searched_networks_use_relu_and_the_others_relu6() -> None:
 )
 def test_proxylessnas_layers_are_those_of_the_published_classifiers(target: str, mixed: int, published: int) -> None:
     with torch.device("meta"):
-        trunk = backbones.proxyless_trunk(target, stages=7, last_stride=2)
-    last = backbones.PROXYLESS[target][1][-1][0]
+        trunk = proxyless_trunk(target, stages=7, last_stride=2)
+    last = PROXYLESS[target][1][-1][0]
     classifier = last * mixed + 2 * mixed + mixed * 1000 + 1000  # 1x1 convolution, its batch norm, linear layer
     assert sum(p.numel() for p in trunk.parameters()) + classifier == published
 
@@ -176,7 +183,7 @@ def test_table_1_is_built_but_for_two_rows() -> None:
     large = "[32, s2] | [24, s1] | [32, s2] | [32, s1]×5 | [64, s2] | [64, s1]×7 | [96, s2] | [96, s1]×9 | [160, s2]×10"
     printed = {"small": f"{small} | [64, s2] | [32, s2]", "large": f"{large} | [64, s2] | [32, s2]"}
     differ = {
-        size: [pair for pair in zip(rows.split(" | "), architectures.skeleton(size), strict=True) if pair[0] != pair[1]]
+        size: [pair for pair in zip(rows.split(" | "), skeleton(size), strict=True) if pair[0] != pair[1]]
         for size, rows in printed.items()
     }
     assert differ == {"small": [("[64, s1]×9", "[64, s1]×7")], "large": [("[160, s2]×10", "[160, s1]×10")]}
@@ -184,14 +191,14 @@ def test_table_1_is_built_but_for_two_rows() -> None:
 
 def test_an_architecture_must_fit_its_skeleton() -> None:
     with pytest.raises(InputError, match=r"\(1,\) layers a stage"):
-        architectures.Architecture(architectures.SMALL, (("k3e6",),))
-    wrong = (("k9e6", *architectures.A.stages[0][1:]), *architectures.A.stages[1:])
+        Architecture(SMALL, (("k3e6",),))
+    wrong = (("k9e6", *A.stages[0][1:]), *A.stages[1:])
     with pytest.raises(InputError, match="stage 1: unknown operation 'k9e6'"):
-        architectures.Architecture(architectures.SMALL, wrong)
+        Architecture(SMALL, wrong)
     with pytest.raises(InputError, match="cannot be skipped"):
-        architectures.Architecture(architectures.SMALL, (("skip", *wrong[0][1:]), *wrong[1:]))
+        Architecture(SMALL, (("skip", *wrong[0][1:]), *wrong[1:]))
     with pytest.raises(InputError, match="unknown skeleton 'tiny'"):
-        architectures.skeleton("tiny")
+        skeleton("tiny")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +217,7 @@ def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
 
 def test_an_unknown_target_is_named() -> None:
     with pytest.raises(InputError, match="unknown target 'tpu'"):
-        backbones.proxyless(num_joints=16, target="tpu")
+        proxyless(num_joints=16, target="tpu")
 
 
 @pytest.mark.parametrize("module", ["reproductions.efficientpose_nas", "reproductions.efficientpose_nas.architectures"])

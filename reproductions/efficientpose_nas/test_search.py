@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import cost, lookup
-from benchmark.losses import Truth
-from benchmark.search_scales import ARCHITECTURE, WEIGHTS, find
-from reproductions.checks import saved
-from reproductions.efficientpose_nas import fna, search
+from benchmark.config.packages import find_search
+from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE
+from benchmark.cost.counters import count_cost
+from benchmark.nas.lookup_table import LOOKUP_CONVENTION, LookupTable, measure_table
+from benchmark.training.losses import Targets
+from reproductions.efficientpose_nas import search
 from reproductions.efficientpose_nas.architectures import (
     ARCHITECTURES,
     OPERATIONS,
@@ -26,15 +27,18 @@ from reproductions.efficientpose_nas.architectures import (
     parsed,
     write,
 )
-from reproductions.efficientpose_nas.lookup import constant, layer_costs, parts, sample, used
+from reproductions.efficientpose_nas.fna import adapt
 from reproductions.efficientpose_nas.network import MBConv, efficientpose
+from reproductions.efficientpose_nas.search import Search, build_search_algorithm
+from reproductions.efficientpose_nas.search_space import components, components_of, constant, layer_costs, sample_within
 from reproductions.efficientpose_nas.supernet import MixedLayer, SuperNetwork, entropy, expected, start, uniform
+from reproductions.network_checks import saved
 
 # As the small one in all but size.
 SHORT = Skeleton(
     first=8, separable=8, stages=(Stage(8, 2, 2), Stage(8, 2, 2), Stage(16, 2, 3), Stage(24, 1, 2)), deconvs=(8, 8)
 )
-TINY = find("efficientpose_nas", "tiny")
+TINY = find_search("efficientpose_nas", "tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -50,29 +54,29 @@ def supernet(skeleton: Skeleton = SHORT, joints: int = 5) -> SuperNetwork:
     return SuperNetwork(skeleton=skeleton, num_joints=joints)
 
 
-def table(skeleton: Skeleton = SHORT, joints: int = 5, size: int = 64) -> lookup.Table:
-    found = parts(skeleton, joints=joints, input_hw=(size, size))
-    return lookup.measure(found, "flops", input=f"{size}x{size}", joints=joints)
+def table(skeleton: Skeleton = SHORT, joints: int = 5, size: int = 64) -> LookupTable:
+    found = components(skeleton, joints=joints, input_hw=(size, size))
+    return measure_table(found, "flops", input=f"{size}x{size}", joints=joints)
 
 
 def whole(architecture: Architecture, joints: int, size: int) -> int:
     """Operations of the built network, by the convention of tables."""
     with torch.device("meta"):
         network = efficientpose(num_joints=joints, architecture=architecture)
-    return cost.cost(network, size, size)["flops"][lookup.CONVENTION]
+    return count_cost(network, size, size)["flops"][LOOKUP_CONVENTION]
 
 
-def batch(joints: int = 5, size: int = 64) -> tuple[Tensor, Truth]:
+def batch(joints: int = 5, size: int = 64) -> tuple[Tensor, Targets]:
     generator = torch.Generator().manual_seed(1)
     maps = torch.rand(4, joints, size // 4, size // 4, generator=generator)
-    return torch.randn(4, 3, size, size, generator=generator), Truth(maps, torch.ones(4, joints))
+    return torch.randn(4, 3, size, size, generator=generator), Targets(maps, torch.ones(4, joints))
 
 
-def searcher(monkeypatch: pytest.MonkeyPatch, **options: object) -> search.Search:
+def searcher(monkeypatch: pytest.MonkeyPatch, **options: object) -> Search:
     """On the short skeleton."""
     monkeypatch.setitem(search.SKELETONS, "short", SHORT)
     scale = replace(TINY, options={**TINY.options, "skeleton": "short", **options})
-    return search.build(scale, table(), joints=5, seed=0, device=torch.device("cpu"))
+    return build_search_algorithm(scale, table(), joints=5, seed=0, device=torch.device("cpu"))
 
 
 # --- the super-network -------------------------------------------------------------------------------------------------------
@@ -150,8 +154,8 @@ def test_one_path_takes_the_memory_of_one_network() -> None:
 
 def test_weight_steps_run_one_operation_a_layer_and_architecture_steps_two(monkeypatch: pytest.MonkeyPatch) -> None:
     found, depth = searcher(monkeypatch), sum(stage.depth for stage in SHORT.stages)
-    assert executed(found.network, lambda: found.step(WEIGHTS, batch(), 0.0)) == [1] * depth
-    assert executed(found.network, lambda: found.step(ARCHITECTURE, batch(), 0.0)) == [2] * depth
+    assert executed(found.network, lambda: found.step(WEIGHTS_PHASE, batch(), 0.0)) == [1] * depth
+    assert executed(found.network, lambda: found.step(ARCHITECTURE_PHASE, batch(), 0.0)) == [2] * depth
 
 
 # --- its two phases ----------------------------------------------------------------------------------------------------------
@@ -160,7 +164,7 @@ def test_weight_steps_run_one_operation_a_layer_and_architecture_steps_two(monke
 def test_a_weight_step_moves_the_path_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     found = searcher(monkeypatch)
     before = {name: value.detach().clone() for name, value in found.network.named_parameters()}
-    found.step(WEIGHTS, batch(), 0.0)
+    found.step(WEIGHTS_PHASE, batch(), 0.0)
     active = {
         id(parameter) for layer in found.layers for place in layer.active for parameter in layer.choices[place].parameters()
     }
@@ -178,7 +182,7 @@ def test_an_architecture_step_moves_two_operations_a_layer_and_keeps_the_probabi
     for _ in range(3):
         weights = [weight.detach().clone() for weight in found.network.weights()]
         before = [layer.probabilities().detach().clone() for layer in found.layers]
-        found.step(ARCHITECTURE, batch(), 0.0)
+        found.step(ARCHITECTURE_PHASE, batch(), 0.0)
         assert all(torch.equal(old, new) for old, new in zip(weights, found.network.weights(), strict=True))
         for layer, old in zip(found.layers, before, strict=True):
             new, drawn = layer.probabilities().detach(), list(layer.active)
@@ -189,7 +193,7 @@ def test_an_architecture_step_moves_two_operations_a_layer_and_keeps_the_probabi
 
 def test_with_all_paths_every_operation_has_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
     found = searcher(monkeypatch, paths=0)
-    counts = executed(found.network, lambda: found.step(ARCHITECTURE, batch(), 0.0))
+    counts = executed(found.network, lambda: found.step(ARCHITECTURE_PHASE, batch(), 0.0))
     assert counts == [len(layer.operations) for layer in found.layers]
     assert all((layer.alpha.grad != 0).all() for layer in found.layers if layer.alpha.grad is not None)
 
@@ -226,9 +230,9 @@ def test_operations_of_the_parts_add_up_to_the_published_networks(name: str) -> 
     architecture = ARCHITECTURES[name]
     for joints, size in ((16, 256), (14, 64)):
         found = table(architecture.skeleton, joints, size)
-        assert found.predict(used(architecture)) == whole(architecture, joints, size)
+        assert found.predict(components_of(architecture)) == whole(architecture, joints, size)
         if (name, size) == ("A", 256):
-            assert f"{found.shown(found.predict(used(A))):.0f}" == "669", "MFLOPs in Table 8"
+            assert f"{found.shown(found.predict(components_of(A))):.0f}" == "669", "MFLOPs in Table 8"
 
 
 def test_what_is_expected_of_a_decided_network_is_what_it_costs() -> None:
@@ -237,7 +241,7 @@ def test_what_is_expected_of_a_decided_network_is_what_it_costs() -> None:
     costs = [torch.tensor(list(layer.values())) for layer in layer_costs(SMALL, found)]
     with torch.no_grad():
         value = float(expected(list(network.layers()), costs, constant(found)))
-    assert value == pytest.approx(found.predict(used(A)), rel=1e-4)
+    assert value == pytest.approx(found.predict(components_of(A)), rel=1e-4)
 
 
 def test_random_architectures_cost_on_average_what_is_asked_for() -> None:
@@ -245,7 +249,9 @@ def test_random_architectures_cost_on_average_what_is_asked_for() -> None:
     generator = np.random.default_rng(0)
 
     def mean(wanted: float | None) -> float:
-        return float(np.mean([found.predict(used(sample(SMALL, found, wanted, generator))) for _ in range(200)]))
+        return float(
+            np.mean([found.predict(components_of(sample_within(SMALL, found, wanted, generator))) for _ in range(200)])
+        )
 
     usual = mean(None)
     for share in (0.8, 1.0, 1.15):
@@ -265,7 +271,7 @@ def test_adapted_from_a_seed_the_super_network_computes_what_the_seed_does() -> 
     network = supernet().eval()
     stem, *stages = seed.backbone.children()
     layers = [[stem], *(list(stage.children()) for stage in stages)]
-    start(network, lambda path: fna.adapt(path, layers))
+    start(network, lambda path: adapt(path, layers))
     images, _ = batch()
     for operation, same in (("k3e6", True), ("k5e6", True), ("k7e6", True), ("k3e3", False)):
         for layer in network.layers():
@@ -281,7 +287,7 @@ def test_adapted_from_a_seed_the_super_network_computes_what_the_seed_does() -> 
 
 
 def test_the_papers_scale_says_what_the_paper_says() -> None:
-    scale = find("efficientpose_nas", "paper", "mpii")
+    scale = find_search("efficientpose_nas", "paper", "mpii")
     assert (scale.recipe.input, scale.recipe.batch, scale.held_out) == ("256x256", 32, 0.2)
     assert (scale.phases[1].first, scale.recipe.epochs - scale.phases[1].first) == (60, 150)
     assert (scale.recipe.optimizer.lr, scale.recipe.optimizer.momentum, scale.recipe.optimizer.weight_decay) == (
@@ -295,7 +301,7 @@ def test_the_papers_scale_says_what_the_paper_says() -> None:
 
 def test_as_many_images_as_the_papers_search_saw_are_its_fifty_candidates_but_one() -> None:
     """Each trained for five epochs on the same four fifths."""
-    scale = find("efficientpose_nas", "paper")
+    scale = find_search("efficientpose_nas", "paper")
     joint = scale.recipe.epochs - scale.phases[1].first
     epochs = scale.recipe.epochs * (1 - scale.held_out) + joint * scale.held_out
     assert int(epochs / (scale.candidate_epochs * (1 - scale.held_out))) == 49
@@ -303,10 +309,10 @@ def test_as_many_images_as_the_papers_search_saw_are_its_fifty_candidates_but_on
 
 @pytest.mark.parametrize("name", ["small", "gpu"])
 def test_alphas_can_travel_as_far_as_in_the_paper(name: str) -> None:
-    paper, scale = find("efficientpose_nas", "paper"), find("efficientpose_nas", name)
+    paper, scale = find_search("efficientpose_nas", "paper"), find_search("efficientpose_nas", name)
 
     def reach(which: object) -> float:
-        held = which.recipe.persons * which.held_out  # type: ignore[attr-defined]
+        held = which.recipe.num_people * which.held_out  # type: ignore[attr-defined]
         epochs = which.recipe.epochs - which.phases[1].first  # type: ignore[attr-defined]
         return which.architecture.lr * epochs * (held // which.recipe.batch)  # type: ignore[attr-defined]
 

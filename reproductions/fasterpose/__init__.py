@@ -3,11 +3,12 @@
 Only the abstract is public. Everything here is a reconstruction from it, with the open questions as switches.
 """
 
+from __future__ import annotations
+
+from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.fasterpose.protocols import PROTOCOLS
 from reproductions.fasterpose.recipes import RECIPES
-
-__all__ = ["ENTRIES", "PROTOCOLS", "RECIPES", "readings"]
 
 ENTRIES = tuple(
     Entry(
@@ -27,14 +28,6 @@ ENTRIES = tuple(
     for depth in (50, 101, 152)
 )
 
-
-def readings(table: str) -> dict[str, list[tuple[str, float]]]:
-    """What a printed figure comes to under each reading of an abstract that does not say against what, or counted how."""
-    if table != "abstract":
-        return {}
-    from reproductions.fasterpose.flops_claim import reductions  # needs torch, which listing the entries must not
-
-    rows = reductions()
-    return {
-        "fasterpose/flops_saving": [(f"{r.reconstruction} against {r.candidate}, {r.convention}", r.reduction) for r in rows]
-    }
+PACKAGE = PaperPackage(
+    entries=ENTRIES, recipes=RECIPES, protocols=PROTOCOLS, readings="reproductions.fasterpose.readings:read_saving"
+)

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.errors import InputError
-from benchmark.losses import Truth, final
+from benchmark.core.errors import InputError
+from benchmark.models.outputs import final_heatmaps
+from benchmark.training.losses import Targets
 
 
 def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: float = 0.0) -> Tensor:
@@ -52,10 +53,10 @@ def heatmaps(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits)
 
 
-def regressive(outputs: Any, truth: Truth, *, gamma: float = 0.0) -> Tensor:
+def regressive(outputs: Any, truth: Targets, *, gamma: float = 0.0) -> Tensor:
     """:func:`rce` of a network's final maps, taken for logits, for a recipe.
 
     Raises:
         InputError: see :func:`rce`.
     """
-    return rce(final(outputs), truth.heatmaps, truth.weights, gamma=gamma)
+    return rce(final_heatmaps(outputs), truth.heatmaps, truth.weights, gamma=gamma)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.baselines.simple_baseline import resnet_trunk
 from reproductions.layers import deconv_bn
 

@@ -1,8 +1,10 @@
+from __future__ import annotations
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.fasterpose.losses import heatmaps, rce
 
 SHAPE = (2, 3, 8, 6)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import subprocess
 import sys
 
@@ -5,15 +7,16 @@ import pytest
 import torch
 import torchvision
 
-from benchmark import cost, models
-from benchmark.errors import InputError
-from reproductions.fasterpose.flops_claim import CANDIDATES, Row, reductions
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
+from benchmark.models.registry import build_model, entries
 from reproductions.fasterpose.network import FasterPose
+from reproductions.fasterpose.readings import CANDIDATES, Row, reductions
 
 
 def counted(model: str, joints: int = 17) -> tuple[int, dict[str, int]]:
     with torch.device("meta"):
-        found = cost.cost(models.build(model, joints=joints), 256, 192)
+        found = count_cost(build_model(model, joints=joints), 256, 192)
     return found["params"]["trainable"], found["flops"]
 
 
@@ -23,7 +26,7 @@ def test_listing_the_entries_does_not_import_torch():
 
 
 def test_every_entry_calls_itself_a_reconstruction():
-    mine = [entry for entry in models.entries().values() if entry.id.startswith("fasterpose/")]
+    mine = [entry for entry in entries().values() if entry.id.startswith("fasterpose/")]
     assert [entry.id for entry in mine] == ["fasterpose/r50", "fasterpose/r101", "fasterpose/r152"]
     assert {entry.evidence for entry in mine} == {"reconstruction"}
 
@@ -33,7 +36,7 @@ def test_every_entry_calls_itself_a_reconstruction():
 def test_heatmaps_have_stride_4_unless_nothing_upsamples(deconvs, upsampling, stride):
     stride = stride or 32 >> deconvs
     with torch.device("meta"):
-        network = models.build(f"fasterpose/r50+deconvs={deconvs}+upsampling={upsampling}", joints=16).eval()
+        network = build_model(f"fasterpose/r50+deconvs={deconvs}+upsampling={upsampling}", joints=16).eval()
         assert network(torch.empty(1, 3, 256, 192)).shape == (1, 16, 256 // stride, 192 // stride)
 
 
@@ -83,7 +86,7 @@ def test_unknown_depths_and_switches_are_refused():
 
 @pytest.fixture(scope="module")
 def rows():
-    if missing := [model for model in CANDIDATES if model not in models.entries()]:
+    if missing := [model for model in CANDIDATES if model not in entries()]:
         pytest.skip(f"no entry {missing[0]}")
     ours = [f"fasterpose/r50+{switches}" for switches in ("upsampling=pixel_shuffle", "upsampling=nearest", "deconvs=1")]
     return reductions(ours)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import inference, protocols
-from benchmark.backends import Backend
+from benchmark.config.packages import default_protocol, find_protocol
+from benchmark.config.protocols import PROTOCOLS
 from benchmark.data.people import People
-from benchmark.protocols import PROTOCOLS
+from benchmark.evaluation.backends import Backend
+from benchmark.evaluation.inference import predict_people
 
 MODEL = "fasterpose/r50"
 PEAK, SIDE = (3, 5), 16  # column and row, pixels of the map
@@ -58,20 +59,20 @@ def test_the_sigmoid_comes_before_averaging_and_decoding_and_costs_no_pass(perso
     backend = Backend(network, ("nose",), (64, 64), "")
     plain = PROTOCOLS["hrnet-unshifted"]
     chosen = {"sigmoid": replace(plain, activation="sigmoid"), "plain": plain}
-    found = inference.predict(person, backend, chosen, tmp_path)[0]
+    found = predict_people(person, backend, chosen, tmp_path)[0]
     assert network.calls == 2  # the image and its mirror image, whatever the protocols
     height = 1 / (1 + math.exp(1))
     assert found["sigmoid"].scores[0, 0] == pytest.approx(height, abs=1e-6)
     assert found["plain"].scores[0, 0] == pytest.approx(-1)
     assert tuple(np.round(found["sigmoid"].joints[0, 0])) == (4 * PEAK[0], 4 * PEAK[1])
     assert tuple(np.round(found["plain"].joints[0, 0])) == (0, 0)  # no positive value: an empty map
-    again = inference.predict(person, backend, chosen, tmp_path)[0]
+    again = predict_people(person, backend, chosen, tmp_path)[0]
     assert network.calls == 2
     assert again["sigmoid"].scores[0, 0] == found["sigmoid"].scores[0, 0] != found["plain"].scores[0, 0]
 
 
 def test_the_default_is_its_own_for_each_kind_of_box() -> None:
-    assert protocols.default(MODEL, "mpii") == "fasterpose"
-    assert protocols.default(MODEL, "coco") == "fasterpose-annotated"
-    assert protocols.default(MODEL, "coco", detected=True) == "fasterpose"
-    assert {protocols.find(MODEL, name).activation for name in ("fasterpose", "fasterpose-annotated")} == {"sigmoid"}
+    assert default_protocol(MODEL, "mpii") == "fasterpose"
+    assert default_protocol(MODEL, "coco") == "fasterpose-annotated"
+    assert default_protocol(MODEL, "coco", detected=True) == "fasterpose"
+    assert {find_protocol(MODEL, name).activation for name in ("fasterpose", "fasterpose-annotated")} == {"sigmoid"}

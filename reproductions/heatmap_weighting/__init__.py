@@ -1,9 +1,10 @@
 """Lightweight Human Pose Estimation Using Heatmap-Weighting Loss (Li and Xiang, arXiv 2205.10611)."""
 
+from __future__ import annotations
+
+from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.heatmap_weighting.recipes import RECIPES
-
-__all__ = ["ENTRIES", "RECIPES", "structure"]
 
 ENTRIES = (
     Entry(
@@ -21,11 +22,6 @@ ENTRIES = (
     ),
 )
 
-
-def structure(table: str) -> dict[str, str]:
-    """What is built where the paper prints a figure of the head's make-up; empty for any other table."""
-    if table != "text_structure":
-        return {}
-    from reproductions.heatmap_weighting.text_structure import count  # needs torch, which listing the entries must not
-
-    return count()
+PACKAGE = PaperPackage(
+    entries=ENTRIES, recipes=RECIPES, structure="reproductions.heatmap_weighting.structure:describe_structure"
+)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.errors import InputError
-from benchmark.losses import Truth, final
+from benchmark.core.errors import InputError
+from benchmark.models.outputs import final_heatmaps
+from benchmark.training.losses import Targets
 
 # F of Eq. 8, the rows of Table IV; "none" leaves plain mean squared error.
 WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -45,10 +46,10 @@ def heatmap_weighting_loss(heatmaps: Tensor, targets: Tensor, visible: Tensor, *
     return ((WEIGHTINGS[weighting](targets) + 1) * difference.square()).mean()
 
 
-def weighted(outputs: Any, truth: Truth, *, weighting: str = "x") -> Tensor:
+def weighted(outputs: Any, truth: Targets, *, weighting: str = "x") -> Tensor:
     """:func:`heatmap_weighting_loss` of a network's final heatmaps, for a recipe.
 
     Raises:
         InputError: an unknown ``weighting``, or maps that are not of the target's shape.
     """
-    return heatmap_weighting_loss(final(outputs), truth.heatmaps, truth.weights, weighting=weighting)
+    return heatmap_weighting_loss(final_heatmaps(outputs), truth.heatmaps, truth.weights, weighting=weighting)

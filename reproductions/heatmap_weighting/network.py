@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.layers import deconv_bn
 from reproductions.mobilenet_v3 import OUT_CHANNELS, HardSigmoid, MobileNetV3, SqueezeExcite, hard_sigmoid
 

@@ -1,12 +1,14 @@
 """The heatmap-weighting loss against values worked out by hand."""
 
+from __future__ import annotations
+
 import math
 
 import pytest
 import torch
 from torch.nn import functional
 
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
 from reproductions.heatmap_weighting.losses import WEIGHTINGS, heatmap_weighting_loss
 
 # One image, one joint, two pixels: targets 1 and 1/2, errors 1 and 2, so squared errors 1 and 4.

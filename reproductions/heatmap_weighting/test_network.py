@@ -1,5 +1,7 @@
 """The network of the heatmap-weighting paper against its printed counts and its equations."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 
@@ -7,8 +9,8 @@ import pytest
 import torch
 import torchvision
 
-from benchmark.cost import cost
-from benchmark.errors import InputError
+from benchmark.core.errors import InputError
+from benchmark.cost.counters import count_cost
 from reproductions.heatmap_weighting import ENTRIES
 from reproductions.heatmap_weighting.network import CBAM, LightweightPoseNet, ParallelAttention
 from reproductions.mobilenet_v3 import BLOCKS, MobileNetV3, hard_sigmoid
@@ -21,7 +23,7 @@ from reproductions.mobilenet_v3 import BLOCKS, MobileNetV3, hard_sigmoid
 def test_printed_params_and_gflops(joints: int, height: int, width: int, printed: str) -> None:
     with torch.device("meta"):
         network = LightweightPoseNet(num_joints=joints)
-    counted = cost(network, height, width)
+    counted = count_cost(network, height, width)
     assert f"{counted['params']['trainable'] / 1e6:.1f}" == "3.1"
     assert f"{counted['flops']['mmcv'] / 1e9:.2f}" == printed
 
@@ -30,7 +32,7 @@ def test_printed_params_and_gflops(joints: int, height: int, width: int, printed
 def test_true_macs(height: int, width: int, macs: float) -> None:
     with torch.device("meta"):
         network = LightweightPoseNet(num_joints=17)
-    assert cost(network, height, width)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-4)
+    assert count_cost(network, height, width)["flops"]["macs"] / 1e9 == pytest.approx(macs, abs=5e-4)
 
 
 def test_parameters_by_part() -> None:
@@ -112,12 +114,12 @@ def test_unknown_switches_are_named() -> None:
 
 
 def test_entries_build_and_import_without_torch() -> None:
-    from benchmark.models import build
+    from benchmark.models.registry import build_model
 
     (entry,) = ENTRIES
     names = [entry.id] + [f"{entry.id}+{s}={v}" for s, values in entry.switches.items() for v in values]
     with torch.device("meta"):
-        networks = [build(name, joints=16) for name in names]
+        networks = [build_model(name, joints=16) for name in names]
     for network in networks:
         assert all(network.get_submodule(part) for parts in entry.scopes.values() for part in parts)
     check = "import sys, reproductions.heatmap_weighting; sys.exit('torch' in sys.modules)"

@@ -1,0 +1,42 @@
+"""Print the commands, or run one of them: ``python -m benchmark``, ``pose-benchmark COMMAND``."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from benchmark.core.errors import exit_with_error
+
+COMMANDS = {
+    "report": "regenerate every table and plot from the records, or check that they are up to date",
+    "measure": "count a network's cost, time it, or compare the routes from images to training inputs",
+    "score": "score a prediction file by PCKh or OKS AP, with intervals and paired differences",
+    "evaluate": "run a network with given weights on a dataset, score it or write a submission",
+    "train": "train a network by a paper's recipe or a small one",
+    "search": "search an architecture, retrain it, and compare it with random search",
+    "ablate": "train and test the variants of an ablation with several seeds",
+    "compare": "put your own network beside the rows of a printed table",
+    "data": "check, download or draw datasets",
+}
+
+
+def format_commands() -> str:
+    """Format the commands as text, one line each."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {description}" for name, description in COMMANDS.items()]
+    return "\n".join(["usage: pose-benchmark COMMAND [OPTIONS]", "", *lines, "", "Each has --help with an example."])
+
+
+def main() -> None:
+    """Run the command that the first argument names, as ``python -m benchmark.COMMAND`` does."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(format_commands())
+        return
+    name = sys.argv.pop(1)
+    if name not in COMMANDS:
+        exit_with_error(f"no command {name!r}; known: {', '.join(COMMANDS)}")
+    runpy.run_module(f"benchmark.{name}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Run ablations: jobs, engines, statistics of feature maps."""

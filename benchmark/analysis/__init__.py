@@ -1,0 +1,1 @@
+"""What follows from records: differences with intervals, orders, repeatability. No torch."""

@@ -1,0 +1,53 @@
+"""The new network among all that the papers print: accuracy against cost on equal terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+
+from benchmark.compare.accuracy import Estimate
+from benchmark.core.records import Record
+from benchmark.papers.tables import Paper
+from benchmark.report.plots import PAPER_COLOURS, STYLE, accuracy_points, plt, svg
+
+AXES = {"mpii": ("pckh", "PCKh@0.5 on MPII validation, percent"), "coco": ("ap", "AP on COCO validation, percent")}
+NEW = "#111111"
+
+
+def pareto_figure(
+    papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, name: str, gmacs: float, found: Estimate | None
+) -> bytes:
+    """The figure as SVG; a network whose accuracy was not measured is a line at its cost.
+
+    Args:
+        found: in percent.
+    """
+    metric, axis = AXES[dataset]
+    printed = [
+        (p.paper, p.label, p.ours, p.accuracy) for p in accuracy_points(papers, records, dataset, metric) if p.ours is not None
+    ]
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 4.2))
+        figure.subplots_adjust(left=0.09, right=0.98, top=0.97, bottom=0.11)
+        for paper, colour in zip(papers.values(), PAPER_COLOURS, strict=False):
+            own = [point for point in printed if point[0] == paper.id]
+            if own:
+                x, y = [cost for *_, cost, _ in own], [accuracy for *_, accuracy in own]
+                axes.scatter(x, y, s=18, color=colour, label=f"quoted in {paper.short}", alpha=0.85, linewidths=0)
+        for _, label, cost, accuracy in printed:
+            axes.annotate(label, (cost, accuracy), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
+        if found is None:
+            axes.axvline(
+                gmacs, color=NEW, linestyle="--", linewidth=1, label=f"{name}: {gmacs:.3g} GMACs, accuracy not measured"
+            )
+        else:
+            low, high = found.ci95 or (found.value, found.value)
+            reach = [[max(0.0, found.value - low)], [max(0.0, high - found.value)]]
+            axes.errorbar([gmacs], [found.value], yerr=reach, fmt="*", color=NEW, markersize=9, label=f"{name}, 95 % interval")
+        axes.set_xscale("log")
+        axes.set_xlabel("true multiply-accumulates of one image, 10⁹, log scale")
+        axes.set_ylabel(axis)
+        axes.grid(alpha=0.25, linewidth=0.5)
+        axes.legend(loc="lower right", frameon=False)
+        return svg(figure)

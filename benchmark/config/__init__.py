@@ -1,0 +1,1 @@
+"""Declarations without engines: recipes, protocols, searches, ablations, conventions, record identities."""

@@ -1,0 +1,87 @@
+"""The settings under which a network is timed, as data."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from benchmark.core.errors import InputError
+from benchmark.core.input_size import parse_size
+from benchmark.core.keypoints import JOINT_COUNTS
+
+UNSTABLE_MARK = ", noisy"  # ends the protocol of figures that were kept although they scatter
+
+LATENCY_VERSION = 1
+MAX_RELATIVE_IQR = 0.10  # of the median: a cell whose quartiles lie further apart is noisy
+
+MemoryLayout = Literal["nchw", "nhwc"]
+BackendName = Literal["eager", "compile", "onnxruntime", "openvino"]
+TimedPart = Literal["forward", "pipeline"]
+RUNTIMES = ("onnxruntime", "openvino")  # those that run an ONNX file
+SETTING_PATTERN = re.compile(
+    r"(?P<input>\d+x\d+), (?P<joints>\d+) joints, batch (?P<batch>\d+), (?P<device>cpu|cuda), (?P<threads>\d+) threads?, "
+    r"(?P<layout>\w+), (?P<backend>\w+), (?P<part>\w+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One network under one setting. ``part``: ``forward`` is the network alone on a random input that stays where it is;
+    ``pipeline`` is all from ``batch`` persons' decoded photographs to their joints, under the protocol ``hrnet``."""
+
+    model: str
+    input: str = "256x256"
+    joints: int = 16
+    batch: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    layout: MemoryLayout = "nchw"
+    backend: BackendName = "eager"
+    part: TimedPart = "forward"
+
+    @property
+    def setting(self) -> str:
+        """All but the model, as records name it."""
+        threads = f"{self.threads} thread" + "s" * (self.threads > 1)
+        sizes = f"{self.input}, {self.joints} joints, batch {self.batch}"
+        return f"{sizes}, {self.device}, {threads}, {self.layout}, {self.backend}, {self.part}"
+
+    @staticmethod
+    def parse(setting: str, model: str = "") -> Setting | None:
+        """The inverse of :attr:`setting`; None for anything else."""
+        match = SETTING_PATTERN.fullmatch(setting)
+        numbers = {key: int(value) for key, value in match.groupdict().items() if value.isdigit()} if match else {}
+        return Setting(model=model, **match.groupdict() | numbers) if match else None  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        """Refuse what cannot be measured, as far as that is known without building anything.
+
+        Raises:
+            InputError: an impossible setting, or a runtime that is not installed.
+        """
+        parse_size(self.input)
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        for name in ("joints", "batch", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: at least 1 is needed")
+        if self.threads > processors:
+            raise InputError(f"--threads {self.threads}: there are {processors} processors")
+        for name, values in (
+            ("layout", MemoryLayout),
+            ("backend", BackendName),
+            ("part", TimedPart),
+            ("device", Literal["cpu", "cuda"]),
+        ):
+            if getattr(self, name) not in get_args(values):
+                raise InputError(f"--{name} {getattr(self, name)!r} is not one of {', '.join(get_args(values))}")
+        if self.backend in RUNTIMES:
+            if self.device != "cpu" or self.layout != "nchw":
+                raise InputError(f"--backend {self.backend} is measured on the cpu, and chooses its layout itself")
+            if missing := [name for name in ("onnx", self.backend) if find_spec(name) is None]:
+                raise InputError(f"--backend {self.backend} needs {' and '.join(missing)} (the extra 'runtimes')")
+        if self.part == "pipeline" and self.joints not in JOINT_COUNTS.values():
+            known = ", ".join(f"{joints} ({name})" for name, joints in JOINT_COUNTS.items())
+            raise InputError(f"--joints {self.joints}: a pipeline must know which joints mirror each other: {known}")

@@ -1,0 +1,127 @@
+"""Names of annotated joints and the part groups that tables print: one block a dataset.
+
+Order is the order of the dataset's own files, so that an index here is an index into ``[N, K, 2]`` arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+# MPII: the ids 0 to 15 of its annotation files (Andriluka et al., CVPR 2014).
+MPII_JOINTS = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "pelvis",
+    "thorax",
+    "upper_neck",
+    "head_top",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+)
+
+# The seven columns of MPII tables. Which joints the head is made of depends on the convention: see benchmark.metrics.pckh.
+MPII_PARTS: Mapping[str, tuple[str, ...]] = {
+    "Head": ("head_top",),
+    "Shoulder": ("right_shoulder", "left_shoulder"),
+    "Elbow": ("right_elbow", "left_elbow"),
+    "Wrist": ("right_wrist", "left_wrist"),
+    "Hip": ("right_hip", "left_hip"),
+    "Knee": ("right_knee", "left_knee"),
+    "Ankle": ("right_ankle", "left_ankle"),
+}
+
+
+# COCO: the order of "keypoints" in its annotation files (Lin et al., ECCV 2014; keypoints since 2016).
+COCO_JOINTS = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+
+# Leeds Sports Pose and its extension: the order of joints.mat (Johnson and Everingham, BMVC 2010, CVPR 2011). Left and right
+# are the person's own.
+LSP_JOINTS = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+
+# The columns that tables on LSP print.
+LSP_PARTS: Mapping[str, tuple[str, ...]] = {
+    "Head": ("neck", "head_top"),
+    **{part: names for part, names in MPII_PARTS.items() if part != "Head"},
+}
+
+# How a network with MPII's 16 joints answers for LSP's 14: the same name, but that LSP's neck is MPII's upper neck (where the
+# neck meets the head; MPII's thorax lies at its lower end). MPII's pelvis and thorax have no counterpart.
+LSP_FROM_MPII: Mapping[str, str] = {name: "upper_neck" if name == "neck" else name for name in LSP_JOINTS}
+LSP_FROM_MPII_INDICES = tuple(MPII_JOINTS.index(LSP_FROM_MPII[name]) for name in LSP_JOINTS)  # mpii[:, these] is in LSP's order
+
+
+def joint_indices(joints: tuple[str, ...], wanted: Iterable[str]) -> tuple[int, ...]:
+    """Where the wanted names stand in ``joints``.
+
+    Raises:
+        ValueError: a name is not among the joints.
+    """
+    return tuple(joints.index(name) for name in wanted)
+
+
+def mirrored_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
+    """For each joint, where its mirror image stands: left and right swap, joints of the middle stay."""
+    swap = {"left": "right", "right": "left"}
+    sides = [name.partition("_") for name in joints]
+    return joint_indices(joints, (f"{swap[side]}_{part}" if side in swap else side + bar + part for side, bar, part in sides))
+
+
+def upper_body_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
+    """The joints above the hips, as half-body augmentation divides a person: all but pelvis, hips, knees and ankles."""
+    lower = ("pelvis", "hip", "knee", "ankle")
+    return tuple(index for index, name in enumerate(joints) if not name.endswith(lower))
+
+
+HEAD_FACTOR = 0.6
+
+
+def compute_head_sizes(boxes: np.ndarray) -> np.ndarray:
+    """[N] head sizes in pixels from [N, 2, 2] head boxes (two opposite corners, x and y)."""
+    return HEAD_FACTOR * np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=-1)
+
+
+JOINT_COUNTS = {"mpii": 16, "coco": 17, "lsp": 14}
+JOINT_NAMES: Mapping[str, tuple[str, ...]] = {"mpii": MPII_JOINTS, "coco": COCO_JOINTS, "lsp": LSP_JOINTS}

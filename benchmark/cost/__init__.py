@@ -1,0 +1,1 @@
+"""Count parameters and operations from one traced forward pass."""

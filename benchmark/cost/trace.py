@@ -1,0 +1,121 @@
+"""What a network costs: one trace of a forward pass on the meta device, counted under every convention in use.
+
+"GFLOPs" means different things in different papers: multiply-accumulates or twice that, transposed convolutions at input or
+at output positions, 1e9 or 2^30, element-wise work or none. The trace records each operator once, at the dispatcher, where
+nothing can be missed by a module type without a hook; a convention is then a function from operators to a whole number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.module_tracker import ModuleTracker
+
+from benchmark.cost.ops import BATCH_NORM, INPLACE, NORM, PAIRWISE, UNARY, WINDOW_POOL, Op
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The operators of one forward pass and the network's parameter counts, as :func:`parameters` gives them."""
+
+    ops: tuple[Op, ...]
+    params: Mapping[str, int]
+
+    def within(self, scopes: Iterable[str]) -> list[Op]:
+        """The operators called inside any of the submodules named."""
+        prefixes = tuple(scopes)
+        return [op for op in self.ops if any(op.scope == p or op.scope.startswith(p + ".") for p in prefixes)]
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self, tracker: ModuleTracker) -> None:
+        super().__init__()
+        self.ops: list[Op] = []
+        self.tracker = tracker
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        result = _shape_only(name, args)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
+        output = result[0] if isinstance(result, tuple) else result
+        if isinstance(output, torch.Tensor):
+            self.ops.append(_record(name, self._scope(), args, output))
+        return result
+
+    def _scope(self) -> str:
+        # Parents are qualified by the root's class name: "Global", "SimpleBaseline", "SimpleBaseline.head.0", ...
+        path = max(self.tracker.parents, key=lambda name: (name != "Global", name.count("."), len(name)))
+        return path.partition(".")[2]
+
+
+def _shape_only(name: str, args: Any) -> Any:
+    """The result of an operator that keeps its first argument's shape; None where the operator has to be asked.
+
+    Most operators run on the meta device as Python, a millisecond each, to tell just this.
+    """
+    if name in BATCH_NORM:
+        return torch.empty_like(args[0]), torch.empty(0), torch.empty(0)
+    if name in INPLACE:
+        return args[0]
+    same = name in PAIRWISE and isinstance(args[1], torch.Tensor) and args[0].shape == args[1].shape
+    return torch.empty_like(args[0]) if same or name in UNARY else None
+
+
+def _record(name: str, scope: str, args: Any, output: torch.Tensor) -> Op:
+    inputs = tuple(tuple(a.shape) for a in args if isinstance(a, torch.Tensor))
+    if name == "cat" or name == "stack":
+        inputs = tuple(tuple(a.shape) for a in args[0])
+    details: dict[str, Any] = {}
+    if name == "convolution":
+        _, _, bias, stride, padding, dilation, transposed, _, groups = args
+        details = {
+            "stride": tuple(stride),
+            "padding": tuple(padding),
+            "dilation": tuple(dilation),
+            "transposed": transposed,
+            "groups": groups,
+            "bias": bias is not None,
+        }
+    elif name in NORM:
+        details = {"affine": any(isinstance(a, torch.Tensor) for a in args[1:3])}
+    elif name in WINDOW_POOL:
+        details = {"kernel": tuple(args[1])}
+    return Op(name=name, scope=scope, inputs=inputs, output=tuple(output.shape), **details)
+
+
+def count_parameters(network: nn.Module) -> dict[str, int]:
+    """A network's parameters, counted in the three ways in use.
+
+    ``trainable`` takes a gradient; ``stored`` is everything a weight file holds: frozen parameters and batch-norm statistics
+    too (but not their step counters); ``weights`` are those of convolutions and linear layers, without biases and norms.
+    """
+    stored = [*network.parameters(), *(b for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))]
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    return {
+        "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "stored": sum(tensor.numel() for tensor in stored),
+        "weights": sum(weight.numel() for weight in weights),
+    }
+
+
+def trace_network(network: nn.Module, height: int, width: int, *, channels: int = 3) -> Trace:
+    """Run ``network`` once on the meta device, for one image of ``[channels, height, width]``, in inference mode.
+
+    The network is moved to the meta device and loses its weights: give it one that was built for this, best under
+    ``torch.device("meta")``, where building costs no time either.
+    """
+    network = network.to("meta").eval()
+    tracker = ModuleTracker()
+    recorder = _Recorder(tracker)
+    image = torch.empty(1, channels, height, width, device="meta")
+    # Fused attention hides its products from the dispatcher; the MATH backend spells them out.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
+        network(image)
+    return Trace(ops=tuple(recorder.ops), params=count_parameters(network))

@@ -1,0 +1,1 @@
+"""Run networks on annotated people and score the predictions."""

@@ -1,0 +1,1 @@
+"""Time networks: one process per network, interleaved rounds, raw samples."""

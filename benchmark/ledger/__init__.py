@@ -1,0 +1,1 @@
+"""Derive a verdict for each printed figure from records. No torch."""

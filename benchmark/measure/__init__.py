@@ -1,0 +1,1 @@
+"""Measure cost, latency, and the agreement of training-image routes: the command's parts."""

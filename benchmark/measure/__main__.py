@@ -1,0 +1,32 @@
+"""Measure what a model costs, how long it takes, or how far the routes of training images agree.
+
+Examples:
+    python -m benchmark.measure cost efficientpose_nas/A --input 256x256 --joints 16
+    python -m benchmark.measure cost baselines/simple_baseline-r50 efficientpose_nas/C --json
+    python -m benchmark.measure cost --all
+    python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
+    python -m benchmark.measure routes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from benchmark.core.errors import run_command
+from benchmark.measure.agreement import AgreementCommand
+from benchmark.measure.cost import CostCommand
+from benchmark.measure.latency import LatencyCommand
+
+
+def main() -> None:
+    """Entry point."""
+    commands: dict[str, Callable[..., Any]] = {"cost": CostCommand, "latency": LatencyCommand, "routes": AgreementCommand}
+    command = tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()

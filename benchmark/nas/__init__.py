@@ -1,0 +1,1 @@
+"""Architecture search: the loop, random search, lookup tables and their records."""

@@ -1,0 +1,1 @@
+"""The papers as data: printed tables, expressions over their cells, consistency checks."""

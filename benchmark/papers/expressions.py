@@ -1,0 +1,139 @@
+"""Arithmetic over printed cells: ``100 * table2[efficientpose_c, gflops] / table2[hrnet_w32, gflops]``.
+
+``table2[row, column]`` is a cell of the same paper, ``efficientpose.table3[row, column]`` one of another. Numbers, the four
+operations, unary minus, powers, comparisons, ``and``, and the functions ``min``, ``max``, ``abs``, ``sum`` and ``mean`` are
+all there is: an expression is data and can run nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from benchmark.core.errors import InputError
+from benchmark.papers.tables import UNIT_SCALES, Cell, Paper
+
+BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+COMPARE: Mapping[type, Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+}
+FUNCTIONS: Mapping[str, Callable[..., float]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "sum": lambda *values: sum(values),
+    "mean": lambda *values: sum(values) / len(values),
+}
+
+
+@dataclass(frozen=True)
+class ExpressionResult:
+    """What an expression comes to, and the cells that it read, in order."""
+
+    value: float | bool
+    cells: tuple[Cell, ...]
+
+
+def evaluate_expression(
+    expression: str,
+    paper: Paper,
+    papers: Mapping[str, Paper],
+    row: str = "",
+    value_of: Callable[[Cell], float] | None = None,
+) -> ExpressionResult:
+    """Evaluate ``expression`` as one of ``paper``'s; ``row`` is what the name ``row`` stands for in a derived
+    column, where ``above`` is the row before it.
+
+    Cells are in the unit that their column is printed in; a cell whose own suffix differs (``0.65G`` in a column of ``M``)
+    is converted. ``value_of`` replaces the printed value, to see how far the rounding of the sources reaches.
+
+    Raises:
+        InputError: not an expression of this kind, or a cell that does not exist.
+    """
+    cells: list[Cell] = []
+
+    def cell(node: ast.Subscript) -> float:
+        owner, table_node = paper, node.value
+        if isinstance(table_node, ast.Attribute) and isinstance(table_node.value, ast.Name):
+            if table_node.value.id not in papers:
+                raise InputError(f"{expression!r}: no paper {table_node.value.id!r}")
+            owner, table = papers[table_node.value.id], table_node.attr
+        elif isinstance(table_node, ast.Name):
+            table = table_node.id
+        else:
+            raise InputError(f"{expression!r}: a cell is table[row, column]")
+        index = node.slice
+        if not (isinstance(index, ast.Tuple) and [type(e) for e in index.elts] == [ast.Name, ast.Name]):
+            raise InputError(f"{expression!r}: a cell is table[row, column]")
+        row_id, column_id = (e.id for e in index.elts if isinstance(e, ast.Name))
+        if row and row_id in ("row", "above"):
+            order = list(owner.tables[table].rows)
+            row_id = row if row_id == "row" else order[order.index(row) - 1]
+        for found in owner.tables[table].cells() if table in owner.tables else ():
+            if (found.row.id, found.column.name) == (row_id, column_id):
+                cells.append(found)
+                return value_of(found) if value_of else printed_value(found)
+        raise InputError(f"{expression!r}: no printed number at {owner.id}/{table}[{row_id}, {column_id}]")
+
+    def walk(node: ast.AST) -> Any:
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return value
+            case ast.Subscript():
+                return cell(node)
+            case ast.BinOp(left=left, op=operation, right=right) if type(operation) in BINARY:
+                return BINARY[type(operation)](walk(left), walk(right))
+            case ast.UnaryOp(ast.USub(), operand):
+                return -walk(operand)
+            case ast.BoolOp(ast.And(), values):
+                return all([walk(value) for value in values])
+            case ast.Compare(left, ops, comparators) if all(type(op) in COMPARE for op in ops):
+                values = [walk(left), *map(walk, comparators)]
+                return all(COMPARE[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=False))
+            case ast.Call(ast.Name(id=name), args, []) if name in FUNCTIONS:
+                return FUNCTIONS[name](*map(walk, args))
+        raise InputError(f"{expression!r}: {ast.unparse(node)!r} is not allowed in an expression")
+
+    try:
+        value = walk(_parsed(expression))
+        if not isinstance(value, bool | int | float):
+            raise TypeError(f"comes to {value!r}, which is no real number")
+        return ExpressionResult(value, tuple(cells))
+    except InputError:
+        raise
+    except (SyntaxError, ArithmeticError, TypeError, ValueError) as problem:
+        raise InputError(f"{expression!r}: {problem}") from None
+
+
+@cache
+def _parsed(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
+
+
+def printed_value(cell: Cell) -> float:
+    """A cell's number in its column's unit."""
+    return cell.number.value * _scale(cell)
+
+
+def half_unit(cell: Cell) -> float:
+    """Half a unit of a cell's last printed place, in its column's unit: how far rounding may have moved it."""
+    return 0.5 * 10.0**-cell.number.decimals * _scale(cell)
+
+
+def _scale(cell: Cell) -> float:
+    suffix, unit = cell.number.suffix, cell.column.unit
+    return UNIT_SCALES[suffix] / UNIT_SCALES[unit] if suffix in ("K", "M", "G") and unit in ("K", "M", "G") else 1.0

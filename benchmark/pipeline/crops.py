@@ -1,0 +1,177 @@
+"""From a photograph to a network's input: the affine map of each public code, and carrying it out.
+
+All points are pixels (x, y), and (0, 0) is the centre of the top-left pixel. A crop is a ``[2, 3]`` matrix that takes a
+photograph's pixels to the input's; everything here works on many of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from benchmark.config.pipeline import CropRule, find_crop_rule
+from benchmark.config.protocols import WHOLE_IMAGE, Protocol
+from benchmark.core.errors import InputError
+from benchmark.data.people import People
+
+CROPS_VERSION = 1
+
+
+def fit_aspect(sizes: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
+    """Boxes ``[..., 2]`` (width, height) with the shorter side grown to the aspect of an input of ``output_hw``."""
+    aspect = output_hw[1] / output_hw[0]
+    width, height = sizes[..., 0], sizes[..., 1]
+    return np.stack([np.maximum(width, height * aspect), np.maximum(height, width / aspect)], axis=-1)
+
+
+def box_transform(
+    centers: np.ndarray,
+    sizes: np.ndarray,
+    rotations: np.ndarray | float = 0.0,
+    *,
+    output_hw: tuple[int, int],
+    flips: np.ndarray | bool = False,
+    alignment: Literal["corner", "center"] = "corner",
+) -> np.ndarray:
+    """The map of a box onto an input: similarity about the box's centre, so that the box's width fills the input's width.
+
+    Args:
+        centers: of the boxes, ``[..., 2]``.
+        sizes: of the boxes, ``[..., 2]`` (width, height), already of the input's aspect; only the width is used.
+        rotations: by how many degrees the box is turned clockwise before it is upright in the input, ``[...]``.
+        output_hw: height and width of the input.
+        flips: whether the photograph is mirrored (left to right) before all else, ``[...]``.
+        alignment: see :class:`CropRule`.
+
+    Returns:
+        Photograph to input, float64 ``[..., 2, 3]``.
+    """
+    height, width = output_hw
+    scale = width / sizes[..., 0]
+    radians = np.deg2rad(np.broadcast_to(rotations, scale.shape))
+    cosine, sine = scale * np.cos(radians), scale * np.sin(radians)
+    mirror = np.where(flips, -1.0, 1.0)
+    linear = np.stack([np.stack([cosine * mirror, sine], -1), np.stack([-sine * mirror, cosine], -1)], -2)
+    target = np.array([width, height]) / 2 - (0.5 if alignment == "center" else 0.0)
+    offset = target - (linear @ centers[..., None])[..., 0]
+    return np.concatenate([linear, offset[..., None]], axis=-1)
+
+
+def trim_boxes(people: People, rule: CropRule) -> tuple[np.ndarray, np.ndarray]:
+    """Return centers and sizes ``[N, 2]`` of the people's boxes after the rule's ``trim``; a box keeps at least one pixel."""
+    trimmed = np.maximum(people.sizes - rule.trim, 1.0)
+    return people.centers - (people.sizes - trimmed) / 2, trimmed
+
+
+def crop_transforms(people: People, rule: str, output_hw: tuple[int, int]) -> np.ndarray:
+    """The evaluation crop of each person: photograph to input, float64 ``[N, 2, 3]``.
+
+    Raises:
+        InputError: an unknown rule, or a box without extent or with a value that is not finite.
+    """
+    found = find_crop_rule(rule)
+    check_boxes(people)
+    centers, sizes = trim_boxes(people, found)
+    sizes = fit_aspect(sizes, output_hw) * found.padding
+    return box_transform(centers, sizes, output_hw=output_hw, alignment=found.alignment)
+
+
+def letterbox_transform(image_hw: tuple[int, int], output_hw: tuple[int, int]) -> np.ndarray:
+    """A whole photograph, its aspect kept, centred in an input; pixel borders meet pixel borders.
+
+    EfficientPose's frame for a photograph of one person. Its released code blurs before it shrinks and rounds the margins to
+    whole pixels, which an affine map cannot say: on the same photograph the two differ by at most half a pixel.
+
+    Returns:
+        Photograph to input, float64 ``[2, 3]``.
+    """
+    (image_height, image_width), (height, width) = image_hw, output_hw
+    scale = min(height / image_height, width / image_width)
+    offset = (np.array([width, height]) - 1) / 2 - scale * (np.array([image_width, image_height]) - 1) / 2
+    return np.array([[scale, 0.0, offset[0]], [0.0, scale, offset[1]]])
+
+
+def check_boxes(people: People) -> None:
+    """Refuse boxes from which no crop can be made.
+
+    Raises:
+        InputError: naming the first such person.
+    """
+    bad = ~(np.isfinite(people.centers).all(1) & np.isfinite(people.sizes).all(1) & (people.sizes > 0).all(1))
+    if bad.any():
+        row = int(np.argmax(bad))
+        size = " x ".join(f"{side:g}" for side in people.sizes[row])
+        raise InputError(f"{people.images[row]}: person {people.ids[row]} has a box of {size} pixels")
+
+
+def transform_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points through maps: ``[2, 3]`` on ``[..., 2]``, or ``[N, 2, 3]`` on ``[N, ..., 2]``, each row by its own map."""
+    extra = points.ndim - (transform.ndim - 1)  # axes of the points that the maps lack
+    linear = transform[..., :2].reshape(*transform.shape[:-2], *(1,) * extra, 2, 2)
+    offset = transform[..., 2].reshape(*transform.shape[:-2], *(1,) * extra, 2)
+    return (linear @ points[..., None])[..., 0] + offset
+
+
+def invert_transforms(transform: np.ndarray) -> np.ndarray:
+    """The maps back, ``[..., 2, 3]``."""
+    linear = np.linalg.inv(transform[..., :2])
+    return np.concatenate([linear, -linear @ transform[..., 2:]], axis=-1)
+
+
+def compose_transforms(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The maps that do ``before`` and then ``after``, ``[..., 2, 3]``."""
+    linear = after[..., :2] @ before[..., :2]
+    return np.concatenate([linear, after[..., :2] @ before[..., 2:] + after[..., 2:]], axis=-1)
+
+
+def warp_image(
+    image: np.ndarray, transform: np.ndarray, output_hw: tuple[int, int], out: np.ndarray | None = None
+) -> np.ndarray:
+    """The input that a map makes of a photograph: linear interpolation, black outside; exactly ``cv2.warpAffine``.
+
+    Args:
+        image: uint8 ``[h, w, 3]``.
+        transform: photograph to input, ``[2, 3]``.
+        out: where to write, uint8 ``[H, W, 3]``.
+
+    Returns:
+        uint8 ``[H, W, 3]``.
+    """
+    height, width = output_hw
+    return cv2.warpAffine(
+        image, transform, (width, height), dst=out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
+
+
+def person_transforms(
+    people: People, photographs: Sequence[np.ndarray], protocol: Protocol, input_hw: tuple[int, int]
+) -> np.ndarray:
+    """Each person's map from the photograph to the input, float64 ``[N, 2, 3]``.
+
+    Raises:
+        InputError: an unknown crop rule, or a box from which no crop can be made.
+    """
+    if protocol.crop == WHOLE_IMAGE:
+        return np.stack([letterbox_transform(photograph.shape[:2], input_hw) for photograph in photographs])
+    check_boxes(people)
+    rule = find_crop_rule(protocol.crop)
+    centers, sizes = trim_boxes(people, rule)
+    centers = centers + protocol.center_shift * sizes.max(1, keepdims=True) * [0, 1]
+    sizes = fit_aspect(sizes, input_hw) * (rule.padding if protocol.padding is None else protocol.padding)
+    return box_transform(centers, sizes, output_hw=input_hw, alignment=rule.alignment)
+
+
+def sample_inputs(
+    photographs: Sequence[np.ndarray], matrices: np.ndarray, input_hw: tuple[int, int], *, antialias: bool
+) -> np.ndarray:
+    """Inputs uint8 ``[N, H, W, 3]`` from photographs and their maps ``[N, 2, 3]``; see :class:`Protocol` for ``antialias``."""
+    images = np.empty((len(photographs), *input_hw, 3), np.uint8)
+    for photograph, matrix, image in zip(photographs, matrices, images, strict=True):
+        shrink = 1 / float(np.linalg.norm(matrix[0, :2]))
+        if antialias and shrink > 1:
+            photograph = cv2.GaussianBlur(photograph, (0, 0), (shrink - 1) / 2, borderType=cv2.BORDER_REFLECT_101)
+        warp_image(photograph, matrix, input_hw, image)
+    return images

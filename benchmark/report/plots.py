@@ -1,0 +1,132 @@
+"""The report's figures, as SVG that is the same bytes on every machine."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmark.config.identities import cost_record_id
+from benchmark.core.records import Record
+from benchmark.ledger.verdicts import TOKENS, Token, Verdict, cost_setting, count_verdicts
+from benchmark.papers.expressions import printed_value
+from benchmark.papers.tables import Cell, Paper
+
+mpl.use("svg")
+
+COLOURS: Mapping[Token, str] = {
+    "reproduced": "#2a7f62",
+    "explained": "#8cc5a2",
+    "contradicted": "#c8553d",
+    "inconclusive": "#e3b23c",
+    "proxy": "#6c8ead",
+    "not_run": "#c9ced6",
+    "hidden_labels": "#dfe3e8",
+    "no_definition": "#f0f1f3",
+}
+PAPER_COLOURS = ("#33658a", "#c8553d", "#2a7f62", "#8a5a83", "#b08900")
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "pose",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure without date or random ids."""
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return out.getvalue()
+
+
+def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> bytes:
+    """Stacked bars: how the figures of each paper and kind ended."""
+    tally = count_verdicts(verdicts)
+    names = [f"{papers[paper].short}: {kind}" for paper, kind in tally]
+    with mpl.rc_context(STYLE):
+        height = 0.25 * len(names) + 1.2
+        figure, axes = plt.subplots(figsize=(8, height))
+        figure.subplots_adjust(left=0.24, right=0.98, top=1 - 0.1 / height, bottom=0.95 / height)
+        left = [0] * len(names)
+        for token in TOKENS:
+            widths = [tokens[token] for tokens in tally.values()]
+            if any(widths):
+                axes.barh(names, widths, left=left, color=COLOURS[token], label=token, edgecolor="white", linewidth=0.3)
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+        axes.invert_yaxis()
+        axes.set_xlabel("printed figures")
+        figure.legend(ncols=4, loc="lower center", frameon=False)
+        return svg(figure)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a table: its accuracy, the GFLOPs printed beside it, and true GMACs counted by us."""
+
+    paper: str
+    label: str
+    accuracy: float
+    printed: float
+    ours: float | None
+
+
+def accuracy_points(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str) -> Iterator[Point]:
+    """Rows that print a validation accuracy under the paper's own recipe and GFLOPs, each network and size once a paper."""
+    seen = set()
+    for paper in papers.values():
+        for table in paper.tables.values():
+            rows: dict[str, dict[str, Cell]] = {}
+            for cell in table.cells():
+                column = cell.column
+                whole = not column.scope and column.part == "mean" and not cell.row.needs
+                if whole and cell.table.split == "val" and cell.dataset == dataset and column.threshold in (None, 0.5):
+                    rows.setdefault(cell.row.id, {})[column.metric] = cell
+            for row, cells in rows.items():
+                if metric not in cells or "flops" not in cells:
+                    continue
+                flops = cells["flops"]
+                key = (paper.id, flops.row.model or row, flops.input)
+                if key in seen or flops.column.unit != "G":
+                    continue
+                seen.add(key)
+                record = records.get(cost_record_id(flops.row.model, *cost_setting(flops))) if flops.row.model else None
+                ours = record.value["flops"]["macs"] / 1e9 if record else None
+                label = flops.row.model.split("/")[-1].split("+")[0] if flops.row.model else row
+                yield Point(paper.id, label, printed_value(cells[metric]), printed_value(flops), ours)
+
+
+def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str, axis: str) -> bytes:
+    """Two panels of accuracy against cost: as printed, and on equal terms."""
+    found = list(accuracy_points(papers, records, dataset, metric))
+    colours = dict(zip(papers, PAPER_COLOURS, strict=False))
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, sharex=True)
+        figure.subplots_adjust(left=0.06, right=0.99, top=0.93, bottom=0.11, wspace=0.04)
+        for axes, cost, title in (
+            (left, lambda p: p.printed, "as printed: each table's own GFLOPs"),
+            (right, lambda p: p.ours, "on equal terms: true GMACs"),
+        ):
+            for paper in papers.values():
+                own = [p for p in found if p.paper == paper.id and cost(p) is not None]
+                if own:
+                    x, y = [cost(p) for p in own], [p.accuracy for p in own]
+                    axes.scatter(
+                        x, y, s=18, color=colours[paper.id], label=f"quoted in {paper.short}", alpha=0.85, linewidths=0
+                    )
+                for p in own:
+                    axes.annotate(p.label, (cost(p), p.accuracy), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
+            axes.set_xscale("log")
+            axes.set_title(title)
+            axes.set_xlabel("GFLOPs or GMACs, log scale")
+            axes.grid(alpha=0.25, linewidth=0.5)
+        left.set_ylabel(axis)
+        left.legend(loc="lower right", frameon=False)
+        return svg(figure)

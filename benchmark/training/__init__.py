@@ -1,0 +1,1 @@
+"""Train networks by recipes: loop, batches, losses, checkpoints, validation, records."""

@@ -1,0 +1,216 @@
+"""What the built networks are made of, wherever the paper prints it, in the paper's notation.
+
+Layers, widths, kernels, strides and sizes are counted on networks that were built and run on the meta device. What a built
+network does not tell of itself comes from the data that it is built from: EfficientNets' names and factors, and how many
+variants there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.core.input_size import parse_size
+from benchmark.models.registry import find_entry
+from reproductions.efficientpose.backbone import SCALING, Backbone
+from reproductions.efficientpose.network import EfficientPose, Maps, MobileDenseNet
+from reproductions.efficientpose.openpose import DenseBlock, OpenPose
+from reproductions.efficientpose.variants import VARIANTS
+from reproductions.wording import WORDS, agreed
+
+P, Q = 11, 7  # segments and keypoints, chosen so that no width of the networks is taken for them
+SYMBOLS = {P: "P", 2 * P: "2P", Q: "Q"}
+LAYERS = {nn.BatchNorm2d: "BN", nn.SiLU: "Swish"}
+
+
+def describe_structure(table: str) -> dict[str, str]:
+    """``{"row/column": string}`` for a table of the paper's that prints structure; empty for any other."""
+    return TABLES[table]() if table in TABLES else {}
+
+
+def backbones() -> dict[str, str]:
+    """Table 1, for the EfficientNets that some variant uses.
+
+    The asterisk stands for the skip connection alone: dropout, which the paper names with it, is not built, as it passes
+    everything on in the released graphs. In the last line the power is Eq. 2's α to the network's number, and what follows
+    is the factor that its layers are counted with; ``≠`` where the one is not the other.
+    """
+    alpha = coefficients()["depth/coefficient"]
+    found: dict[str, str] = {}
+    for name in sorted({name for _, high, low, _ in VARIANTS.values() for name in (high, low) if name}):
+        with torch.device("meta"):
+            backbone = Backbone(name, num_blocks=3)
+        cells = {"block1_conv": " ".join(_layer(layer) for layer in backbone.stem)}
+        for block, members in groupby(backbone.layers.items(), key=lambda item: item[0][0]):
+            first, *rest = (_mbconv(layer) for _, layer in members)
+            cells |= {f"block{block}_first": first} | ({f"block{block}_rest": _repeated(rest)} if rest else {})
+        steps, factor = int(name[1:]), f"{SCALING[name][1]:.1f}"
+        relation = "=" if f"{float(alpha) ** steps:.1f}" == factor else "≠"
+        cells |= {"channels": str(backbone.channels), "depth_factor": f"{alpha}^{steps}{relation}{factor}"}
+        found |= {f"{name.lower()}/{column}": cell for column, cell in cells.items()}
+    return found
+
+
+def variants() -> dict[str, str]:
+    """Table 2. The passes are those of training, each with the convolution that predicts its maps."""
+    found: dict[str, str] = {}
+    for name in VARIANTS:
+        entry = find_entry(f"efficientpose/{name}")
+        network, seen = _run(name)
+        cells = {}
+        for level, backbone in network.backbones.items():
+            blocks = [int(layer[0]) for layer in backbone.layers]
+            cells[f"{level}_input"] = _size(seen[f"backbones.{level}"].given)
+            cells[f"{level}_backbone"] = f"{entry.kwargs[level]} (Block {min(blocks)}-{max(blocks)})"
+        cells["detection_block"] = agreed(
+            _repeated(
+                f"MD({agreed(layer.project[0].out_channels for layer in densenet.layers)})" for densenet in each.densenets
+            )
+            for each in network.passes
+        )
+        cells["pass_1"], *others = (_layer(each.head) for each in network.passes)
+        cells["pass_2_3"] = agreed(others)
+        cells["upscaling"] = _repeated(_layer(layer) for layer in network.upscaling)
+        found |= {f"efficientpose_{name.lower()}/{column}": cell for column, cell in cells.items()}
+    return found
+
+
+def coefficients() -> dict[str, str]:
+    """Eq. 1 and 2: by what each dimension grows with each step from the smallest network to the largest, on average."""
+    (small, first, *_), (large, last, *_) = VARIANTS["RT"], VARIANTS["IV"]
+    width, depth = (b / a for a, b in zip(SCALING[first], SCALING[last], strict=True))
+    steps = int(last[1:]) - int(first[1:])
+    depth, width, resolution = (ratio ** (1 / steps) for ratio in (depth, width, large / small))
+    return {
+        "depth/coefficient": f"{depth:.1f}",
+        "width/coefficient": f"{width:.1f}",
+        "resolution/coefficient": f"{resolution:.2f}",
+        "flops/coefficient": f"{depth * width**2 * resolution**2:.0f}",
+    }
+
+
+def text() -> dict[str, str]:
+    """The figures of Sections 2 and 3, counted on OpenPose and on EfficientPose I."""
+    found = openpose() | mobile_densenets() | upscaling() | {"variants": WORDS[len(VARIANTS)]}
+    return {f"{row}/structure": value for row, value in found.items()}
+
+
+def openpose() -> dict[str, str]:
+    """Section 2's figures of OpenPose."""
+    network, seen = _run("openpose")
+    blocks = [[block for block in each if isinstance(block, DenseBlock)] for each in network.passes]
+    layers: list[Any] = [block.layers for each in blocks for block in each]
+    convs = [layer[0] for block in layers for layer in block]
+    maps: Maps = seen[""].result
+    return {
+        "openpose_input": _size(seen[""].given),
+        "openpose_output": _size(maps.final),
+        "openpose_blocks": agreed(WORDS[len(each)] for each in blocks),
+        "openpose_convs": agreed(WORDS[len(block)] for block in layers),
+        "openpose_kernel": agreed(_kernel(conv) for conv in convs),
+        "openpose_channels": str(max(conv.in_channels for conv in convs)),
+        "openpose_skeleton_passes": str(len(maps.skeletons)),
+        "openpose_keypoint_passes": str(len(maps.heatmaps)),
+    }
+
+
+def mobile_densenets() -> dict[str, str]:
+    """Section 3.1's and Figure 2's figures of the passes; C is the width of the high-level backbone."""
+    network, seen = _run("I")
+    maps: Maps = seen[""].result
+    densenets: dict[str, Any] = {name: module for name, module in network.named_modules() if isinstance(module, MobileDenseNet)}
+    layers = [layer for densenet in densenets.values() for layer in densenet.layers]
+    one = torch.ones((), device="cpu")
+    width = network.backbones["high"].channels
+    return {
+        "skeleton_passes": str(len(maps.skeletons)),
+        "keypoint_passes": str(len(maps.heatmaps)),
+        "prediction_kernel": agreed(_kernel(each.head) for each in network.passes),
+        "mobile_kernel": agreed(_kernel(layer.depthwise[0]) for layer in layers),
+        "mobile_expansion": agreed(f"{layer.expand[0].out_channels / layer.project[0].out_channels:g}" for layer in layers),
+        "mobile_stride": agreed(layer.depthwise[0].stride[0] for layer in layers),
+        "mobile_swish": agreed(f"{(layer.expand[2](one) / F.silu(one)).item():g}" for layer in layers),
+        "mobile_convs": agreed(WORDS[len(densenet.layers)] for densenet in densenets.values()),
+        "mobile_output": agreed(f"{seen[name].result.shape[1] / width:g}C" for name in densenets),
+    }
+
+
+def upscaling() -> dict[str, str]:
+    """Section 3.1's figures of the up-scaling."""
+    network, seen = _run("I")
+    layers = network.upscaling
+    steps = [seen[f"upscaling.{name}"] for name, _ in layers.named_children()]
+    return {
+        "upscaling_convs": WORDS[len(layers)],
+        "upscaling_kernel": agreed(_kernel(layer) for layer in layers),
+        "upscaling_stride": agreed(layer.stride[0] for layer in layers),
+        "upscaling_step": agreed(f"{_enlargement(step):g}" for step in steps),
+        "upscaling_factor": f"{_enlargement(seen['upscaling']):g}×",
+    }
+
+
+TABLES: dict[str, Callable[[], dict[str, str]]] = {
+    "table1": backbones,
+    "table2": variants,
+    "text_scaling": coefficients,
+    "text_structure": text,
+}
+
+
+class Step(NamedTuple):
+    """What a module was given and what came out."""
+
+    given: Tensor
+    result: Any
+
+
+def _run(variant: str) -> tuple[Any, dict[str, Step]]:
+    """A variant as trained, and each module's :class:`Step` by name for one image of the printed size, on the meta device."""
+    entry = find_entry(f"efficientpose/{variant}")
+    seen: dict[str, Step] = {}
+    with torch.device("meta"):
+        build = EfficientPose if variant in VARIANTS else OpenPose
+        network = build(num_joints=Q, segments=P, **entry.kwargs)
+        for name, module in network.named_modules():
+            module.register_forward_hook(lambda _, given, result, name=name: seen.update({name: Step(given[0], result)}))
+        network(torch.empty(1, 3, *parse_size(entry.inputs[0])))
+    return network, seen
+
+
+def _layer(layer: nn.Module) -> str:
+    """``Conv(3×3,32,2)``: kernel, maps, stride; by its name what has none of them."""
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        return LAYERS.get(type(layer), type(layer).__name__)
+    name = "Conv" if isinstance(layer, nn.Conv2d) else "Conv^T"
+    return f"{name}({_kernel(layer)},{SYMBOLS.get(layer.out_channels, layer.out_channels)},{layer.stride[0]})"
+
+
+def _mbconv(layer: Any) -> str:
+    """``MBConv6* (3×3,24,1)``: expansion, ``*`` for a skip connection, depthwise kernel, maps, stride."""
+    depthwise = layer.depthwise[0]
+    expansion = layer.expand[0].out_channels // layer.expand[0].in_channels if layer.expand else 1
+    star = "*" if layer.residual else ""
+    return f"MBConv{expansion}{star} ({_kernel(depthwise)},{layer.project[0].out_channels},{depthwise.stride[0]})"
+
+
+def _repeated(layers: Iterable[str]) -> str:
+    """Equal neighbours as one: ``[MD(56)]×2``."""
+    runs = [(layer, len(list(run))) for layer, run in groupby(layers)]
+    return " ".join(layer if times == 1 else f"[{layer}]×{times}" for layer, times in runs)
+
+
+def _kernel(conv: Any) -> str:
+    return "×".join(map(str, conv.kernel_size))
+
+
+def _size(images: Tensor) -> str:
+    return "×".join(map(str, images.shape[2:]))
+
+
+def _enlargement(step: Step) -> float:
+    return step.result.shape[-1] / step.given.shape[-1]

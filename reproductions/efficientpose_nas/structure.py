@@ -1,0 +1,57 @@
+"""What the built networks are made of, where the paper's text states a number, as strings written the way it writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import log2
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark.models.registry import build_model
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse, skeleton
+from reproductions.wording import agreed
+
+_TABLE1 = (
+    *("conv", "sep_depth", "stage1_first", "stage1_rest", "stage2_first", "stage2_rest", "stage3_first", "stage3_rest"),
+    *("stage4", "trans_conv1", "trans_conv2"),
+)
+
+
+def describe_structure(table: str) -> dict[str, str]:
+    """Return ``{"row/column": string}`` for Table 1 and for the figures of Sections 3.2 and 4.4; empty for other tables."""
+    if table == "table1":
+        return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
+    return _text_structure() if table == "text_structure" else {}
+
+
+def _text_structure() -> dict[str, str]:
+    """Count what Sections 3.2 and 4.4 print.
+
+    The candidates are the operations that an architecture may have; the rest is counted on the three networks, and their
+    heads must agree. The width of SimpleBaseline's head is not this package's to tell.
+    """
+    candidates = [parse(operation) for operation in OPERATIONS if operation != SKIP]
+    kernels, expansions = (sorted(set(values)) for values in zip(*candidates, strict=True))
+    halvings, widths = [], []
+    with torch.device("meta"):
+        images = torch.empty(1, 3, 256, 256)
+        for name in ARCHITECTURES:
+            network: Any = build_model(f"efficientpose_nas/{name}", joints=16)
+            halvings.append(log2(images.shape[-1] / network.backbone(images).shape[-1]))
+            layers = [layer for layer in network.head.modules() if isinstance(layer, nn.ConvTranspose2d)]
+            widths.append([layer.out_channels for layer in layers])
+    first, second = zip(*widths, strict=True)
+    found = {
+        "kernel_sizes": _set(kernels),
+        "expansion_ratios": _set(expansions),
+        "down_samplings": agreed(f"{count:g}" for count in halvings),
+        "tconv1_width": agreed(first),
+        "tconv2_width": agreed(second),
+    }
+    return {f"{row}/structure": value for row, value in found.items()}
+
+
+def _set(values: Iterable[int]) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"

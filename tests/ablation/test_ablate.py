@@ -1,0 +1,239 @@
+"""A grid of jobs does each job once, whoever works at it and whoever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+
+from benchmark.ablate import ablate_command
+from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
+from benchmark.config.ablations import find_ablation, known_ablations, variant_search
+from benchmark.config.packages import known_searches
+from benchmark.core.errors import InputError
+from benchmark.core.files import try_lock
+from benchmark.core.records import Record, append_record, load_records
+from benchmark.data.synthetic.write import write_datasets
+from benchmark.nas.records import search_identity
+from benchmark.nas.trainer import SearchPlan, SearchRun
+from benchmark.report.ablations import ablations_page
+from benchmark.training.loader import load_training_people
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "schemas" / "ablate.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    write_datasets(folder, 72, seed=3, validation=8, size=96)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def arguments(root: Path, work: Path, **given: Any) -> AblateArguments:
+    settings = {"name": "sic", "protocol": "synthetic", "root": root, "work": work, "cache": root / "cache", "device": "cpu"}
+    return AblateArguments(**settings | given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def grid(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a grid that was done."""
+    folder = tmp_path_factory.mktemp("grid")
+    ablate_command(arguments(root, folder / "work"), folder / "records")
+    return folder
+
+
+def runs_of(folder: Path) -> list[str]:
+    """Model and seed of every training on record."""
+    found = [r for r in load_records(folder / "records").values() if r.kind == "training"]
+    return sorted(f"{record.subject} {record.seed}" for record in found)
+
+
+def test_jobs_come_seed_by_seed_so_that_an_interrupted_grid_has_whole_comparisons(root: Path, tmp_path: Path) -> None:
+    made = list_jobs(find_ablation("sic"), arguments(root, tmp_path, seeds=2))
+    assert [(job.seed, job.variant) for job in made] == [(0, "on"), (0, "off"), (1, "on"), (1, "off")]
+
+
+def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runs_of(grid) == ["efficientpose_nas/A 0", "efficientpose_nas/A+sic=off 0"]
+    ablate_command(arguments(root, grid / "work"), grid / "records")
+    assert "sic: on over off" in (out := capsys.readouterr().out)
+    assert "printed +0.48: one seed" in out
+
+
+def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Path) -> None:
+    found = [r for r in load_records(grid / "records").values() if r.kind == "maps"]
+    checked = sorted((r.subject.rpartition("=")[2], r.metric) for r in found if r.metric.startswith("checkerboard"))
+    on, off = "efficientpose_nas/A", "off"
+    places = {on: ("head.deconvs", "head.sic", "heatmaps"), off: ("head.deconvs", "heatmaps")}
+    assert checked == sorted((name, f"checkerboard of {p}, epoch 2") for name, own in places.items() for p in own)
+    assert all(0 <= record.value <= 100 for record in found if record.metric.startswith("checkerboard"))
+    assert "![maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), "synthetic is not reported"
+
+
+def test_what_is_on_record_is_not_trained_again(
+    root: Path, grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.training.run.train_network", lambda *_, **__: pytest.fail("trained again"))
+    ablate_command(arguments(root, tmp_path / "elsewhere"), grid / "records")
+
+
+def test_runs_on_record_whose_weights_are_gone_have_no_maps_and_that_is_said(
+    root: Path, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(grid / "records", tmp_path / "records", ignore=shutil.ignore_patterns("maps*"))
+    ablate_command(arguments(root, tmp_path / "elsewhere"), tmp_path / "records")
+    out, err = capsys.readouterr()
+    assert err.count("maps not measured: no weights at") == 2
+    assert "sic: on over off" in out
+
+
+def test_json_keeps_to_its_schema(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ablate_command(arguments(root, grid / "work", as_json=True), grid / "records")
+    jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
+
+
+def test_a_dry_run_says_what_is_left_and_how_long_it_takes(
+    root: Path, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ablate_command(arguments(root, tmp_path / "work", seeds=2, dry_run=True), grid / "records")
+    out = capsys.readouterr().out
+    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True, True, False, False]
+    assert "in all about" in out
+    assert "smallest difference" in out
+
+
+def test_a_job_that_another_driver_is_at_is_left_to_it(root: Path, tmp_path: Path) -> None:
+    job = Job("sic", "on", "synthetic", 0)
+    given = arguments(root, tmp_path / "work")
+    people, _ = load_training_people(job_recipe(job), root)
+    run, _ = plan_job(job, given, people, tmp_path / "records")
+    with try_lock(run.folder.with_suffix(".lock"), wait=False) as mine:
+        assert mine
+        assert not run_job(job, given, tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.slow  # Ray's workers are the politest processes of a machine, and the other tests leave them little
+def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path, tmp_path: Path) -> None:
+    """The job goes on from its checkpoint in another worker; every job is on record once."""
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'cluster')")
+    psutil = pytest.importorskip("psutil")
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not list((tmp_path / "work").glob("*/last.safetensors")):
+            time.sleep(0.02)
+        workers = [p.pid for p in psutil.process_iter(["name"]) if str(p.info["name"]).startswith("ray::work")]
+        for worker in workers[:1]:
+            killed.append(worker)
+            os.kill(worker, signal.SIGKILL)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    ablate_command(arguments(root, tmp_path / "work", engine="ray"), tmp_path / "records")
+    assert killed, "no worker was there to be killed"
+    assert runs_of(tmp_path) == runs_of(grid)
+
+
+# --- variants that are searched ----------------------------------------------------------------------------------------------
+
+
+def found_by(made: SearchRun, plan: SearchPlan, *rest: Any) -> list[Record]:
+    """What a search would keep: a network of its own for each scale and seed, 60 % right, 50 % from smaller images."""
+    folder, told = rest[-1], f"trained by {made.scale.retrain.name} 1 from scratch"
+    shared: dict[str, Any] = {"dataset": "synthetic-mpii", "split": "val", "seed": made.seed, "command": ""}
+    value = 60.0 - 10 * made.scale.name.endswith("-reduced")
+    accuracy = {"subject": f"autopose/file:{made.scale.name}-{made.seed}", "protocol": told, "version": 1, "value": value}
+    main = Record(
+        kind="accuracy", metric="pckh@0.5 (hrnet)", samples={"replicates": [value - 1, value + 1]}, **shared | accuracy
+    )
+    identity = search_identity("autopose", made.scale, "flops", "", made.seed, "searched")
+    samples = {"digest": made.scale.digest(), "accuracy": main.id, "model": main.subject, "cost": 1.0}
+    kept = Record(**identity, value=value, samples=samples, command="")
+    assert [append_record(record, folder) for record in (main, kept)] == [True, True]
+    return [kept]
+
+
+def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what_was_found(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(
+        "benchmark.nas.run.execute_search", lambda made, *rest: searched.append(str(made.folder)) or found_by(made, *rest)
+    )
+    monkeypatch.setattr("benchmark.nas.run.time_search_steps", lambda made, _: {phase.name: 1.0 for phase in made.scale.phases})
+    given = arguments(root, tmp_path / "work", name="search_size", seeds=2)
+    ablate_command(given, tmp_path / "records")
+    folders = [f"search-autopose-{scale}-s{seed}" for seed in (0, 1) for scale in ("tiny", "tiny-reduced")]
+    assert searched == [str(tmp_path / "work" / name) for name in folders]
+    ablate_command(given, tmp_path / "records")
+    assert len(searched) == 4, "what is on record is not searched again"
+    assert "full size over half size" in (out := capsys.readouterr().out)
+    assert "+10.00 [+10.00, +10.00], 2x2 seeds, printed +3.5: agrees" in out
+    again = list_jobs(find_ablation("search_space"), given)
+    people, _ = load_training_people(job_recipe(again[0]), root)
+    done = [is_done(job, given, people, tmp_path / "records") for job in again]
+    assert done == [True, False, False, False] * 2, "the first variant's search is the same"
+    ablate_command(arguments(root, tmp_path / "work", name="search_space", dry_run=True), tmp_path / "records")
+    assert "one branch, seed 0" in (out := capsys.readouterr().out)
+    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True, False, False, False]
+    assert "in all about" in out
+
+
+def test_a_variants_scale_is_the_protocols() -> None:
+    variant = find_ablation("search_space").variant("one branch")
+    scales = {protocol: variant_search(variant, protocol) for protocol in ("lsp", "lsp-gpu", "coco", "synthetic")}
+    assert {protocol: scale and scale.name for protocol, scale in scales.items()} == {
+        "lsp": "small-single",
+        "lsp-gpu": "gpu-single",
+        "coco": "paper-single",
+        "synthetic": "tiny-single",
+    }
+    assert variant_search(find_ablation("sic").variant("on"), "lsp") is None
+    known = known_searches()["autopose"]
+    for own in (find_ablation("search_space"), find_ablation("search_size")):
+        assert all(variant.scale.format("small") in known for variant in own.variants)
+
+
+def test_without_synthetic_people_it_says_how_to_draw_them(tmp_path: Path) -> None:
+    told = f"python -m benchmark.data synthetic --out {tmp_path / 'absent'} --people 80 --format mpii"
+    with pytest.raises(InputError, match=f"no Synthetic people are there; draw some with {told}$"):
+        ablate_command(arguments(tmp_path / "absent", tmp_path), tmp_path / "records")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
+        ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
+        ({"seeds": 0}, "--seeds 0: at least one"),
+        ({"protocol": "mpii", "check_rates": True}, "--check-rates: under mpii the rate is the paper's own"),
+    ],
+)
+def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        ablate_command(arguments(root, tmp_path, **given), tmp_path / "records")
+
+
+def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
+    page = ablations_page(load_records(grid / "records"))
+    assert "| `python -m benchmark.ablate sic --protocol lsp` | 6 | 0.1 M | " in page
+    for own in known_ablations().values():
+        assert f"## {own.title}" in page

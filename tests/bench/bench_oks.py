@@ -1,0 +1,106 @@
+"""How fast OKS AP is on a set of val2017's size, beside what one would use instead: ``make bench``.
+
+Ours is timed from arrays; the others from their loaded annotations and results, so that nobody's JSON reading counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from benchmark.core.statistics import draw_counts
+from benchmark.metrics.average_precision import AP_METRICS, resample_average_precision
+from benchmark.metrics.coco_files import parse_coco_detections, parse_coco_persons
+from benchmark.metrics.oks import CocoDetections, CocoPersons, evaluate_oks, match_detections
+from tests.metrics.coco_cases import Annotations, Detections, val2017_sized
+
+Arrays = tuple[CocoPersons, CocoDetections]
+
+
+@pytest.fixture(scope="module")
+def files() -> tuple[Annotations, Detections]:
+    return val2017_sized()
+
+
+@pytest.fixture(scope="module")
+def arrays(files: tuple[Annotations, Detections]) -> Arrays:
+    persons = parse_coco_persons(files[0])
+    return persons, parse_coco_detections(files[1], persons)
+
+
+@pytest.fixture(scope="module")
+def figures(arrays: Arrays) -> dict[str, float]:
+    return evaluate_oks(*arrays)
+
+
+def test_from_arrays(benchmark, arrays: Arrays) -> None:
+    """All ten figures: under 2 s."""
+    benchmark.pedantic(lambda: evaluate_oks(*arrays), rounds=5, warmup_rounds=1)
+    assert benchmark.stats.stats.median < 2
+
+
+def test_from_parsed_json(benchmark, files: tuple[Annotations, Detections]) -> None:
+    """Entries into arrays, with all that is refused checked."""
+
+    def read() -> CocoDetections:
+        return parse_coco_detections(files[1], parse_coco_persons(files[0]))
+
+    assert len(benchmark.pedantic(read, rounds=2).scores) == len(files[1])
+
+
+def test_a_thousand_bootstrap_replicates(benchmark, arrays: Arrays) -> None:
+    """Drawing 1,000 resampled datasets and computing the ten figures of each: under 20 s."""
+    matches = match_detections(*arrays)
+
+    def resample() -> dict[str, Any]:
+        return resample_average_precision(matches, draw_counts(len(matches.persons)))
+
+    replicates = benchmark.pedantic(resample, rounds=1)
+    assert replicates["AP"].shape == (1000,)
+    assert benchmark.stats.stats.median < 20
+
+
+def test_by_pycocotools(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
+    assert by(benchmark, COCO, COCOeval, files) == figures
+
+
+def test_by_faster_coco_eval(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
+    faster = pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
+    assert by(benchmark, faster.COCO, faster.COCOeval_faster, files) == pytest.approx(figures, abs=1e-12)
+
+
+def test_by_hotcoco(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
+    hotcoco = pytest.importorskip("hotcoco", reason="hotcoco is not installed")
+    assert by(benchmark, hotcoco.COCO, hotcoco.COCOeval, files) == pytest.approx(figures, abs=1e-12)
+
+
+def by(benchmark: Any, coco: Any, coco_eval: Any, files: tuple[Annotations, Detections]) -> dict[str, float]:
+    """Time evaluation and accumulation by anything with pycocotools' interface, and return its figures."""
+    annotations, detections = files
+    with silent():
+        truth = coco(copy.deepcopy(annotations)) if coco is not COCO else COCO()
+        if coco is COCO:
+            truth.dataset = copy.deepcopy(annotations)
+            truth.createIndex()
+        evaluation = coco_eval(truth, truth.loadRes(copy.deepcopy(detections)), "keypoints")
+
+        def evaluate() -> None:
+            evaluation.evaluate()
+            evaluation.accumulate()
+
+        benchmark.pedantic(evaluate, rounds=1)
+        evaluation.summarize()
+    return dict(zip(AP_METRICS, [float(value) for value in evaluation.stats], strict=True))
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -1,0 +1,76 @@
+"""The bootstrap draws persons with replacement, always the same ones, and its intervals are as wide as theory says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.core import statistics
+from benchmark.core.statistics import SEED, draw_counts, percentile_interval, resample_sums
+
+
+def test_a_replicate_draws_as_many_persons_as_there_are():
+    counts = draw_counts(persons=37, replicates=50)
+    assert counts.shape == (50, 37)
+    assert (counts.sum(axis=1) == 37).all()
+
+
+def test_every_person_is_as_likely_as_every_other():
+    """Counts are binomial: mean 1, variance 1 - 1/N, and no person's total is beyond five standard deviations."""
+    persons, replicates = 100, 20_000
+    counts = draw_counts(persons, replicates)
+    totals = counts.sum(axis=0)
+    assert abs(totals - replicates).max() < 5 * replicates**0.5
+    assert counts.var() == pytest.approx(1 - 1 / persons, rel=0.01)
+
+
+def test_the_draws_are_fixed_and_follow_the_seed():
+    np.testing.assert_array_equal(draw_counts(50), draw_counts(50))
+    assert (draw_counts(50) != draw_counts(50, seed=SEED + 1)).any()
+
+
+def test_sums_are_over_the_drawn_persons():
+    values = np.random.default_rng(0).normal(size=(11, 3))
+    counts = draw_counts(11, replicates=20).astype(int)
+    by_hand = [values[np.repeat(np.arange(11), row)].sum(axis=0) for row in counts]
+    np.testing.assert_allclose(resample_sums(values, replicates=20), by_hand, rtol=1e-12, atol=1e-12)
+
+
+def test_working_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch):
+    values = np.arange(60.0).reshape(20, 3)
+    whole = resample_sums(values, replicates=33)
+    monkeypatch.setattr(statistics, "BLOCK", 100)  # five replicates at a time; the last block holds three
+    np.testing.assert_array_equal(resample_sums(values, replicates=33), whole)
+
+
+def test_the_interval_of_a_proportion_is_as_wide_as_the_binomial_one():
+    persons, share = 2958, 0.873
+    hits = np.arange(persons)[:, None] < share * persons
+    low, high = percentile_interval(resample_sums(hits)[:, 0] / persons)
+    assert high - low == pytest.approx(2 * 1.96 * (share * (1 - share) / persons) ** 0.5, rel=0.1)
+
+
+def test_intervals_cover_the_truth_about_95_times_in_100():
+    generator = np.random.default_rng(7)
+    trials, covered = 400, 0
+    for _ in range(trials):
+        sample = generator.normal(size=(100, 1))
+        low, high = percentile_interval(resample_sums(sample)[:, 0] / 100)
+        covered += low <= 0 <= high
+    # 0.95 less the bootstrap's known shortfall of about a point at n = 100; three standard errors of 400 trials are 0.033
+    assert 0.905 < covered / trials < 0.98
+
+
+def test_columns_are_paired():
+    """A column and its shifted copy differ by the shift in every replicate, however wide either interval is."""
+    values = np.random.default_rng(1).normal(size=(200, 1))
+    sums = resample_sums(np.concatenate([values, values + 0.5], axis=1)) / 200
+    np.testing.assert_allclose(sums[:, 1] - sums[:, 0], 0.5)
+    low, high = percentile_interval(sums[:, 0])
+    assert high - low > 0.1
+
+
+def test_undefined_replicates_are_left_out():
+    replicates = np.arange(101.0)
+    with_gaps = np.concatenate([replicates, [np.nan] * 50])
+    assert percentile_interval(with_gaps) == percentile_interval(replicates) == (2.5, 97.5)

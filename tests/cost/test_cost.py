@@ -1,0 +1,177 @@
+"""The cost instrument: against arithmetic by hand, against fvcore, and against torch's own counter."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from math import prod
+
+import pytest
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.ops import SqueezeExcitation
+
+from benchmark.core.input_size import parse_size
+from benchmark.cost import trace
+from benchmark.cost.counters import COUNTERS, count_operations
+from benchmark.cost.trace import count_parameters, trace_network
+from benchmark.ledger.verdicts import required_costs
+from benchmark.models.registry import build_model, build_on_meta, find_entry
+from benchmark.papers.tables import load_papers
+
+
+def count(network: nn.Module, height: int, width: int, channels: int = 3) -> dict[str, int]:
+    return count_operations(trace_network(network, height, width, channels=channels).ops)
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "macs"),
+    [
+        pytest.param(nn.Conv2d(8, 12, 3, padding=1, bias=False), 8 * 6 * 12 * 8 * 9, id="plain"),
+        pytest.param(nn.Conv2d(8, 12, 3, stride=2, padding=1, bias=False), 4 * 3 * 12 * 8 * 9, id="stride 2"),
+        pytest.param(nn.Conv2d(8, 12, 3, padding=1, groups=4, bias=False), 8 * 6 * 12 * 2 * 9, id="grouped"),
+        pytest.param(nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False), 8 * 6 * 8 * 25, id="depthwise"),
+        pytest.param(nn.Conv2d(8, 12, 3, padding=2, dilation=2, bias=False), 8 * 6 * 12 * 8 * 9, id="dilated"),
+        pytest.param(nn.ConvTranspose2d(8, 12, 4, 2, 1, bias=False), 8 * 6 * 8 * 12 * 16, id="transposed"),
+        pytest.param(nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=8, bias=False), 8 * 6 * 8 * 16, id="transposed depthwise"),
+        pytest.param(SqueezeExcitation(8, 2), 8 * 2 + 2 * 8, id="squeeze and excitation"),
+    ],
+)
+def test_true_macs_are_those_of_a_hand_count(layer: nn.Module, macs: int) -> None:
+    assert count(layer, 8, 6, channels=8)["macs"] == macs
+
+
+def test_attention_is_two_products_and_its_projections() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.project = nn.Linear(16, 48)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = x.flatten(2).transpose(1, 2)  # [1, 48, 16]
+            query, key, value = self.project(tokens).chunk(3, dim=-1)
+            return F.scaled_dot_product_attention(query, key, value)
+
+    n, d = 8 * 6, 16
+    assert count(Attention(), 8, 6, channels=16)["macs"] == n * d * 3 * d + 2 * n * n * d
+
+
+def test_hrnet_counts_a_transposed_convolution_at_its_output_positions() -> None:
+    layer = nn.ConvTranspose2d(8, 12, 4, 2, 1, bias=False)
+    assert count(layer, 8, 6, channels=8)["hrnet"] == 16 * 12 * 8 * 12 * 16
+    assert count(layer, 8, 6, channels=8)["hrnet"] == 4 * count(layer, 8, 6, channels=8)["macs"]
+
+
+def test_mmcv_adds_biases_norms_relu_and_pooling() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.ConvTranspose2d(4, 4, 4, 2, 1)
+    )
+    full, half = 8 * 6, 4 * 3
+    expected = full * 4 * 27 + full * 4 + 2 * full * 4 + full * 4 + full * 4 + half * 4 * 4 * 16 + full * 4
+    assert count(network, 8, 6)["mmcv"] == expected
+
+
+def test_exact_counts_every_product_that_touches_a_pixel() -> None:
+    for layer in (
+        nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(2, 4, 3, padding=3, dilation=3, bias=False),
+        nn.Conv2d(2, 4, 5, padding=2, groups=2, bias=False),
+        nn.ConvTranspose2d(2, 4, 4, 2, 1, bias=False),
+        nn.ConvTranspose2d(2, 4, 3, 2, 1, output_padding=1, groups=2, bias=False),
+    ):
+        # With weights and image all ones, each output is the number of products that it sums.
+        ones = copy.deepcopy(layer)
+        nn.init.ones_(ones.weight)
+        products = int(ones(torch.ones(1, 2, 8, 6)).sum())
+        assert count(layer, 8, 6, channels=2)["exact"] == products
+
+
+def test_a_transposed_convolution_of_8x6_needs_0859_of_its_usual_count() -> None:
+    counts = count(nn.ConvTranspose2d(8, 12, 4, 2, 1, bias=False), 8, 6, channels=8)
+    assert counts["exact"] / counts["macs"] == pytest.approx(0.859, abs=5e-4)
+
+
+def test_stored_parameters_include_statistics_and_frozen_weights() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    network[0].weight.requires_grad_(False)
+    assert count_parameters(network) == {"trainable": 4 + 8, "stored": 12 + 4 + 8 + 8, "weights": 12}
+
+
+# --- against other counters ---------------------------------------------------------------------------------------------------
+
+
+def built_models() -> list[str]:
+    return sorted({model for model, *_ in required_costs(load_papers())})
+
+
+@pytest.mark.parametrize("model", built_models())
+def test_true_macs_agree_with_torch(model: str) -> None:
+    network, (height, width) = _network(model)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(1, 3, height, width, device="meta"))
+    assert 2 * count(network, height, width)["macs"] == counter.get_total_flops()
+
+
+# fvcore loses the names of modules that hand dictionaries to each other, and gives up; torch's counter does not.
+LOST_BY_FVCORE = {"autopose/searched"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [model for model in built_models() if model not in LOST_BY_FVCORE])
+def test_true_macs_agree_with_fvcore(model: str) -> None:
+    _check_fvcore(model)
+
+
+@pytest.mark.parametrize("model", ["efficientpose_nas/A", "baselines/simple_baseline-r50"])
+def test_true_macs_agree_with_fvcore_on_two(model: str) -> None:
+    _check_fvcore(model)
+
+
+def _network(model: str, device: str = "meta") -> tuple[nn.Module, tuple[int, int]]:
+    network = build_on_meta(model, joints=16) if device == "meta" else build_model(model, joints=16)
+    return network.eval(), parse_size(find_entry(model).inputs[0])
+
+
+def _check_fvcore(model: str) -> None:
+    """fvcore traces with TorchScript, which needs real tensors; its norms and pooling are left out of the comparison."""
+    network, (height, width) = _network(model, "cpu")
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    analysis = FlopCountAnalysis(network, torch.zeros(1, 3, height, width))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    operators = analysis.by_operator()
+    theirs = sum(operators.get(name, 0) for name in ("conv", "linear", "matmul", "bmm", "addmm", "einsum"))
+    assert count(network, height, width)["macs"] == theirs
+
+
+# --- what breaking the instrument would do ------------------------------------------------------------------------------------
+
+
+def test_counting_at_input_positions_would_lose_the_printed_gflops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SimpleBaseline-R50 prints 12.0 GFLOPs: only the count at output positions reaches it."""
+    network = build_on_meta("baselines/simple_baseline-r50", joints=16)
+    assert f"{count(network, 256, 256)['hrnet'] / 2**30:.1f}" == "12.0"
+    monkeypatch.setitem(COUNTERS, "hrnet", COUNTERS["macs"])  # the instrument, broken on purpose
+    assert f"{count(network, 256, 256)['hrnet'] / 2**30:.1f}" != "12.0"
+
+
+@pytest.mark.parametrize("model", ["efficientpose/RT", "baselines/lite_hrnet-18", "heatmap_weighting/mobilenet_v3"])
+def test_shapes_that_are_not_asked_for_are_the_right_ones(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = trace_network(build_on_meta(model, joints=16), 128, 128).ops
+    monkeypatch.setattr(trace, "_shape_only", lambda name, args: None)
+    assert trace_network(build_on_meta(model, joints=16), 128, 128).ops == quick
+
+
+def test_scopes_divide_a_network_without_rest() -> None:
+    network = nn.Sequential()
+    network.add_module("backbone", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()))
+    network.add_module("head", nn.Conv2d(4, 2, 1))
+    found = trace_network(network, 8, 6)
+    parts = [count_operations(found.within([name]))["macs"] for name in ("backbone", "head")]
+    assert parts == [8 * 6 * prod((4, 3, 3, 3)), 8 * 6 * 8]
+    assert sum(parts) == count_operations(found.ops)["macs"]

@@ -1,0 +1,168 @@
+"""COCO: annotated persons, a detector's boxes, and where the photographs lie."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from benchmark.core.errors import InputError
+from benchmark.data.coco import load_coco
+from benchmark.data.synthetic.write import write_datasets
+
+
+def annotation(number: int = 1, **changes) -> dict:
+    keypoints = [10, 20, 2, 30, 40, 1] + [0, 0, 0] * 15
+    base = {"id": number, "image_id": 5, "category_id": 1, "iscrowd": 0, "area": 600.0, "keypoints": keypoints}
+    return base | {"num_keypoints": 2, "bbox": [10.0, 20.0, 30.0, 40.0]} | changes
+
+
+def write_annotations(folder: Path, *annotations: dict, name: str = "person_keypoints_val2017.json") -> Path:
+    path = folder / "annotations" / name
+    path.parent.mkdir(exist_ok=True)
+    images = [{"id": 5, "file_name": "000000000005.jpg", "width": 100, "height": 80}]
+    path.write_text(json.dumps({"images": images, "annotations": list(annotations)}))
+    return path
+
+
+def test_the_columns_of_an_annotated_person(tmp_path):
+    write_annotations(tmp_path, annotation(77))
+    people = load_coco(tmp_path, "val")
+    assert (people.dataset, people.split) == ("coco", "val")
+    assert people.ids.tolist() == [77]
+    assert people.image_ids.tolist() == [5]
+    assert people.centers.tolist() == [[25.0, 40.0]]
+    assert people.sizes.tolist() == [[30.0, 40.0]]
+    assert people.areas.tolist() == [600.0]
+    assert people.visible[0, :3].tolist() == [2, 1, 0]
+    assert people.joints[0, :3].tolist() == [[10, 20], [30, 40], [0, 0]]
+    assert people.images == (tmp_path / "images/val2017/000000000005.jpg",)
+
+
+def test_crowds_and_persons_without_keypoints_are_left_out(tmp_path):
+    nobody = annotation(3, keypoints=[0] * 51, num_keypoints=0)
+    write_annotations(
+        tmp_path, annotation(1), annotation(2, iscrowd=1), nobody, annotation(4, area=0), annotation(5, category_id=2)
+    )
+    assert load_coco(tmp_path, "val").ids.tolist() == [1]
+
+
+def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
+    write_annotations(tmp_path, annotation(1, bbox=[90.0, 60.0, 30.0, 40.0]))
+    people = load_coco(tmp_path, "val")
+    assert people.sizes.tolist() == [[10.0, 20.0]]
+    assert people.centers.tolist() == [[95.0, 70.0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keypoints": [1, 2]}, r"annotation 9: keypoints has shape \[2\], expected \[51\]"),
+        ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility that is not 0, 1 or 2"),
+        ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox is not finite"),
+        ({"image_id": 6}, "annotation 9: image 6 is not among the images"),
+        ({"id": 1}, "annotation 1: the id stands there a second time"),
+        ({"area": "big"}, "annotation 9: area is not made of numbers"),
+    ],
+)
+def test_a_malformed_annotation_is_named_with_the_file(tmp_path, changes, message):
+    write_annotations(tmp_path, annotation(1), annotation(9, **changes) if "id" not in changes else annotation(**changes))
+    with pytest.raises(InputError, match=rf"person_keypoints_val2017\.json: {message}"):
+        load_coco(tmp_path, "val")
+
+
+def test_a_missing_field_is_named(tmp_path):
+    broken = annotation(9)
+    del broken["bbox"]
+    write_annotations(tmp_path, broken)
+    with pytest.raises(InputError, match="annotation 9: 'bbox' is missing"):
+        load_coco(tmp_path, "val")
+
+
+@pytest.mark.parametrize("layout", ["images/val2017", "val2017", "images"])
+def test_photographs_are_found_where_people_keep_them(tmp_path, layout):
+    (tmp_path / layout).mkdir(parents=True)
+    write_annotations(tmp_path, annotation())
+    assert load_coco(tmp_path, "val").images == (tmp_path / layout / "000000000005.jpg",)
+
+
+class TestDetections:
+    """Lists as HRNet publishes in COCO_val2017_detections_AP_H_56_person.json."""
+
+    def write(self, folder: Path, *rows: dict) -> Path:
+        path = folder / "COCO_val2017_detections_AP_H_56_person.json"
+        path.write_text(json.dumps(rows))
+        return path
+
+    def row(self, **changes) -> dict:
+        return {"bbox": [1.0, 2.0, 10.0, 20.0], "category_id": 1, "image_id": 5, "score": 0.9} | changes
+
+    def test_they_become_persons_without_joints(self, tmp_path):
+        path = self.write(tmp_path, self.row(), self.row(category_id=2), self.row(score=0.1))
+        people = load_coco(tmp_path, "val", detections=path)  # no annotations needed
+        assert people.scores.tolist() == [0.9, 0.1]
+        assert people.ids.tolist() == [0, 2]
+        assert people.centers[0].tolist() == [6.0, 12.0]
+        assert people.images[0] == tmp_path / "images/val2017/000000000005.jpg"
+        assert people.areas is None
+        assert not people.visible.any()
+        assert len(load_coco(tmp_path, "val", detections=path, min_score=0.5)) == 1
+
+    def test_test_dev_is_made_of_them_alone(self, tmp_path):
+        people = load_coco(tmp_path, "test-dev", detections=self.write(tmp_path, self.row()))
+        assert people.images == (tmp_path / "images/test2017/000000000005.jpg",)
+        write_annotations(tmp_path, name="image_info_test-dev2017.json")
+        with pytest.raises(InputError, match="a file of detections is needed"):
+            load_coco(tmp_path, "test-dev")
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"image_id": 6}, "detection 1: image 6 is not among the annotated images"),
+            ({"bbox": [0, 0, 0, 5]}, "detection 1: bbox is 0 by 5 pixels"),
+            ({"score": float("nan")}, "detection 1: score is not finite"),
+        ],
+    )
+    def test_a_malformed_one_is_named(self, tmp_path, changes, message):
+        write_annotations(tmp_path, annotation())
+        with pytest.raises(InputError, match=message):
+            load_coco(tmp_path, "val", detections=self.write(tmp_path, self.row(), self.row(**changes)))
+
+
+def test_what_is_absent_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no COCO annotations of val: none of annotations/person_keypoints_val2017\.json"):
+        load_coco(tmp_path, "val")
+    with pytest.raises(InputError, match="no split 'test'; known: train, val, test-dev, sample"):
+        load_coco(tmp_path, "test")
+
+
+def test_pycocotools_reads_synthetic_people_as_we_do(tmp_path):
+    write_datasets(tmp_path, 20, seed=1, layout="coco", validation=8)
+    api = COCO(str(tmp_path / "coco/annotations/person_keypoints_train2017.json"))
+    people = load_coco(tmp_path / "coco", "train")
+    assert sorted(api.anns) == sorted(people.ids.tolist())
+    assert len(people) == len(people.present()) == 12
+    for row, number in enumerate(people.ids.tolist()):
+        truth = api.anns[number]
+        assert truth["bbox"][2:] == people.sizes[row].tolist()
+        assert truth["num_keypoints"] == (people.visible[row] > 0).sum()
+        mask = api.annToMask(truth)  # outlines run through the centres of the border's pixels, and so lose half of those
+        assert mask.sum() == pytest.approx(truth["area"], rel=0.2)
+
+
+def test_the_sample_is_what_pycocotools_finds_in_it(pose_data):
+    path = pose_data / "coco" / "person_keypoints_60_images.json"
+    people = load_coco(pose_data / "coco", "sample")
+    kept = [one["id"] for one in COCO(str(path)).anns.values() if one["num_keypoints"] > 0 and not one["iscrowd"]]
+    assert people.ids.tolist() == kept
+    assert len(people) == len(people.present()) == 166
+
+
+def test_an_annotation_file_may_be_named(pose_data):
+    path = pose_data / "coco" / "person_keypoints_val2017_538_images.json"
+    people = load_coco(pose_data / "coco", "val", annotations=path)
+    assert len(people) == 1354
+    assert np.isfinite(people.joints).all()

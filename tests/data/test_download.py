@@ -1,0 +1,284 @@
+"""Downloads: resumed where they ended, checked, put in place in one step; against a server on this computer."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.core.files import sha256_of_file
+from benchmark.data import download
+from benchmark.data.download import ATTEMPTS, Source, download_file, fetch_source, list_sources
+
+BODY = np.random.default_rng(0).bytes(300_000)
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``body`` at any path. What it does wrong is asked of it."""
+
+    body = BODY
+    etag: str | None = '"v1"'
+    ranges = True
+    status = 200
+    break_after: list[int]  # so many bytes, then the connection ends; one a request
+    requests: list[str | None]  # the Range of each
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.break_after, self.requests = [], []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/file.bin"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        server, asked = self.server, self.headers.get("Range")
+        server.requests.append(asked)
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        start, unchanged = 0, self.headers.get("If-Range") in (None, server.etag)
+        if asked and server.ranges and unchanged:
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start >= len(server.body):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(server.body)}")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
+        else:
+            self.send_response(200)
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.send_header("Content-Length", str(len(server.body) - start))
+        self.end_headers()
+        sent = server.body[start:]
+        self.wfile.write(sent[: server.break_after.pop(0)] if server.break_after else sent)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def get(server: Server, target: Path, **options) -> str:
+    return download_file(server.url, target, quiet=True, **options)
+
+
+def test_a_file_arrives_whole_and_leaves_nothing_beside_it(server, tmp_path):
+    assert get(server, tmp_path / "a" / "file", sha256=DIGEST, size=len(BODY)) == DIGEST
+    assert (tmp_path / "a" / "file").read_bytes() == BODY
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, tmp_path):
+    server.break_after = [100_000, 50_000]
+    get(server, tmp_path / "file", sha256=DIGEST)
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert server.requests == [None, "bytes=100000-", "bytes=150000-"]
+
+
+def test_a_download_given_up_is_taken_up_by_the_next(server, tmp_path):
+    server.break_after = [100_000, 0, 0, 0]
+    with pytest.raises(
+        InputError, match=r"ended at 100000 of 300000 bytes; 100000 bytes are kept, run again to go on from there"
+    ):
+        get(server, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+    server.requests.clear()
+    assert get(server, tmp_path / "file") == DIGEST
+    assert server.requests == ["bytes=100000-"]
+
+
+def test_a_server_without_ranges_starts_again(server, tmp_path):
+    server.ranges = False
+    server.break_after = [100_000]
+    assert get(server, tmp_path / "file") == DIGEST
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_a_file_that_changed_on_the_server_is_not_glued_to_the_old_one(server, tmp_path):
+    server.break_after = [100_000, 0, 0, 0]
+    with pytest.raises(InputError):
+        get(server, tmp_path / "file")
+    server.body, server.etag = BODY[::-1], '"v2"'
+    get(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == BODY[::-1]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_tag_a_file_is_continued_only_where_a_digest_is_checked(server, tmp_path, etag):
+    server.etag = etag
+    server.break_after = [100_000]
+    assert get(server, tmp_path / "a") == DIGEST
+    assert server.requests == [None, None]
+    server.requests.clear()
+    server.break_after = [100_000]
+    assert get(server, tmp_path / "b", sha256=DIGEST) == DIGEST
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_a_partial_file_that_is_already_whole_is_recognised(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(BODY)
+    (tmp_path / "file.part.tag").write_text('"v1"')
+    assert get(server, tmp_path / "file") == DIGEST
+    assert server.requests == [f"bytes={len(BODY)}-"]
+
+
+def test_a_partial_file_longer_than_the_server_s_is_started_again(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(BODY + b"more")
+    (tmp_path / "file.part.tag").write_text('"v1"')
+    assert get(server, tmp_path / "file") == DIGEST
+
+
+def test_a_wrong_digest_is_refused_and_the_download_thrown_away(server, tmp_path):
+    with pytest.raises(InputError, match=f"SHA-256 is {DIGEST}, expected {'0' * 64}; the download was thrown away"):
+        get(server, tmp_path / "file", sha256="0" * 64)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_size_is_refused_before_anything_is_transferred(server, tmp_path):
+    with pytest.raises(InputError, match="the server offers 300000 bytes, expected 5"):
+        get(server, tmp_path / "file", size=5)
+    assert not (tmp_path / "file").exists()
+
+
+def test_an_unknown_digest_is_recorded_once_and_asked_for_ever_after(server, tmp_path):
+    get(server, tmp_path / "file")
+    assert (tmp_path / "file.sha256").read_text() == f"{DIGEST}  file\n"
+    (tmp_path / "file").unlink()
+    server.body = b"something else"
+    with pytest.raises(InputError, match=f"expected {DIGEST}"):
+        get(server, tmp_path / "file")
+
+
+def test_an_answer_that_is_no_file_is_told(server, tmp_path):
+    server.status = 404
+    with pytest.raises(InputError, match="the server answers 404"):
+        get(server, tmp_path / "file")
+    assert len(server.requests) == 1
+    server.status = 503  # may pass: asked again
+    with pytest.raises(InputError, match="the server answers 503"):
+        get(server, tmp_path / "file")
+    assert len(server.requests) == 1 + ATTEMPTS
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    with pytest.raises(InputError, match="refused"):
+        download_file("http://127.0.0.1:1/file", tmp_path / "file", quiet=True)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/file"])
+def test_only_http_and_https_are_fetched(tmp_path, url):
+    with pytest.raises(InputError, match="only http and https"):
+        download_file(url, tmp_path / "file")
+
+
+def test_two_downloads_of_one_file_do_not_meet(server, tmp_path):
+    with open(tmp_path / "file.part", "ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is downloading it"):
+            get(server, tmp_path / "file")
+
+
+class TestSources:
+    def archive(self, *names: str) -> bytes:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for name in names:
+                archive.writestr(name, "x")
+        return content.getvalue()
+
+    def source(self, server: Server, **changes) -> Source:
+        columns = {
+            "name": "lsp",
+            "url": server.url,
+            "file": "downloads/lsp.zip",
+            "into": "lsp",
+            "provides": ("lsp/joints.mat",),
+        }
+        return Source(**columns | changes)
+
+    def test_an_archive_is_unpacked_and_removed_and_not_fetched_again(self, server, tmp_path):
+        server.body = self.archive("joints.mat")
+        assert fetch_source(self.source(server), tmp_path, quiet=True)
+        assert (tmp_path / "lsp" / "joints.mat").read_text() == "x"
+        assert not (tmp_path / "downloads" / "lsp.zip").exists()
+        assert not fetch_source(self.source(server), tmp_path, quiet=True)
+        assert len(server.requests) == 1
+
+    def test_an_archive_that_leads_out_is_refused(self, server, tmp_path):
+        server.body = self.archive("../joints.mat")
+        with pytest.raises(InputError, match="remove the file to download it again"):
+            fetch_source(self.source(server), tmp_path, quiet=True)
+        assert not (tmp_path / "lsp").exists()
+        assert not (tmp_path / "joints.mat").exists()
+
+    def test_an_archive_without_what_it_should_hold_is_told(self, server, tmp_path):
+        server.body = self.archive("readme")
+        with pytest.raises(InputError, match=r"without lsp/joints\.mat"):
+            fetch_source(self.source(server), tmp_path, quiet=True)
+
+    def test_the_table_is_sound(self):
+        for name, files in list_sources().items():
+            for source in files:
+                assert source.url.startswith("http"), name
+                assert source.sha256 is None or len(bytes.fromhex(source.sha256)) == 32, name
+                assert source.provides
+                for path in (source.file, *source.provides):
+                    assert not Path(path).is_absolute()
+                    assert ".." not in Path(path).parts
+
+    def test_weights_are_found_in_any_package_that_lists_some(self, tmp_path):
+        row = f'[big]\nfile = "big.h5"\nbytes = 3\nsha256 = "{DIGEST}"\nurl = "https://example.org/big.h5"\n'
+        (tmp_path / "released_weights.toml").write_text(row)
+        empty = tmp_path / "none"
+        empty.mkdir()
+        found = list_sources(packages={"sixth_paper": tmp_path, "other": empty})
+        (weights,) = found["weights/sixth_paper"]
+        assert weights.file == "weights/sixth_paper/big.h5"
+        assert weights.sha256 == DIGEST
+        assert "weights/other" not in found
+
+    def test_a_malformed_table_is_named(self, tmp_path):
+        table = tmp_path / "sources.toml"
+        table.write_text('[a]\nurl = "https://example.org/a"\ncolour = "red"\n')
+        with pytest.raises(InputError, match=r"sources\.toml: a: .*colour"):
+            list_sources(table, {})
+        table.write_text("[a")
+        with pytest.raises(InputError, match=r"sources\.toml: "):
+            list_sources(table, {})
+
+    def test_released_weights_are_those_of_the_data_root(self, pose_data):
+        for name, files in list_sources().items():
+            if name.startswith("weights/") and all((pose_data / source.file).is_file() for source in files):
+                for source in files:
+                    assert sha256_of_file(pose_data / source.file) == source.sha256
+                    assert not fetch_source(source, pose_data)

@@ -1,0 +1,65 @@
+"""A broken photograph is named, never taken for a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.data.images import is_cut_short, read_image
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+
+
+def encoded(suffix: str) -> bytes:
+    return cv2.imencode(suffix, cv2.cvtColor(PICTURE, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def test_a_png_comes_back_in_rgb(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(".png"))
+    np.testing.assert_array_equal(read_image(path), PICTURE)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_cut_short_is_refused_though_opencv_would_fill_it_with_grey(tmp_path, suffix):
+    path = tmp_path / f"cut{suffix}"
+    whole = encoded(suffix)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=f"cut{suffix}: the image is cut short"):
+        read_image(path)
+
+
+def test_bytes_after_the_end_do_not_matter(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(".jpg") + bytes(1000))
+    assert read_image(path).shape == (40, 60, 3)
+
+
+def test_the_end_marker_of_an_embedded_thumbnail_is_not_the_image_s():
+    whole = encoded(".jpg")
+    thumbnail = b"\xff\xe1" + (len(whole) + 2).to_bytes(2, "big") + whole  # an APP1 segment with a JPEG in it
+    nested = whole[:2] + thumbnail + whole[2:]
+    assert not is_cut_short(nested)
+    assert is_cut_short(nested[:-200])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), (b"", "the file is empty"), (b"<html>404</html>", "not an image that can be read")],
+)
+def test_what_is_no_image_is_named_and_fatal_or_skipped_as_asked(tmp_path, capsys, content, message):
+    path = tmp_path / "photo.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"photo.jpg: .*{message}"):
+        read_image(path)
+    assert read_image(path, on_error="skip") is None
+    assert capsys.readouterr().err.startswith(f"skipped: {path}: ")
+
+
+def test_every_photograph_of_the_sample_is_whole(pose_data):
+    paths = [*(pose_data / "mpii/images").glob("*.jpg"), *(pose_data / "coco/images").glob("*.jpg")]
+    assert len(paths) == 69
+    assert all(read_image(path).size for path in paths)

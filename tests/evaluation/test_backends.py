@@ -1,0 +1,126 @@
+"""Weights find their network, or are refused by name; a TFLite file answers like the network it was made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from benchmark.config.packages import package_of
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import MPII_JOINTS
+from benchmark.evaluation.backends import TFLITE, load_backend
+from benchmark.models.registry import build_model, entries
+from benchmark.models.weights import locate_weights
+
+DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
+MODEL = "efficientpose/RT"  # the smallest network
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return build_model(MODEL, joints=16).eval()
+
+
+@pytest.fixture(scope="module")
+def weights(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_file(network.state_dict(), path)
+    return path
+
+
+def test_safetensors_give_the_network_back(network: nn.Module, weights: Path) -> None:
+    backend = load_backend(MODEL, weights, input_hw=(64, 64))
+    assert backend.joints == MPII_JOINTS
+    assert not backend.published
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(images).final
+    torch.testing.assert_close(backend.maps(images)[-1], expected, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("spoil", ["absent", "shape", "unknown"])
+def test_weights_of_another_network_are_refused_by_name(network: nn.Module, tmp_path: Path, spoil: str) -> None:
+    tensors = dict(network.state_dict())
+    name = next(iter(tensors))
+    if spoil == "absent":
+        del tensors[name]
+    elif spoil == "shape":
+        tensors[name] = torch.zeros(1)
+    else:
+        tensors[name := "foreign.weight"] = torch.zeros(2)
+    save_file(tensors, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match=rf"other\.safetensors does not fit {MODEL}: {name} is"):
+        load_backend(MODEL, tmp_path / "other.safetensors")
+
+
+def test_a_broken_or_unknown_file_is_refused(tmp_path: Path) -> None:
+    for name, message in (
+        ("a.safetensors", "not a safetensors file"),
+        ("a.tflite", "not a TFLite file|needs ai-edge-litert"),
+        ("a.pth", r"takes no \.pth file; known: \.safetensors"),
+    ):
+        (tmp_path / name).write_bytes(b"nonsense that is no file of weights")
+        with pytest.raises(InputError, match=message):
+            load_backend(MODEL, tmp_path / name)
+
+
+def test_weights_are_found_below_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a.h5").write_bytes(b"")
+    monkeypatch.setenv("POSE_DATA", str(tmp_path))
+    assert locate_weights(Path("weights/a.h5")) == tmp_path / "weights" / "a.h5"
+    with pytest.raises(InputError, match=r"no weights at b\.h5, nor at"):
+        locate_weights(Path("b.h5"))
+
+
+def test_what_the_network_cannot_take_is_one_clear_line(weights: Path) -> None:
+    backend = load_backend(MODEL, weights, input_hw=(64, 64))
+    with pytest.raises(InputError, match=rf"^{MODEL} failed on 64x64 images: [^\n]+$"):
+        backend.maps(torch.zeros(1, 4, 64, 64))
+
+
+def test_maps_that_are_not_finite_are_refused(weights: Path) -> None:
+    backend = load_backend(MODEL, weights, input_hw=(64, 64))
+    with pytest.raises(InputError, match="not finite"):
+        backend.maps(torch.full((1, 3, 64, 64), float("nan")))
+
+
+def published() -> list[tuple[str, Path, Path]]:
+    """Models of which a file for the network and a TFLite file are at hand, by the suffixes that packages name."""
+    folder = DATA / "weights"
+    found = []
+    for model in entries():
+        special = package_of(model).weight_files
+        package, _, variant = model.partition("/")
+        for path in sorted((folder / package).glob(f"*{variant}.*")) if special else ():
+            twin = path.with_suffix(TFLITE)
+            if (
+                special.get(path.suffix)
+                and special[path.suffix].load
+                and twin.is_file()
+                and path.stem.endswith(f"Pose{variant}")
+            ):
+                found.append((model, path, twin))
+    return found
+
+
+def test_a_tflite_file_answers_like_the_network_it_was_made_from() -> None:
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    if not (pairs := published()):
+        pytest.skip(f"no published weights with a TFLite twin are under {DATA / 'weights'}")
+    model, weights, twin = pairs[0]
+    ours, theirs = load_backend(model, weights), load_backend(model, twin)
+    assert ours.joints == theirs.joints
+    assert ours.published
+    images = torch.rand(2, 3, *ours.input_hw)
+    for one, other in zip(ours.maps(images), theirs.maps(images), strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(one, other, atol=2e-2, rtol=0)  # its weights are rounded to half precision
+    with pytest.raises(InputError, match="takes"):
+        load_backend(model, twin, input_hw=(64, 64))

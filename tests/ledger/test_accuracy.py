@@ -1,0 +1,98 @@
+"""A trained network's figure is judged by its interval; a smaller protocol's is a proxy and never more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.config.ablations import find_ablation, variant_recipe
+from benchmark.config.packages import find_recipe
+from benchmark.config.recipes import training_label
+from benchmark.core.records import Record
+from benchmark.ledger.accuracy import ablation_rows, judge_accuracy
+from benchmark.papers.tables import Cell, load_papers
+
+
+def cell(table: str, row: str, column: str = "pckh", paper: str = "efficientpose_nas") -> Cell:
+    found = load_papers()[paper].tables[table]
+    return next(c for c in found.cells() if (c.row.id, c.column.name) == (row, column))
+
+
+def run(model: str, dataset: str, metric: str, protocol: str, value: float, seed: int = 0, spread: float = 0.1) -> Record:
+    replicates = (value + spread * np.random.default_rng(seed).normal(size=1000)).tolist()
+    return Record(
+        kind="accuracy",
+        subject=model,
+        dataset=dataset,
+        split="val",
+        protocol=protocol,
+        metric=metric,
+        value=value,
+        interval=(value - 2 * spread, value + 2 * spread),
+        samples={"replicates": replicates},
+        seed=seed,
+        version=1,
+        command="",
+    )
+
+
+def on_mpii(value: float, **given: float) -> dict[str, Record]:
+    """EfficientPose-A, trained by the paper's recipe."""
+    recipe = find_recipe("efficientpose_nas/A", "mpii")
+    told = training_label(recipe, recipe.start)
+    record = run("efficientpose_nas/A", "mpii", "pckh@0.5 (hrnet)", told, value, **given)  # type: ignore[arg-type]
+    return {record.id: record}
+
+
+def test_every_row_that_an_ablation_names_stands_in_its_table_with_its_network() -> None:
+    for (paper, table, row), (_, variant) in ablation_rows().items():
+        printed = load_papers()[paper].tables[table].rows[row]
+        as_by_default = [variant.model + switch for switch in ("", "+outputs=final", "+attention=ours")]
+        assert printed.model in as_by_default, (paper, table, row)
+
+
+def test_without_records_nothing_is_said() -> None:
+    assert judge_accuracy(cell("table2", "efficientpose_a"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "verdict"),
+    [(88.2, 0.1, "reproduced"), (87.0, 0.1, "contradicted"), (88.2, 0.4, "inconclusive")],
+)
+def test_a_network_trained_by_the_papers_recipe_is_judged_by_its_interval(value: float, spread: float, verdict: str) -> None:
+    found = judge_accuracy(cell("table2", "efficientpose_a"), on_mpii(value, spread=spread))  # printed: 88.1
+    assert found is not None
+    assert (found.verdict, found.value) == (verdict, value)
+
+
+def test_several_seeds_are_judged_by_their_mean_and_spread() -> None:
+    runs = {key: record for seed, value in enumerate((88.0, 88.2)) for key, record in on_mpii(value, seed=seed).items()}
+    found = judge_accuracy(cell("table2", "efficientpose_a"), runs)
+    assert found is not None
+    assert found.verdict == "inconclusive", "Student's factor of 12.7 for two seeds"
+    assert found.value == pytest.approx(88.1)
+    assert "2 seeds" in found.how
+
+
+def test_another_recipe_another_joint_or_another_network_says_nothing() -> None:
+    (record,) = on_mpii(88.1).values()
+    for other in (
+        replace(record, protocol=record.protocol + "; batch 64"),
+        replace(record, subject="efficientpose_nas/B"),
+        replace(record, metric="pckh@0.5 (mmpose)"),
+    ):
+        assert judge_accuracy(cell("table2", "efficientpose_a"), {other.id: other}) is None
+
+
+def test_an_ablations_row_has_its_variant_under_the_small_protocol_as_proxy() -> None:
+    sic = find_ablation("sic")
+    recipe, overrides = variant_recipe(sic, sic.variant("off"), "lsp")
+    told = training_label(recipe, recipe.start, overrides)
+    runs = [run("efficientpose_nas/A+sic=off", "lsp", "pck@0.2", told, 50.0 + seed, seed) for seed in range(3)]
+    found = judge_accuracy(cell("table6", "efficientpose_a_off"), {r.id: r for r in runs})
+    assert found is not None
+    assert (found.verdict, found.value) == ("proxy", 51.0)
+    assert "51.00 ± 1.00 (3 seeds" in found.how
+    assert judge_accuracy(cell("table6", "efficientpose_b_off"), {r.id: r for r in runs}) is None

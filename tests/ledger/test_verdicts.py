@@ -1,0 +1,255 @@
+"""Verdicts follow from a printed string and a count, and each can be traced."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from benchmark.config.identities import NOT_APPLICABLE
+from benchmark.core.errors import InputError
+from benchmark.core.records import RECORDS, Record, load_records
+from benchmark.ledger.explanations import PREDICATES, explain_cost
+from benchmark.ledger.verdicts import TOKENS, VERDICT_COLUMNS, Verdict, judge_all, judge_cell
+from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.tables import Cell, load_papers
+
+SIMPLE = "baselines/simple_baseline-r50"
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> list[Verdict]:
+    return judge_all()
+
+
+def cell(printed: str, metric: str = "flops") -> Cell:
+    """A cell of SimpleBaseline-R50's row in EfficientPose-NAS Table 4 with another string printed in it."""
+    table = load_papers()["efficientpose_nas"].tables["table4"]
+    found = next(c for c in table.cells() if c.row.model == SIMPLE and c.column.metric == metric)
+    return replace(found, printed=printed)
+
+
+def record(flops: float = 8.96e9, params: float = 34e6, size: str = "256x192", subject: str = SIMPLE) -> Record:
+    """A made-up count: ``flops`` under hrnet, half of it as true MACs."""
+    whole = {"params": {"trainable": int(params), "stored": int(params) + 50_000, "weights": 1}}
+    operations = {"hrnet": int(flops), "hrnet_1e9": int(flops), "macs": int(flops / 2), "mmcv": int(flops / 2) + 40_000_000}
+    return Record(
+        kind="cost",
+        subject=subject,
+        dataset="coco",
+        split=NOT_APPLICABLE,
+        protocol=size,
+        metric="counts",
+        value=whole | {"flops": operations | {"tf_profiler": int(flops) + 1, "torchstat": 1, "exact": 1}, "scopes": {}},
+        version=201,
+        command="a command",
+    )
+
+
+def verdict(printed: str, found: Record, metric: str = "flops") -> Verdict:
+    return judge_cell(cell(printed, metric), {found.id: found}, load_papers())
+
+
+# --- one verdict at a time ----------------------------------------------------------------------------------------------------
+
+
+def test_a_count_that_rounds_to_the_printed_string_is_reproduced() -> None:
+    assert verdict("8.3", record(8.96e9)).verdict == "reproduced"  # 8.96e9 / 2^30 = 8.345
+    assert verdict("8.34", record(8.96e9)).verdict == "reproduced"
+    assert verdict("34.0M", record(), "params").verdict == "reproduced"
+
+
+def test_the_printed_decimals_are_the_precision() -> None:
+    assert verdict("8.344", record(8.96e9)).verdict == "explained"  # 8.3446: cut off
+    assert verdict("8.350", record(8.96e9)).verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("printed", "flops", "predicate"),
+    [
+        ("8.9", 8.99 * 2**30, "truncated"),
+        ("9.1", 9.046 * 2**30, "rounded_twice"),
+        ("9.10", 9.14 * 2**30, "padded"),
+        ("9.6", 9.6e9, "other_convention"),
+        ("4.8", 9.6e9, "other_convention"),
+    ],
+)
+def test_each_predicate_yields_the_printed_string_and_is_named(printed: str, flops: float, predicate: str) -> None:
+    found = verdict(printed, record(flops))
+    assert (found.verdict, found.cause.split(":")[0]) == ("explained", predicate)
+
+
+def test_a_count_of_another_variant_explains() -> None:
+    variant = record(12.0 * 2**30, subject=SIMPLE + "+some=switch")
+    why = explain_cost(cell("12.0"), record(8.99 * 2**30), [variant])
+    assert why is not None
+    assert (why.predicate, why.record) == ("other_variant", variant.id)
+
+
+def test_what_no_predicate_yields_is_contradicted() -> None:
+    found = verdict("7.7", record(8.96e9))
+    assert found.verdict == "contradicted"
+    assert "8.34" in found.cause
+
+
+def test_what_was_not_measured_says_how_to() -> None:
+    found = judge_cell(cell("8.9"), {}, load_papers())
+    assert found.verdict == "not_run"
+    assert found.cause == f"python -m benchmark.measure cost {SIMPLE} --input 256x192"
+
+
+def test_a_record_of_an_older_counter_does_not_judge() -> None:
+    old = replace(record(8.96e9), version=1)
+    assert judge_cell(cell("8.3"), {old.id: old}, load_papers()).verdict == "not_run"
+
+
+def test_an_unknown_model_is_refused_with_its_cell() -> None:
+    wrong = cell("8.9")
+    wrong = replace(wrong, row=replace(wrong.row, model="baselines/simple_baselin-r50"))
+    with pytest.raises(InputError, match=r"efficientpose_nas/table4.*did you mean baselines/simple_baseline-r50"):
+        judge_cell(wrong, {}, load_papers())
+
+
+# --- times --------------------------------------------------------------------------------------------------------------------
+
+TIMED = {"A": "efficientpose_nas/A", "B": "efficientpose_nas/B"}
+
+
+def timed(model: str, metric: str, value: float, device: str = "cpu", noisy: str = "", **given: object) -> Record:
+    """A made-up time, or ratio of times, at the setting of EfficientPose-NAS's latencies."""
+    setting = f"256x256, 16 joints, batch 1, {device}, 1 thread, nchw, eager, forward{noisy}"
+    settings = {"interval": (0.9 * value, 1.1 * value), "device": f"a {device}", "version": 101, "samples": {}} | given
+    return Record(
+        kind="latency",
+        subject=model,
+        dataset=NOT_APPLICABLE,
+        split=NOT_APPLICABLE,
+        protocol=setting,
+        metric=metric,
+        value=value,
+        command="a command",
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def judged(
+    row: str, *found: Record, paper: str = "efficientpose_nas", table: str = "text_latency", column: str = "latency"
+) -> Verdict:
+    cells = load_papers()[paper].tables[table].cells()
+    chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, column))
+    return judge_cell(chosen, {r.id: r for r in found}, load_papers())
+
+
+def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
+    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 1.75)  # printed: 23.95 / 13.73 = 1.744
+    found = judged("efficientpose_b", ratio)
+    assert (found.verdict, found.ours, found.record) == ("proxy", "1.75×", ratio.id)
+    assert "printed 1.74 times, in it" in found.cause
+    assert "on a cpu" in found.cause
+    assert "outside" in judged("efficientpose_b", replace(ratio, value=3.0, interval=(2.9, 3.1))).cause
+
+
+def test_the_first_network_is_what_the_others_are_compared_with() -> None:
+    found = judged("efficientpose_a", timed(TIMED["A"], "milliseconds", 13.73))  # the very figure: still no match
+    assert (found.verdict, found.ours) == ("proxy", "1×")
+    assert "13.73 ms on a cpu" in found.cause
+
+
+def test_a_ratio_of_rates_is_the_other_way_round() -> None:
+    ratio = timed("heatmap_weighting/mobilenet_v3", "ratio to baselines/simple_baseline-mobilenet_v2", 0.5)
+    ratio = replace(ratio, protocol=ratio.protocol.replace("256x256, 16", "256x192, 17"), interval=(0.4, 0.8))
+    found = judged("ours", ratio, paper="heatmap_weighting", table="table5", column="fps_cpu")
+    assert (found.verdict, found.ours) == ("proxy", "2×")
+    assert "[1.25, 2.5]" in found.cause
+
+
+def test_the_printed_kind_of_device_and_quiet_figures_come_first() -> None:
+    metric = f"ratio to {TIMED['A']}"
+    on_cpu, noisy, on_gpu = (timed(TIMED["B"], metric, 2, *how) for how in (("cpu",), ("cuda", ", noisy"), ("cuda",)))
+    assert judged("efficientpose_b", on_cpu, noisy, on_gpu).record == on_gpu.id
+    assert judged("efficientpose_b", on_cpu, noisy).record == on_cpu.id
+    assert judged("efficientpose_b", noisy).verdict == "proxy"
+
+
+def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
+    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 2)
+    others = [
+        replace(ratio, version=1),
+        replace(ratio, protocol=ratio.protocol.replace("256x256", "256x192")),
+        replace(ratio, protocol=ratio.protocol.replace("16 joints", "17 joints")),
+        replace(ratio, protocol=ratio.protocol.replace("forward", "pipeline")),
+        replace(ratio, metric=ratio.metric + " again"),
+    ]
+    found = judged("efficientpose_b", *others)
+    assert found.verdict == "not_run"
+    assert found.cause.startswith("python -m benchmark.measure latency efficientpose_nas/A efficientpose_nas/B ")
+    assert "--input 256x256 --joints 16 --device cuda --keep; the printed figure is of a GeForce RTX 2080 Ti" in found.cause
+
+
+# --- the whole ledger ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_printed_figure_has_one_verdict_and_no_field_is_blank(verdicts: list[Verdict]) -> None:
+    figures = [c for p in load_papers().values() for t in p.tables.values() for c in t.cells()]
+    claims = [claim for p in load_papers().values() for claim in p.claims]
+    assert len(verdicts) == len(figures) + len(claims)
+    assert {v.verdict for v in verdicts} <= set(TOKENS)
+    assert all(all(getattr(v, column) != "" for column in VERDICT_COLUMNS) for v in verdicts)
+
+
+def test_well_over_fifty_sentences_are_claims() -> None:
+    assert sum(len(paper.claims) for paper in load_papers().values()) > 60
+
+
+def test_reproduced_and_explained_can_be_traced_to_a_command_or_an_expression(verdicts: list[Verdict]) -> None:
+    kept, known = load_records(), load_papers()
+    for v in verdicts:
+        if v.verdict not in ("reproduced", "explained"):
+            continue
+        if v.record in kept:
+            assert kept[v.record].command.startswith("python -m benchmark.")
+        elif v.metric == "claim":
+            claim = next(c for c in known[v.paper].claims if c.id == v.row_id)
+            evaluate_expression(claim.expression, known[v.paper], known)
+        else:
+            column = known[v.paper].tables[v.table].columns[v.column]
+            evaluate_expression(column.expression, known[v.paper], known, v.row_id)
+
+
+def test_an_explained_figure_names_its_predicate(verdicts: list[Verdict]) -> None:
+    explained = [v for v in verdicts if v.verdict == "explained"]
+    assert explained
+    assert {v.cause.split(":")[0] for v in explained} <= set(PREDICATES)
+
+
+def test_no_predicate_is_kept_that_explains_nothing(verdicts: list[Verdict]) -> None:
+    used = {v.cause.split(":")[0] for v in verdicts if v.verdict == "explained"}
+    assert set(PREDICATES) - used == set()
+
+
+def test_a_wrong_count_would_be_noticed(verdicts: list[Verdict]) -> None:
+    """With a tenth more operations counted, the reproduced GFLOPs are not reproduced any more."""
+    reproduced = [v for v in verdicts if v.metric == "flops" and v.verdict == "reproduced"]
+    kept = load_records()
+    broken = {
+        i: replace(r, value=r.value | {"flops": {k: int(n * 1.1) for k, n in r.value["flops"].items()}})
+        for i, r in kept.items()
+        if r.kind == "cost"
+    }
+    by_name = {c.name: c for p in load_papers().values() for t in p.tables.values() for c in t.cells()}
+    again = [judge_cell(by_name[f"{v.paper}/{v.table}[{v.row_id}, {v.column}]"], broken, load_papers()) for v in reproduced]
+    assert sum(v.verdict == "reproduced" and not v.record.startswith("expression") for v in again) < len(reproduced) / 10
+
+
+def test_the_committed_verdicts_fit_the_schema() -> None:
+    schema_path = Path(__file__).parents[2] / "benchmark" / "schemas" / "verdict.schema.json"
+    validator = jsonschema.Draft202012Validator(json.loads(schema_path.read_text()))
+    with open(RECORDS.parent / "verdicts.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        validator.validate(row)

@@ -1,0 +1,154 @@
+"""Reading COCO annotations and results: what is read, and what is refused in one line that names it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.metrics.coco_files import read_coco_annotations, read_coco_detections
+from tests.metrics.coco_cases import CATEGORY, person
+
+KEYPOINTS = np.concatenate([np.arange(34.0).reshape(17, 2), np.full((17, 1), 2.0)], axis=1)
+ANNOTATIONS = {
+    "images": [{"id": 7}, {"id": 5}],
+    "annotations": [
+        person(1, 7, KEYPOINTS, np.array([1, 2, 30, 40]), 500.5),
+        person(2, 7, KEYPOINTS * 0, np.zeros(4), 0.0, crowd=True),
+    ],
+    "categories": [CATEGORY],
+}
+DETECTION = {"image_id": 5, "category_id": 1, "keypoints": KEYPOINTS.ravel().tolist(), "score": 0.5, "bbox": [1, 2, 10.5, 4]}
+DETECTIONS = [DETECTION, DETECTION | {"image_id": 7}, DETECTION | {"score": 1}]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Any], Path]:
+    def write(name: str, content: Any) -> Path:
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def test_annotations_become_arrays_in_the_files_order(write):
+    persons = read_coco_annotations(write("gt.json", ANNOTATIONS))
+    assert persons.images.tolist() == [7, 5]
+    assert persons.image_ids.tolist() == [7, 7]
+    assert persons.keypoints.shape == (2, 17, 3)
+    assert persons.keypoints[0, 3].tolist() == [6, 7, 2]
+    assert persons.boxes[0].tolist() == [1, 2, 30, 40]
+    assert (persons.areas.tolist(), persons.crowd.tolist(), persons.annotated.tolist()) == ([500.5, 0], [False, True], [17, 0])
+
+
+def test_detections_become_arrays_and_the_boxs_area_is_the_detections(write):
+    detections = read_coco_detections(write("dt.json", DETECTIONS), read_coco_annotations(write("gt.json", ANNOTATIONS)))
+    assert detections.image_ids.tolist() == [5, 7, 5]
+    assert detections.keypoints.shape == (3, 17, 2)
+    assert (detections.scores.tolist(), detections.areas.tolist()) == ([0.5, 0.5, 1], [42, 42, 42])
+
+
+@pytest.mark.parametrize("boxes", [{}, {"bbox": []}])
+def test_without_boxes_the_area_is_that_of_the_keypoints_extent(write, boxes: dict[str, Any]):
+    bare = [{key: value for key, value in entry.items() if key != "bbox"} | boxes for entry in DETECTIONS]
+    detections = read_coco_detections(write("dt.json", bare), read_coco_annotations(write("gt.json", ANNOTATIONS)))
+    assert detections.areas.tolist() == [32 * 32] * 3
+
+
+def changed(content: Any, *path: Any, to: Any = None, drop: bool = False) -> Any:
+    content = json.loads(json.dumps(content))
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    if drop:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = to
+    return content
+
+
+ROW = ("annotations", 1)
+REFUSED_ANNOTATIONS = {
+    "not JSON": ("{", "not JSON"),
+    "a list": ([], "not COCO annotations"),
+    "no images": (changed(ANNOTATIONS, "images", drop=True), "not COCO annotations"),
+    "nobody": (changed(ANNOTATIONS, "annotations", to=[]), "no persons in it"),
+    "no person category": (changed(ANNOTATIONS, "categories", 0, "id", to=2), "no category 1 (person) in it"),
+    "a duplicate": (changed(ANNOTATIONS, *ROW, "id", to=1), "annotations 0 and 1 have the same id"),
+    "id 0": (changed(ANNOTATIONS, *ROW, "id", to=0), "annotation 1: id 0, must be positive"),
+    "two images of one id": (changed(ANNOTATIONS, "images", 1, "id", to=7), "image 7 is named 2 times"),
+    "an unknown image": (changed(ANNOTATIONS, *ROW, "image_id", to=8), "annotation 1: image 8 is not among the annotated ones"),
+    "another category": (
+        changed(ANNOTATIONS, *ROW, "category_id", to=3),
+        "annotation 1: category_id is 3, expected 1 (person)",
+    ),
+    "no area": (changed(ANNOTATIONS, *ROW, "area", drop=True), "annotation 1: no area"),
+    "an empty area": (changed(ANNOTATIONS, *ROW, "area", to=None), "annotation 1: area must be a number, found null"),
+    "a negative area": (changed(ANNOTATIONS, *ROW, "area", to=-2.5), "annotation 1 (image 7): its area is negative, -2.5"),
+    "no count of keypoints": (changed(ANNOTATIONS, *ROW, "num_keypoints", drop=True), "annotation 1: no num_keypoints"),
+    "a crowd of 2": (changed(ANNOTATIONS, *ROW, "iscrowd", to=2), "annotation 1: iscrowd is 2, must be 0 or 1"),
+    "NaN": (changed(ANNOTATIONS, *ROW, "keypoints", 4, to=float("nan")), "annotation 1 (image 7): keypoints[1, 1] is nan"),
+    "16 keypoints": (
+        changed(ANNOTATIONS, *ROW, "keypoints", to=[0] * 48),
+        "annotation 1: keypoints has 48 numbers, expected 51",
+    ),
+    "half a box": (changed(ANNOTATIONS, *ROW, "bbox", to=[1, 2]), "annotation 1: bbox has 2 numbers, expected 4"),
+    "no object": (changed(ANNOTATIONS, *ROW, to="person"), "annotation 1: not an object"),
+}
+REFUSED_DETECTIONS = {
+    "annotations": (ANNOTATIONS, "not COCO detections: not a list"),
+    "nothing": ([], "no detections in it"),
+    "a duplicate": ([*DETECTIONS, DETECTION], "detections 0 and 3 have the same image, score and keypoints"),
+    "a repeated id": (
+        [entry | {"id": 4, "image_id": 5, "score": index} for index, entry in enumerate(DETECTIONS)],
+        "detections 0 and 1 have the same image and id",
+    ),
+    "an unknown image": (changed(DETECTIONS, 2, "image_id", to=6), "detection 2: image 6 is not among the annotated ones"),
+    "an image's name": (changed(DETECTIONS, 2, "image_id", to="5"), 'detection 2: image_id must be a whole number, found "5"'),
+    "half an image": (changed(DETECTIONS, 2, "image_id", to=5.5), "detection 2: image_id must be a whole number, found 5.5"),
+    "another category": (changed(DETECTIONS, 2, "category_id", to=2), "detection 2: category_id is 2, expected 1 (person)"),
+    "no score": (changed(DETECTIONS, 2, "score", drop=True), "detection 2: no score"),
+    "NaN": (changed(DETECTIONS, 2, "score", to=float("nan")), "detection 2 (image 5): scores is nan"),
+    "an infinite keypoint": (
+        changed(DETECTIONS, 2, "keypoints", 3, to=float("inf")),
+        "detection 2 (image 5): keypoints[1, 0] is inf",
+    ),
+    "short keypoints": (changed(DETECTIONS, 2, "keypoints", to=[0] * 34), "detection 2: keypoints has 34 numbers, expected 51"),
+    "all short": ([DETECTION | {"keypoints": [1] * 34}], "detection 0: keypoints has 34 numbers, expected 51"),
+    "words": (changed(DETECTIONS, 2, "keypoints", 0, to="left"), "detection 2: keypoints must be a list of 51 numbers"),
+    "a missing box": (changed(DETECTIONS, 2, "bbox", drop=True), "detection 2: no bbox"),
+    "masks": ([{key: value for key, value in (DETECTION | {"segmentation": []}).items() if key != "bbox"}], "no bbox"),
+    "an id beyond 64 bits": (changed(DETECTIONS, 2, "image_id", to=2**70), "the image_id of its detection entries"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_ANNOTATIONS)
+def test_refused_annotations(write, name: str):
+    content, message = REFUSED_ANNOTATIONS[name]
+    expect_refusal(lambda: read_coco_annotations(write("gt.json", content)), "gt.json", message)
+
+
+@pytest.mark.parametrize("name", REFUSED_DETECTIONS)
+def test_refused_detections(write, name: str):
+    content, message = REFUSED_DETECTIONS[name]
+    persons = read_coco_annotations(write("gt.json", ANNOTATIONS))
+    expect_refusal(lambda: read_coco_detections(write("dt.json", content), persons), "dt.json", message)
+
+
+def test_an_absent_file_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"absent\.json: No such file"):
+        read_coco_annotations(tmp_path / "absent.json")
+
+
+def expect_refusal(read: Callable[[], Any], *said: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        read()
+    line = str(refusal.value)
+    assert all(part in line for part in said), line
+    assert "\n" not in line

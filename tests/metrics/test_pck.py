@@ -1,0 +1,127 @@
+"""PCK on LSP, by hand and against a plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import LSP_JOINTS
+from benchmark.core.statistics import percentile_interval
+from benchmark.metrics.pck import bootstrap_pck, compute_pck
+
+
+def standing(persons: int = 3, torso: float = 50.0) -> np.ndarray:
+    """Persons whose left shoulder and right hip are ``torso`` pixels apart, everything else somewhere."""
+    truth = np.random.default_rng(0).uniform(0, 150, (persons, 14, 2))
+    truth[:, LSP_JOINTS.index("left_shoulder")] = (60, 40)
+    truth[:, LSP_JOINTS.index("right_hip")] = (60, 40 + torso)
+    return truth
+
+
+def seen(persons: int) -> np.ndarray:
+    return np.full((persons, 14), 2, np.uint8)
+
+
+def test_a_joint_counts_up_to_the_fraction_of_the_torso_and_not_beyond() -> None:
+    truth, visible = np.full((1, 14, 2), (60.0, 40.0)), seen(1)
+    truth[:, LSP_JOINTS.index("right_hip")] = (60, 90)
+    away = np.array([10.0, 0.0])  # 0.2 x 50
+    assert compute_pck(truth, truth, visible)["Mean"] == 100
+    assert compute_pck(truth + away, truth, visible)["Mean"] == 100
+    assert compute_pck(truth + away * 1.001, truth, visible)["Mean"] == 0
+    assert compute_pck(truth + away, truth, visible, 0.1)["Mean"] == 0
+
+
+def test_one_wrong_wrist_of_two_halves_the_wrists() -> None:
+    truth, visible = standing(1), seen(1)
+    moved = truth.copy()
+    moved[0, LSP_JOINTS.index("left_wrist")] += 100
+    found = compute_pck(moved, truth, visible)
+    assert found["Wrist"] == 50
+    assert found["Elbow"] == found["Head"] == 100
+    assert found["Mean"] == pytest.approx(100 * 13 / 14)
+
+
+def test_the_mean_counts_all_fourteen_joints_and_leaves_out_what_is_not_annotated() -> None:
+    generator = np.random.default_rng(1)
+    truth, visible = standing(40), generator.integers(0, 3, (40, 14))
+    visible[:, [LSP_JOINTS.index(end) for end in ("left_shoulder", "right_hip")]] = 1
+    predictions = truth + generator.normal(0, 8, truth.shape)
+    for threshold in PCK_THRESHOLDS:
+        hits, counted = 0, 0
+        for person in range(40):
+            for joint in range(14):
+                if visible[person, joint]:
+                    counted += 1
+                    distance = np.hypot(*(predictions[person, joint] - truth[person, joint]))
+                    hits += distance <= threshold * 50
+        assert compute_pck(predictions, truth, visible, threshold)["Mean"] == pytest.approx(100 * hits / counted)
+
+
+def test_replicates_are_paired() -> None:
+    truth, visible = standing(50), seen(50)
+    worse = truth + np.random.default_rng(2).normal(0, 9, truth.shape)
+    found = bootstrap_pck({"a": worse, "b": worse}, truth, visible)
+    for threshold in PCK_THRESHOLDS:
+        a, b = found["a", "", threshold], found["b", "", threshold]
+        assert np.array_equal(a.replicates["Mean"], b.replicates["Mean"])
+        low, high = percentile_interval(a.replicates["Mean"])
+        assert low < a.value["Mean"] < high
+
+
+def test_what_cannot_be_scored_is_refused_by_name() -> None:
+    truth, visible = standing(), seen(3)
+    unknown, flat, hidden = truth.copy(), truth.copy(), visible.copy()
+    unknown[1, LSP_JOINTS.index("right_knee"), 1] = np.nan
+    flat[2] = 1
+    hidden[0, LSP_JOINTS.index("left_shoulder")] = 0
+    with pytest.raises(InputError, match="person 1: right_knee is not finite"):
+        compute_pck(unknown, truth, visible)
+    with pytest.raises(InputError, match="shape"):
+        compute_pck(truth[:2], truth, visible)
+    with pytest.raises(InputError, match="person 2: the torso has no length"):
+        compute_pck(truth, flat, visible)
+    with pytest.raises(InputError, match="person 0: left shoulder or right hip is missing"):
+        compute_pck(truth, truth, hidden)
+    with pytest.raises(InputError, match="no joint is shown"):
+        compute_pck(truth, truth, np.ones((3, 14)), preset="not occluded")
+
+
+@pytest.mark.parametrize("preset", PCK_PRESETS)
+def test_every_definition_against_a_plain_loop(preset: str) -> None:
+    generator = np.random.default_rng(3)
+    truth, visible = generator.uniform(0, 150, (60, 14, 2)), generator.integers(1, 3, (60, 14))
+    predictions = truth + generator.normal(0, 12, truth.shape)
+    hits, counted = 0, 0
+    for person in range(60):
+        at = {name: truth[person, joint] for joint, name in enumerate(LSP_JOINTS)}
+        torso = np.hypot(*(at["left_shoulder"] - at["right_hip"]))
+        if "longer torso" in preset:
+            torso = max(torso, np.hypot(*(at["right_shoulder"] - at["left_hip"])))
+        for joint in range(14):
+            if "not occluded" in preset and visible[person, joint] == 1:
+                continue
+            origin = 1.0 if preset == "from one" else 0.0
+            distance = np.hypot(*(predictions[person, joint] - (truth[person, joint] - origin)))
+            counted += 1
+            hits += distance <= 0.2 * torso
+    assert compute_pck(predictions, truth, visible, preset=preset)["Mean"] == pytest.approx(100 * hits / counted)
+
+
+def test_definitions_differ_in_what_they_name() -> None:
+    """The longer torso forgives more; a prediction counted from one is exact only where the annotations are, too."""
+    truth, visible = standing(30), seen(30)
+    predictions = truth + np.random.default_rng(4).normal(0, 8, truth.shape)
+    assert (
+        compute_pck(predictions, truth, visible, preset="longer torso")["Mean"]
+        > compute_pck(predictions, truth, visible)["Mean"]
+    )
+    assert compute_pck(truth - 1, truth, visible, 1e-9, "from one")["Mean"] == 100
+    assert compute_pck(truth, truth, visible, 1e-9, "from one")["Mean"] == 0
+    visible[:, LSP_JOINTS.index("left_wrist")] = 1
+    truth[:, LSP_JOINTS.index("left_wrist")] += 1000
+    wrists = {preset: compute_pck(predictions, truth, visible, 1.0, preset)["Wrist"] for preset in ("", "not occluded")}
+    assert wrists["not occluded"] > wrists[""]
+    assert len({pck_metric_name(t, preset) for preset in PCK_PRESETS for t in PCK_THRESHOLDS}) == 15

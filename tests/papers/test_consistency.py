@@ -1,0 +1,47 @@
+"""The audits find what is known to be wrong, and the numbers they rest on are those of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import scipy.io
+
+from benchmark.papers.consistency import VISIBLE_JOINT_COUNTS, check_consistency
+from benchmark.papers.tables import load_papers
+
+# MPII order: 0 r-ankle, 1 r-knee, 2 r-hip, 3 l-hip, 4 l-knee, 5 l-ankle, 8 neck, 9 head top, 10 r-wrist ... 15 l-wrist
+MEMBERS = {
+    "head": [9],
+    "neck": [8],
+    "shoulder": [12, 13],
+    "elbow": [11, 14],
+    "wrist": [10, 15],
+    "hip": [2, 3],
+    "knee": [1, 4],
+    "ankle": [0, 5],
+}
+
+
+def violations(rule: str) -> list[str]:
+    return [f.where for f in check_consistency(load_papers()) if f.rule == rule and not f.holds]
+
+
+def test_the_joint_counts_are_those_of_the_validation_split(pose_data: Path) -> None:
+    visible = 1 - scipy.io.loadmat(pose_data / "mpii" / "gt_valid.mat")["jnt_missing"]
+    assert {part: int(visible[joints].sum()) for part, joints in MEMBERS.items()} == VISIBLE_JOINT_COUNTS
+
+
+def test_the_means_of_hourglass_and_asr_aho_do_not_follow_from_their_parts() -> None:
+    found = violations("MPII mean from its parts")
+    assert [where for where in found if "hourglass" in where and where.startswith("autopose/table3")]
+    assert [where for where in found if "asr_aho" in where]
+
+
+def test_the_shifted_row_of_cfn_is_found() -> None:
+    assert [w for w in violations("AP between APM and APL") + violations("AP75 at most AP50") if "cfn" in w]
+
+
+def test_an_audit_counts_what_it_checks() -> None:
+    findings = check_consistency(load_papers())
+    assert len(findings) > 100
+    assert sum(not f.holds for f in findings) < len(findings) / 4

@@ -1,0 +1,184 @@
+"""A paper's folder is read whole or refused with one line that names file, row and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.tables import Number, Paper, Table, load_paper, load_papers, parse_number
+
+PAPER = """\
+schema = 1
+id = "tiny"
+title = "A tiny paper"
+short = "Tiny"
+authors = "A. Author"
+year = 2020
+reference = "arXiv"
+text = "tiny.txt"
+order = 1
+[tables.table1]
+title = "Two networks"
+where = "Table 1"
+dataset = "mpii"
+split = "val"
+input = "256x256"
+[tables.table1.columns]
+method = { header = "Method", metric = "text" }
+params = { header = "Params", metric = "params", unit = "M", convention = "trainable" }
+saving = { header = "Saving", metric = "ratio", unit = "×", expression = "table1[large, params] / table1[row, params]" }
+[tables.table1.rows]
+small = { model = "tiny/small" }
+large = { none = "never published" }
+"""
+TABLE = "row_id,method,params,saving\nsmall,Ours,1.30M,2.0×\nlarge,Theirs,2.60M,\n"
+CLAIMS = """\
+[[claims]]
+id = "half"
+where = "Sec. 1"
+description = "Half the parameters"
+printed = "50"
+unit = "%"
+expression = "100 * table1[small, params] / table1[large, params]"
+"""
+EACH = [pytest.param(paper, id=paper.id) for paper in load_papers().values()]
+EVERY = [pytest.param(p, t, id=f"{p.id}/{t.id}") for p in load_papers().values() for t in p.tables.values()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A paper's folder that loads."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    (path / "paper.toml").write_text(PAPER, encoding="utf-8")
+    (path / "table1.csv").write_text(TABLE, encoding="utf-8")
+    (path / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    return path
+
+
+def test_a_whole_folder_is_read_as_printed(folder: Path) -> None:
+    paper = load_paper(folder)
+    cells = list(paper.tables["table1"].cells())
+    assert [(cell.row.id, cell.column.name, cell.printed) for cell in cells] == [
+        ("small", "params", "1.30M"),
+        ("small", "saving", "2.0×"),
+        ("large", "params", "2.60M"),
+    ]
+    assert cells[0].number == Number(1.3, 2, "M")
+    assert (cells[0].dataset, cells[0].input, cells[0].name) == ("mpii", "256x256", "tiny/table1[small, params]")
+    assert paper.claims[0].printed == "50"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "table1.csv",
+            "row_id,method,params",
+            "row_id,params,method",
+            r"table1.csv:1: the header must be row_id,method,params",
+        ),
+        ("table1.csv", "large,Theirs", "small,Theirs", r"table1.csv:3: row 'small' is repeated"),
+        ("table1.csv", "large,Theirs", "huge,Theirs", r"table1.csv:3: row 'huge' is not in paper.toml"),
+        ("table1.csv", "large,Theirs,2.60M,\n", "", r"table1.csv: rows missing or out of order: large"),
+        ("table1.csv", "2.60M,\n", "2.60M\n", r"table1.csv:3: 3 fields, 4 expected"),
+        ("table1.csv", "1.30M", "1,30M", r"table1.csv:2: 5 fields, 4 expected"),
+        ("table1.csv", "1.30M", "about 1.3", r"table1.csv:2, row small, column params: 'about 1.3' is no printed number"),
+        ("table1.csv", "1.30M", "1.30T", r"table1.csv:2, row small, column params: '1.30T' is no printed number"),
+        (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", none = "x"',
+            r"table1, row small: give either model or none",
+        ),
+        ("paper.toml", 'model = "tiny/small"', 'input = "64x64"', r"table1, row small: give either model or none"),
+        ("paper.toml", 'metric = "params"', 'metric = "weight"', r"table1, column params: unknown metric 'weight'"),
+        ("paper.toml", "none =", "None =", r"table1, rows, large: .*'None' was unexpected"),
+        ("paper.toml", "params = {", "Params = {", r"table1, columns: 'Params' does not match"),
+        ("paper.toml", 'where = "Table 1"\n', "", r"tables, table1: 'where' is a required property"),
+        ("paper.toml", 'id = "tiny"', 'id = "huge"', r"paper.toml: id 'huge' is not the folder's name"),
+        ("paper.toml", "schema = 1", "schema = 2", r"paper.toml: schema: 1 was expected"),
+        ("paper.toml", "year = 2020", "year =", r"paper.toml: Invalid value"),
+        ("claims.toml", 'printed = "50"', 'printed = "half"', r"claims.toml: claim half: 'half' is no printed number"),
+        ("claims.toml", CLAIMS, CLAIMS + CLAIMS, r"claims.toml: claim 'half' stands twice"),
+        ("claims.toml", "description =", "descriptions =", r"claims.toml: claims, 0: .*'descriptions?'"),
+    ],
+)
+def test_a_malformed_file_is_refused_in_one_line(folder: Path, file: str, old: str, new: str, message: str) -> None:
+    text = (folder / file).read_text(encoding="utf-8")
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message) as refusal:
+        load_paper(folder)
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(str(folder / file))
+
+
+def test_a_missing_table_is_refused(folder: Path) -> None:
+    (folder / "table1.csv").unlink()
+    with pytest.raises(InputError, match=r"table1\.csv: missing"):
+        load_paper(folder)
+
+
+@pytest.mark.parametrize(
+    ("printed", "number"),
+    [
+        ("34.0M", Number(34.0, 1, "M")),
+        ("88.100", Number(88.1, 3)),
+        ("56×", Number(56.0, 0, "×")),
+        ("160.36G", Number(160.36, 2, "G")),
+        ("58%", Number(58.0, 0, "%")),
+        ("-0.25", Number(-0.25, 2)),
+        ("−0.25", Number(-0.25, 2)),
+    ],
+)
+def test_a_printed_number_keeps_its_decimals(printed: str, number: Number) -> None:
+    assert parse_number(printed) == number
+
+
+@pytest.mark.parametrize("printed", ["", "-", "1e3", ".5", "5.", "1.2.3", "86.63↑0.29", "3×3", "nan"])
+def test_what_is_no_number_is_refused(printed: str) -> None:
+    with pytest.raises(InputError, match="is no printed number"):
+        parse_number(printed)
+
+
+def test_papers_stand_in_their_order_and_nowhere_twice() -> None:
+    orders = [paper.order for paper in load_papers().values()]
+    assert orders == sorted(set(orders))
+
+
+@pytest.mark.parametrize(("paper", "table"), EVERY)
+def test_restored_cells_exist(paper: Paper, table: Table) -> None:
+    restored = {(row.id, column) for row in table.rows.values() for column in row.restored}
+    assert restored <= set(table.printed)
+
+
+@pytest.mark.parametrize(("paper", "table"), EVERY)
+def test_cost_and_accuracy_name_how_they_are_counted(paper: Paper, table: Table) -> None:
+    for column in table.columns.values():
+        if column.metric in ("params", "flops", "pckh"):
+            assert column.convention, f"{column.name} has no convention"
+        assert column.metric != "pckh" or column.threshold in (0.1, 0.5)
+        if column.kind in ("cost", "accuracy"):
+            unsized = [row.id for row in table.rows.values() if row.model and not (row.input or table.input)]
+            assert not unsized, f"no input size for {', '.join(unsized)}"
+
+
+@pytest.mark.parametrize(("paper", "table"), EVERY)
+def test_derived_columns_follow_from_other_cells(paper: Paper, table: Table) -> None:
+    for cell in table.cells():
+        if cell.column.expression:
+            result = evaluate_expression(cell.column.expression, paper, load_papers(), row=cell.row.id)
+            assert isinstance(result.value, float)
+            assert result.cells
+
+
+@pytest.mark.parametrize("paper", EACH)
+def test_claims_can_be_worked_out_from_printed_cells(paper: Paper) -> None:
+    for claim in paper.claims:
+        result = evaluate_expression(claim.expression, paper, load_papers())
+        assert result.cells, f"{claim.id} reads no cell"
+        assert isinstance(result.value, bool) == (claim.printed == "true"), f"{claim.id} compares, or does not"

@@ -1,0 +1,172 @@
+"""Cached crops: the photograph's own bytes, bounded, resumable, and never half there."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.data.images import read_image
+from benchmark.data.people import People
+from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions, extract_crop, open_cache
+from benchmark.pipeline.crops import transform_points
+from tests.evaluation.photographs import people, scene
+
+
+@pytest.fixture
+def persons(tmp_path: Path) -> People:
+    return people(tmp_path / "images", 10, (90, 120))
+
+
+def regions_of(persons: People) -> np.ndarray:
+    return np.concatenate([persons.centers - persons.sizes, persons.centers + persons.sizes], 1)
+
+
+def build(folder: Path, persons: People, **options) -> CropCache:
+    return build_cache(folder, persons, regions_of(persons), np.ones(len(persons)), threads=2, **options)
+
+
+def test_a_crop_is_the_photographs_own_bytes(tmp_path: Path, persons: People) -> None:
+    made = build(tmp_path / "cache", persons)
+    assert len(made) == 10
+    for row, path in enumerate(persons.images):
+        left, top = -made.matrices[row, :, 2].astype(int)
+        height, width = made.shapes[row]
+        image = read_image(path)
+        np.testing.assert_array_equal(made[row], image[top : top + height, left : left + width])
+        low = np.maximum(regions_of(persons)[row, :2], 0)
+        high = np.minimum(regions_of(persons)[row, 2:], [119, 89])
+        assert (np.array([left, top]) <= low).all()
+        assert (np.array([left + width, top + height]) - 1 >= high).all()
+
+
+def test_a_shrunk_crop_maps_borders_to_borders() -> None:
+    image = scene(100, 200)
+    small, transform = extract_crop(image, np.array([-50.0, -50.0, 500.0, 500.0]), 0.5)
+    assert small.shape == (50, 100, 3)
+    corners = np.array([[-0.5, -0.5], [199.5, 99.5]])
+    np.testing.assert_allclose(transform_points(transform, corners), [[-0.5, -0.5], [99.5, 49.5]])
+    np.testing.assert_allclose(small[3, 4], image[6:8, 8:10].reshape(4, 3).mean(0), atol=0.51)
+
+
+def test_a_region_outside_of_the_photograph_is_black() -> None:
+    nothing, _ = extract_crop(scene(50, 50), np.array([200.0, 10.0, 300.0, 90.0]), 1.0)
+    assert nothing.shape == (1, 1, 3)
+    assert not nothing.any()
+
+
+def test_a_complete_cache_is_opened_without_reading_photographs(tmp_path: Path, persons: People) -> None:
+    made = build(tmp_path / "cache", persons)
+
+    def unwanted(path: Path) -> np.ndarray:
+        raise AssertionError(path)
+
+    again = build(tmp_path / "cache", persons, read=unwanted)
+    np.testing.assert_array_equal(again[7], made[7])
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cache.json", "index.npy", "pixels.bin"]
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, persons: People) -> None:
+    whole = build(tmp_path / "whole", persons)
+    read: list[Path] = []
+
+    def failing(path: Path) -> np.ndarray:
+        if len(read) == 9:
+            raise KeyboardInterrupt
+        read.append(path)
+        return read_image(path)
+
+    folder = tmp_path / "cache"
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(folder, persons, regions_of(persons), np.ones(10), threads=1, read=failing)
+    assert not folder.exists()
+    with pytest.raises(InputError, match="no cache of crops"):
+        open_cache(folder)
+    for name in ("pixels.bin", "entries.bin"):  # as if killed in the middle of writing
+        with open(tmp_path / "cache.partial" / name, "ab") as file:
+            file.write(b"torn")
+    counts: list[int] = []
+    done = len(read)
+    read.clear()
+    resumed = build(folder, persons, read=lambda path: read.append(path) or read_image(path), progress=counts.append)
+    assert 0 < len(read) < 10
+    assert counts[0] + len(read) == 10
+    assert counts[0] <= done
+    assert sum(counts) == 10
+    for row in range(10):
+        np.testing.assert_array_equal(resumed[row], whole[row])
+
+
+def test_the_rest_of_another_build_is_not_taken_over(tmp_path: Path, persons: People) -> None:
+    with pytest.raises(InputError, match="need more than 50,000 bytes"):
+        build(tmp_path / "cache", persons, limit=50_000)
+    moved = replace(persons, centers=persons.centers + 1)
+    made = build(tmp_path / "cache", moved)
+    np.testing.assert_array_equal(made[3], build(tmp_path / "fresh", moved)[3])
+
+
+def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, persons: People) -> None:
+    with pytest.raises(InputError, match="of the persons fit"):
+        build(tmp_path / "cache", persons, limit=100_000)
+    assert len(build(tmp_path / "cache", persons)) == 10
+
+
+def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, persons: People) -> None:
+    couple = replace(persons, images=tuple(persons.images[row // 2] for row in range(10)))
+    read: list[Path] = []
+    made = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or read_image(path))
+    assert len(read) == 5
+    left, top = -made.matrices[9, :, 2].astype(int)
+    np.testing.assert_array_equal(made[9][0, 0], read_image(couple.images[9])[top, left])
+
+
+def test_other_crops_damage_and_a_second_builder_are_refused(tmp_path: Path, persons: People) -> None:
+    folder = tmp_path / "cache"
+    build(folder, persons)
+    with pytest.raises(InputError, match="a cache of other crops"):
+        build(folder, replace(persons, centers=persons.centers + 1))
+    with open(tmp_path / "other.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is building"):
+            build(tmp_path / "other", persons)
+    with open(folder / "pixels.bin", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(InputError, match="damaged"):
+        open_cache(folder)
+
+
+def test_a_broken_photograph_is_named(tmp_path: Path, persons: People) -> None:
+    persons.images[4].write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"0004\.png"):
+        build(tmp_path / "cache", persons)
+
+
+def test_densities_never_enlarge_and_follow_the_input(persons: People) -> None:
+    box = replace(persons, sizes=np.tile([40.0, 40.0], (10, 1)))  # padded to 50 pixels
+    np.testing.assert_allclose(crop_resolutions(box, "hrnet", (20, 20), 1.0), 0.4)
+    np.testing.assert_allclose(crop_resolutions(box, "hrnet", (20, 20), 2.0), 0.8)
+    np.testing.assert_allclose(crop_resolutions(box, "hrnet", (256, 256), 1.0), 1.0)
+    np.testing.assert_allclose(crop_resolutions(box, "hrnet", (20, 20), None), 1.0)
+    with pytest.raises(InputError, match="must be positive, not 0"):
+        crop_resolutions(box, "hrnet", (20, 20), 0.0)
+
+
+def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, persons: People) -> None:
+    """One builds, the others wait and open it."""
+    reads: list[Path] = []
+
+    def slow(path: Path) -> np.ndarray:
+        reads.append(path)
+        time.sleep(0.02)
+        return read_image(path)
+
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: build(tmp_path / "cache", persons, read=slow, wait=True), range(3)))
+    assert len(reads) == len(persons)
+    assert all(np.array_equal(one.pixels, made[0].pixels) for one in made)

@@ -1,0 +1,108 @@
+"""The report: the same bytes from the same inputs, quickly, without torch, and never half-written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.ledger import verdicts
+from benchmark.ledger.verdicts import judge_all
+from benchmark.papers.tables import PAPER_TABLES, load_papers
+from benchmark.report.__main__ import REPORTS, build
+from benchmark.report.index import public_costs
+
+ROOT = REPORTS.parent
+
+
+def report(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmark.report", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_the_committed_reports_are_what_the_records_say() -> None:
+    done = report("--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    for name, seed in (("one", "1"), ("two", "2")):
+        assert report("--out", str(tmp_path / name), PYTHONHASHSEED=seed).returncode == 0
+    one, two = ({p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*.*")} for n in ("one", "two"))
+    assert one == two
+
+
+def test_an_edited_report_is_noticed(tmp_path: Path) -> None:
+    assert report("--out", str(tmp_path)).returncode == 0
+    page = tmp_path / "README.md"
+    page.write_text(page.read_text().replace("figures", "figurines", 1))
+    done = report("--check", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "README.md" in done.stdout
+
+
+def test_the_report_takes_under_eight_seconds_and_no_torch(tmp_path: Path) -> None:
+    """Seconds of the processor, of which a busy machine asks up to half as many again: four where nothing else runs."""
+    script = f"""
+import sys
+from benchmark.report.__main__ import build, write
+from pathlib import Path
+write(build(), Path({str(tmp_path)!r}))
+sys.exit(sum(name in sys.modules for name in ("torch", "torchvision")))
+"""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 8
+
+
+def test_every_table_and_every_cell_stands_on_its_papers_page() -> None:
+    files = build()
+    for paper in load_papers().values():
+        page = files[f"{paper.id}.md"].decode()
+        for table in paper.tables.values():
+            assert f"## {table.where}" in page
+            for cell in table.cells():
+                assert f"**{cell.printed.replace('|', chr(92) + '|')}**<br>" in page
+
+
+def test_nearly_every_cost_of_a_public_architecture_has_a_definition() -> None:
+    verdicts = judge_all()
+    public = public_costs(load_papers(), verdicts)
+    named = [v for v in verdicts if v.kind == "cost" and load_papers()[v.paper].tables[v.table].rows[v.row_id].model]
+    assert set(named) < set(public)  # whatever is built counts, and some of what is not
+    left_out = {v.cause for v in verdicts if v.kind == "cost"} - {v.cause for v in public}
+    assert len(left_out) > 3
+    assert all("public" in cause or "published" in cause for cause in left_out)
+    settled = sum(v.verdict != "no_definition" for v in public)
+    assert settled < len(public)
+    assert 100 * settled / len(public) >= 95
+    assert f"{settled} ({100 * settled / len(public):.1f} %) end other than" in build()["README.md"].decode()
+
+
+def test_one_paper_alone_can_be_written(tmp_path: Path) -> None:
+    assert report("--paper", "fasterpose", "--out", str(tmp_path)).returncode == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["fasterpose.md"]
+
+
+def test_an_unknown_paper_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = report("--paper", "fastpose", "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "fastpose" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_malformed_table_stops_the_report_by_file_and_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "paper_tables"
+    shutil.copytree(PAPER_TABLES, copy)
+    table = copy / "efficientpose_nas" / "table8.csv"
+    table.write_text(table.read_text().replace("469", "4b9"))
+    monkeypatch.setattr(verdicts, "load_papers", lambda: load_papers(copy))
+    with pytest.raises(InputError, match=r"table8\.csv:3, row mbv1, column mflops: '4b9'"):
+        judge_all()
