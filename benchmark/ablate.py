@@ -17,8 +17,9 @@ from benchmark.ablation.engines import run_locally, run_on_ray
 from benchmark.ablation.jobs import AblateArguments, Job, evaluate_published_weights, forecast_jobs, list_jobs, measure_job_maps
 from benchmark.analysis.effects import effects_report, format_effect, measure_effects
 from benchmark.config.ablations import find_ablation, known_ablations
+from benchmark.config.identities import load_current
 from benchmark.core.errors import run_command
-from benchmark.core.records import RECORDS, load_records
+from benchmark.core.records import RECORDS
 
 DESCRIPTION = """Train and test every variant of an ablation, and keep the figures.
 
@@ -56,7 +57,7 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
     for ablation in chosen:
         evaluate_published_weights(ablation, arguments, folder)
         measure_job_maps(ablation, arguments, folder)
-    found = {ablation.name: measure_effects(ablation, arguments.protocol, load_records(folder)) for ablation in chosen}
+    found = {ablation.name: measure_effects(ablation, arguments.protocol, load_current(folder)) for ablation in chosen}
     if arguments.as_json:
         print(json.dumps(effects_report(found, arguments.protocol), allow_nan=False))
     else:

@@ -15,12 +15,13 @@ from benchmark.training.loader import load_training_people
 from benchmark.training.records import format_training, training_report
 from benchmark.training.run import (
     TrainArguments,
-    _cached_loader,
-    describe_training,
+    cached_loader,
+    describe_run,
     execute_training,
     find_rate,
     plan_training,
     print_estimate,
+    with_people,
 )
 
 DESCRIPTION = """Train a network by a recipe, test it, and keep its figures.
@@ -38,26 +39,23 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     """Say, train, test, keep and show.
 
     Raises:
-        InputError: see :func:`plan` and :func:`benchmark.training.trainer.train_network`.
+        InputError: see :func:`plan_training` and :func:`benchmark.training.trainer.train_network`.
     """
     with process_group() as (rank, count):
-        made, overrides = plan_training(arguments, count, folder)
-        people, absent = load_training_people(made.recipe, arguments.root)
-        if len(people) != made.recipe.num_people:
-            overrides = (*overrides, f"{len(people)} persons")
+        run = plan_training(arguments, count, folder)
+        people, absent = load_training_people(run.recipe, arguments.root)
+        run = with_people(run, people)
         talks = rank == 0 and not arguments.as_json
         if talks:
-            print(describe_training(made, people, absent, overrides), flush=True)
+            print(describe_run(run, people, absent), flush=True)
         if arguments.find_lr:
-            done = find_rate(made, _cached_loader(made, people, arguments.cache, talks), folder if arguments.keep else None)
+            done = find_rate(run, cached_loader(run, people, arguments.cache, talks), folder if arguments.keep else None)
         elif arguments.dry_run:
-            print_estimate(made, _cached_loader(made, people, arguments.cache, talks), talks)
+            print_estimate(run, cached_loader(run, people, arguments.cache, talks), talks)
             return
         else:
             kept = folder if arguments.keep else None
-            done = execute_training(
-                made, overrides, people, root=arguments.root, cache=arguments.cache, folder=kept, talks=talks
-            )
+            done = execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=kept, talks=talks)
     if rank == 0:
         print(json.dumps(training_report(done), allow_nan=False) if arguments.as_json else format_training(done))
 

@@ -10,13 +10,13 @@ import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.config.ablations import GREY_LEVELS, HEATMAPS, FeatureMapSpec, feature_map_metric
+from benchmark.config.ablations import GREY_LEVELS, HEATMAPS, FeatureMapSpec
+from benchmark.config.identities import Identity, feature_map_identity
 from benchmark.config.packages import find_protocol
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
@@ -28,14 +28,14 @@ from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.outputs import iter_maps
-from benchmark.models.registry import build_model, find_entry
+from benchmark.models.registry import build_model
 from benchmark.models.weights import load_safetensors
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import person_transforms, sample_inputs
 from benchmark.training.loader import joint_set, load_annotated_people
-from benchmark.training.trainer import TRAINING_VERSION, TrainingRun
+from benchmark.training.records import setting_of
+from benchmark.training.trainer import TrainingRun
 
-FEATURE_MAP_VERSION = 1
 PERSONS = 200  # the first of the test persons
 BATCH = 20
 CHANNELS = 3  # of a place, those with the most energy, are kept as pictures
@@ -78,45 +78,32 @@ def peak_height(heatmaps: np.ndarray) -> np.ndarray:
     return heatmaps.max((-2, -1)).mean(1)
 
 
-def measure_feature_maps(run: TrainingRun, told: str, look: FeatureMapSpec, root: Path | None, folder: Path) -> list[Record]:
+def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | None, folder: Path) -> list[Record]:
     """What a finished run's maps come to at each place that its network has; nothing where that is on record.
 
     Args:
-        told: how records name the training.
-        folder: of the records.
+        folder: The folder of the records.
 
     Raises:
         InputError: the run's weights or the photographs are not there.
     """
     last, every = run.recipe.epochs, run.recipe.evaluate_every
-    epochs = [*range(every, last, every), last] if look.every_evaluation else [last]
+    epochs = [*range(every, last, every), last] if spec.every_evaluation else [last]
     known = load_records(folder)
-    missing = [epoch for epoch in epochs if record_id(**_identity(run, told, "checkerboard", HEATMAPS, epoch)) not in known]
+    missing = [epoch for epoch in epochs if record_id(_identity(run, "checkerboard", HEATMAPS, epoch)) not in known]
     if not missing:
         return []
     people = load_annotated_people(*run.recipe.test, root).present()
     images = _images(people.select(np.arange(min(PERSONS, len(people)))), run)
     person = _synthetic(run) if run.seed == 0 else None  # one seed's pictures are enough
-    return [record for epoch in missing for record in _after(run, told, epoch, look.modules, images, person)]
+    return [record for epoch in missing for record in _after(run, epoch, spec.modules, images, person)]
 
 
-def _identity(run: TrainingRun, told: str, name: str, place: str, epoch: int) -> dict[str, Any]:
-    dataset, split = run.recipe.test
-    return {
-        "kind": "maps",
-        "subject": run.model,
-        "dataset": dataset,
-        "split": split,
-        "protocol": told,
-        "metric": feature_map_metric(name, place, epoch),
-        "version": 100 * (FEATURE_MAP_VERSION + TRAINING_VERSION) + find_entry(run.model).version,
-        "seed": run.seed,
-    }
+def _identity(run: TrainingRun, metric: str, module: str, epoch: int) -> Identity:
+    return feature_map_identity(run.model, run.recipe, setting_of(run), metric, module, epoch, run.seed)
 
 
-def _after(
-    run: TrainingRun, told: str, epoch: int, places: tuple[str, ...], images: Tensor, person: Tensor | None
-) -> Iterator[Record]:
+def _after(run: TrainingRun, epoch: int, places: tuple[str, ...], images: Tensor, person: Tensor | None) -> Iterator[Record]:
     """The records of one evaluation's weights."""
     path = run.folder / f"epoch-{epoch}.safetensors"
     if not path.is_file():
@@ -137,7 +124,7 @@ def _after(
             replicates = resample_sums(values[:, None])[:, 0] / len(values)
             pictures = encode_pictures(shown[place], place) if shown and name == "checkerboard" else None
             yield Record(
-                **_identity(run, told, name, place, epoch),
+                **_identity(run, name, place, epoch),
                 value=float(values.mean()),
                 n=len(values),
                 interval=percentile_interval(replicates),

@@ -16,23 +16,23 @@ from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
     find_ablation,
-    rate_label,
     variant_model,
     variant_recipe,
     variant_search,
 )
+from benchmark.config.identities import load_current
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.files import try_lock
-from benchmark.core.records import append_record, load_records, record_id
+from benchmark.core.records import append_record, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
 from benchmark.nas.run import SearchArguments, estimate_search_seconds, recorded_search, search_and_train
 from benchmark.training.loader import BatchLoader, cached_crops, joint_set, load_training_people
-from benchmark.training.records import accuracy_identity, find_training_records, training_protocol
-from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_found_rate
+from benchmark.training.records import find_training_records, run_identity
+from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_found_rate, with_people
 from benchmark.training.trainer import TrainingRun, time_steps
 from benchmark.training.validation import MAIN_METRIC
 
@@ -106,29 +106,28 @@ def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
     return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
 
 
-def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path) -> tuple[TrainingRun, tuple[str, ...]]:
-    """The training that a job is, and by what it departs from its recipe.
+def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path) -> TrainingRun:
+    """Plan the training that a job is.
 
     Raises:
         InputError: its recipe says how to find a learning rate, and none is on record.
     """
     ablation = find_ablation(job.ablation)
     variant = ablation.variant(job.variant)
-    recipe, overrides = variant_recipe(ablation, variant, job.protocol)
-    if job.rate != 1:
-        assert recipe.optimizer.lr is not None
-        recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * job.rate))
-        overrides = (*overrides, *rate_label(job.rate))
-    if len(people) != recipe.num_people:
-        overrides = (*overrides, f"{len(people)} persons")
-    device = choose_device(arguments.device)
-    model = variant_model(ablation, variant, job.protocol)
+    recipe, overrides = variant_recipe(ablation, variant, job.protocol, job.rate)
     run = TrainingRun(
-        model=model, recipe=recipe, start=recipe.start, seed=job.seed, snapshots=True, device=device, folder=Path()
+        model=variant_model(ablation, variant, job.protocol),
+        recipe=recipe,
+        start=recipe.start,
+        seed=job.seed,
+        overrides=overrides,
+        rate=job.rate,
+        snapshots=True,
+        device=choose_device(arguments.device),
+        folder=Path(),
     )
-    run = with_found_rate(run, folder)
-    told = record_id(**accuracy_identity(run, training_protocol(run, overrides), MAIN_METRIC[joint_set(recipe)]))
-    return replace(run, folder=arguments.work / told), overrides
+    run = with_people(with_found_rate(run, folder), people)
+    return replace(run, folder=arguments.work / record_id(run_identity(run, MAIN_METRIC[joint_set(recipe)])))
 
 
 def job_search(job: Job, arguments: AblateArguments) -> SearchArguments | None:
@@ -157,8 +156,8 @@ def is_done(job: Job, arguments: AblateArguments, people: People, folder: Path) 
     """Whether the job's figures are on record."""
     if own := job_search(job, arguments):
         return bool(recorded_search(own, find_search(own.package, own.scale), "", folder))
-    run, overrides = plan_job(job, arguments, people, folder)
-    return bool(find_training_records(run, overrides, MAIN_METRIC[joint_set(run.recipe)], folder))
+    run = plan_job(job, arguments, people, folder)
+    return bool(find_training_records(run, MAIN_METRIC[joint_set(run.recipe)], folder))
 
 
 def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = False) -> bool:
@@ -174,10 +173,10 @@ def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = Fal
                 search_and_train(own, folder)
             return mine
     people, _ = load_training_people(job_recipe(job), arguments.root)
-    run, overrides = plan_job(job, arguments, people, folder)
+    run = plan_job(job, arguments, people, folder)
     with try_lock(run.folder.with_suffix(".lock"), wait=wait) as mine:
         if mine:
-            execute_training(run, overrides, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
+            execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
         return mine
 
 
@@ -214,11 +213,9 @@ def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Pat
         return
     for job in list_jobs(ablation, arguments):
         people, _ = load_training_people(job_recipe(job), arguments.root)
-        run, overrides = plan_job(job, arguments, people, folder)
+        run = plan_job(job, arguments, people, folder)
         try:
-            for record in measure_feature_maps(
-                run, training_protocol(run, overrides), ablation.feature_maps, arguments.root, folder
-            ):
+            for record in measure_feature_maps(run, ablation.feature_maps, arguments.root, folder):
                 append_record(record, folder)
         except InputError as problem:
             print(f"maps not measured: {problem}", file=sys.stderr)
@@ -228,7 +225,7 @@ def estimate_seconds(job: Job, arguments: AblateArguments, people: People, folde
     """Seconds that a job takes here, from a few steps of it."""
     if own := job_search(job, arguments):
         return estimate_search_seconds(own)
-    run, _ = plan_job(job, arguments, people, folder)
+    run = plan_job(job, arguments, people, folder)
     feed = BatchLoader(people, run.recipe, 0, crops=cached_crops(people, run.recipe, arguments.cache), device=run.device)
     return time_steps(run, feed) * run.recipe.epochs * feed.steps_per_epoch
 
@@ -249,5 +246,5 @@ def forecast_jobs(ablation: Ablation, grid: Sequence[Job], arguments: AblateArgu
         total += seconds[job.variant]
         lines.append(f"  {job!s:60} about {format_duration(seconds[job.variant])}")
     lines.append(f"in all about {format_duration(total)} here, one job at a time, testing not counted")
-    lines.append(detectable_difference(ablation, arguments.protocol, len({job.seed for job in grid}), load_records(folder)))
+    lines.append(detectable_difference(ablation, arguments.protocol, len({job.seed for job in grid}), load_current(folder)))
     return "\n".join(lines)

@@ -16,15 +16,21 @@ from benchmark.config.ablations import (
     Ablation,
     Comparison,
     Variant,
-    feature_map_metric,
-    rate_label,
     variant_model,
     variant_recipe,
     variant_search,
 )
-from benchmark.config.recipes import training_label
-from benchmark.config.searches import SearchConfig
-from benchmark.core.records import IDENTITY, MEAN_POSE, OVER, Record, record_id
+from benchmark.config.identities import (
+    accuracy_identity,
+    feature_map_identity,
+    joint_set_of,
+    runs_of,
+    search_identity,
+    training_setting,
+)
+from benchmark.config.recipes import Recipe
+from benchmark.config.searches import SEARCHED, SearchConfig
+from benchmark.core.records import IDENTITY, Record, record_id, select
 from benchmark.models.registry import canonical_id
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import load_papers
@@ -86,52 +92,50 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
 def variant_runs(
     ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record], rate: float = 1.0
 ) -> list[Record]:
-    """A variant's records of a metric, one a seed, of the latest version; ``rate``: at so many times its learning rate."""
-    if scale := variant_search(variant, protocol):
-        return searched_runs(variant_searches(variant, scale, records), metric, records)
-    model = variant_model(ablation, variant, protocol)
-    recipe, overrides = variant_recipe(ablation, variant, protocol)
-    told = training_label(recipe, recipe.start, (*overrides, *rate_label(rate)))
-    return training_runs(model, recipe.dataset, metric, told, records)
+    """Return a variant's records of a metric, one per seed.
+
+    Args:
+        rate: The factor of the learning rate.
+    """
+    if config := variant_search(variant, protocol):
+        return searched_runs(variant_searches(variant, config, records), metric, records)
+    recipe, overrides = variant_recipe(ablation, variant, protocol, rate)
+    setting = training_setting(recipe, recipe.start, overrides, rate)
+    return training_runs(variant_model(ablation, variant, protocol), recipe, setting, metric, records)
 
 
-def training_runs(model: str, dataset: str, metric: str, told: str, records: Mapping[str, Record]) -> list[Record]:
-    """The records of a metric of one training, one a seed, of the latest version."""
-    wanted = (model, dataset, metric, told)
-    return latest_runs([r for r in records.values() if (r.subject, r.dataset, r.metric, r.protocol) == wanted])
+def training_runs(
+    model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, records: Mapping[str, Record]
+) -> list[Record]:
+    """Return the records of a metric of one training, one per seed."""
+    return runs_of(records, accuracy_identity(model, recipe, setting, metric))
 
 
-def latest_runs(found: Sequence[Record]) -> list[Record]:
-    """Those of the latest version, one a seed."""
-    version = max((record.version for record in found), default=0)
-    by_seed = {record.seed: record for record in found if record.version == version}
-    return [record for _, record in sorted(by_seed.items(), key=str)]
+def variant_searches(variant: Variant, config: SearchConfig, records: Mapping[str, Record]) -> list[Record]:
+    """Return the searches that find a variant, one per seed."""
+    package = variant.model.partition("/")[0]
+    main = EFFECT_METRICS[joint_set_of(config.dataset)][0]
+    found = runs_of(records, search_identity(package, config, "flops", SEARCHED, main, "", 0))
+    return [record for record in found if record.samples["digest"] == config.digest()]
 
 
-def variant_searches(variant: Variant, scale: SearchConfig, records: Mapping[str, Record]) -> list[Record]:
-    """The searches of a scale that a variant is found by, one a seed, of the latest version."""
-    subject, told = variant.model.partition("/")[0], f"scale {scale.name} {scale.version}, cost flops"
-    found = [r for r in records.values() if (r.kind, r.subject, r.protocol) == ("search", subject, told)]
-    return latest_runs([r for r in found if r.metric.endswith(", searched") and r.samples["digest"] == scale.digest()])
-
-
-def searched_runs(found: Sequence[Record], metric: str, records: Mapping[str, Record]) -> list[Record]:
-    """The records of a metric of the networks that searches found, trained and tested."""
-    mains = [records[one.samples["accuracy"]] for one in found if one.samples["accuracy"] in records]
-    ids = [record_id(**{key: getattr(main, key) for key in IDENTITY} | {"metric": metric}) for main in mains]
-    return [records[one] for one in ids if one in records]
+def searched_runs(searches: Sequence[Record], metric: str, records: Mapping[str, Record]) -> list[Record]:
+    """Return the records of a metric of the networks that searches found, trained and tested."""
+    mains = [records[search.samples["accuracy"]] for search in searches if search.samples["accuracy"] in records]
+    ids = [record_id({name: getattr(main, name) for name in IDENTITY} | {"metric": metric}) for main in mains]
+    return [records[id_] for id_ in ids if id_ in records]
 
 
 def variant_results(
     ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]
 ) -> list[Record]:
-    """A variant's figures: one a seed, or the one of its published weights."""
+    """Return a variant's records of a metric: one per seed, or the one of its published weights."""
     if not variant.weights:
         return variant_runs(ablation, variant, protocol, metric, records)
-    subject = canonical_id(ablation.variants[0].model)
-    wanted = (subject, BUDGETS[protocol].dataset, variant.protocol, metric)
-    found = [r for r in records.values() if (r.subject, r.dataset, r.protocol, r.metric) == wanted]
-    return sorted(found, key=lambda record: record.version)[-1:]
+    subject, dataset = canonical_id(ablation.variants[0].model), BUDGETS[protocol].dataset
+    return select(
+        records, kind="evaluation", subject=subject, dataset=dataset, protocol=variant.protocol, metric=metric, over=""
+    )
 
 
 def format_spread(found: Sequence[Record]) -> str:
@@ -200,17 +204,15 @@ def judge_direction(
 
 
 def mean_pose_accuracy(recipe: str, metric: str, records: Mapping[str, Record]) -> float | None:
-    """What the mean pose of the training crops reaches under a recipe, without looking at a picture; None: not on record."""
-    found = [r for r in records.values() if r.subject == MEAN_POSE and r.metric == metric and f"recipe {recipe} " in r.protocol]
+    """Return what the mean pose of the training crops reaches under a recipe; None where it is not on record."""
+    found = select(records, kind="mean_pose", metric=metric, recipe=recipe)
     return found[-1].value if found else None
 
 
 def accuracy_curve(run: Record, metric: str, records: Mapping[str, Record]) -> dict[int, float]:
-    """A run's figures by epoch, from the tests while it was trained."""
-    wanted = ("training", run.subject, run.protocol, run.seed, "loss")
-    found = [r for r in records.values() if (r.kind, r.subject, r.protocol, r.seed, r.metric) == wanted]
-    newest = max(found, key=lambda record: record.version, default=None)
-    return {epoch: figures[metric] for epoch, figures in newest.samples["figures"]} if newest else {}
+    """Return a run's metric by epoch, from the evaluations during its training; ``run`` is its record of any metric."""
+    found = select(records, kind="training", subject=run.subject, setting=run.setting, seed=run.seed)
+    return {epoch: values[metric] for record in found for epoch, values in record.samples["figures"]}
 
 
 def epochs_to(threshold: float, curve: Mapping[int, float]) -> float | None:
@@ -241,38 +243,40 @@ def convergence(
 
 @dataclass(frozen=True)
 class FeatureMapStats:
-    """What was measured on a variant's maps at a place after an epoch: by name a figure a seed, and one Synthetic person's maps
-    as rows of hexadecimal digits, black to white."""
+    """Statistics of a variant's feature maps at a module after an epoch.
+
+    Attributes:
+        values: By statistic, one value per seed.
+        images: One Synthetic person's feature maps, as rows of hexadecimal digits from black to white.
+    """
 
     variant: str
-    place: str
+    module: str
     epoch: int
-    figures: Mapping[str, Sequence[float]]
-    pictures: Sequence[Sequence[str]]
+    values: Mapping[str, Sequence[float]]
+    images: Sequence[Sequence[str]]
 
 
 def feature_map_stats(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[FeatureMapStats]:
-    """Everything that was measured on the maps of an ablation's variants, in its order."""
-    if (look := ablation.feature_maps) is None:
+    """Return everything that was measured on the feature maps of an ablation's variants, in its order."""
+    if (spec := ablation.feature_maps) is None:
         return []
-    made = []
+    stats = []
     for variant in ablation.variants:
         model = variant_model(ablation, variant, protocol)
         recipe, overrides = variant_recipe(ablation, variant, protocol)
-        told = training_label(recipe, recipe.start, overrides)
-        own = [r for r in records.values() if (r.kind, r.subject, r.protocol) == ("maps", model, told)]
-        newest = [r for r in own if r.version == max(r.version for r in own)]
-        for place in look.modules:
-            for epoch in range(1, recipe.epochs + 1) if look.every_evaluation else (recipe.epochs,):
-                named = {name: feature_map_metric(name, place, epoch) for name in FEATURE_MAP_METRICS}
-                figures = {
-                    name: [r.value for r in sorted(newest, key=lambda r: r.seed or 0) if r.metric == metric]
-                    for name, metric in named.items()
+        setting = training_setting(recipe, recipe.start, overrides)
+        for module in spec.modules:
+            for epoch in range(1, recipe.epochs + 1) if spec.every_evaluation else (recipe.epochs,):
+                runs = {
+                    metric: runs_of(records, feature_map_identity(model, recipe, setting, metric, module, epoch))
+                    for metric in FEATURE_MAP_METRICS
                 }
-                kept = [r.samples for r in newest if r.samples and r.metric == named["checkerboard"]]
-                if any(figures.values()):
-                    made.append(FeatureMapStats(variant.name, place, epoch, figures, kept[0] if kept else []))
-    return made
+                images = [run.samples for run in runs["checkerboard"] if run.samples]
+                if any(runs.values()):
+                    values = {metric: [run.value for run in found] for metric, found in runs.items()}
+                    stats.append(FeatureMapStats(variant.name, module, epoch, values, images[0] if images else []))
+    return stats
 
 
 def _printed(ablation: Ablation, comparison: Comparison) -> float | None:
@@ -283,11 +287,10 @@ def _printed(ablation: Ablation, comparison: Comparison) -> float | None:
 
 
 def _published(first: Variant, second: Variant, metric: str, records: Mapping[str, Record]) -> Record | None:
-    """The paired difference of the second's protocol from the first's, on one network with published weights."""
+    """Return the paired difference of the second's protocol from the first's, on one network with published weights."""
     subject = canonical_id(first.model)
-    wanted = (subject, second.protocol, f"{metric}{OVER}{first.protocol}")
-    found = [record for record in records.values() if (record.subject, record.protocol, record.metric) == wanted]
-    return max(found, key=lambda record: record.version, default=None)
+    found = select(records, kind="evaluation", subject=subject, protocol=second.protocol, metric=metric, over=first.protocol)
+    return found[-1] if found else None
 
 
 def _negative(record: Record) -> tuple[float, float] | None:

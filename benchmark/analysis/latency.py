@@ -1,7 +1,7 @@
-"""Timed figures as records, and what follows from models that took turns: ratios, orders, repeatability, printed times.
+"""Compare networks that were timed together: sessions from records, ratios, orders, repeatability.
 
-A session is a set of models that took turns under one setting on one device. Records keep each model's times, and for each but
-the first its ratio to the first, round by round; the ratio of any two follows from those two.
+A session is a set of models timed in interleaved rounds under one setting on one device. Records keep each model's times, and
+for each but the first its ratio to the first, round by round; the ratio of any two follows from those two.
 """
 
 from __future__ import annotations
@@ -9,73 +9,71 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.config.identities import latency_version
-from benchmark.config.latency import UNSTABLE_MARK, Setting
-from benchmark.core.records import Record
+from benchmark.config.identities import MILLISECONDS, RATIO
+from benchmark.config.latency import Setting
+from benchmark.core.records import Record, select
 from benchmark.core.statistics import kendall_tau, median_with_interval
-
-MILLISECONDS, RATIO = "milliseconds", "ratio to "
-ONCE, AGAIN = " once", " again"  # end the metrics of a set that was measured twice
 
 Interval = tuple[float, float]
 
 
-# --- sessions ---------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Models that took turns. ``rounds``: the time of each model relative to the first's, one value a round ``[R]``;
-    ``times``: milliseconds, with the 10th and 90th percentile. ``setting`` has no model."""
+    """Models timed in interleaved rounds.
+
+    Attributes:
+        device: The processor's name.
+        setting: The setting that all share; its model is empty.
+        first: The model that ratios refer to.
+        repeat: ``once`` or ``again`` of a set that was measured twice, else empty.
+        unstable: Some times scatter more than is accepted by default.
+        rounds: The time of each model relative to the first's, one value per round ``[R]``.
+        times: Milliseconds of each model: median, 10th and 90th percentile.
+    """
 
     device: str
     setting: Setting
     first: str
-    ending: str  # ONCE or AGAIN of a set that was measured twice
-    noisy: bool
+    repeat: str
+    unstable: bool
     rounds: Mapping[str, np.ndarray]
     times: Mapping[str, tuple[float, float, float]]
 
     def ratio(self, one: str, other: str) -> tuple[float, Interval]:
-        """How many times as long ``one`` takes as ``other``, with the 95 % interval over rounds."""
+        """Return how many times as long ``one`` takes as ``other``, with the 95 % interval over rounds."""
         return median_with_interval(self.rounds[one] / self.rounds[other])
 
 
-def load_sessions(found: Iterable[Record]) -> Iterator[Session]:
-    """All sets of two models or more that took turns, from their records; of an older instrument or network, none."""
-    timed = [r for r in found if r.kind == "latency" and r.version == latency_version(r.subject)]
-    times: dict[tuple[str, str, str, str], tuple[float, float, float]] = {}
-    together: dict[tuple[str, str, str, str, str], list[Record]] = {}
-    for record in sorted(
-        timed, key=lambda r: r.protocol.endswith(UNSTABLE_MARK), reverse=True
-    ):  # clean figures replace noisy ones
-        setting = record.protocol.removesuffix(UNSTABLE_MARK)
-        ending = next((ending for ending in (ONCE, AGAIN) if record.metric.endswith(ending)), "")
-        metric = record.metric.removesuffix(ending)
-        if metric == MILLISECONDS:
-            percentiles = (record.samples["p10"], record.samples["p90"])
-            times[record.device or "", setting, ending, record.subject] = (record.value, *percentiles)
-        elif metric.startswith(RATIO):
-            key = (record.device or "", setting, ending, metric.removeprefix(RATIO), record.time + record.command)
-            together.setdefault(key, []).append(record)
-    for (device, text, ending, first, _), ratios in sorted(together.items(), key=lambda item: item[0]):
-        cell = Setting.parse(text)
-        if cell is None:
-            continue
+def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
+    """Iterate over all sets of two or more models that were timed together."""
+    timed = select(records, kind="latency")
+    times: dict[tuple[str, Setting, str, str], tuple[float, float, float]] = {}
+    # Stable times replace unstable ones of the same setting.
+    for record in sorted(select(timed, metric=MILLISECONDS), key=lambda record: record.setting["unstable"], reverse=True):
+        timed_as = (record.device or "", Setting.of(record.setting), record.setting["repeat"], record.subject)
+        times[timed_as] = (record.value, record.samples["p10"], record.samples["p90"])
+    # Ratios to the same model that one command wrote at one time belong together.
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in select(timed, metric=RATIO):
+        setting = Setting.of(record.setting)
+        key = (record.device or "", setting.label, record.setting["repeat"], record.setting["to"], record.time + record.command)
+        groups.setdefault(key, []).append(record)
+    for (device, _, repeat, first, _), ratios in sorted(groups.items(), key=lambda item: item[0]):
+        setting = Setting.of(ratios[0].setting)
         rounds = {first: np.ones(len(ratios[0].samples["rounds"]))}
-        rounds |= {r.subject: np.array(r.samples["rounds"]) for r in sorted(ratios, key=lambda r: r.subject)}
+        rounds |= {r.subject: np.array(r.samples["rounds"]) for r in sorted(ratios, key=lambda record: record.subject)}
         yield Session(
             device=device,
-            setting=cell,
+            setting=setting,
             first=first,
-            ending=ending,
-            noisy=any(r.protocol.endswith(UNSTABLE_MARK) for r in ratios),
+            repeat=repeat,
+            unstable=any(record.setting["unstable"] for record in ratios),
             rounds=rounds,
-            times={model: known for model in rounds if (known := times.get((device, text, ending, model)))},
+            times={m: times[device, setting, repeat, m] for m in rounds if (device, setting, repeat, m) in times},
         )
 
 

@@ -9,37 +9,37 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.analysis.effects import compare_runs
-from benchmark.config.searches import RANDOM, SEARCH_KIND, SEARCHED
-from benchmark.core.records import Record
+from benchmark.config.identities import describe_setting
+from benchmark.config.searches import RANDOM, SEARCHED
+from benchmark.core.records import Record, select
 from benchmark.core.statistics import percentile_interval
 
 
 class SearchGroup(NamedTuple):
-    """The searches of a package at one scale for one cost on one device: by strategy, a record a seed."""
+    """The searches of a package by one config for one cost on one device: by strategy, one record per seed."""
 
     package: str
-    protocol: str
+    config: str
+    label: str
     device: str | None
     ends: Mapping[str, Sequence[Record]]
 
     @property
     def file(self) -> str:
         """The figure's name below ``reports/figures``."""
-        told = f"search-{self.package}-{self.protocol}-{self.device or ''}".lower()
-        return re.sub(r"[^a-z0-9_]+", "-", told).strip("-") + ".svg"
+        name = f"search-{self.package}-{self.label}-{self.device or ''}".lower()
+        return re.sub(r"[^a-z0-9_]+", "-", name).strip("-") + ".svg"
 
 
 def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
-    """All that were searched, the latest version of each seed."""
-    found: dict[tuple[str, str, str | None], dict[str, dict[int | None, Record]]] = {}
-    for record in sorted(records.values(), key=lambda record: record.version):
-        end = record.metric.rpartition(", ")[2]
-        if record.kind == SEARCH_KIND and end in (SEARCHED, RANDOM):
-            key = (record.subject, record.protocol, record.device)
-            found.setdefault(key, {}).setdefault(end, {})[record.seed] = record
+    """Group the records of searches by package, config, cost and device."""
+    groups: dict[tuple[str, str, str, str | None], dict[str, list[Record]]] = {}
+    for record in select(records, kind="search"):
+        key = (record.subject, record.setting["config"], describe_setting(record), record.device)
+        groups.setdefault(key, {}).setdefault(record.setting["strategy"], []).append(record)
     return [
-        SearchGroup(*key, {end: [own[seed] for seed in sorted(own, key=str)] for end, own in ends.items()})
-        for key, ends in sorted(found.items(), key=str)
+        SearchGroup(*key, {strategy: sorted(runs, key=lambda run: run.seed or 0) for strategy, runs in ends.items()})
+        for key, ends in sorted(groups.items(), key=str)
     ]
 
 

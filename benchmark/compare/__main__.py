@@ -227,7 +227,7 @@ def time_all(arguments: Arguments, found: Comparison) -> None:
         timings = measure_latency(cells, rounds=arguments.rounds, progress=progress)
     for contender, timing in zip(found.all, timings, strict=True):
         contender.timing = timing
-    if noisy := [contender.name for contender in found.all if contender.timing and contender.timing.noisy]:
+    if noisy := [contender.name for contender in found.all if contender.timing and contender.timing.unstable]:
         found.notes.append(f"the machine was not quiet: times of {', '.join(noisy)} spread by more than a tenth")
 
 

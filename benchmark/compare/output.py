@@ -70,7 +70,7 @@ def _cost_lines(contenders: Sequence[Candidate]) -> Iterator[str]:
 def _latency_lines(found: Comparison) -> Iterator[str]:
     timing = found.yours.timing
     assert timing is not None
-    cell = timing.cell
+    cell = timing.setting
     width = max(len(c.name) for c in found.all) + 2
     threads = f"{cell.threads} thread" + "s" * (cell.threads > 1)
     yield f"latency on {timing.device or cell.device}, {threads}, batch {cell.batch}, {cell.backend}; networks took turns"
@@ -83,7 +83,7 @@ def _latency_lines(found: Comparison) -> Iterator[str]:
         if contender is not found.yours:
             value, (low, high) = timing_ratio(own, timing)
             line += f"{value:.2f}  [{low:.2f}, {high:.2f}]"
-        yield line.rstrip() + ("  noisy" if own.noisy else "")
+        yield line.rstrip() + ("  noisy" if own.unstable else "")
 
 
 def _accuracy_lines(accuracy: Accuracy, row: NewRow | None) -> Iterator[str]:
@@ -126,12 +126,12 @@ def _network(contender: Candidate, yours: Candidate) -> dict[str, Any]:
         value, interval = timing_ratio(timing, yours.timing) if yours.timing and contender is not yours else (1.0, None)
         timed = {
             "device": timing.device,
-            "threads": timing.cell.threads,
-            "backend": timing.cell.backend,
+            "threads": timing.setting.threads,
+            "backend": timing.setting.backend,
             "median_ms": timing.median * 1e3,
             "p10_ms": timing.p10 * 1e3,
             "p90_ms": timing.p90 * 1e3,
-            "noisy": bool(timing.noisy),
+            "noisy": bool(timing.unstable),
             "ratio": value,
             "ratio_ci95": list(interval) if interval else None,
         }

@@ -109,11 +109,6 @@ class FeatureMapSpec:
     every_evaluation: bool = False
 
 
-def feature_map_metric(name: str, place: str, epoch: int) -> str:
-    """What such a figure is called in the records."""
-    return f"{name} of {place}, epoch {epoch}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
     """``protocols``: under which it makes sense. ``recipe``: the one by which the paper ablated, where it is not the first for
@@ -171,8 +166,11 @@ def find_ablation(name: str) -> Ablation:
     return known_ablations()[name]
 
 
-def variant_recipe(ablation: Ablation, variant: Variant, protocol: str) -> tuple[Recipe, tuple[str, ...]]:
-    """A variant's recipe under a protocol, and by what it departs from what other variants are trained by.
+def variant_recipe(ablation: Ablation, variant: Variant, protocol: str, rate: float = 1.0) -> tuple[Recipe, dict[str, str]]:
+    """Return a variant's recipe under a protocol, and what differs in it from the other variants' by name.
+
+    Args:
+        rate: The factor of the learning rate.
 
     Raises:
         InputError: an unknown protocol, or one under which the ablation makes no sense.
@@ -181,7 +179,7 @@ def variant_recipe(ablation: Ablation, variant: Variant, protocol: str) -> tuple
         raise InputError(f"ablation {ablation.name} has no protocol {protocol!r}; known: {', '.join(ablation.protocols)}")
     found, model = BUDGETS[protocol], variant_model(ablation, variant, protocol)
     if scale := variant_search(variant, protocol):
-        return scale.retrain, ()
+        return scale.retrain, {}
     if found.papers_own:
         shared = find_recipe(model, found.dataset, ablation.recipe)
     else:
@@ -190,8 +188,11 @@ def variant_recipe(ablation: Ablation, variant: Variant, protocol: str) -> tuple
         shared = replace(shared, start=ablation.start if ablation.start in shared.starts else "scratch")
     wanted = dict(variant.overrides) | ({"epochs": shared.epochs * variant.epochs_factor} if variant.epochs_factor > 1 else {})
     changed = {key: value for key, value in wanted.items() if getattr(shared, key) != value}
-    overrides = tuple(sorted(f"{key} {_override_value(value)}" for key, value in changed.items()))
-    return replace(shared, **changed), overrides
+    recipe = replace(shared, **changed)
+    if rate != 1:
+        assert recipe.optimizer.lr is not None
+        recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * rate))
+    return recipe, {key: _override_value(value) for key, value in sorted(changed.items())}
 
 
 def variant_search(variant: Variant, protocol: str) -> SearchConfig | None:
@@ -203,11 +204,6 @@ def variant_search(variant: Variant, protocol: str) -> SearchConfig | None:
     if not variant.scale:
         return None
     return find_search(variant.model.partition("/")[0], variant.scale.format(BUDGETS[protocol].scale))
-
-
-def rate_label(rate: float) -> tuple[str, ...]:
-    """How records name a training at so many times the recipe's learning rate."""
-    return () if rate == 1 else (f"rate x{rate:g}",)
 
 
 def variant_model(ablation: Ablation, variant: Variant, protocol: str) -> str:

@@ -1,54 +1,362 @@
-"""State what identifies each kind of record: one function per kind, called by writers and readers."""
+"""State what identifies each kind of record: one function per kind, called by the writers and the readers of that kind.
+
+Each returns the identifying fields of :class:`benchmark.core.records.Record`: ``Record(**identity, value=...)`` writes one,
+``record_id(identity)`` finds one, and :func:`runs_of` finds one per seed. An identity states the versions of the instruments as
+they are now; :func:`is_current` tells whether a record's are still those.
+"""
 
 from __future__ import annotations
 
-from benchmark.config.conventions import COST_VERSION
-from benchmark.config.latency import LATENCY_VERSION
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.latency import Setting
 from benchmark.config.packages import declarations
+from benchmark.config.recipes import Recipe
+from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
-from benchmark.core.records import record_id
+from benchmark.core.records import RECORDS, Record, load_records, record_id, select
+from benchmark.core.versions import VERSIONS, versions_of
 from benchmark.models.registry import architecture_format, find_entry
 
-
-def latency_version(model: str) -> int:
-    """What the instrument and, for a network of this project, its entry declare."""
-    try:
-        return 100 * LATENCY_VERSION + find_entry(model).version
-    except InputError:
-        return 100 * LATENCY_VERSION
-
-
-def latency_subject(model: str) -> str:
-    """How records name a network: a file's is known by what it says, not by where it lies."""
-    return find_entry(model).id if architecture_format(model) else model
-
+Identity = dict[str, Any]
 
 COMMON_TERMS = ("mpii", "256x256")  # the head and the size at which all networks are compared on equal terms
-NOT_APPLICABLE = "-"
+MEAN_POSE = "mean pose"  # the subject that never looks at the image
+MILLISECONDS, RATIO = "milliseconds", "ratio"  # metrics of latency
+ONCE, AGAIN = "once", "again"  # repeats of a set that was measured twice
+
+# The instruments that a metric on a dataset rests on.
+METRIC_INSTRUMENTS: Mapping[str, tuple[str, ...]] = {"mpii": ("pckh",), "lsp": ("pck",), "coco": ("oks", "oks_nms")}
+_EVALUATION = ("crops", "batches", "protocols", "inference", "decoding", "scoring")
+_TRAINING = ("crops", "batches", "augmentation", "targets", "training")
+
+
+# --- one function per kind ---------------------------------------------------------------------------------------------------
+
+
+def cost_identity(model: str, dataset: str, size: str) -> Identity:
+    """Identify a model's counts with a dataset's head at an input size (``HxW``)."""
+    return {
+        "kind": "cost",
+        "subject": model,
+        "dataset": dataset,
+        "metric": "counts",
+        "setting": {"input": size},
+        "versions": versions_of("cost") | model_version(model),
+    }
+
+
+def description_identity(package: str, table: str, metric: str) -> Identity:
+    """Identify what a package builds for a printed table: its ``structure`` or its ``readings``."""
+    return {
+        "kind": "architecture",
+        "subject": package,
+        "metric": metric,
+        "setting": {"table": table},
+        "versions": {"structure": declarations()[package].structure_version},
+    }
+
+
+def evaluation_identity(
+    model: str,
+    dataset: str,
+    split: str,
+    protocol: str,
+    metric: str,
+    *,
+    over: str = "",
+    size: str = "",
+    weights: str = "",
+    boxes: str = "",
+) -> Identity:
+    """Identify a metric of a network with given weights, tested under a protocol.
+
+    Args:
+        over: The protocol from which the value is the paired difference; empty for the metric itself.
+        size: The input size, where it is not the model's first.
+        weights: The beginning of the weight file's hash, where the weights are not the published ones.
+        boxes: The beginning of the detection file's hash, where boxes come from a detector.
+    """
+    return {
+        "kind": "evaluation",
+        "subject": model,
+        "dataset": dataset,
+        "split": split,
+        "protocol": protocol,
+        "metric": metric,
+        "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes},
+        "versions": versions_of(*_EVALUATION, *METRIC_INSTRUMENTS[joint_set_of(dataset)]) | model_version(model),
+    }
+
+
+def training_setting(recipe: Recipe, start: str, overrides: Mapping[str, Any], rate: float = 1.0) -> dict[str, Any]:
+    """Identify a training among those of one network and seed.
+
+    Args:
+        start: A named start, or the name of a weight file.
+        overrides: What differs from the recipe, by name.
+        rate: The factor of the recipe's learning rate.
+    """
+    return {
+        "recipe": recipe.name,
+        "recipe_version": recipe.version,
+        "start": start,
+        "overrides": dict(overrides),
+        "rate": rate,
+    }
+
+
+def accuracy_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, seed: int | None = None) -> Identity:
+    """Identify a metric of a network trained here, on the recipe's test split; ``setting``: see :func:`training_setting`."""
+    dataset, split = recipe.test
+    instruments = (*_EVALUATION, *METRIC_INSTRUMENTS[joint_set_of(dataset)], "augmentation", "targets", "training")
+    return {
+        "kind": "accuracy",
+        "subject": model,
+        "dataset": dataset,
+        "split": split,
+        "protocol": recipe.protocol,
+        "metric": metric,
+        "setting": dict(setting),
+        "versions": versions_of(*instruments) | model_version(model),
+        "seed": seed,
+    }
+
+
+def training_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], seed: int | None = None) -> Identity:
+    """Identify the curves of a training; ``setting``: see :func:`training_setting`."""
+    return {
+        "kind": "training",
+        "subject": model,
+        "dataset": recipe.train[0][0],
+        "split": "+".join("/".join(pair) for pair in recipe.train),
+        "metric": "loss",
+        "setting": dict(setting),
+        "versions": versions_of(*_TRAINING) | model_version(model),
+        "seed": seed,
+    }
+
+
+def learning_rate_identity(model: str, recipe: Recipe, seed: int) -> Identity:
+    """Identify the learning rate that was found for a recipe that only says how to find it."""
+    return training_identity(model, recipe, {"recipe": recipe.name, "recipe_version": recipe.version}, seed) | {
+        "kind": "learning_rate",
+        "metric": "largest learning rate",
+    }
+
+
+def mean_pose_identity(recipe: Recipe, people: int, metric: str) -> Identity:
+    """Identify what the mean pose of so many training people reaches on the recipe's test split."""
+    dataset, split = recipe.test
+    return {
+        "kind": "mean_pose",
+        "subject": MEAN_POSE,
+        "dataset": dataset,
+        "split": split,
+        "protocol": recipe.protocol,
+        "metric": metric,
+        "setting": {"recipe": recipe.name, "recipe_version": recipe.version, "people": people},
+        "versions": versions_of("crops", "protocols", "scoring", *METRIC_INSTRUMENTS[joint_set_of(dataset)]),
+    }
+
+
+def feature_map_identity(
+    model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, module: str, epoch: int, seed: int | None = None
+) -> Identity:
+    """Identify a statistic of the feature maps that a trained network's module returns after an epoch."""
+    dataset, split = recipe.test
+    return {
+        "kind": "feature_maps",
+        "subject": model,
+        "dataset": dataset,
+        "split": split,
+        "metric": metric,
+        "setting": {**setting, "module": module, "epoch": epoch},
+        "versions": versions_of(*_TRAINING, "feature_maps") | model_version(model),
+        "seed": seed,
+    }
+
+
+def latency_identity(
+    setting: Setting, metric: str, device: str, *, unstable: bool = False, repeat: str = "", to: str = ""
+) -> Identity:
+    """Identify a network's time under a setting, or its ratio ``to`` another network timed in the same rounds.
+
+    Args:
+        unstable: The times scatter more than is accepted by default.
+        repeat: ``once`` or ``again`` where a set was measured twice.
+    """
+    model = latency_subject(setting.model)
+    return {
+        "kind": "latency",
+        "subject": model,
+        "metric": metric,
+        "setting": {**setting.conditions(), "unstable": unstable, "repeat": repeat, "to": to},
+        "versions": versions_of("latency") | model_version(model),
+        "device": device,
+    }
+
+
+def agreement_identity(route: str, metric: str, augmentation: str, size: str, resolution: float | None, seed: int) -> Identity:
+    """Identify how far a route to training images agrees with the direct one; ``resolution`` None keeps all pixels."""
+    instruments = ("agreement", "batches", "augmentation", "crop_cache", "crops", "synthetic_people")
+    return {
+        "kind": "agreement",
+        "subject": f"batches/{route}",
+        "dataset": "synthetic-mpii",
+        "split": "train",
+        "metric": metric,
+        "setting": {"route": route, "augmentation": augmentation, "input": size, "resolution": resolution},
+        "versions": versions_of(*instruments),
+        "seed": seed,
+    }
+
+
+def search_identity(
+    package: str, config: SearchConfig, cost: CostKind, strategy: Strategy, metric: str, device: str, seed: int
+) -> Identity:
+    """Identify the architecture that a strategy found; ``device``: where costs were measured, empty for operations."""
+    dataset, split = config.recipe.test
+    instruments = {*_EVALUATION, *_TRAINING, *METRIC_INSTRUMENTS[joint_set_of(dataset)], "search", "lookup_table"}
+    return {
+        "kind": "search",
+        "subject": package,
+        "dataset": dataset,
+        "split": split,
+        "protocol": config.retrain.protocol,
+        "metric": metric,
+        "setting": {"config": config.name, "config_version": config.version, "cost": cost, "strategy": strategy},
+        "versions": versions_of(*instruments),
+        "seed": seed,
+        "device": device or None,
+    }
+
+
+def lookup_identity(
+    package: str, config: str, size: str, joints: int, cost: CostKind, device: str, model: str = ""
+) -> Identity:
+    """Identify how well a lookup table predicts whole networks, or what it predicts for one ``model``."""
+    return {
+        "kind": "lookup",
+        "subject": package,
+        "metric": "cost" if model else "rank correlation",
+        "setting": {"config": config, "input": size, "joints": joints, "cost": cost, "model": model},
+        "versions": versions_of("lookup_table"),
+        "device": device or None,
+    }
 
 
 def cost_record_id(model: str, dataset: str, size: str) -> str:
-    """The id of the record that holds a model's cost; a change of the counter or of the model gives another."""
-    version = 100 * COST_VERSION + find_entry(model).version
-    return record_id(
-        kind="cost", subject=model, dataset=dataset, split=NOT_APPLICABLE, protocol=size, metric="counts", version=version
-    )
+    """Return the id of the record of a model's counts; see :func:`cost_identity`."""
+    return record_id(cost_identity(model, dataset, size))
 
 
-def description_record_id(package: str, table: str, metric: str) -> str:
-    """The id of the record that holds what a package builds for a printed table: its ``structure`` or its ``readings``."""
-    version = structure_version(package)
-    return record_id(
-        kind="architecture",
-        subject=package,
-        dataset=NOT_APPLICABLE,
-        split=NOT_APPLICABLE,
-        protocol=table,
-        metric=metric,
-        version=version,
-    )
+# --- versions ----------------------------------------------------------------------------------------------------------------
 
 
-def structure_version(package: str) -> int:
-    """What a package declares as ``STRUCTURE_VERSION``, to go up when what it builds or says of itself changes."""
-    return declarations()[package].structure_version
+def model_version(model: str) -> dict[str, int]:
+    """Return the version that a model's entry declares; nothing for a network that is not this project's.
+
+    An architecture file's id says nothing of the entry whose parts it is built from, so the newest of its package counts.
+    """
+    package, _, variant = model.partition("/")
+    if variant.startswith("file:") and package in declarations():
+        return {"model": max(entry.version for entry in declarations()[package].entries)}
+    try:
+        return {"model": find_entry(model).version}
+    except InputError:
+        return {}
+
+
+def is_current(record: Record) -> bool:
+    """Return whether a record rests on the present versions of all its instruments and of its model."""
+    current = {**VERSIONS, **_own_versions(record)}
+    return all(current.get(name, version) == version for name, version in record.versions.items())
+
+
+def _own_versions(record: Record) -> dict[str, int]:
+    if "structure" in record.versions:
+        package = declarations().get(record.subject)
+        return {"structure": package.structure_version} if package else {}
+    return model_version(record.subject)
+
+
+def load_current(folder: Path = RECORDS) -> dict[str, Record]:
+    """Load the records that rest on present versions, by id; what readers of results start from.
+
+    Raises:
+        InputError: A file is malformed.
+    """
+    return current_records(load_records(folder))
+
+
+def current_records(records: Mapping[str, Record]) -> dict[str, Record]:
+    """Return the records that rest on present versions, by id."""
+    return {id_: record for id_, record in records.items() if is_current(record)}
+
+
+def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:
+    """Return the records of an identity with any seed, in the order of seeds."""
+    fields = {name: value for name, value in identity.items() if name != "seed"}
+    return sorted(select(records, **fields), key=lambda record: -1 if record.seed is None else record.seed)
+
+
+# --- names and labels --------------------------------------------------------------------------------------------------------
+
+
+def joint_set_of(dataset: str) -> str:
+    """Return whose joints a dataset has: a name in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
+    return dataset.removeprefix("synthetic-")
+
+
+def latency_subject(model: str) -> str:
+    """Return how latency records name a network: an architecture file by its content, not by where it lies."""
+    return find_entry(model).id if architecture_format(model) else model
+
+
+def describe_setting(record: Record) -> str:
+    """Describe in a few words what identifies a record beside subject, dataset, protocol, metric and seed."""
+    setting = record.setting
+    match record.kind:
+        case "cost":
+            return str(setting["input"])
+        case "architecture":
+            return str(setting["table"])
+        case "latency":
+            return Setting.of(setting).label + ", noisy" * setting["unstable"]
+        case "evaluation":
+            return describe_evaluation(setting)
+        case "mean_pose":
+            return f"of {setting['people']} persons; recipe {setting['recipe']} {setting['recipe_version']}"
+        case "learning_rate":
+            return f"{setting['recipe']} {setting['recipe_version']}"
+        case "accuracy" | "training" | "feature_maps":
+            return describe_training(setting)
+        case "search":
+            return f"scale {setting['config']} {setting['config_version']}, cost {setting['cost']}"
+        case "lookup":
+            return f"scale {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
+        case "agreement":
+            kept = "whole cache" if setting["resolution"] is None else f"cache of density {setting['resolution']:g}"
+            kept = "no cache" if setting["route"] == "direct" else kept
+            return f"{setting['augmentation']}, {setting['input']}, {kept}"
+    return ""
+
+
+def describe_training(setting: Mapping[str, Any]) -> str:
+    """Describe a training: ``lsp 1 from fna-lite0; epochs 12; rate x0.5``."""
+    rate = [f"rate x{setting['rate']:g}"] if setting["rate"] != 1 else []
+    overrides = _pairs(sorted(setting["overrides"].items()))
+    return "; ".join([f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}", *overrides, *rate])
+
+
+def describe_evaluation(setting: Mapping[str, Any]) -> str:
+    """Describe what differs from the published way to run a network: input size, weights, boxes; empty for nothing."""
+    size = [str(setting["input"])] if setting["input"] else []
+    return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name])])
+
+
+def _pairs(items: Iterable[tuple[str, Any]]) -> list[str]:
+    return [f"{name} {value}" for name, value in items]

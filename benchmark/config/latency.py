@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 
-UNSTABLE_MARK = ", noisy"  # ends the protocol of figures that were kept although they scatter
-
-LATENCY_VERSION = 1
 MAX_RELATIVE_IQR = 0.10  # of the median: a cell whose quartiles lie further apart is noisy
 
 MemoryLayout = Literal["nchw", "nhwc"]
 BackendName = Literal["eager", "compile", "onnxruntime", "openvino"]
 TimedPart = Literal["forward", "pipeline"]
 RUNTIMES = ("onnxruntime", "openvino")  # those that run an ONNX file
-SETTING_PATTERN = re.compile(
-    r"(?P<input>\d+x\d+), (?P<joints>\d+) joints, batch (?P<batch>\d+), (?P<device>cpu|cuda), (?P<threads>\d+) threads?, "
-    r"(?P<layout>\w+), (?P<backend>\w+), (?P<part>\w+)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +35,21 @@ class Setting:
     backend: BackendName = "eager"
     part: TimedPart = "forward"
 
+    def conditions(self) -> dict[str, Any]:
+        """Return all fields but the model."""
+        return {name: value for name, value in asdict(self).items() if name != "model"}
+
+    @classmethod
+    def of(cls, conditions: Mapping[str, Any], model: str = "") -> Setting:
+        """Return the setting with these :meth:`conditions`; what else a record's setting holds is left out."""
+        return cls(model=model, **{field.name: conditions[field.name] for field in fields(cls) if field.name != "model"})
+
     @property
-    def setting(self) -> str:
-        """All but the model, as records name it."""
+    def label(self) -> str:
+        """The conditions in words."""
         threads = f"{self.threads} thread" + "s" * (self.threads > 1)
         sizes = f"{self.input}, {self.joints} joints, batch {self.batch}"
         return f"{sizes}, {self.device}, {threads}, {self.layout}, {self.backend}, {self.part}"
-
-    @staticmethod
-    def parse(setting: str, model: str = "") -> Setting | None:
-        """The inverse of :attr:`setting`; None for anything else."""
-        match = SETTING_PATTERN.fullmatch(setting)
-        numbers = {key: int(value) for key, value in match.groupdict().items() if value.isdigit()} if match else {}
-        return Setting(model=model, **match.groupdict() | numbers) if match else None  # type: ignore[arg-type]
 
     def check(self) -> None:
         """Refuse what cannot be measured, as far as that is known without building anything.

@@ -33,8 +33,8 @@ class PaperPackage:
         search: The module that searches; :mod:`benchmark.nas.trainer` says what it must hold.
         structure: ``module:function``, taking a table's id and returning ``{"row/column": string}`` of what is built where the
             paper prints an architecture.
-        readings: ``module:function``, taking a table's id and returning ``{"row/column": [(reading, value), ...]}`` where a
-            printed figure does not say how it was counted.
+        readings: ``module:function``, taking a table's id and returning for each ``row/column`` that does not say how it was
+            counted a list of readings: ``{"reading", "convention", "value"}``, and ``"network"`` and ``"against"`` of a saving.
         structure_version: Raised when what ``structure`` or ``readings`` return changes.
     """
 

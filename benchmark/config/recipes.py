@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
-
-from benchmark.core.records import TRAINED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +170,3 @@ GENERAL_RECIPES: Mapping[str, Recipe] = {
         ),
     )
 }
-
-
-def training_label(recipe: Recipe, start: str, overrides: Sequence[str] = ()) -> str:
-    """How records name a training: recipe, version, start, and what departs from the recipe."""
-    return "; ".join([f"{TRAINED}{recipe.name} {recipe.version} from {start}", *overrides])

@@ -20,12 +20,8 @@ CostKind = Literal["flops", "cpu", "cuda"]
 DataPart = Literal["trained", "held out"]
 Strategy = Literal["searched", "best of random search"]
 WEIGHTS_PHASE, ARCHITECTURE_PHASE = "weights", "architecture"
-# How records of searches are found: their kind, what an architecture is, how a lookup table's protocol begins, the metric of
-# its validation, and how that of a whole network's cost begins.
-SEARCH_KIND = "search"
 SEARCHED: Strategy = "searched"
 RANDOM: Strategy = "best of random search"
-LOOKUP, VALIDATED, WHOLE = "lookup of ", "rank correlation", "cost of "
 # What every search here does where papers say nothing of it.
 HELD_OUT_ASSUMPTION = Assumption(
     unspecified="how persons are held out",

@@ -1,8 +1,8 @@
-"""Measurements, kept for ever: one JSON object a line under ``reports/records``.
+"""Measurements, kept permanently: one JSON object per line under ``reports/records``, one file per kind.
 
-A record's id is a hash of what was measured (not of what came out), so the same measurement is found again and skipped.
-Files are append-only: a line is written whole under a lock and synced; a line torn by a crash has no newline and is
-dropped by the next writer.
+A record's id is a hash of what was measured, not of the result, so the same measurement is found again and skipped. What
+identifies each kind of record is written once, in :mod:`benchmark.config.identities`. Files are append-only: a line is written
+whole under a lock and synced; a line torn by a crash has no newline and is dropped by the next writer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -26,35 +26,40 @@ from benchmark.core.errors import InputError
 
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
-RECORD_SCHEMA = 1
-# Words that the records of trainings are found by.
-TRAINED = "trained by "  # how the protocol of a trained network's figures begins
-MEAN_POSE = "mean pose"  # the subject that never looks at the picture
-LARGEST_RATE = "largest learning rate"
-OVER = " over "  # in a metric, between the figure and the protocol from which it is the paired difference
+RECORD_SCHEMA = 2
+NOT_APPLICABLE = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One measurement. ``value`` is a number, or an object of integer counts for a cost record.
+    """One measurement.
 
-    ``version`` is the sum of what the instrument and the model file declare; ``device`` is set for timed figures only.
-    ``interval`` is the 95 % interval, ``n`` how many persons or images stand behind the value.
+    Attributes:
+        kind: What was measured; it names the file.
+        subject: A model's id, a package, a part of the suite, or ``mean pose``.
+        protocol: The test protocol, where there is one.
+        setting: What else identifies the measurement, by name; see :mod:`benchmark.config.identities`.
+        versions: The instruments, and the model, that the value rests on, each with its version then.
+        device: The processor's name, of timed values only.
+        value: A number, or an object of whole-number counts.
+        n: How many people, images or samples stand behind the value.
+        interval: The 95 % interval.
+        samples: Raw samples and details that identify nothing.
     """
 
-    kind: str  # cost, architecture, accuracy, latency, agreement, training, maps, search
-    subject: str  # a model id, a prediction file's sha256, or a part of the suite
-    dataset: str
-    split: str
-    protocol: str
+    kind: str
+    subject: str
+    dataset: str = NOT_APPLICABLE
+    split: str = NOT_APPLICABLE
+    protocol: str = NOT_APPLICABLE
     metric: str
-    value: Any
-    version: int
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, int]
     seed: int | None = None
     device: str | None = None
+    value: Any
     n: int | None = None
     interval: tuple[float, float] | None = None
-    seeds: tuple[int, ...] | None = None
     samples: Any = None
     command: str
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -63,54 +68,66 @@ class Record:
 
     @property
     def id(self) -> str:
-        return record_id(**{key: getattr(self, key) for key in IDENTITY})
+        """The content hash of what was measured."""
+        return record_id({name: getattr(self, name) for name in IDENTITY})
 
 
-IDENTITY = ("kind", "subject", "dataset", "split", "protocol", "metric", "version", "seed", "device")
+IDENTITY = ("kind", "subject", "dataset", "split", "protocol", "metric", "setting", "versions", "seed", "device")
+_DEFAULTS = {"dataset": NOT_APPLICABLE, "split": NOT_APPLICABLE, "protocol": NOT_APPLICABLE, "setting": {}}
 
 
-def record_id(**identity: Any) -> str:
-    """The content hash of what is measured: 12 hexadecimal digits."""
-    missing = dict.fromkeys(IDENTITY) | identity
-    return hashlib.sha256(json.dumps(missing, sort_keys=True).encode()).hexdigest()[:12]
+def record_id(identity: Mapping[str, Any]) -> str:
+    """Hash what identifies a measurement: 12 hexadecimal digits."""
+    complete = dict.fromkeys(IDENTITY) | _DEFAULTS | dict(identity)
+    return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
+    """Return the records that agree in all ``fields``: fields of :class:`Record`, or of its ``setting``."""
+    chosen = records.values() if isinstance(records, Mapping) else records
+    return [record for record in chosen if all(_field(record, name) == value for name, value in fields.items())]
+
+
+def _field(record: Record, name: str) -> Any:
+    return getattr(record, name) if name in IDENTITY else record.setting.get(name)
 
 
 def load_records(folder: Path = RECORDS) -> dict[str, Record]:
-    """All records by id, the latest of each; an absent folder holds none.
+    """Load all records by id; an absent folder holds none.
 
     Raises:
-        InputError: a line is no record; file and line are named.
+        InputError: A line is not a record; file and line are named.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for number, record in _lines(path):
-            if record.id in found:
-                raise InputError(f"{path}:{number}: record {record.id} stands here a second time")
-            found[record.id] = record
-    return found
+            if record.id in records:
+                raise InputError(f"{path}:{number}: duplicate record {record.id}")
+            records[record.id] = record
+    return records
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Record]]:
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]  # what follows the last newline was torn by a crash
-    for number, line in enumerate(whole.splitlines(), 1):
+    complete = text[: text.rfind("\n") + 1]  # what follows the last newline was torn by a crash
+    for number, line in enumerate(complete.splitlines(), 1):
         try:
             data = json.loads(line)
-            given = data.pop("id")
+            stored_id = data.pop("id")
             if data.pop("schema") != RECORD_SCHEMA:
                 raise ValueError(f"schema {RECORD_SCHEMA} expected")
-            for key in ("interval", "seeds"):
-                data[key] = tuple(data[key]) if data[key] is not None else None
+            if "interval" in data:
+                data["interval"] = tuple(data["interval"])
             record = Record(**data)
-            if record.id != given:
-                raise ValueError(f"id {given} does not belong to this content")
+            if record.id != stored_id:
+                raise ValueError(f"id {stored_id} does not belong to this content")
         except (ValueError, KeyError, TypeError) as problem:
             raise InputError(f"{path}:{number}: not a record: {problem}") from None
         yield number, record
 
 
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
-    """Add a record to ``<kind>.jsonl``; False when it is there already.
+    """Add a record to ``<kind>.jsonl``; return False when it is there already.
 
     Safe under several writers (a lock) and under ``kill -9`` (one synced write of one line).
     """
@@ -125,14 +142,19 @@ def append_record(record: Record, folder: Path = RECORDS) -> bool:
             file.truncate(end)
         if f'{{"id": "{record.id}"'.encode() in content[:end]:
             return False
-        line = json.dumps({"id": record.id, "schema": RECORD_SCHEMA, **asdict(record)}, ensure_ascii=False, allow_nan=False)
-        os.write(file.fileno(), line.encode() + b"\n")
+        os.write(file.fileno(), format_line(record).encode())
         os.fsync(file.fileno())
     return True
 
 
+def format_line(record: Record) -> str:
+    """Format a record as a line of its file; fields that are not set are left out."""
+    fields = {name: value for name, value in asdict(record).items() if value is not None}
+    return json.dumps({"id": record.id, "schema": RECORD_SCHEMA, **fields}, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def provenance(command: str | None = None) -> dict[str, Any]:
-    """What a new record says of its origin: environment, commit, command and time (UTC)."""
+    """Return a new record's origin: environment, commit, command and time (UTC)."""
     return {
         "environment": _environment(),
         "commit": _commit(),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.config.conventions import COST_VERSION
-from benchmark.config.identities import NOT_APPLICABLE
+from benchmark.config.identities import cost_identity
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, provenance
@@ -44,13 +43,7 @@ def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> 
     """The record of one model's cost at one size with one dataset's head."""
     joints = JOINT_COUNTS.get(dataset) or int(dataset.split()[0])
     return Record(
-        kind="cost",
-        subject=model,
-        dataset=dataset,
-        split=NOT_APPLICABLE,
-        protocol=size,
-        metric="counts",
+        **cost_identity(model, dataset, size),
         value=counts,
-        version=100 * COST_VERSION + find_entry(model).version,
         **provenance(f"python -m benchmark.measure cost {model} --input {size} --joints {joints}"),
     )

@@ -1,4 +1,4 @@
-"""An evaluation as records: what identifies it, finding it again, and showing it."""
+"""Write an evaluation as records, find it again, and format it."""
 
 from __future__ import annotations
 
@@ -11,49 +11,44 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.config.protocols import PROTOCOLS_VERSION
-from benchmark.core import records
+from benchmark.config.identities import Identity, describe_evaluation, evaluation_identity
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import OVER, Record, append_record, load_records, record_id
+from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.backends import Backend
-from benchmark.evaluation.inference import INFERENCE_VERSION, Predictions
-from benchmark.evaluation.scoring import SCORING_VERSION, MetricResult, MetricResults, metric_names
+from benchmark.evaluation.inference import Predictions
+from benchmark.evaluation.scoring import MetricResult, MetricResults, metric_names
 from benchmark.models.registry import canonical_id, find_entry
-from benchmark.pipeline.batches import BATCHES_VERSION
-from benchmark.pipeline.crops import CROPS_VERSION
-from benchmark.pipeline.decode import DECODE_VERSION
-
-EVALUATION_VERSION = sum(
-    (BATCHES_VERSION, CROPS_VERSION, DECODE_VERSION, INFERENCE_VERSION, PROTOCOLS_VERSION, SCORING_VERSION)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One network with one file of weights on one split, under the protocols ``names``, each compared with the first."""
+    """One network with one weight file on one split, under the protocols ``names``; each is compared with the first.
+
+    Attributes:
+        weights: The file's name.
+        sha256: The file's hash.
+        size: The input size, where it is not the model's first.
+        weights_hash: The beginning of the hash, where the weights are not the published ones.
+        boxes_hash: The beginning of the detection file's hash, where boxes come from a detector.
+    """
 
     model: str
-    weights: str  # the file's name
+    weights: str
     sha256: str
     dataset: str
     split: str
     names: tuple[str, ...]
-    unusual: tuple[str, ...] = ()
+    size: str = ""
+    weights_hash: str = ""
+    boxes_hash: str = ""
 
     @classmethod
     def of(
         cls, model: str, weights: Path, backend: Backend, people: People, names: Sequence[str], boxes: Path | None
     ) -> Evaluation:
-        """What is unusual, against what the model's package publishes, stands in the records' protocol: the input's size,
-        the weights, and boxes of a detector."""
-        unusual = []
-        if backend.input_hw != parse_size(find_entry(model).inputs[0]):
-            unusual.append("x".join(str(side) for side in backend.input_hw))
-        if not backend.published:
-            unusual.append(f"weights {backend.sha256[:8]}")
-        if boxes:
-            unusual.append(f"boxes {hashlib.sha256(boxes.read_bytes()).hexdigest()[:8]}")
+        """Return the evaluation of a backend on these people."""
+        usual_size = backend.input_hw == parse_size(find_entry(model).inputs[0])
         return cls(
             model=canonical_id(model),
             weights=weights.name,
@@ -61,109 +56,119 @@ class Evaluation:
             dataset=people.dataset,
             split=people.split,
             names=tuple(names),
-            unusual=tuple(unusual),
+            size="" if usual_size else "x".join(str(side) for side in backend.input_hw),
+            weights_hash="" if backend.published else backend.sha256[:8],
+            boxes_hash=hashlib.sha256(boxes.read_bytes()).hexdigest()[:8] if boxes else "",
         )
 
     def parts(self) -> Iterator[tuple[str, str, str]]:
-        """Protocol, metric and reference protocol ("" for the figure itself) of every record."""
+        """Iterate over protocol, metric and reference protocol ("" for the metric itself) of every record."""
         for name in self.names:
             for metric in metric_names(self.dataset):
                 yield name, metric, ""
                 if name != self.names[0]:
                     yield name, metric, self.names[0]
 
-    def identity(self, name: str, metric: str, reference: str) -> dict[str, Any]:
-        """What identifies one of its records."""
-        return {
-            "kind": "accuracy",
-            "subject": self.model,
-            "dataset": self.dataset,
-            "split": self.split,
-            "protocol": "; ".join([name, *self.unusual]),
-            "metric": f"{metric}{OVER}{reference}" if reference else metric,
-            "version": 100 * EVALUATION_VERSION + find_entry(self.model).version,
-        }
+    def identity(self, protocol: str, metric: str, over: str) -> Identity:
+        """Return what identifies one of the records."""
+        return evaluation_identity(
+            self.model,
+            self.dataset,
+            self.split,
+            protocol,
+            metric,
+            over=over,
+            size=self.size,
+            weights=self.weights_hash,
+            boxes=self.boxes_hash,
+        )
 
     def on_record(self, folder: Path) -> list[Record]:
-        """All its records, if every one is there and was measured with these weights; else none."""
+        """Return all records, if every one is there and was measured with these weights; else none."""
         known = load_records(folder)
-        ids = [record_id(**self.identity(*part)) for part in self.parts()]
-        found = [known[i] for i in ids if i in known and _weights(known[i]) == self.sha256]
-        return found if len(found) == len(ids) else []
+        ids = [record_id(self.identity(*part)) for part in self.parts()]
+        records = [known[i] for i in ids if i in known and _weights(known[i]) == self.sha256]
+        return records if len(records) == len(ids) else []
 
-    def records(self, predictions: Mapping[str, Predictions], figures: MetricResults, persons: int) -> list[Record]:
-        """A record for every figure and every paired difference."""
-        provenance = records.provenance()
-        made = []
+    def records(self, predictions: Mapping[str, Predictions], results: MetricResults, people: int) -> list[Record]:
+        """Return a record for every metric and every paired difference."""
+        origin = provenance()
+        records = []
         for name, metric, reference in self.parts():
-            figure = figures[name][metric]
+            result = results[name][metric]
             samples: dict[str, Any] = {"sha256": predictions[name].sha256(), "weights": [self.weights, self.sha256]}
             if reference:
-                against = figures[reference][metric]
-                figure = MetricResult(figure.value - against.value, figure.replicates - against.replicates, {})
+                against = results[reference][metric]
+                result = MetricResult(result.value - against.value, result.replicates - against.replicates, {})
                 samples["reference_sha256"] = predictions[reference].sha256()
-            elif figure.parts:
-                samples["parts"] = dict(figure.parts)
-            made.append(
+            elif result.parts:
+                samples["parts"] = dict(result.parts)
+            records.append(
                 Record(
                     **self.identity(name, metric, reference),
-                    value=figure.value,
-                    n=persons,
-                    interval=figure.interval() if np.isfinite(figure.replicates).any() else None,
+                    value=result.value,
+                    n=people,
+                    interval=result.interval() if np.isfinite(result.replicates).any() else None,
                     samples=samples,
-                    **provenance,
+                    **origin,
                 )
             )
-        return made
+        return records
 
-    def keep(self, made: Sequence[Record], folder: Path) -> None:
-        """Add records to those kept; a line on stderr says so where other weights of the same model stand there."""
-        there = [record.id for record in made if not append_record(record, folder)]
-        known = load_records(folder) if there else {}
-        if any(_weights(known[i]) != self.sha256 for i in there):
-            print(f"not recorded: {self.model} stands there with other published weights than {self.weights}", file=sys.stderr)
+    def keep(self, records: Sequence[Record], folder: Path) -> None:
+        """Append the records; say so on stderr where records of the same model with other weights are there already."""
+        present = [record.id for record in records if not append_record(record, folder)]
+        known = load_records(folder) if present else {}
+        if any(_weights(known[i]) != self.sha256 for i in present):
+            print(f"not recorded: {self.model} has records with other published weights than {self.weights}", file=sys.stderr)
 
 
 def _weights(record: Record) -> str:
     return (record.samples or {}).get("weights", ["", ""])[1]
 
 
-def format_evaluation(made: Sequence[Record]) -> str:
-    """Figures for reading, one line a protocol and metric."""
-    first = made[0]
+def metric_label(record: Record) -> str:
+    """Name a record's metric, and the protocol from which it is the difference, if it is one."""
+    over = record.setting.get("over")
+    return f"{record.metric} over {over}" if over else record.metric
+
+
+def format_evaluation(records: Sequence[Record]) -> str:
+    """Format the records as text, one line per protocol and metric."""
+    first = records[0]
     unit = "fractions" if first.dataset.endswith("coco") else "percent"
-    lines = [f"{first.subject} on {first.dataset} {first.split}: {first.n} persons, {unit}, 95 % intervals"]
-    for record in made:
+    lines = [f"{first.subject} on {first.dataset} {first.split}: {first.n} people, {unit}, 95 % intervals"]
+    for record in records:
         low, high = record.interval or (float("nan"),) * 2
-        name = record.protocol.partition(";")[0]
         places = 3 if first.dataset.endswith("coco") else 2
-        sign = "+" if " over " in record.metric else ""
+        sign = "+" if record.setting["over"] else ""
         parts = "  ".join(f"{part} {value:.1f}" for part, value in (record.samples or {}).get("parts", {}).items())
         value = f"{record.value:{sign}.{places}f}"
-        lines.append(
-            f"{name:32}{record.metric:34}{value:>8}  [{low:{sign}.{places}f}, {high:{sign}.{places}f}]  {parts}".rstrip()
-        )
+        interval = f"[{low:{sign}.{places}f}, {high:{sign}.{places}f}]"
+        lines.append(f"{record.protocol:32}{metric_label(record):34}{value:>8}  {interval}  {parts}".rstrip())
     return "\n".join(lines)
 
 
-def evaluation_report(evaluation: Evaluation, made: Sequence[Record]) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/evaluate.schema.json."""
+def evaluation_report(evaluation: Evaluation, records: Sequence[Record]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see schemas/evaluate.schema.json."""
     results = [
         {
             "protocol": record.protocol,
+            "setting": describe_evaluation(record.setting),
             "metric": record.metric,
+            "over": record.setting["over"],
             "value": record.value,
             "ci95": list(record.interval) if record.interval else None,
             "parts": (record.samples or {}).get("parts", {}),
             "record": record.id,
         }
-        for record in made
+        for record in records
     ]
     return {
-        "schema": 1,
+        "schema": 2,
         "model": evaluation.model,
         "dataset": evaluation.dataset,
         "split": evaluation.split,
-        "n": made[0].n if made else None,
+        "n": records[0].n if records else None,
         "results": results,
     }

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.analysis.latency import MILLISECONDS, RATIO, Interval, Session, load_sessions
-from benchmark.config.identities import latency_subject, latency_version
-from benchmark.config.latency import UNSTABLE_MARK
+from benchmark.analysis.latency import Session, load_sessions
+from benchmark.config.identities import MILLISECONDS, RATIO, latency_identity, latency_subject
 from benchmark.core.records import Record, provenance
 from benchmark.core.statistics import round_digits
 from benchmark.latency.timer import Timing, timing_ratio
@@ -17,54 +16,52 @@ from benchmark.latency.timer import Timing, timing_ratio
 MAX_SAMPLES = 400  # raw samples in one record; of more, each round's median is kept
 
 
-# --- records ----------------------------------------------------------------------------------------------------------------
+def latency_records(timings: Sequence[Timing], command: str | None = None, *, repeat: str = "") -> list[Record]:
+    """Return the records of models timed in interleaved rounds: times of each, and each one's ratio to the first.
 
-
-def latency_records(timings: Sequence[Timing], command: str | None = None, *, ending: str = "") -> list[Record]:
-    """What to keep of models that took turns: each one's times, and the ratio of each but the first to the first."""
+    Args:
+        repeat: ``once`` or ``again`` where the same set is measured twice.
+    """
     origin = provenance(command)
-    kept = []
+    records = []
     for timing in timings:
-        low, high = timing.interval
-        figures = {"p10": timing.p10, "p90": timing.p90, "iqr": timing.iqr}
-        samples = {name: round_digits(1e3 * value) for name, value in figures.items()} | {
+        seconds = {"p10": timing.p10, "p90": timing.p90, "iqr": timing.iqr}
+        samples = {name: round_digits(1e3 * value) for name, value in seconds.items()} | {
             "memory": timing.memory,
             "stable": timing.stable,
-            "parts": {part: round_digits(1e3 * seconds) for part, seconds in timing.part_medians.items()},
+            "parts": {part: round_digits(1e3 * value) for part, value in timing.part_medians.items()},
             "seconds": _thin_samples(timing.rounds),
         }
-        kept.append(
-            _latency_record(timing, MILLISECONDS, 1e3 * timing.median, (1e3 * low, 1e3 * high), samples, timing.noisy, origin)
-        )
+        identity = latency_identity(timing.setting, MILLISECONDS, timing.device, unstable=timing.unstable, repeat=repeat)
+        low, high = timing.interval
+        records.append(_record(identity, timing, 1e3 * timing.median, (1e3 * low, 1e3 * high), samples, origin))
     first = timings[0]
     for timing in timings[1:]:
         value, interval = timing_ratio(timing, first)
-        samples = {"rounds": [round_digits(r) for r in timing.by_round / first.by_round]}
-        noisy = timing.noisy or first.noisy
-        kept.append(_latency_record(timing, RATIO + latency_subject(first.cell.model), value, interval, samples, noisy, origin))
-    return [_with_metric_suffix(record, ending) for record in kept] if ending else kept
+        identity = latency_identity(
+            timing.setting,
+            RATIO,
+            timing.device,
+            unstable=timing.unstable or first.unstable,
+            repeat=repeat,
+            to=latency_subject(first.setting.model),
+        )
+        samples = {"rounds": [round_digits(ratio) for ratio in timing.by_round / first.by_round]}
+        records.append(_record(identity, timing, value, interval, samples, origin))
+    return records
 
 
-def _latency_record(
+def _record(
+    identity: Mapping[str, Any],
     timing: Timing,
-    metric: str,
     value: float,
-    interval: Interval,
+    interval: tuple[float, float],
     samples: Mapping[str, Any],
-    noisy: bool,
     origin: Mapping[str, Any],
 ) -> Record:
-    cell = timing.cell
     return Record(
-        kind="latency",
-        subject=latency_subject(cell.model),
-        dataset="-",
-        split="-",
-        protocol=cell.setting + UNSTABLE_MARK * noisy,
-        metric=metric,
+        **identity,
         value=round_digits(value, 6),
-        version=latency_version(cell.model),
-        device=timing.device,
         n=timing.rounds.size,
         interval=(round_digits(interval[0], 6), round_digits(interval[1], 6)),
         samples=dict(samples),
@@ -77,10 +74,6 @@ def _thin_samples(rounds: np.ndarray) -> list[list[float]]:
     return [[round_digits(seconds) for seconds in row] for row in kept]
 
 
-def _with_metric_suffix(record: Record, ending: str) -> Record:
-    return Record(**{**vars(record), "metric": record.metric + ending})
-
-
-def session_from_timings(timings: Sequence[Timing], *, ending: str = "") -> Session:
-    """Models that have just taken turns."""
-    return next(load_sessions(latency_records(timings, "-", ending=ending)))
+def session_from_timings(timings: Sequence[Timing]) -> Session:
+    """Return the session of models that have just been timed in interleaved rounds."""
+    return next(load_sessions(latency_records(timings, "-")))

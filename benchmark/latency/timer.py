@@ -37,7 +37,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class Timing:
     """What was measured of a cell. ``rounds``: seconds of every timed call, ``[R, B]``, a round's two turns side by side."""
 
-    cell: Setting
+    setting: Setting
     rounds: np.ndarray
     memory: int = 0  # bytes that building and running added, at most
     parts: dict[str, np.ndarray] = field(default_factory=dict)  # seconds [R, B] of each part of a pipeline
@@ -67,7 +67,7 @@ class Timing:
         return float(high - low)
 
     @property
-    def noisy(self) -> bool:
+    def unstable(self) -> bool:
         """Whether the quartiles lie further apart than a tenth of the median."""
         return self.iqr > MAX_RELATIVE_IQR * self.median
 
@@ -156,7 +156,7 @@ class Worker:
     """A cell's process, and the conversation with it: one JSON object a line, each way."""
 
     def __init__(self, cell: Setting, onnx: str = "") -> None:
-        self.cell, self.onnx = cell, onnx
+        self.setting, self.onnx = cell, onnx
         self.told: dict[str, Any] = {}
         self.bursts: list[dict[str, list[float]]] = []  # one a round: seconds of each part
         self.calls = 1
@@ -197,7 +197,7 @@ class Worker:
         """All turns together."""
         parts = {part: np.array([burst[part] for burst in self.bursts]) for part in self.bursts[0]}
         return Timing(
-            cell=self.cell,
+            setting=self.setting,
             rounds=sum(parts.values(), np.zeros(())),
             memory=self.ask("memory")["bytes"],
             parts=parts if len(parts) > 1 else {},
@@ -216,7 +216,7 @@ class Worker:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
-            self.process.stdin.write(json.dumps({"do": do, "cell": asdict(self.cell), **given}) + "\n")
+            self.process.stdin.write(json.dumps({"do": do, "cell": asdict(self.setting), **given}) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
         except BrokenPipeError:
@@ -232,6 +232,6 @@ class Worker:
         status = self.process.wait()
         if status < 0:
             hint = ", as a system does that runs out of memory" if -status == signal.SIGKILL else ""
-            raise InputError(f"{self.cell.model}: its process was ended by {signal.Signals(-status).name}{hint}")
+            raise InputError(f"{self.setting.model}: its process was ended by {signal.Signals(-status).name}{hint}")
         self.log.seek(0)
-        raise RuntimeError(f"the process that timed {self.cell.model} failed:\n{self.log.read()}")
+        raise RuntimeError(f"the process that timed {self.setting.model} failed:\n{self.log.read()}")

@@ -41,7 +41,7 @@ class Workbench:
         torch.set_flush_denormal(True)  # processors are slow with them; untrained signals may fade to them, trained ones do not
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False
-        self.cell = cell
+        self.setting = cell
         self.timed: Timer = time_on_cuda if cell.device == "cuda" else time_on_cpu
         if cell.backend != "eager":
             # Imported now, it does not count as the network's memory.
@@ -57,7 +57,7 @@ class Workbench:
 
     def memory(self) -> int:
         """Bytes at the highest mark, less what was there before the network."""
-        if self.cell.device == "cuda":
+        if self.setting.device == "cuda":
             return torch.cuda.max_memory_allocated()
         return max(0, _status_bytes("VmHWM") - self.before)
 
@@ -83,8 +83,8 @@ def _status_bytes(line: str) -> int:
 def worker_environment(bench: Workbench) -> dict[str, Any]:
     """What a record says of where its figure was measured."""
     found: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processors": os.cpu_count()}
-    if bench.cell.backend in RUNTIMES:
-        found[bench.cell.backend] = version(bench.cell.backend)
+    if bench.setting.backend in RUNTIMES:
+        found[bench.setting.backend] = version(bench.setting.backend)
     return found | {"timer overhead": float(f"{timer_overhead(200, bench.timed):.3g}")}
 
 
@@ -125,7 +125,7 @@ def main() -> None:
         except Exception as problem:  # a user's network may raise anything
             cell = Setting(**message["cell"])
             said = next(iter(str(problem).splitlines()), "")
-            reply = {"error": f"{cell.model} cannot be run at {cell.setting}: {type(problem).__name__}: {said}"}
+            reply = {"error": f"{cell.model} cannot be run at {cell.label}: {type(problem).__name__}: {said}"}
         print(json.dumps(reply), file=replies, flush=True)
 
 

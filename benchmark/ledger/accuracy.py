@@ -26,10 +26,10 @@ from benchmark.config.ablations import (
     variant_recipe,
     variant_search,
 )
+from benchmark.config.identities import describe_training, evaluation_identity, training_setting
 from benchmark.config.packages import default_protocol, find_recipe
-from benchmark.config.recipes import training_label
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record
+from benchmark.core.records import Record, record_id
 from benchmark.models.registry import canonical_id
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
@@ -67,7 +67,7 @@ def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
         if ablation and variant and cell.dataset in ablation.protocols and not variant.weights:
             model, (recipe, overrides) = variant.model, variant_recipe(ablation, variant, cell.dataset)
         elif not cell.row.needs:
-            model, (recipe, overrides) = cell.row.model, (find_recipe(cell.row.model, cell.dataset), ())
+            model, (recipe, overrides) = cell.row.model, (find_recipe(cell.row.model, cell.dataset), {})
         else:
             return None
     except InputError:  # a network that nothing says how to train
@@ -75,18 +75,18 @@ def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
     metric = cell.column.metric.upper()
     if cell.column.metric == "pckh":
         metric = f"pckh@{cell.column.threshold} ({cell.column.convention})"
-    told = training_label(recipe, recipe.start, overrides)
+    setting = training_setting(recipe, recipe.start, overrides)
     if ablation and variant and variant.scale:
         runs = variant_runs(ablation, variant, cell.dataset, metric, records)
     else:
-        runs = training_runs(canonical_id(model), cell.dataset, metric, told, records)
+        runs = training_runs(canonical_id(model), recipe, setting, metric, records)
     interval = mean_interval(runs)
     if interval is None:
         return None
     scale = 100 if cell.dataset == "coco" else 1  # fractions there
     value = scale * sum(run.value for run in runs) / len(runs)
     low, high = scale * interval[0], scale * interval[1]
-    how = f"{told}, {seed_count_label(runs)}, 95 % [{low:.2f}, {high:.2f}]"
+    how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}, 95 % [{low:.2f}, {high:.2f}]"
     if (high - low) / 2 > MAX_HALF_WIDTH:
         return AccuracyVerdict("inconclusive", value, f"{how}: wider than {MAX_HALF_WIDTH} on either side", runs[0].id)
     return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
@@ -117,14 +117,14 @@ def _by_published_weights(cell: Cell, records: Mapping[str, Record]) -> Accuracy
     if not metric or cell.row.needs:
         return None
     subject = canonical_id(cell.row.model)
-    wanted = ("accuracy", subject, dataset, metric, default_protocol(subject, dataset))
-    found = [r for r in records.values() if (r.kind, r.subject, r.dataset, r.metric, r.protocol) == wanted]
-    latest = max(found, key=lambda record: record.version, default=None)
-    if latest is None or latest.interval is None:
+    protocol = default_protocol(subject, dataset)
+    identity = evaluation_identity(subject, dataset, "test", protocol, metric)
+    record = records.get(record_id(identity))
+    if record is None or record.interval is None:
         return None
-    interval = "[{:.2f}, {:.2f}]".format(*latest.interval)
-    how = f"{metric} on {dataset} under {latest.protocol}, n = {latest.n}, 95 % {interval}"
-    return AccuracyVerdict("proxy", float(latest.value), how, latest.id)
+    interval = "[{:.2f}, {:.2f}]".format(*record.interval)
+    how = f"{metric} on {dataset} under {record.protocol}, n = {record.n}, 95 % {interval}"
+    return AccuracyVerdict("proxy", float(record.value), how, record.id)
 
 
 @cache

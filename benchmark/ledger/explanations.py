@@ -90,13 +90,13 @@ def explain_cost(cell: Cell, record: Record, variants: Sequence[Record]) -> Expl
     return None
 
 
-def explain_reading(cell: Cell, record: Record, readings: Sequence[tuple[str, float]]) -> Explanation | None:
-    """The first reading whose count rounds to the printed figure, and how many do; cut off, where none rounds."""
+def explain_reading(cell: Cell, record: Record, readings: Sequence[Mapping[str, Any]]) -> Explanation | None:
+    """Return the first reading that rounds to the printed value, and how many do; else the first that is cut off to it."""
     for rule, how in ((round_half_up, "round"), (truncate, "are cut off")):
-        hits = [(says, value) for says, value in readings if rule(value, cell.number.decimals) == str(cell.number)]
+        hits = [reading for reading in readings if rule(reading["value"], cell.number.decimals) == str(cell.number)]
         if hits:
-            says = f"{len(hits)} of {len(readings)} readings {how} to it, first {hits[0][0]}"
-            return Explanation("one_reading", says, hits[0][1], record.id)
+            words = f"{len(hits)} of {len(readings)} readings {how} to it, first {hits[0]['reading']}, {hits[0]['convention']}"
+            return Explanation("one_reading", words, hits[0]["value"], record.id)
     return None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from benchmark.analysis.latency import MILLISECONDS, RATIO, Interval
-from benchmark.config.identities import latency_version
-from benchmark.config.latency import UNSTABLE_MARK, Setting
+from benchmark.config.identities import MILLISECONDS, RATIO, describe_setting
+from benchmark.config.latency import Setting
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import Record
+from benchmark.core.records import Record, select
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
+
+Interval = tuple[float, float]
 
 TIME_METRICS = ("latency", "fps")  # the printed metrics that are times of a forward pass, or rates of them
 
@@ -27,15 +28,15 @@ class PrintedTimeComparison(NamedTuple):
     record: str
 
 
-def compare_printed_time(cell: Cell, found: Mapping[str, Record]) -> PrintedTimeComparison | None:
-    """What we can say of a printed time: not the figure, which belongs to its device, but how networks compare."""
+def compare_printed_time(cell: Cell, records: Mapping[str, Record]) -> PrintedTimeComparison | None:
+    """Compare networks as a printed column does: a time belongs to its device, a ratio to the first network may not."""
     first = timed_cells(cell)[0]
-    alone = first.row.model == cell.row.model
-    record = matching_record(cell, MILLISECONDS if alone else RATIO + first.row.model, found.values())
+    is_first = first.row.model == cell.row.model
+    record = matching_record(cell, MILLISECONDS if is_first else RATIO, "" if is_first else first.row.model, records)
     if record is None or record.interval is None:
         return None
-    where = f"on {record.device} ({record.protocol})"
-    if alone:
+    where = f"on {record.device} ({describe_setting(record)})"
+    if is_first:
         cause = f"the network that the column's others are compared with; {record.value:.4g} ms {where}"
         return PrintedTimeComparison("1×", cause, record.id)
     printed, (value, low, high) = printed_ratio(cell, first), to_printed_quantity(cell, record.value, record.interval)
@@ -44,29 +45,25 @@ def compare_printed_time(cell: Cell, found: Mapping[str, Record]) -> PrintedTime
     return PrintedTimeComparison(f"{value:.3g}×", cause, record.id)
 
 
-def matching_record(cell: Cell, metric: str, found: Iterable[Record]) -> Record | None:
-    """Our figure to put beside a printed time: of the network alone, at the printed size, with the printed head.
+def matching_record(cell: Cell, metric: str, to: str, records: Mapping[str, Record]) -> Record | None:
+    """Return our record to compare with a printed time: of the network alone, at the printed size, with the printed head.
 
-    Of several the clean ones come first, then those on the printed kind of device, then the plainest setting.
+    Of several, stable ones come first, then those on the printed kind of device, then the plainest setting.
     """
 
-    def place(record: Record, ours: Setting) -> tuple[object, ...]:
-        plain = (ours.device != printed_device(cell), ours.backend != "eager", ours.layout != "nchw")
-        return record.protocol.endswith(UNSTABLE_MARK), *plain, ours.batch, ours.threads, record.device or ""
+    def preference(record: Record) -> tuple[object, ...]:
+        ours = Setting.of(record.setting)
+        unusual = (ours.device != printed_device(cell), ours.backend != "eager", ours.layout != "nchw")
+        return record.setting["unstable"], *unusual, ours.batch, ours.threads, record.device or ""
 
-    wanted = ("latency", cell.row.model, metric, latency_version(cell.row.model))
-    own = [
-        (r, Setting.parse(r.protocol.removesuffix(UNSTABLE_MARK)))
-        for r in found
-        if (r.kind, r.subject, r.metric, r.version) == wanted
-    ]
-    places = {place(record, ours): record for record, ours in own if ours is not None and matches_setting(cell, ours)}
-    return places[min(places)] if places else None
+    candidates = select(records, kind="latency", subject=cell.row.model, metric=metric, to=to, repeat="")
+    fitting = [record for record in candidates if matches_setting(cell, Setting.of(record.setting))]
+    return min(fitting, key=preference, default=None)
 
 
-def matches_setting(cell: Cell, ours: Setting) -> bool:
-    """Whether a setting is that of a printed time, as far as papers tell theirs: size, head, and the network alone."""
-    return (ours.input, ours.joints, ours.part) == (cell.input, JOINT_COUNTS.get(cell.dataset), "forward")
+def matches_setting(cell: Cell, setting: Setting) -> bool:
+    """Return whether a setting is that of a printed time, as far as papers tell theirs: size, head, and the network alone."""
+    return (setting.input, setting.joints, setting.part) == (cell.input, JOINT_COUNTS.get(cell.dataset), "forward")
 
 
 def printed_device(cell: Cell) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config.identities import COMMON_TERMS, NOT_APPLICABLE, cost_record_id, description_record_id
+from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity, load_current
 from benchmark.core.errors import InputError
-from benchmark.core.records import RECORDS, Record, load_records
+from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.explanations import Explanation, count_in_unit, explain_cost, explain_derived, explain_reading
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
@@ -66,13 +65,14 @@ class Verdict:
 VERDICT_COLUMNS = tuple(Verdict.__annotations__)
 
 
-def judge_all(folder: Path = RECORDS) -> list[Verdict]:
+def judge_all(records: Mapping[str, Record] | None = None) -> list[Verdict]:
     """Every numeric cell of every paper, then every claim, in printed order.
 
     Raises:
         InputError: a malformed table or record, or a row that names an unknown model.
     """
-    records, known = load_records(folder), load_papers()
+    known = load_papers()
+    records = load_current() if records is None else records
     cells = [cell for paper in known.values() for table in paper.tables.values() for cell in table.cells()]
     # Derived cells and claims may follow from our counts of their sources, so the counts come first.
     plain = {cell.name: judge_cell(cell, records, known) for cell in cells if not cell.column.expression}
@@ -154,18 +154,21 @@ def _cost(cell: Cell, entry: Entry, records: Mapping[str, Record]) -> Verdict:
 def _span(cell: Cell, records: Mapping[str, Record]) -> str:
     """Between which figures the package's readings of the cell lie under the column's convention."""
     found = _description(cell, records, "readings")
-    values = [value for says, value in found[1] if says.endswith(f", {cell.column.convention}")] if found else []
+    readings = found[1] if found else []
+    values = [reading["value"] for reading in readings if reading["convention"] == cell.column.convention]
     return f"; its space reaches from {min(values):.4g} to {max(values):.4g} under {cell.column.convention}" if values else ""
 
 
 def _variants(record: Record, records: Mapping[str, Record]) -> list[Record]:
     """The current records of the same network at the same size with one switch set otherwise."""
-    ids = (cost_record_id(variant, record.dataset, record.protocol) for variant in single_switch_variants(record.subject))
+    ids = (
+        cost_record_id(variant, record.dataset, record.setting["input"]) for variant in single_switch_variants(record.subject)
+    )
     return [records[i] for i in ids if i in records]
 
 
 def _description(cell: Cell, records: Mapping[str, Record], metric: str) -> tuple[Record, Any] | None:
-    record = records.get(description_record_id(cell.row.model.split("/")[0], cell.table.id, metric))
+    record = records.get(record_id(description_identity(cell.row.model.split("/")[0], cell.table.id, metric)))
     key = f"{cell.row.id}/{cell.column.name}"
     return (record, record.value[key]) if record and key in record.value else None
 

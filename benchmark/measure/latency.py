@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from benchmark.analysis.latency import AGAIN, ONCE, Repeatability, compare_sessions
+from benchmark.analysis.latency import Repeatability, compare_sessions
+from benchmark.config.identities import AGAIN, ONCE, describe_setting
 from benchmark.config.latency import MAX_RELATIVE_IQR, BackendName, MemoryLayout, Setting, TimedPart
 from benchmark.core.errors import InputError
 from benchmark.core.records import append_record
@@ -66,7 +67,7 @@ class LatencyCommand:
                 cell.check()
         runs = [self._measured(settings, number) for number in range(1 + self.twice)]
         print(json.dumps(latency_report(runs)) if self.json else format_latency(runs))
-        noisy = [t for run in runs for group in run for t in group if t.noisy]
+        noisy = [t for run in runs for group in run for t in group if t.unstable]
         if self.keep:
             self._keep(runs)
         if noisy and not self.noisy:
@@ -105,20 +106,20 @@ class LatencyCommand:
     def _measured(self, settings: Sequence[Sequence[Setting]], number: int) -> Settings:
         found = []
         for cells in settings:
-            name = cells[0].setting + AGAIN * number
+            name = cells[0].label + f" {AGAIN}" * number
             with tqdm(total=1, desc=name, bar_format="{desc} {bar} {percentage:.0f} %, {remaining} left") as bar:
                 found.append(measure_latency(cells, rounds=self.rounds, progress=_progress(bar)))
         return found
 
     def _keep(self, runs: Sequence[Settings]) -> None:
         """Append what is not refused; a setting in which one model is noisy is refused whole."""
-        endings = (ONCE, AGAIN) if self.twice else ("",)
-        for ending, run in zip(endings, runs, strict=True):
+        repeats = (ONCE, AGAIN) if self.twice else ("",)
+        for repeat, run in zip(repeats, runs, strict=True):
             for group in run:
-                if self.noisy or not any(timing.noisy for timing in group):
-                    for record in latency_records(group, ending=ending):
+                if self.noisy or not any(timing.unstable for timing in group):
+                    for record in latency_records(group, repeat=repeat):
                         if not append_record(record):
-                            what = f"{record.subject}, {record.protocol}, {record.metric}"
+                            what = f"{record.subject}, {describe_setting(record)}, {record.metric}"
                             print(f"on record already, so not kept: {what}", file=sys.stderr)
 
 
@@ -144,7 +145,7 @@ def unstable_message(noisy: Sequence[Timing], keep: bool) -> str:
     kept = "; nothing of that setting is kept" if keep else ""
     apart = f"the quartiles lie {worst.iqr / worst.median:.0%} of the median apart, more than {MAX_RELATIVE_IQR:.0%}"
     advice = "measure when the machine is quiet, or accept it by --noisy"
-    return f"{worst.cell.model} at {worst.cell.setting}{count}: {apart}{kept}; {advice}"
+    return f"{worst.setting.model} at {worst.setting.label}{count}: {apart}{kept}; {advice}"
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def latency_report(runs: Sequence[Settings]) -> dict[str, Any]:
 
 
 def _setting(group: Sequence[Timing]) -> dict[str, Any]:
-    cell = group[0].cell
+    cell = group[0].setting
     names = ("input", "joints", "batch", "threads", "device", "layout", "backend", "part")
     setting = {name: getattr(cell, name) for name in names}
     return setting | {"processor": group[0].device, "models": [_model(timing, group[0]) for timing in group]}
@@ -168,15 +169,15 @@ def _model(timing: Timing, first: Timing) -> dict[str, Any]:
     value, interval = timing_ratio(timing, first)
     figures = {"median": timing.median, "p10": timing.p10, "p90": timing.p90, "iqr": timing.iqr}
     return {
-        "model": timing.cell.model,
+        "model": timing.setting.model,
         "milliseconds": {name: 1e3 * seconds for name, seconds in figures.items()},
         "ci95": [1e3 * bound for bound in timing.interval],
-        "images_per_second": timing.cell.batch / timing.median,
-        "noisy": timing.noisy,
+        "images_per_second": timing.setting.batch / timing.median,
+        "noisy": timing.unstable,
         "stable": timing.stable,
         "memory": timing.memory,
         "parts": {part: 1e3 * seconds for part, seconds in timing.part_medians.items()},
-        "ratio": {"to": first.cell.model, "value": value, "ci95": list(interval)},
+        "ratio": {"to": first.setting.model, "value": value, "ci95": list(interval)},
         "seconds": [[round_digits(seconds) for seconds in row] for row in timing.rounds],
     }
 
@@ -186,7 +187,7 @@ def _repeated(one: Sequence[Timing], other: Sequence[Timing]) -> dict[str, Any] 
         return None
     found = compare_sessions(session_from_timings(one), session_from_timings(other))
     pairs, kept = [list(pair) for pair in found.pairs], [list(pair) for pair in found.kept]
-    return {"setting": one[0].cell.setting, "decided": pairs, "kept": kept, "tau": found.tau, "spread": dict(found.spread)}
+    return {"setting": one[0].setting.label, "decided": pairs, "kept": kept, "tau": found.tau, "spread": dict(found.spread)}
 
 
 def format_latency(runs: Sequence[Settings]) -> str:
@@ -194,7 +195,7 @@ def format_latency(runs: Sequence[Settings]) -> str:
     lines = []
     for number, run in enumerate(runs):
         for group in run:
-            lines += [f"{group[0].cell.setting} on {group[0].device}{AGAIN * number}", *_table(group), ""]
+            lines += [f"{group[0].setting.label} on {group[0].device}{f' {AGAIN}' * number}", *_table(group), ""]
     for one, other in zip(*runs, strict=True) if len(runs) == 2 else ():
         if len(one) > 1:
             lines += [format_repeatability(compare_sessions(session_from_timings(one), session_from_timings(other)))]
@@ -206,10 +207,10 @@ def _table(group: Sequence[Timing]) -> Iterator[str]:
     for timing in group:
         value, (low, high) = timing_ratio(timing, group[0])
         times = "".join(f"{1e3 * seconds:10.2f}" for seconds in (timing.median, timing.p10, timing.p90))
-        rate = timing.cell.batch / timing.median
-        marks = "  noisy" * timing.noisy + "  never got stable" * (not timing.stable)
+        rate = timing.setting.batch / timing.median
+        marks = "  noisy" * timing.unstable + "  never got stable" * (not timing.stable)
         figures = f"{times}{100 * timing.iqr / timing.median:7.1f}{rate:10.2f}{timing.memory / 1e6:8.1f}"
-        yield f"{timing.cell.model:44}{figures}  {value:.3f} [{low:.3f}, {high:.3f}]{marks}"
+        yield f"{timing.setting.model:44}{figures}  {value:.3f} [{low:.3f}, {high:.3f}]{marks}"
         if timing.parts:
             parts = [f"{part} {1e3 * seconds:.2f}" for part, seconds in timing.part_medians.items()]
             yield f"{'':4}{', '.join(parts)} ms"

@@ -10,12 +10,12 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmark.config.ablations import known_ablations
-from benchmark.config.identities import COMMON_TERMS, NOT_APPLICABLE, cost_record_id, description_record_id, structure_version
+from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity
 from benchmark.config.packages import declarations
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import Record, append_record, load_records, provenance
+from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.cost.records import cost_record, measure_cost
 from benchmark.ledger.verdicts import cost_setting, judge_all, required_costs
 from benchmark.models.registry import check_input_size, import_object, single_switch_variants
@@ -97,7 +97,7 @@ def _descriptions(known: Mapping[str, Paper], kept: Mapping[str, Record]) -> Ite
             for package in sorted(packages - {""}):
                 for metric in ("structure", "readings"):
                     spoken = bool(getattr(declarations()[package], metric))
-                    if spoken and description_record_id(package, table.id, metric) not in kept:
+                    if spoken and record_id(description_identity(package, table.id, metric)) not in kept:
                         yield _describe, (package, table.id, metric)
 
 
@@ -108,13 +108,7 @@ def _describe(package: str, table: str, metric: str) -> Record | None:
     if not built:
         return None
     return Record(
-        kind="architecture",
-        subject=package,
-        dataset=NOT_APPLICABLE,
-        split=NOT_APPLICABLE,
-        protocol=table,
-        metric=metric,
+        **description_identity(package, table, metric),
         value=built,
-        version=structure_version(package),
         **provenance("python -m benchmark.measure cost --all"),
     )

@@ -13,11 +13,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from benchmark.config.identities import load_current
 from benchmark.config.packages import find_search
 from benchmark.config.searches import CostKind, SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import RECORDS, append_record, load_records
+from benchmark.core.records import RECORDS, append_record
 from benchmark.models.registry import build_model
 from benchmark.nas.lookup_files import find_table, table_path
 from benchmark.nas.lookup_table import (
@@ -79,7 +80,7 @@ class LookupCommand:
         if self.validate:
             generator, module = np.random.default_rng(0), search_module(self.package)
             texts = {str(place): module.sample_architecture(scale, table, None, generator) for place in range(self.validate)}
-            known = recorded_architectures(self.package, scale, load_records(folder)) if self.keep else {}
+            known = recorded_architectures(self.package, scale, load_current(folder)) if self.keep else {}
             pairs = measure_whole_networks(self.package, scale, table, texts | known, rounds=self.rounds, show=show)
             random = [pairs[name] for name in texts]
             found = compare_predictions(*zip(*random, strict=True))

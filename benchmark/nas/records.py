@@ -7,45 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.searches import LOOKUP, RANDOM, SEARCH_KIND, SEARCHED, VALIDATED, WHOLE, CostKind, SearchConfig, Strategy
-from benchmark.core.records import Record, provenance, record_id
-from benchmark.evaluation.records import EVALUATION_VERSION
-from benchmark.nas.lookup_table import COST_UNITS, LOOKUP_VERSION, LookupTable, TableValidation
+from benchmark.config.identities import describe_setting, lookup_identity, search_identity
+from benchmark.config.searches import RANDOM, SEARCHED, SearchConfig, Strategy
+from benchmark.core.records import Record, provenance, record_id, select
+from benchmark.nas.lookup_table import COST_UNITS, LookupTable, TableValidation
 from benchmark.nas.random_search import RandomCandidate
-from benchmark.nas.trainer import SEARCH_VERSION, SearchPlan, SearchRun, search_module
+from benchmark.nas.trainer import SearchPlan, SearchRun, search_module
 from benchmark.training.loader import joint_set
 from benchmark.training.log import read_log
-from benchmark.training.trainer import TRAINING_VERSION
 from benchmark.training.validation import MAIN_METRIC
-
-
-def search_identity(
-    package: str, scale: SearchConfig, cost: CostKind, device: str, seed: int, strategy: Strategy
-) -> dict[str, Any]:
-    """What identifies the record of a strategy's architecture.
-
-    Args:
-        device: that costs were measured on; "" for operations.
-    """
-    dataset, split = scale.recipe.test
-    return {
-        "kind": SEARCH_KIND,
-        "subject": package,
-        "dataset": dataset,
-        "split": split,
-        "protocol": f"scale {scale.name} {scale.version}, cost {cost}",
-        "metric": f"{MAIN_METRIC[joint_set(scale.recipe)]}, {strategy}",
-        "version": 100 * (SEARCH_VERSION + LOOKUP_VERSION + TRAINING_VERSION + EVALUATION_VERSION),
-        "seed": seed,
-        "device": device or None,
-    }
 
 
 def matching_searches(
     scale: SearchConfig, known: Mapping[str, Record], identities: Sequence[Mapping[str, Any]]
 ) -> list[Record]:
     """The records of all these, if there are all, of this very scale."""
-    found = [known.get(record_id(**one)) for one in identities]
+    found = [known.get(record_id(identity)) for identity in identities]
     same = [record for record in found if record and record.samples["digest"] == scale.digest()]
     return same if len(same) == len(identities) else []
 
@@ -91,7 +68,7 @@ def _record(
         "accuracy": figure.id,
     }
     return Record(
-        **search_identity(run.model, run.scale, run.table.cost, run.table.device, run.seed, strategy),
+        **search_identity(run.model, run.scale, run.table.cost, strategy, metric, run.table.device, run.seed),
         value=figure.value,
         interval=figure.interval,
         n=figure.n,
@@ -110,8 +87,7 @@ def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
 
 def recorded_architectures(package: str, scale: SearchConfig, known: Mapping[str, Record]) -> dict[str, str]:
     """The texts of all that was searched at a scale, and at random beside it, by the id of the network."""
-    told = f"scale {scale.name} {scale.version},"
-    found = (r for r in known.values() if (r.kind, r.subject) == (SEARCH_KIND, package) and r.protocol.startswith(told))
+    found = select(known, kind="search", subject=package, config=scale.name, config_version=scale.version)
     return {record.samples["model"]: record.samples["architecture"] for record in found}
 
 
@@ -120,7 +96,7 @@ def validation_record(
 ) -> Record:
     """The record of a lookup table's predictions of whole networks: pairs of predicted and measured, in the table's unit."""
     more = {"bias": found.bias, "error": found.error, "pairs": [_digits(pair) for pair in pairs]}
-    return _lookup_record(package, scale, table, VALIDATED, found.rank, len(pairs), more)
+    return _lookup_record(package, scale, table, "", found.rank, len(pairs), more)
 
 
 def whole_network_record(
@@ -128,22 +104,15 @@ def whole_network_record(
 ) -> Record:
     """The record of what a network costs as a whole, beside what the table predicts."""
     value, expected = _digits((measured, predicted))
-    return _lookup_record(package, scale, table, f"{WHOLE}{model}", value, None, {"predicted": expected})
+    return _lookup_record(package, scale, table, model, value, None, {"predicted": expected})
 
 
 def _lookup_record(
-    package: str, scale: SearchConfig, table: LookupTable, metric: str, value: float, n: int | None, more: Mapping[str, Any]
+    package: str, scale: SearchConfig, table: LookupTable, model: str, value: float, n: int | None, more: Mapping[str, Any]
 ) -> Record:
     return Record(
-        kind=SEARCH_KIND,
-        subject=package,
-        dataset="-",
-        split="-",
-        protocol=f"{LOOKUP}scale {scale.name}, {table.input}, {table.joints} joints, cost {table.cost}",
-        metric=metric,
+        **lookup_identity(package, scale.name, table.input, table.joints, table.cost, table.device, model),
         value=value,
-        version=100 * LOOKUP_VERSION,
-        device=table.device or None,
         n=n,
         samples={"unit": COST_UNITS[table.cost], "table": table.digest(), **more},
         **provenance(),
@@ -157,7 +126,7 @@ def format_search(made: Sequence[Record]) -> str:
         told = record.samples
         interval = "[{:.2f}, {:.2f}]".format(*record.interval) if record.interval else ""
         lines += [
-            f"{record.metric}: {record.value:.2f} {interval}; {told['cost']:.4g} {told['unit']}, "
+            f"{record.metric}, {record.setting['strategy']}: {record.value:.2f} {interval}; {told['cost']:.4g} {told['unit']}, "
             f"{told['images']:,} images in {told['seconds'] / 60:.0f} min; {told['model']}",
             *("  " + line for line in told["architecture"].splitlines()),
         ]
@@ -171,13 +140,15 @@ def search_report(made: Sequence[Record]) -> dict[str, Any]:
     results = [
         {
             **{key: getattr(record, key) for key in keys},
+            "setting": describe_setting(record),
+            "strategy": record.setting["strategy"],
             "ci95": list(record.interval) if record.interval else None,
             **{key: record.samples[key] for key in told},
             "record": record.id,
         }
         for record in made
     ]
-    return {"schema": 1, "results": results}
+    return {"schema": 2, "results": results}
 
 
 def table_report(table: LookupTable, path: Path, found: TableValidation | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from benchmark.config.identities import search_identity
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, CostKind, DataPart, SearchConfig
@@ -18,7 +19,7 @@ from benchmark.evaluation.distributed import choose_device
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import COST_UNITS, LOOKUP_CONVENTION, LookupTable
 from benchmark.nas.random_search import best_candidate, images_per_candidate, short_training_recipe, train_candidates
-from benchmark.nas.records import matching_searches, random_record, search_identity, searched_record
+from benchmark.nas.records import matching_searches, random_record, searched_record
 from benchmark.nas.trainer import (
     SearchPlan,
     SearchRun,
@@ -28,9 +29,10 @@ from benchmark.nas.trainer import (
     time_search_steps,
     write_architecture,
 )
-from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
-from benchmark.training.run import CROP_CACHE, execute_training, format_duration
+from benchmark.training.loader import BatchLoader, cached_crops, joint_set, load_training_people
+from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_people
 from benchmark.training.trainer import TrainingRun
+from benchmark.training.validation import MAIN_METRIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,8 @@ def recorded_search(arguments: SearchArguments, scale: SearchConfig, device: str
     """
     ends = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
     package, cost, seed = arguments.package, arguments.cost, arguments.seed
-    identities = [search_identity(package, scale, cost, device, seed, end) for end in ends]
+    metric = MAIN_METRIC[joint_set(scale.recipe)]
+    identities = [search_identity(package, scale, cost, strategy, metric, device, seed) for strategy in ends]
     return matching_searches(scale, load_records(folder), identities)
 
 
@@ -175,14 +178,11 @@ def retrain_architecture(
     """Train an architecture on all persons by the scale's recipe: its id, and what it came to."""
     model = write_architecture(made.model, text, made.folder, name)
     recipe = made.scale.retrain
-    own = TrainingRun(
+    run = TrainingRun(
         model=model, recipe=recipe, start=made.start, seed=made.seed, device=made.device, folder=made.folder / name
     )
-    overrides = (f"{len(people)} persons",) if len(people) != recipe.num_people else ()
-    talks = not arguments.as_json
-    return model, execute_training(
-        own, overrides, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=talks
-    )
+    run, talks = with_people(run, people), not arguments.as_json
+    return model, execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=talks)
 
 
 def _keep(record: Record, folder: Path | None) -> Record:

@@ -15,19 +15,18 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
+from benchmark.config.identities import agreement_identity
 from benchmark.config.pipeline import AUGMENTATIONS
 from benchmark.core.keypoints import MPII_JOINTS, mirrored_indices
 from benchmark.core.records import Record, provenance
 from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
-from benchmark.data.synthetic.scenes import SYNTHETIC_VERSION
 from benchmark.data.synthetic.write import write_datasets
-from benchmark.pipeline.augment import AUGMENT_VERSION, Views, draw_views, epoch_generator, visible_region
-from benchmark.pipeline.batches import BATCHES_VERSION, Route, load_batch, resample_cached_crops, warp_cached_crops, warp_images
-from benchmark.pipeline.crop_cache import CACHE_VERSION, CropCache, build_cache, crop_resolutions
-from benchmark.pipeline.crops import CROPS_VERSION, transform_points
+from benchmark.pipeline.augment import Views, draw_views, epoch_generator, visible_region
+from benchmark.pipeline.batches import Route, load_batch, resample_cached_crops, warp_cached_crops, warp_images
+from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions
+from benchmark.pipeline.crops import transform_points
 
-AGREEMENT_VERSION = 1
 PERSONS, SEED = 64, 0
 IMAGE_SIDE = 768  # pixels a side, so that most persons shrink on their way to the input
 INPUT = (256, 256)
@@ -97,26 +96,13 @@ def _target_distance(people: People, views: Views, made: CropCache, route: Route
     return float(distances[batch.visible.numpy() > 0].max())
 
 
-def agreement_protocol(one: Agreement) -> str:
-    """What stands in the records: views, input, and what the cache keeps."""
-    kept = "whole cache" if one.density is None else f"cache of density {one.density:g}"
-    return f"{AUGMENTATION}, {INPUT[0]}x{INPUT[1]}, {'no cache' if one.route == 'direct' else kept}"
-
-
 def agreement_records(found: Iterable[Agreement]) -> list[Record]:
-    """``psnr``, ``rms`` and ``target`` of each route and density; of direct, to which the others are held, ``target`` alone."""
-    versions = (AGREEMENT_VERSION, BATCHES_VERSION, AUGMENT_VERSION, CACHE_VERSION, CROPS_VERSION, SYNTHETIC_VERSION)
+    """Return records of ``psnr``, ``rms`` and ``target`` per route and resolution; of the direct route ``target`` alone."""
+    size = f"{INPUT[0]}x{INPUT[1]}"
     return [
         Record(
-            kind="agreement",
-            subject=f"batches/{one.route}",
-            dataset="synthetic-mpii",
-            split="train",
-            protocol=agreement_protocol(one),
-            metric=metric,
+            **agreement_identity(one.route, metric, AUGMENTATION, size, one.density, SEED),
             value=getattr(one, metric),
-            version=sum(versions),
-            seed=SEED,
             n=PERSONS,
             **provenance("python -m benchmark.measure routes --keep"),
         )

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import tyro
 
+from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError, run_command
-from benchmark.core.records import load_records
 from benchmark.ledger.verdicts import VERDICT_COLUMNS, Verdict, judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablations_page, pictures
@@ -42,7 +42,8 @@ FRONT = re.compile(r"(?<=<!-- report: begin -->\n).*(?=<!-- report: end -->)", r
 
 def build(paper: str | None = None) -> dict[str, bytes]:
     """Every file of the report by its path below ``reports/``; with ``paper``, that paper's page alone."""
-    known, records, verdicts = load_papers(), load_records(), judge_all()
+    known, records = load_papers(), load_current()
+    verdicts = judge_all(records)
     if paper is not None and paper not in known:
         raise InputError(f"--paper {paper!r} is not one of {', '.join(known)}")
     pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in known.values() if paper in (None, p.id)}

@@ -85,7 +85,7 @@ def variant_gflops(ablation: Ablation, variant: Variant, protocol: str, records:
 def maps_figure(looked: Sequence[FeatureMapStats]) -> bytes:
     """One Synthetic person's maps: a row a variant, a column an epoch or a place and channel."""
     rows = list(dict.fromkeys(look.variant for look in looked))
-    columns = list(dict.fromkeys((look.place, look.epoch, n) for look in looked for n in range(len(look.pictures))))
+    columns = list(dict.fromkeys((look.module, look.epoch, n) for look in looked for n in range(len(look.images))))
     with mpl.rc_context(STYLE):
         wide, high = 1.15 * len(columns) + 0.6, 1.15 * len(rows) + 0.4
         figure, grid = plt.subplots(len(rows), len(columns), figsize=(wide, high))
@@ -94,8 +94,8 @@ def maps_figure(looked: Sequence[FeatureMapStats]) -> bytes:
         for axes in panels.flat:
             axes.axis("off")
         for look in looked:
-            for number, picture in enumerate(look.pictures):
-                axes = panels[rows.index(look.variant), columns.index((look.place, look.epoch, number))]
+            for number, picture in enumerate(look.images):
+                axes = panels[rows.index(look.variant), columns.index((look.module, look.epoch, number))]
                 _draw(axes, picture)
         for (place, epoch, _), axes in zip(columns, panels[0], strict=True):
             axes.set_title(f"epoch {epoch}" if place == HEATMAPS and len({e for _, e, _ in columns}) > 1 else place, fontsize=6)

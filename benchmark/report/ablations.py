@@ -182,7 +182,7 @@ def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
             if any(effect.difference is not None for effect in measure_effects(ablation, protocol, records)):
                 found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
             looked = feature_map_stats(ablation, protocol, records)
-            if any(look.pictures for look in looked):
+            if any(look.images for look in looked):
                 found[figure_name(ablation, protocol, "maps")] = maps_figure(looked)
     return found
 
@@ -225,8 +225,8 @@ def _maps(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> l
         return []
     rows = []
     for look in looked:
-        shown = [_over_seeds(look.figures[name], places) for name, places in (("checkerboard", 2), ("peak", 3), ("sigma", 2))]
-        rows.append((look.variant, f"`{look.place}`", look.epoch, *shown))
+        shown = [_over_seeds(look.values[name], places) for name, places in (("checkerboard", 2), ("peak", 3), ("sigma", 2))]
+        rows.append((look.variant, f"`{look.module}`", look.epoch, *shown))
     return [
         "On the maps of the first 200 test persons, mean and standard deviation over seeds: how much of the spectral energy "
         "lies at half a cycle per pixel, where a stride of 2 leaves its checkerboard (white noise has 8 % there at 24x24); the "

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.config.identities import describe_setting
 from benchmark.config.packages import known_protocols
 from benchmark.config.protocols import Protocol
 from benchmark.core.errors import InputError
-from benchmark.core.records import MEAN_POSE, OVER, TRAINED, Record
+from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid, page
 
-Evaluation = tuple[str, str, str, str]  # model, dataset, split, what is unusual of input, weights and boxes
+# Model, dataset, split, and what differs from the published input size, weights and boxes.
+Evaluation = tuple[str, str, str, str]
+# Of one evaluation by protocol, metric, and the protocol from which the value is the difference ("" for the metric itself).
+Results = Mapping[tuple[str, str, str], Record]
 
 
-def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
+def decoding_page(records: Mapping[str, Record]) -> str:
     """``reports/decoding.md``, from the accuracy records of evaluations under several protocols."""
-    rows = list(records.values()) if isinstance(records, Mapping) else list(records)
     blocks = [
         "# What decoding and test-time options are worth",
         "Each network was run on the same persons under several protocols that differ from the first in what is named. Left "
@@ -24,25 +27,25 @@ def decoding_page(records: Mapping[str, Record] | Sequence[Record]) -> str:
         "difference in **bold** is one whose interval leaves out zero. Both sides of a difference see the same persons, so it "
         "is known more closely than the figures themselves.",
     ]
-    for evaluation, found in _evaluations(rows).items():
+    for evaluation, found in _evaluations(records).items():
         model, dataset, split, setting = evaluation
-        if any(OVER in metric for _, metric in found):
+        if any(over for *_, over in found):
             size = max(record.n or 0 for record in found.values())
             setting = setting or "published weights"
             blocks += [f"## `{model}` on {dataset} {split}", f"{size} persons; {setting}.", _table(model, found)]
-    return page(*blocks, *_definitions(_evaluations(rows)))
+    return page(*blocks, *_definitions(_evaluations(records)))
 
 
-def _definitions(evaluations: Mapping[Evaluation, Mapping[tuple[str, str], Record]]) -> list[str]:
+def _definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
     """One line a definition of PCK, one column an evaluation: its first protocol, whose predictions all lines share."""
     metrics = [pck_metric_name(PCK_THRESHOLDS[0], preset) for preset in PCK_PRESETS]
     columns = {}
     for (model, dataset, split, setting), found in evaluations.items():
-        compared = {name for name, metric in found if OVER in metric}
-        for name in dict.fromkeys(name for name, _ in found):
-            if name not in compared and all((name, metric) in found for metric in metrics):
+        compared = {name for name, _, over in found if over}
+        for name in dict.fromkeys(name for name, *_ in found):
+            if name not in compared and all((name, metric, "") in found for metric in metrics):
                 title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{name}`", setting)))
-                columns[title] = [found[name, metric] for metric in metrics]
+                columns[title] = [found[name, metric, ""] for metric in metrics]
     if not columns:
         return []
     rows = [
@@ -65,30 +68,24 @@ def _beside_the_first(column: Sequence[Record], number: int) -> str:
     return shown + (f" ({record.value - column[0].value:+.2f})" if number else "")
 
 
-def _evaluations(records: Sequence[Record]) -> dict[Evaluation, dict[tuple[str, str], Record]]:
-    """Accuracy records by evaluation, then by protocol and metric; of several versions the latest alone."""
-    found: dict[Evaluation, dict[tuple[str, str], Record]] = {}
-    for record in sorted(records, key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.version)):
-        name, _, setting = record.protocol.partition("; ")
-        if record.kind == "accuracy" and not name.startswith(TRAINED) and record.subject != MEAN_POSE:
-            evaluation = (record.subject, record.dataset, record.split, setting)
-            found.setdefault(evaluation, {})[name, record.metric] = record
-    return {key: _same_version(value) for key, value in found.items()}
+def _evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[tuple[str, str, str], Record]]:
+    """Group the records of evaluations."""
+    found: dict[Evaluation, dict[tuple[str, str, str], Record]] = {}
+    ordered = select(records, kind="evaluation")
+    for record in sorted(ordered, key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.setting["over"])):
+        evaluation = (record.subject, record.dataset, record.split, describe_setting(record))
+        found.setdefault(evaluation, {})[record.protocol, record.metric, record.setting["over"]] = record
+    return found
 
 
-def _same_version(found: dict[tuple[str, str], Record]) -> dict[tuple[str, str], Record]:
-    latest = max(record.version for record in found.values())
-    return {key: record for key, record in found.items() if record.version == latest}
-
-
-def _table(model: str, found: Mapping[tuple[str, str], Record]) -> str:
+def _table(model: str, found: Results) -> str:
     """One line a protocol, the one compared with first; two columns a metric."""
-    reference = next(metric.partition(OVER)[2] for _, metric in found if OVER in metric)
+    reference = next(over for *_, over in found if over)
     other = {pck_metric_name(t, preset) for preset in PCK_PRESETS if preset for t in PCK_THRESHOLDS}  # below, for themselves
-    own = {metric for name, metric in found if name == reference and OVER not in metric}
+    own = {metric for name, metric, over in found if name == reference and not over}
     metrics = sorted(own - other, key=_falling)
     known = _known(model)
-    names = sorted({name for name, _ in found}, key=lambda name: (name != reference, *_place(name, known)))
+    names = sorted({name for name, *_ in found}, key=lambda name: (name != reference, *_place(name, known)))
     rows = []
     for name in names:
         cells = [cell for metric in metrics for cell in _cells(name, metric, reference, found)]
@@ -112,8 +109,8 @@ def _place(name: str, known: Mapping[str, Protocol]) -> tuple[int, str]:
     return (list(known).index(name) if name in known else len(known), name)
 
 
-def _cells(name: str, metric: str, reference: str, found: Mapping[tuple[str, str], Record]) -> tuple[str, str]:
-    figure, difference = found.get((name, metric)), found.get((name, f"{metric}{OVER}{reference}"))
+def _cells(name: str, metric: str, reference: str, found: Results) -> tuple[str, str]:
+    figure, difference = found.get((name, metric, "")), found.get((name, metric, reference))
     places = 2 if "@" in metric else 3  # percent, or fractions as COCO prints them
     shown = f"{figure.value:.{places}f}" if figure else ""
     if difference is None or difference.interval is None:

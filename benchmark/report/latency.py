@@ -7,11 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmark.analysis.latency import AGAIN, MILLISECONDS, ONCE, Session, compare_sessions, excludes_one, load_sessions
+from benchmark.analysis.latency import Session, compare_sessions, excludes_one, load_sessions
 from benchmark.config.conventions import FLOPS
-from benchmark.config.identities import cost_record_id
+from benchmark.config.identities import AGAIN, MILLISECONDS, ONCE, cost_record_id, describe_setting
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import Record
+from benchmark.core.records import Record, select
 from benchmark.core.statistics import kendall_tau, median_with_interval
 from benchmark.ledger.latency import (
     TIME_METRICS,
@@ -63,7 +63,7 @@ def _column(
 ) -> list[str]:
     table, column = cells[0].table, cells[0].column
     blocks = [f"## {paper.short}, {table.where}: {column.header}, {column.unit}"]
-    measured = [s for s in found if matches_setting(cells[0], s.setting) and len(_ours(cells, s)) > 1 and not s.ending]
+    measured = [s for s in found if matches_setting(cells[0], s.setting) and len(_ours(cells, s)) > 1 and not s.repeat]
     same = [session for session in measured if session.setting.device == printed_device(cells[0])]
     if not same:
         blocks.append(f"Not measured on such a device yet: `{latency_command(cells[0])}`")
@@ -71,7 +71,7 @@ def _column(
         blocks.append("Beside it, for want of one, what another kind of device says.")
     for session in same or measured:
         blocks += [
-            f"### {session.setting.setting}, on {session.device}" + ", noisy" * session.noisy,
+            f"### {session.setting.label}, on {session.device}" + ", noisy" * session.unstable,
             _grid(cells, session, records),
             _order(cells, session),
             _promise(cells, session, records),
@@ -228,8 +228,8 @@ def _savings(known: Mapping[str, Paper], found: Sequence[Session], records: Mapp
         if not pairs:
             continue
         rows = []
-        for session in (s for s in found if matches_setting(cell, s.setting) and not s.ending):
-            where = f"{session.setting.setting}, on {session.device}" + ", noisy" * session.noisy
+        for session in (s for s in found if matches_setting(cell, s.setting) and not s.repeat):
+            where = f"{session.setting.label}, on {session.device}" + ", noisy" * session.unstable
             for (ours, other), saved in pairs.items():
                 if {ours, other} <= session.rounds.keys():
                     value, (low, high) = session.ratio(ours, other)
@@ -253,15 +253,13 @@ def _meant(cell: Cell, records: Mapping[str, Record]) -> dict[tuple[str, str], d
     readings that the package has recorded, with the percentage by each convention."""
     if cell.column.metric != "ratio" or cell.column.convention not in FLOPS or not cell.row.model:
         return {}
-    wanted = ("architecture", cell.row.model.split("/")[0], cell.table.id, "readings")
     found: dict[tuple[str, str], dict[str, float]] = {}
-    for record in records.values():
-        if (record.kind, record.subject, record.protocol, record.metric) == wanted:
-            for says, value in record.value.get(f"{cell.row.id}/{cell.column.name}", ()):
-                networks, _, convention = says.rpartition(", ")
-                ours, between, other = networks.partition(" against ")
-                if between and ours.split("+")[0] == cell.row.model:
-                    found.setdefault((ours, other), {})[convention] = value
+    package = cell.row.model.split("/")[0]
+    for record in select(records, kind="architecture", subject=package, table=cell.table.id, metric="readings"):
+        for reading in record.value.get(f"{cell.row.id}/{cell.column.name}", ()):
+            if reading.get("against") and reading["network"].split("+")[0] == cell.row.model:
+                pair = (reading["network"], reading["against"])
+                found.setdefault(pair, {})[reading["convention"]] = reading["value"]
     return {pair: by for pair, by in found.items() if abs(by[cell.column.convention] - cell.number.value) < 1}
 
 
@@ -271,9 +269,9 @@ def _meant(cell: Cell, records: Mapping[str, Record]) -> dict[tuple[str, str], d
 def _repeatability(found: Sequence[Session]) -> list[str]:
     """Sets that were measured twice: which orders were kept, and how far the medians moved."""
     rows = []
-    for other in (session for session in found if session.ending == AGAIN):
+    for other in (session for session in found if session.repeat == AGAIN):
         for one in found:
-            if (one.device, one.setting, one.first) != (other.device, other.setting, other.first) or one.ending != ONCE:
+            if (one.device, one.setting, one.first) != (other.device, other.setting, other.first) or one.repeat != ONCE:
                 continue
             both = compare_sessions(one, other)
             moved = [100 * (change - 1) for change in both.spread.values()]
@@ -282,7 +280,7 @@ def _repeatability(found: Sequence[Session]) -> list[str]:
             common = sum(model in other.rounds for model in one.rounds)
             lost = [f"`{a}` and `{b}`" for a, b in both.pairs if (a, b) not in both.kept]
             kept = f"{len(both.kept)} of {len(both.pairs)}" + _list(lost)
-            where = f"{one.setting.setting}, on {one.device}" + ", noisy" * (one.noisy or other.noisy)
+            where = f"{one.setting.label}, on {one.device}" + ", noisy" * (one.unstable or other.unstable)
             rows.append((where, common, kept, tau, spread))
     header = ("measured at", "networks", "pairs decided both times that keep their order", "Kendall's tau", "medians moved by")
     command = "`python -m benchmark.measure latency MODEL... --twice --keep`"
@@ -291,21 +289,18 @@ def _repeatability(found: Sequence[Session]) -> list[str]:
 
 def _pipelines(records: Mapping[str, Record]) -> list[str]:
     """Where the time goes between decoded photographs and joints."""
-    own = sorted(
-        (r for r in records.values() if r.kind == "latency" and r.metric == MILLISECONDS and r.samples["parts"]),
-        key=lambda r: (r.device or "", r.protocol, r.subject, r.version),
-    )
-    latest = {(r.device, r.protocol, r.subject): r for r in own}
-    parts = list(dict.fromkeys(part for r in latest.values() for part in r.samples["parts"]))
+    found = [r for r in select(records, kind="latency", metric=MILLISECONDS) if r.samples["parts"]]
+    found = sorted(found, key=lambda r: (r.device or "", describe_setting(r), r.subject))
+    parts = list(dict.fromkeys(part for record in found for part in record.samples["parts"]))
     rows = [
         (
-            f"`{r.subject}`",
-            f"{r.value:.4g}",
-            *(f"{r.samples['parts'].get(part, 0):.3g}" for part in parts),
-            r.protocol,
-            r.device,
+            f"`{record.subject}`",
+            f"{record.value:.4g}",
+            *(f"{record.samples['parts'].get(part, 0):.3g}" for part in parts),
+            describe_setting(record),
+            record.device,
         )
-        for r in latest.values()
+        for record in found
     ]
     if not rows:
         return []

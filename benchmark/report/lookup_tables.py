@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.config.searches import LOOKUP, SEARCH_KIND, SEARCHED, VALIDATED, WHOLE
-from benchmark.core.records import Record
+from benchmark.config.identities import describe_setting
+from benchmark.config.searches import SEARCHED
+from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid
 from benchmark.report.plots import PAPER_COLOURS
 
@@ -42,7 +43,7 @@ class LookupRecords(NamedTuple):
     def name(self) -> str:
         """What it is of, where."""
         device = f" on {self.validated.device}" if self.validated.device else ""
-        return self.validated.protocol.removeprefix(LOOKUP) + device
+        return describe_setting(self.validated) + device
 
     @property
     def unit(self) -> str:
@@ -51,17 +52,14 @@ class LookupRecords(NamedTuple):
 
 
 def lookup_records(package: str, records: Mapping[str, Record]) -> list[LookupRecords]:
-    """A package's lookup tables that were validated, the latest version of each."""
-    own = [r for r in records.values() if r.kind == SEARCH_KIND and r.subject == package and r.protocol.startswith(LOOKUP)]
+    """Return a package's lookup tables that were validated."""
     found: dict[tuple[str, str | None], dict[str, Record]] = {}
-    for record in sorted(own, key=lambda record: record.version):
-        found.setdefault((record.protocol, record.device), {})[record.metric] = record
+    for record in select(records, kind="lookup", subject=package):
+        found.setdefault((describe_setting(record), record.device), {})[record.setting["model"]] = record
     return [
-        LookupRecords(
-            each[VALIDATED], {metric.removeprefix(WHOLE): r for metric, r in each.items() if metric.startswith(WHOLE)}
-        )
-        for _, each in sorted(found.items(), key=str)
-        if VALIDATED in each
+        LookupRecords(by_model[""], {model: record for model, record in by_model.items() if model})
+        for _, by_model in sorted(found.items(), key=str)
+        if "" in by_model
     ]
 
 
@@ -92,7 +90,7 @@ def lookup_section(package: str, found: Sequence[LookupRecords], kept: Sequence[
         if any(own.model in table.whole for table in found)
     ]
     if networks:
-        metric = kept[0].record.metric.rpartition(", ")[0]
+        metric = kept[0].record.metric
         blocks += [
             "What each search came to and what that costs by every table: the whole network, and in brackets what the table "
             "predicts. All of one table were timed in turns, later than the table itself, and processors drift: their times "
@@ -131,7 +129,7 @@ def lookup_figure(found: Sequence[LookupRecords], kept: Sequence[FoundArchitectu
             _dot(above, cost.value, cost.samples["predicted"], *told)
             _dot(panels[1, column], cost.value, own.record.value, *told)
             panels[1, column].plot([cost.value] * 2, own.record.interval or [own.record.value] * 2, color=told[1], linewidth=1)
-            panels[1, column].set_ylabel(own.record.metric.rpartition(", ")[0])
+            panels[1, column].set_ylabel(own.record.metric)
     if high > 1:
         handles, labels = panels[1, 0].get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))

@@ -15,8 +15,8 @@ def current_costs(records: Mapping[str, Record]) -> list[Record]:
     """The cost records that the present counter and networks would write again, by dataset, size and id."""
     known = entries()
     found = [r for r in records.values() if r.kind == "cost" and r.subject.split("+")[0] in known]
-    found = [r for r in found if r.id == cost_record_id(r.subject, r.dataset, r.protocol)]
-    return sorted(found, key=lambda r: (r.dataset, [int(n) for n in r.protocol.split("x")], r.subject))
+    found = [r for r in found if r.id == cost_record_id(r.subject, r.dataset, r.setting["input"])]
+    return sorted(found, key=lambda r: (r.dataset, [int(n) for n in r.setting["input"].split("x")], r.subject))
 
 
 def models_page(records: Mapping[str, Record]) -> str:
@@ -33,7 +33,7 @@ def models_page(records: Mapping[str, Record]) -> str:
         "![COCO: AP against GFLOPs](figures/coco.svg)",
     ]
     found = current_costs(records)
-    for dataset, size in dict.fromkeys((r.dataset, r.protocol) for r in found):
+    for dataset, size in dict.fromkeys((r.dataset, r.setting["input"]) for r in found):
         rows = [
             (
                 f"`{r.subject}`",
@@ -42,7 +42,7 @@ def models_page(records: Mapping[str, Record]) -> str:
                 *(f"{r.value['flops'][name] / c.giga:.4g}" for name, c in FLOPS.items()),
             )
             for r in found
-            if (r.dataset, r.protocol) == (dataset, size)
+            if (r.dataset, r.setting["input"]) == (dataset, size)
         ]
         header = ("network", "evidence", *(f"{n} M" for n in PARAMS), *FLOPS)
         blocks += [f"## {dataset}, {size}", grid(header, rows)]

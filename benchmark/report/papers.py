@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.config.identities import NOT_APPLICABLE
-from benchmark.core.records import Record
+from benchmark.config.identities import describe_setting
+from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.verdicts import Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
@@ -80,10 +80,14 @@ def _table(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Reco
 
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
     """Every reading of the table's unspecific figures, and what each comes to."""
-    own = [r for r in records.values() if (r.subject, r.protocol, r.metric) == (package, table, "readings")]
+    own = select(records, kind="architecture", subject=package, table=table, metric="readings")
     return [
         _folded(
-            f"What `{cell}` comes to, {len(found)} readings", grid(("reading", "comes to"), [(s, f"{v:.2f}") for s, v in found])
+            f"What `{cell}` comes to, {len(found)} readings",
+            grid(
+                ("reading", "comes to"),
+                [(f"{each['reading']}, {each['convention']}", f"{each['value']:.2f}") for each in found],
+            ),
         )
         for record in own
         for cell, found in record.value.items()
@@ -109,11 +113,11 @@ def _networks(paper: Paper) -> str:
 def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     ids = dict.fromkeys(v.record for v in verdicts if v.record in records)
     rows = [
-        (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, f"`{r.command}`")
+        (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, describe_setting(r), f"`{r.command}`")
         for i, r in ((i, records[i]) for i in ids)
     ]
     return (
-        grid(("record", "subject", "dataset", "protocol", "command"), rows)
+        grid(("record", "subject", "dataset", "protocol", "setting", "command"), rows)
         if rows
         else "No measurement stands behind this page yet."
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from benchmark.core.records import Record
+from benchmark.config.identities import describe_setting
+from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid, page
 
 SHOWN = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}
@@ -12,13 +13,16 @@ SHOWN = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}
 
 def pipeline_page(records: Mapping[str, Record]) -> str:
     """``reports/pipeline.md``, from the records of ``python -m benchmark.measure routes``."""
-    found = _latest(r for r in records.values() if r.kind == "agreement" and r.subject.startswith("batches/"))
+    found = select(records, kind="agreement")
+    found = sorted(found, key=lambda r: (r.setting["route"] != "direct", describe_setting(r), r.subject))
+    groups: dict[tuple[str, str], dict[str, Record]] = {}
+    for record in found:
+        groups.setdefault((record.setting["route"], describe_setting(record)), {})[record.metric] = record
     rows = []
-    for subject, protocol in dict.fromkeys((subject, protocol) for subject, protocol, _ in found):
-        values = {metric: record.value for (*of, metric), record in found.items() if of == [subject, protocol]}
-        shown = [f"{values[metric]:{places}}" if metric in values else "" for metric, places in SHOWN.items()]
-        rows.append((f"`{subject.partition('/')[2]}`", protocol, *shown))
-    persons = max((record.n or 0 for record in found.values()), default=0)
+    for (route, label), by_metric in groups.items():
+        shown = [f"{by_metric[metric].value:{places}}" if metric in by_metric else "" for metric, places in SHOWN.items()]
+        rows.append((f"`{route}`", label, *shown))
+    persons = max((record.n or 0 for record in found), default=0)
     return page(
         "# Three routes to the same training image",
         "A training image is warped from its photograph (`direct`), or from a cached crop of it by OpenCV (`cached`), or from "
@@ -31,9 +35,3 @@ def pipeline_page(records: Mapping[str, Record]) -> str:
         grid(("route", "views, input, cache", "PSNR, dB", "rms, of 255", "target off by, px"), rows),
         "Measured by `python -m benchmark.measure routes --keep`, which draws the people itself.",
     )
-
-
-def _latest(records: Iterable[Record]) -> dict[tuple[str, str, str], Record]:
-    """By subject, protocol and metric; of several versions the last."""
-    ordered = sorted(records, key=lambda r: (r.subject != "batches/direct", r.protocol, r.subject, r.metric, r.version))
-    return {(record.subject, record.protocol, record.metric): record for record in ordered}

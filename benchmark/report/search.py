@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from benchmark.analysis.effects import mean_pose_accuracy
 from benchmark.analysis.searches import SearchGroup, search_difference, search_groups
 from benchmark.config.packages import architecture_format_of, known_searches
-from benchmark.config.searches import RANDOM, SEARCH_KIND, SEARCHED, WEIGHTS_PHASE, DiagramBox, SearchConfig
-from benchmark.core.records import Record
+from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DiagramBox, SearchConfig
+from benchmark.core.records import Record, select
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import load_papers
 from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, lookup_figure_name, lookup_records, lookup_section
@@ -29,7 +29,7 @@ LINES = ("-", "--", ":")
 def _kept(package: str, found: Sequence[SearchGroup]) -> list[FoundArchitecture]:
     """All architectures that a package's searches came to."""
     return [
-        FoundArchitecture(group.protocol.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
+        FoundArchitecture(group.label.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
         for group in found
         if group.package == package
         for end, kept in group.ends.items()
@@ -64,8 +64,7 @@ def search_page(records: Mapping[str, Record]) -> str:
 def _scales(package: str, listed: Mapping[str, SearchConfig], records: Mapping[str, Record]) -> str:
     rows = []
     for scale in listed.values():
-        told = f"scale {scale.name} {scale.version},"
-        runs = sum(r.kind == SEARCH_KIND and r.subject == package and r.protocol.startswith(told) for r in records.values())
+        runs = select(records, kind="search", subject=package, config=scale.name, config_version=scale.version)
         printed = ""
         if scale.printed:
             printed = f"{float(evaluate_expression(scale.printed, load_papers()[package], load_papers()).value):+.2f}"
@@ -89,13 +88,13 @@ def _section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
         between = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
         over = "persons and seeds" if seeds > 1 else "persons alone: another seed moves it further"
         shown = f"Searched less random: {value:+.2f}{between} points, over {over}."
-    metric = first.metric.rpartition(", ")[0]
-    scale = known_searches().get(group.package, {}).get(group.protocol.split()[1])
+    metric = first.metric
+    scale = known_searches().get(group.package, {}).get(group.config)
     floor = mean_pose_accuracy(scale.retrain.name, metric, records) if scale else None
     if floor is not None:
         shown += f" The mean pose, without looking at the picture: {floor:.2f}."
     return [
-        f"### {group.protocol}" + (f", {group.device}" if group.device else ""),
+        f"### {group.label}" + (f", {group.device}" if group.device else ""),
         grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),
         shown,
         f"![architectures; how the search went; accuracy](figures/{group.file})",
@@ -157,7 +156,7 @@ def _figure(group: SearchGroup) -> Figure:
         reach = np.abs(bounds - values[:, None]).T
         reached.errorbar(costs, values, yerr=reach, fmt="o", markersize=3, linewidth=1, color=ENDS[end], label=end)
     reached.set_xlabel(f"cost, {first.samples['unit']}")
-    reached.set_ylabel(first.metric.rpartition(", ")[0])
+    reached.set_ylabel(first.metric)
     reached.legend(frameon=False, fontsize=6)
     return figure
 

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from benchmark.config.ablations import BUDGETS
+from benchmark.config.identities import MEAN_POSE, describe_setting
 from benchmark.config.packages import known_searches
-from benchmark.core.records import LARGEST_RATE, MEAN_POSE, TRAINED, Record
+from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid, page
 from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
 FIGURE = "training.svg"
-ABLATED = tuple(f" {p.overrides['name']} " for p in BUDGETS.values() if "name" in p.overrides)  # recipes
+# Recipes of ablations and of searches, whose runs have pages of their own.
+ABLATED = {budget.overrides["name"] for budget in BUDGETS.values() if "name" in budget.overrides}
 
 
 def curves(records: Mapping[str, Record]) -> list[Record]:
-    """The trainings that were finished, the latest version of each, in the order of model, protocol and seed."""
-    found: dict[tuple[Any, ...], Record] = {}
-    for record in sorted(records.values(), key=lambda r: (r.subject, r.protocol, r.seed or 0, r.version)):
-        if record.kind == "training" and record.metric == "loss" and not (_of_ablation(record) or _of_search(record)):
-            found[record.subject, record.dataset, record.protocol, record.seed] = record
-    return list(found.values())
-
-
-def _of_ablation(record: Record) -> bool:
-    """Whether it stands on the page of ablations."""
-    return any(recipe in record.protocol for recipe in ABLATED)
-
-
-def _of_search(record: Record) -> bool:
-    """Whether it stands on the page of searches."""
-    recipes = {scale.retrain.name for listed in known_searches().values() for scale in listed.values()}
-    return "/file:" in record.subject and any(f" {recipe} " in record.protocol for recipe in recipes)
+    """Return the finished trainings that belong to no ablation and no search, by model, setting and seed."""
+    retrained = {config.retrain.name for configs in known_searches().values() for config in configs.values()}
+    found = [
+        record
+        for record in select(records, kind="training")
+        if record.setting["recipe"] not in ABLATED
+        and not ("/file:" in record.subject and record.setting["recipe"] in retrained)
+    ]
+    return sorted(found, key=lambda record: (record.subject, describe_setting(record), record.seed or 0))
 
 
 def training_page(records: Mapping[str, Record]) -> str:
@@ -55,17 +48,14 @@ def training_page(records: Mapping[str, Record]) -> str:
         chosen = [run for run in runs if (found := _tested(run, records)) and found[0].dataset == dataset]
         blocks += [f"## Tested on {dataset}", _table(chosen, records, dataset)]
     blocks += ["## Curves", f"![loss and accuracy over the epochs](figures/{FIGURE})"]
-    if rates := [record for record in records.values() if record.metric == LARGEST_RATE]:
+    if rates := select(records, kind="learning_rate"):
         blocks += ["## Learning rates found", _rates(rates)]
     return page(*blocks)
 
 
 def _tested(run: Record, records: Mapping[str, Record]) -> list[Record]:
-    """The figures of a run on its test persons."""
-    wanted = (run.subject, run.protocol, run.seed)
-    found = [r for r in records.values() if r.kind == "accuracy" and (r.subject, r.protocol, r.seed) == wanted]
-    latest = max((record.version for record in found), default=0)
-    return [record for record in found if record.version == latest]
+    """Return the metrics of a run on its test people."""
+    return select(records, kind="accuracy", subject=run.subject, setting=run.setting, seed=run.seed)
 
 
 def _plain(metric: str) -> bool:
@@ -78,14 +68,15 @@ def _table(runs: Sequence[Record], records: Mapping[str, Record], dataset: str) 
     rows = []
     for run in runs:
         figures = {record.metric: record for record in _tested(run, records)}
-        told = run.protocol.removeprefix(TRAINED)
         speed = f"{run.samples['images per second']:.0f}, {run.environment.get('threads', '?')} threads"
         minutes = f"{run.samples['seconds'] / 60:.0f} min"
-        rows.append((f"`{run.subject}`", told, run.seed, *(_cell(figures.get(m)) for m in metrics), speed, minutes))
+        rows.append(
+            (f"`{run.subject}`", describe_setting(run), run.seed, *(_cell(figures.get(m)) for m in metrics), speed, minutes)
+        )
     means: dict[str, dict[str, Record]] = {}
-    for record in records.values():
-        if record.subject == MEAN_POSE and record.dataset == dataset and not _of_ablation(record):
-            means.setdefault(record.protocol, {})[record.metric] = record
+    for record in select(records, kind="mean_pose", dataset=dataset):
+        if record.setting["recipe"] not in ABLATED:
+            means.setdefault(describe_setting(record), {})[record.metric] = record
     for protocol, figures in sorted(means.items()):
         rows.append((MEAN_POSE, protocol, "", *(_cell(figures.get(m)) for m in metrics), "", ""))
     return grid(("network", "trained by", "seed", *metrics, "images/s", "training took"), rows)
@@ -101,9 +92,9 @@ def _cell(record: Record | None) -> str:
 
 def _rates(found: Sequence[Record]) -> str:
     rows = []
-    for record in sorted(found, key=lambda r: (r.subject, r.protocol)):
+    for record in sorted(found, key=lambda r: (r.subject, describe_setting(r))):
         tried = ", ".join(f"{step['rate']:g} {'lost' if step['diverges'] else 'kept'}" for step in record.samples["tried"])
-        rows.append((f"`{record.subject}`", record.protocol, f"{record.value:g}", tried))
+        rows.append((f"`{record.subject}`", describe_setting(record), f"{record.value:g}", tried))
     return grid(("network", "recipe", "largest rate", "tried"), rows)
 
 
@@ -115,7 +106,7 @@ def training_figure(records: Mapping[str, Record]) -> bytes:
         for place, run in enumerate(curves(records)):
             colour = PAPER_COLOURS[place % len(PAPER_COLOURS)]
             losses = run.samples["loss"]
-            name = f"{run.subject}, {run.protocol.removeprefix(TRAINED)}, seed {run.seed}"
+            name = f"{run.subject}, {describe_setting(run)}, seed {run.seed}"
             left.semilogy(range(1, len(losses) + 1), losses, color=colour, label=name, linewidth=1)
             if points := [(epoch, next(iter(figures.items()))) for epoch, figures in run.samples["figures"]]:
                 right.plot(

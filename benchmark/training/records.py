@@ -1,4 +1,4 @@
-"""A training as records: what identifies it, finding it again, keeping it and showing it."""
+"""Write a training as records, find it again, and format it."""
 
 from __future__ import annotations
 
@@ -8,91 +8,76 @@ from typing import Any
 
 from torch import nn
 
-from benchmark.config.recipes import training_label
-from benchmark.core import records
-from benchmark.core.records import LARGEST_RATE, MEAN_POSE, Record, load_records, record_id
+from benchmark.config.identities import (
+    MEAN_POSE,
+    Identity,
+    accuracy_identity,
+    describe_setting,
+    learning_rate_identity,
+    mean_pose_identity,
+    training_identity,
+    training_setting,
+)
+from benchmark.core.records import Record, load_records, provenance, record_id, select
 from benchmark.data.people import People
-from benchmark.evaluation.records import EVALUATION_VERSION
 from benchmark.evaluation.scoring import MetricResult
-from benchmark.models.registry import find_entry
 from benchmark.models.weights import load_safetensors
 from benchmark.training.checkpoint import save_weights
 from benchmark.training.log import read_log
-from benchmark.training.trainer import TRAINING_VERSION, TrainingRun, weights_metadata
+from benchmark.training.trainer import TrainingRun, weights_metadata
 from benchmark.training.validation import Validator
 
 
-def training_protocol(run: TrainingRun, overrides: Sequence[str]) -> str:
-    """How records name the training; see :func:`benchmark.config.recipes.training_label`."""
-    return training_label(run.recipe, Path(run.start).name if Path(run.start).is_file() else run.start, overrides)
+def setting_of(run: TrainingRun) -> dict[str, Any]:
+    """Return what identifies a run among those of its network and seed."""
+    start = Path(run.start).name if Path(run.start).is_file() else run.start
+    return training_setting(run.recipe, start, run.overrides, run.rate)
 
 
-def accuracy_identity(run: TrainingRun, told: str, metric: str) -> dict[str, Any]:
-    """What identifies the record of a figure on the test persons."""
-    dataset, split = run.recipe.test
-    version = 100 * (EVALUATION_VERSION + TRAINING_VERSION) + find_entry(run.model).version
-    return {**_base(run, told, metric, version), "kind": "accuracy", "dataset": dataset, "split": split}
+def run_identity(run: TrainingRun, metric: str) -> Identity:
+    """Return what identifies a metric of the finished run."""
+    return accuracy_identity(run.model, run.recipe, setting_of(run), metric, run.seed)
 
 
-def training_identity(run: TrainingRun, told: str, metric: str) -> dict[str, Any]:
-    """What identifies a record of the training itself."""
-    dataset = run.recipe.train[0][0]
-    split = "+".join("/".join(pair) for pair in run.recipe.train)
-    version = 100 * TRAINING_VERSION + find_entry(run.model).version
-    return {**_base(run, told, metric, version), "kind": "training", "dataset": dataset, "split": split}
+def find_rate_record(run: TrainingRun, folder: Path) -> Record | None:
+    """Return the record of the learning rate that was found for the run's recipe."""
+    return load_records(folder).get(record_id(learning_rate_identity(run.model, run.recipe, run.seed)))
 
 
-def _base(run: TrainingRun, told: str, metric: str, version: int) -> dict[str, Any]:
-    return {"subject": run.model, "protocol": told, "metric": metric, "version": version, "seed": run.seed}
-
-
-def rate_identity(run: TrainingRun) -> dict[str, Any]:
-    """What identifies the record of the learning rate that was found for a recipe without one."""
-    return training_identity(run, f"{run.recipe.name} {run.recipe.version}", LARGEST_RATE)
-
-
-def find_training_records(run: TrainingRun, overrides: Sequence[str], metric: str, folder: Path) -> list[Record]:
-    """The records of this very training on the test persons, if it was finished before."""
+def find_training_records(run: TrainingRun, metric: str, folder: Path) -> list[Record]:
+    """Return the records of this training on the test people, if it was finished before by this very recipe."""
     known = load_records(folder)
-    main = known.get(record_id(**accuracy_identity(run, training_protocol(run, overrides), metric)))
+    identity = run_identity(run, metric)
+    main = known.get(record_id(identity))
     if main is None or (main.samples or {}).get("digest") != run.recipe.digest():
         return []
-
-    def setting(record: Record) -> tuple[Any, ...]:
-        return record.kind, record.subject, record.dataset, record.split, record.protocol, record.seed, record.version
-
-    return [record for record in known.values() if setting(record) == setting(main)]
+    return select(known, **{name: value for name, value in identity.items() if name != "metric"})
 
 
-def training_records(
-    run: TrainingRun, network: nn.Module, tester: Validator, people: People, overrides: Sequence[str]
-) -> list[Record]:
-    """The records of a finished training, in the first process: figures of its last or best epoch, those of the mean pose, and
-    its curves. The weights tested are left in ``final.safetensors``."""
+def training_records(run: TrainingRun, network: nn.Module, validator: Validator, people: People) -> list[Record]:
+    """Return a finished training's records, in the first process: metrics of its last or best epoch, curves, and the mean pose.
+
+    The weights that were tested are left in ``final.safetensors``.
+    """
     if run.recipe.reports == "best":
         load_safetensors(network, run.folder / "best.safetensors", run.model)
-    figures, found = tester.figures(network)
-    if found is None:
+    results, predictions = validator.figures(network)
+    if predictions is None:
         return []
-    weights = run.folder / "final.safetensors"
-    save_weights(weights, network, weights_metadata(run, run.recipe.epochs))
-    told, provenance = training_protocol(run, overrides), records.provenance()
-    samples = {"sha256": found.sha256(), "digest": run.recipe.digest()}
-    made = []
-    for name, figure in figures.items():
-        replicates = {"replicates": figure.replicates.round(3).tolist()} if name in tester.replicated else {}
-        made.append(_record(accuracy_identity(run, told, name), figure, len(tester.people), samples | replicates, provenance))
-    curve = Record(
-        **training_identity(run, told, "loss"),
-        **_curves(run),
-        n=len(people),
-        **provenance,
-    )
-    return [*made, curve, *mean_pose_records(run, tester, people, provenance)]
+    save_weights(run.folder / "final.safetensors", network, weights_metadata(run, run.recipe.epochs))
+    origin = provenance()
+    samples = {"sha256": predictions.sha256(), "digest": run.recipe.digest()}
+    records = []
+    for metric, result in results.items():
+        replicates = {"replicates": result.replicates.round(3).tolist()} if metric in validator.replicated else {}
+        records.append(_record(run_identity(run, metric), result, len(validator.people), samples | replicates, origin))
+    curves = training_identity(run.model, run.recipe, setting_of(run), run.seed)
+    records.append(Record(**curves, **_curves(run), n=len(people), **origin))
+    return records + mean_pose_records(run, validator, people, origin)
 
 
 def _curves(run: TrainingRun) -> dict[str, Any]:
-    """The last epoch's mean loss as value; epochs' losses, evaluations and speed as samples."""
+    """Return the last epoch's mean loss as value; losses by epoch, evaluations and speed as samples."""
     steps, evaluations = read_log(run.folder)
     epochs: dict[int, list[float]] = {}
     for line in steps:
@@ -103,54 +88,48 @@ def _curves(run: TrainingRun) -> dict[str, Any]:
         "loss": losses,
         "figures": [[line["epoch"], line["figures"]] for line in evaluations],
         "images per second": round(run.recipe.batch / seconds[len(seconds) // 2], 1),
-        "seconds": round(sum(seconds)),  # testing not counted
+        "seconds": round(sum(seconds)),  # without the evaluations
         "digest": run.recipe.digest(),
     }
     return {"value": losses[-1], "samples": samples}
 
 
-def mean_pose_records(run: TrainingRun, tester: Validator, people: People, provenance: Mapping[str, Any]) -> list[Record]:
-    """What is reached on the recipe's test persons without looking at them."""
-    found = tester.mean_pose(people)
-    told = f"of {len(people)} persons; recipe {run.recipe.name} {run.recipe.version}"
-    made = []
-    for name, figure in tester.score(found).items():
-        identity = accuracy_identity(run, told, name) | {
-            "subject": MEAN_POSE,
-            "version": 100 * EVALUATION_VERSION,
-            "seed": None,
-        }
-        made.append(_record(identity, figure, len(tester.people), {"sha256": found.sha256()}, provenance))
-    return made
+def mean_pose_records(run: TrainingRun, validator: Validator, people: People, origin: Mapping[str, Any]) -> list[Record]:
+    """Return what the mean pose of the training people reaches on the recipe's test people."""
+    predictions = validator.mean_pose(people)
+    samples = {"sha256": predictions.sha256()}
+    return [
+        _record(mean_pose_identity(run.recipe, len(people), metric), result, len(validator.people), samples, origin)
+        for metric, result in validator.score(predictions).items()
+    ]
 
 
 def _record(
-    identity: Mapping[str, Any], figure: MetricResult, persons: int, samples: Mapping[str, Any], provenance: Mapping[str, Any]
+    identity: Identity, result: MetricResult, people: int, samples: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> Record:
-    parts = {"parts": dict(figure.parts)} if figure.parts else {}
-    return Record(
-        **identity, value=figure.value, interval=figure.interval(), n=persons, samples={**samples, **parts}, **provenance
-    )
+    parts = {"parts": dict(result.parts)} if result.parts else {}
+    return Record(**identity, value=result.value, interval=result.interval(), n=people, samples={**samples, **parts}, **origin)
 
 
-def format_training(made: Sequence[Record]) -> str:
-    """Figures for reading, one line each."""
+def format_training(records: Sequence[Record]) -> str:
+    """Format the records as text, one line each."""
     lines = []
-    for record in sorted(made, key=lambda record: (record.kind, record.subject != MEAN_POSE)):
+    for record in sorted(records, key=lambda record: (record.kind, record.subject != MEAN_POSE)):
         interval = "[{:.2f}, {:.2f}]".format(*record.interval) if record.interval else ""
         lines.append(f"{record.subject:36}{record.metric:34}{record.value:>10.4g}  {interval}".rstrip())
     return "\n".join(lines)
 
 
-def training_report(made: Sequence[Record]) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/train.schema.json."""
-    keys = ("kind", "subject", "dataset", "split", "protocol", "metric", "value", "seed", "n")
+def training_report(records: Sequence[Record]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see schemas/train.schema.json."""
+    names = ("kind", "subject", "dataset", "split", "protocol", "metric", "value", "seed", "n")
     results = [
         {
-            **{key: getattr(record, key) for key in keys},
+            **{name: getattr(record, name) for name in names},
+            "setting": describe_setting(record),
             "ci95": list(record.interval) if record.interval else None,
             "record": record.id,
         }
-        for record in made
+        for record in records
     ]
-    return {"schema": 1, "results": results}
+    return {"schema": 2, "results": results}

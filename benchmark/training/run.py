@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from benchmark.config.conventions import FLOPS
+from benchmark.config.identities import learning_rate_identity
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import RECORDS, Record, append_record, load_records, provenance, record_id
+from benchmark.core.records import RECORDS, Record, append_record, provenance
 from benchmark.cost.counters import count_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
@@ -23,7 +23,7 @@ from benchmark.models.registry import build_on_meta, check_input_size, find_entr
 from benchmark.training.checkpoint import read_progress
 from benchmark.training.loader import BatchLoader, cached_crops, joint_set
 from benchmark.training.lr_finder import find_learning_rate
-from benchmark.training.records import find_training_records, rate_identity, training_records
+from benchmark.training.records import find_rate_record, find_training_records, training_records
 from benchmark.training.trainer import TrainingRun, time_steps, train_network
 from benchmark.training.validation import Validator
 
@@ -78,8 +78,8 @@ class TrainArguments:
     """Print the figures as JSON."""
 
 
-def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = RECORDS) -> tuple[TrainingRun, tuple[str, ...]]:
-    """The run, and by what it departs from the recipe's text.
+def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = RECORDS) -> TrainingRun:
+    """Plan a run.
 
     Raises:
         InputError: the model, recipe or options do not fit together.
@@ -111,14 +111,13 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
         precision=arguments.precision,
         layout=arguments.layout,
         compiled=arguments.compile,
+        overrides=overrides,
         device=choose_device(arguments.device),
         folder=arguments.out or Path("out/train") / name,
     )
     if not arguments.find_lr:
         run = with_found_rate(run, folder)
-    if arguments.precision != "float32":
-        overrides = (*overrides, arguments.precision)
-    return run, overrides
+    return run
 
 
 def with_found_rate(run: TrainingRun, folder: Path) -> TrainingRun:
@@ -130,7 +129,7 @@ def with_found_rate(run: TrainingRun, folder: Path) -> TrainingRun:
     recipe = run.recipe
     if recipe.optimizer.lr is not None:
         return run
-    found = load_records(folder).get(record_id(**rate_identity(run)))
+    found = find_rate_record(run, folder)
     if found is None:
         raise InputError(
             f"recipe {recipe.name} says how to find its learning rate: run python -m benchmark.train {run.model} "
@@ -139,34 +138,43 @@ def with_found_rate(run: TrainingRun, folder: Path) -> TrainingRun:
     return replace(run, recipe=replace(recipe, optimizer=replace(recipe.optimizer, lr=found.value)))
 
 
-def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with what the user wants otherwise, and the names of that.
+def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe with the user's values in it, and those values by name.
 
     Raises:
         InputError: an epoch, batch or rate that is none.
     """
-    overrides = []
+    overrides: dict[str, Any] = {}
     for name, value in (("epochs", arguments.epochs), ("batch", arguments.batch), ("lr", arguments.lr)):
         if value is not None and value <= 0:
             raise InputError(f"--{name} {value}: more than 0 is needed")
     if arguments.epochs not in (None, recipe.epochs):
         assert arguments.epochs
-        overrides.append(f"{arguments.epochs} epochs")
+        overrides["epochs"] = arguments.epochs
         share = arguments.epochs / recipe.epochs
         schedule = recipe.schedule
         moved = replace(schedule, milestones=tuple(round(milestone * share) for milestone in schedule.milestones))
         recipe = replace(recipe, epochs=arguments.epochs, schedule=moved)
     if arguments.batch not in (None, recipe.batch):
         assert arguments.batch
-        overrides.append(f"batch {arguments.batch}")
+        overrides["batch"] = arguments.batch
         recipe = replace(recipe, batch=arguments.batch)
     if arguments.lr not in (None, recipe.optimizer.lr):
-        overrides.append(f"lr {arguments.lr:g}")
+        overrides["lr"] = arguments.lr
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=arguments.lr))
-    return recipe, tuple(overrides)
+    if arguments.precision != "float32":
+        overrides["precision"] = arguments.precision
+    return recipe, overrides
 
 
-def describe_training(run: TrainingRun, people: People, absent: int, overrides: Sequence[str]) -> str:
+def with_people(run: TrainingRun, people: People) -> TrainingRun:
+    """Return the run with the number of its training people among the overrides, where it is not the recipe's."""
+    if len(people) == run.recipe.num_people:
+        return run
+    return replace(run, overrides={**run.overrides, "people": len(people)})
+
+
+def describe_run(run: TrainingRun, people: People, absent: int) -> str:
     """What will be done, for reading."""
     recipe, optimizer = run.recipe, run.recipe.optimizer
     network = build_on_meta(run.model, joints=JOINT_COUNTS[joint_set(recipe)])
@@ -182,7 +190,7 @@ def describe_training(run: TrainingRun, people: People, absent: int, overrides: 
         f"{optimizer.name}, {rate}, {recipe.schedule.kind}",
         f"  length    {recipe.epochs} epochs x {len(people) // recipe.batch} steps; "
         f"tested on {' '.join(recipe.test)} every {recipe.evaluate_every}",
-        *([f"  otherwise {', '.join(overrides)}"] if overrides else []),
+        *([f"  overrides {', '.join(f'{name} {value}' for name, value in run.overrides.items())}"] if run.overrides else []),
         *(f"  gap       {gap.unspecified}: {gap.choice} ({gap.source})" for gap in recipe.assumptions),
         f"  folder    {run.folder}",
     ]
@@ -198,7 +206,6 @@ def format_duration(seconds: float) -> str:
 
 def execute_training(
     made: TrainingRun,
-    overrides: Sequence[str],
     people: People,
     *,
     root: Path | None = None,
@@ -216,22 +223,22 @@ def execute_training(
         InputError: see :func:`benchmark.training.trainer.train_network`.
     """
     tester = Validator(made.model, made.recipe, root, made.device)
-    if known := broadcast(find_training_records(made, overrides, tester.metric, folder) if folder else []):
+    if known := broadcast(find_training_records(made, tester.metric, folder) if folder else []):
         if talks:
             print("on record:")
         return known
-    feed = _cached_loader(made, people, cache, talks)
+    feed = cached_loader(made, people, cache, talks)
     if talks or made.processes > 1:
         print_estimate(made, feed, talks)
     network = train_network(made, feed, tester, metric=tester.metric)
-    done = training_records(made, network, tester, people, overrides)
+    done = training_records(made, network, tester, people)
     if folder:
         for record in done:
             append_record(record, folder)
     return done
 
 
-def _cached_loader(made: TrainingRun, people: People, folder: Path, talks: bool) -> BatchLoader:
+def cached_loader(made: TrainingRun, people: People, folder: Path, talks: bool) -> BatchLoader:
     """The training persons, their crops cached by the first process."""
     if process_rank() == 0:
         cached_crops(people, made.recipe, folder, show=talks)
@@ -258,7 +265,13 @@ def print_estimate(made: TrainingRun, feed: BatchLoader, talks: bool) -> None:
 def find_rate(made: TrainingRun, feed: BatchLoader, folder: Path | None) -> list[Record]:
     tried = find_learning_rate(made, feed)
     samples = {"tried": [{"rate": rate, "diverges": lost} for rate, lost in tried]}
-    record = Record(**rate_identity(made), value=tried[-1][0], n=len(feed.people), samples=samples, **provenance())
+    record = Record(
+        **learning_rate_identity(made.model, made.recipe, made.seed),
+        value=tried[-1][0],
+        n=len(feed.people),
+        samples=samples,
+        **provenance(),
+    )
     if folder and process_rank() == 0:
         append_record(record, folder)
     return [record]

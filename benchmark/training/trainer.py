@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +43,8 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
     """What is trained, how, and where it is kept. ``accumulate`` micro-batches of each of ``processes`` make one step.
-    ``snapshots``: the weights of every evaluation are kept, as ``epoch-N.safetensors``."""
+    ``overrides``: what differs from the recipe's text, by name; ``rate``: the factor of its learning rate; ``recipe`` has both
+    applied. ``snapshots``: the weights of every evaluation are kept, as ``epoch-N.safetensors``."""
 
     model: str
     recipe: Recipe
@@ -54,6 +55,8 @@ class TrainingRun:
     precision: Literal["float32", "bfloat16"] = "float32"
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     compiled: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    rate: float = 1.0
     snapshots: bool = False
     device: torch.device
     folder: Path

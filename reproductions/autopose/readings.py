@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -64,12 +65,18 @@ def _row(name: str, architecture: Architecture, height: int, width: int, joints:
     return Row(name, counted["params"]["trainable"], counted["flops"])
 
 
-def read_flops(table: str) -> dict[str, list[tuple[str, float]]]:
+def read_flops(table: str) -> dict[str, list[dict[str, Any]]]:
     """Return what Table 2's GFLOPs come to for networks of the reconstructed space, from its cheapest to its dearest."""
     if table != "table2":
         return {}
     rows = cost_range()
-    return {"autopose/gflops": [(f"{r.name}, {name}", r.flops[name] / c.giga) for name, c in FLOPS.items() for r in rows]}
+    return {
+        "autopose/gflops": [
+            {"reading": row.name, "convention": name, "value": row.flops[name] / convention.giga}
+            for name, convention in FLOPS.items()
+            for row in rows
+        ]
+    }
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import torch
 
@@ -77,13 +78,20 @@ def _counts(model: str, height: int, width: int, joints: int) -> dict[str, int]:
     return count_cost(network, height, width)["flops"]
 
 
-def read_saving(table: str) -> dict[str, list[tuple[str, float]]]:
+def read_saving(table: str) -> dict[str, list[dict[str, Any]]]:
     """Return what the abstract's saving comes to under each reading: it says neither against what, nor counted how."""
     if table != "abstract":
         return {}
     return {
         "fasterpose/flops_saving": [
-            (f"{row.reconstruction} against {row.candidate}, {row.convention}", row.reduction) for row in reductions()
+            {
+                "reading": f"{row.reconstruction} against {row.candidate}",
+                "network": row.reconstruction,
+                "against": row.candidate,
+                "convention": row.convention,
+                "value": row.reduction,
+            }
+            for row in reductions()
         ]
     }
 

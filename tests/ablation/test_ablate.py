@@ -19,12 +19,12 @@ import torch
 from benchmark.ablate import ablate_command
 from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
 from benchmark.config.ablations import find_ablation, known_ablations, variant_search
+from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
 from benchmark.core.files import try_lock
 from benchmark.core.records import Record, append_record, load_records
 from benchmark.data.synthetic.write import write_datasets
-from benchmark.nas.records import search_identity
 from benchmark.nas.trainer import SearchPlan, SearchRun
 from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
@@ -79,12 +79,13 @@ def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Pat
 
 
 def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Path) -> None:
-    found = [r for r in load_records(grid / "records").values() if r.kind == "maps"]
-    checked = sorted((r.subject.rpartition("=")[2], r.metric) for r in found if r.metric.startswith("checkerboard"))
+    found = [r for r in load_records(grid / "records").values() if r.kind == "feature_maps"]
+    energies = [record for record in found if record.metric == "checkerboard"]
+    checked = sorted((r.subject.rpartition("=")[2], r.setting["module"], r.setting["epoch"]) for r in energies)
     on, off = "efficientpose_nas/A", "off"
     places = {on: ("head.deconvs", "head.sic", "heatmaps"), off: ("head.deconvs", "heatmaps")}
-    assert checked == sorted((name, f"checkerboard of {p}, epoch 2") for name, own in places.items() for p in own)
-    assert all(0 <= record.value <= 100 for record in found if record.metric.startswith("checkerboard"))
+    assert checked == sorted((name, module, 2) for name, own in places.items() for module in own)
+    assert all(0 <= record.value <= 100 for record in energies)
     assert "![maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), "synthetic is not reported"
 
 
@@ -157,14 +158,16 @@ def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path,
 
 def found_by(made: SearchRun, plan: SearchPlan, *rest: Any) -> list[Record]:
     """What a search would keep: a network of its own for each scale and seed, 60 % right, 50 % from smaller images."""
-    folder, told = rest[-1], f"trained by {made.scale.retrain.name} 1 from scratch"
-    shared: dict[str, Any] = {"dataset": "synthetic-mpii", "split": "val", "seed": made.seed, "command": ""}
+    folder, recipe, metric = rest[-1], made.scale.retrain, "pckh@0.5 (hrnet)"
     value = 60.0 - 10 * made.scale.name.endswith("-reduced")
-    accuracy = {"subject": f"autopose/file:{made.scale.name}-{made.seed}", "protocol": told, "version": 1, "value": value}
+    model = f"autopose/file:{made.scale.name}-{made.seed}"
     main = Record(
-        kind="accuracy", metric="pckh@0.5 (hrnet)", samples={"replicates": [value - 1, value + 1]}, **shared | accuracy
+        **accuracy_identity(model, recipe, training_setting(recipe, "scratch", {}), metric, made.seed),
+        value=value,
+        samples={"replicates": [value - 1, value + 1]},
+        command="",
     )
-    identity = search_identity("autopose", made.scale, "flops", "", made.seed, "searched")
+    identity = search_identity("autopose", made.scale, "flops", "searched", metric, "", made.seed)
     samples = {"digest": made.scale.digest(), "accuracy": main.id, "model": main.subject, "cost": 1.0}
     kept = Record(**identity, value=value, samples=samples, command="")
     assert [append_record(record, folder) for record in (main, kept)] == [True, True]

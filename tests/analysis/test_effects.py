@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
 
 from benchmark.analysis.effects import Effect, convergence, detectable_difference, epochs_to, measure_effects, variant_runs
 from benchmark.config.ablations import BUDGETS, Comparison, find_ablation, known_ablations, variant_model, variant_recipe
+from benchmark.config.identities import (
+    accuracy_identity,
+    describe_training,
+    mean_pose_identity,
+    training_identity,
+    training_setting,
+)
 from benchmark.config.packages import find_protocol
-from benchmark.config.recipes import training_label
 from benchmark.core.errors import InputError
-from benchmark.core.records import MEAN_POSE, Record
+from benchmark.core.records import Record
+from benchmark.core.versions import VERSIONS
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import load_papers
 
 SIC = find_ablation("sic")
 
 
-def run(variant: str, seed: int, value: float, shift: float = 0.0, **given: Any) -> Record:
-    """A run whose replicates spread by one point around its value."""
-    recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "lsp")
+def run(variant: str, seed: int, value: float, shift: float = 0.0, rate: float = 1.0) -> Record:
+    """Return a run whose replicates spread by one point around its value."""
+    recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "lsp", rate)
+    setting = training_setting(recipe, recipe.start, overrides, rate)
     replicates = (value + shift + np.random.default_rng(0).normal(size=1000)).tolist()
-    settings = {"kind": "accuracy", "dataset": "lsp", "split": "test", "version": 1, "samples": {"replicates": replicates}}
     return Record(
-        subject=SIC.variant(variant).model,
-        protocol=training_label(recipe, recipe.start, overrides),
-        metric="pck@0.2",
+        **accuracy_identity(SIC.variant(variant).model, recipe, setting, "pck@0.2", seed),
         value=value,
-        seed=seed,
+        samples={"replicates": replicates},
         command="",
-        **settings | given,
     )
 
 
@@ -69,11 +70,11 @@ def test_printed_differences_are_read_from_the_tables() -> None:
 
 def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> None:
     plain = [
-        training_label(recipe, recipe.start, overrides)
+        describe_training(training_setting(recipe, recipe.start, overrides))
         for name, variant in (("sic", "on"), ("head_widths", "64, 32"), ("transposed_convolutions", "plain"), ("rce", "MSE"))
         for recipe, overrides in [variant_recipe(find_ablation(name), find_ablation(name).variant(variant), "lsp")]
     ]
-    assert set(plain) == {"trained by lsp-short 1 from fna-lite0"}
+    assert set(plain) == {"lsp-short 1 from fna-lite0"}
     other, overrides = variant_recipe(find_ablation("rce"), find_ablation("rce").variant("RCE"), "lsp")
     assert overrides
     assert other.loss.endswith("regressive")
@@ -110,7 +111,8 @@ def test_a_difference_inside_its_interval_is_noise_and_the_other_way_is_opposite
 
 
 def test_of_variants_below_the_mean_pose_no_direction_is_judged() -> None:
-    floor = replace(run("on", 0, 8.85), subject=MEAN_POSE, seed=None, protocol="of 4000 persons; recipe lsp-short 1")
+    recipe, _ = variant_recipe(SIC, SIC.variant("on"), "lsp")
+    floor = Record(**mean_pose_identity(recipe, 4000, "pck@0.2"), value=8.85, command="")
     poor = [run("on", seed, 3.0) for seed in range(3)] + [run("off", seed, 2.0) for seed in range(3)]
     assert effect_of(floor, *poor).judged == "nothing learned"
     assert effect_of(floor, *poor[:3], *(run("off", seed, 9.0) for seed in range(3))).judged == "opposite"
@@ -121,16 +123,17 @@ def test_one_seed_has_no_interval() -> None:
     assert (found.difference, found.interval, found.judged) == (1.0, None, "one seed")
 
 
-def test_runs_of_an_older_version_do_not_mix_with_new_ones() -> None:
+def test_runs_of_an_older_version_do_not_mix_with_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [run("on", seed, 10.0) for seed in range(3)]
-    new = [run("on", 0, 50.0, version=2)]
+    monkeypatch.setitem(VERSIONS, "pck", 2)
+    new = [run("on", 0, 50.0)]
     found = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
     assert [record.value for record in found] == [50.0]
 
 
 def test_runs_at_another_learning_rate_stand_apart() -> None:
     usual = run("on", 0, 50.0)
-    halved = replace(usual, protocol=f"{usual.protocol}; rate x0.5", value=40.0)
+    halved = run("on", 0, 40.0, rate=0.5)
     known = {r.id: r for r in (usual, halved)}
     found = {rate: variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", known, rate) for rate in (1.0, 0.5, 2.0)}
     assert {rate: [r.value for r in runs] for rate, runs in found.items()} == {1.0: [50.0], 0.5: [40.0], 2.0: []}
@@ -156,12 +159,13 @@ def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> N
     runs = []
     for name, values in (("RCE", (40.0, 60.0)), ("MSE", (25.0, 50.0))):
         recipe, overrides = variant_recipe(rce, rce.variant(name), "lsp")
-        same = {"subject": "efficientpose_nas/A", "protocol": training_label(recipe, recipe.start, overrides), "seed": 0}
+        setting = training_setting(recipe, recipe.start, overrides)
+        accuracy = accuracy_identity("efficientpose_nas/A", recipe, setting, "pck@0.2", 0)
+        training = training_identity("efficientpose_nas/A", recipe, setting, 0)
         curve = [[epoch, {"pck@0.2": value}] for epoch, value in enumerate(values, 1)]
-        settings = {"dataset": "lsp", "split": "test", "version": 1, "command": "", **same}
         runs += [
-            Record(kind="accuracy", metric="pck@0.2", value=values[-1], **settings),  # type: ignore[arg-type]
-            Record(kind="training", metric="loss", value=0.1, samples={"figures": curve}, **settings),  # type: ignore[arg-type]
+            Record(**accuracy, value=values[-1], command=""),
+            Record(**training, value=0.1, samples={"figures": curve}, command=""),
         ]
     found = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in runs})
     assert found == (50.0, {"RCE": [1.5], "MSE": [2.0]})

@@ -7,13 +7,11 @@ import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import pytest
+from pydantic import TypeAdapter
 
 from benchmark.core.errors import InputError
-from benchmark.core.records import RECORDS, Record, append_record, load_records, provenance
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "schemas" / "record.schema.json").read_text())
+from benchmark.core.records import RECORD_SCHEMA, RECORDS, Record, append_record, load_records, provenance, select
 
 
 def record(subject: str = "package/net", value: float = 1.0, version: int = 1) -> Record:
@@ -21,17 +19,16 @@ def record(subject: str = "package/net", value: float = 1.0, version: int = 1) -
         kind="cost",
         subject=subject,
         dataset="mpii",
-        split="-",
-        protocol="256x256",
         metric="counts",
+        setting={"input": "256x256"},
+        versions={"cost": version},
         value=value,
-        version=version,
         **provenance("a command"),
     )
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    written = replace(record(), interval=(0.5, 1.5), seeds=(1, 2), n=3)
+    written = replace(record(), interval=(0.5, 1.5), seed=1, n=3)
     assert append_record(written, tmp_path)
     assert load_records(tmp_path) == {written.id: written}
 
@@ -77,7 +74,7 @@ def test_two_writers_lose_and_repeat_nothing(tmp_path: Path) -> None:
         (lambda line: line.replace('"value": 1.0', '"value": 1.0, "extra": 2'), "not a record"),
         (lambda line: line.replace('"subject": "package/net"', '"subject": "other/net"'), "does not belong"),
         (lambda line: line[:-20] + "\n", "not a record"),
-        (lambda line: line + line, "a second time"),
+        (lambda line: line + line, "duplicate"),
     ],
 )
 def test_a_spoiled_file_is_refused_by_line(tmp_path: Path, edit, complaint: str) -> None:
@@ -91,6 +88,18 @@ def test_a_spoiled_file_is_refused_by_line(tmp_path: Path, edit, complaint: str)
 def test_every_committed_record_fits_the_schema() -> None:
     lines = [line for path in RECORDS.glob("*.jsonl") for line in path.read_text().splitlines()]
     assert lines
-    validator = jsonschema.Draft202012Validator(SCHEMA)
+    adapter = TypeAdapter(Record)
     for line in lines:
-        validator.validate(json.loads(line))
+        fields = json.loads(line)
+        stored_id, schema = fields.pop("id"), fields.pop("schema")
+        assert schema == RECORD_SCHEMA
+        assert adapter.validate_json(json.dumps(fields), strict=True).id == stored_id
+
+
+def test_select_reads_fields_and_what_the_setting_holds() -> None:
+    small, large = record(), replace(record(), setting={"input": "384x288"})
+    records = {each.id: each for each in (small, large)}
+    assert select(records, kind="cost", input="384x288") == [large]
+    assert select(records.values(), subject="package/net") == [small, large]
+    assert select(records, setting={"input": "256x256"}, seed=None) == [small]
+    assert select(records, input="1x1") == []

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.config.conventions import PCK_PRESETS
+from benchmark.config.identities import describe_setting
 from benchmark.config.protocols import Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_NAMES
@@ -189,7 +190,7 @@ def test_evaluating_again_reads_the_records(root: Path, tmp_path: Path, monkeypa
     asked = arguments(root, kind, protocol=("hrnet-single", "hrnet-argmax"), split="val")
     evaluation, first = evaluate_model(asked, tmp_path)
     assert len(first) == len(list(evaluation.parts())) == 3 * len(metric_names(kind))
-    assert all(record.protocol.split("; ")[1:] == ["64x64", f"weights {evaluation.sha256[:8]}"] for record in first)
+    assert all(describe_setting(record) == f"64x64; weights {evaluation.sha256[:8]}" for record in first)
     schema = json.loads((ROOT / "benchmark/schemas/evaluate.schema.json").read_text())
     jsonschema.validate(json.loads(json.dumps(evaluation_report(evaluation, first))), schema)
     assert format_evaluation(first)
@@ -349,14 +350,14 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_sets_every_protocol_beside_the_first(root: Path, tmp_path: Path) -> None:
     evaluation, made = evaluate_model(arguments(root, protocol=("hrnet-single", "hrnet-argmax"), split="val"), tmp_path)
     page = decoding_page(load_records(tmp_path))
-    assert page == decoding_page(list(reversed(made)))
+    assert page == decoding_page({record.id: record for record in reversed(made)})
     assert f"`{MODEL}` on synthetic-mpii val" in page
     rows = [line for line in page.splitlines() if line.startswith("| `hrnet")]
     assert [row.split("`")[1] for row in rows] == ["hrnet-single", "hrnet-argmax"]
-    difference = next(r for r in made if r.metric == "pckh@0.5 (hrnet) over hrnet-single")
+    difference = next(r for r in made if r.metric == "pckh@0.5 (hrnet)" and r.setting["over"] == "hrnet-single")
     assert f"{difference.value:+.2f}" in rows[1]
-    values = {(r.protocol, r.metric): r.value for r in made}
-    first, second = (values["; ".join([name, *evaluation.unusual]), "pckh@0.5 (hrnet)"] for name in evaluation.names)
+    values = {(r.protocol, r.metric): r.value for r in made if not r.setting["over"]}
+    first, second = (values[name, "pckh@0.5 (hrnet)"] for name in evaluation.names)
     assert difference.value == pytest.approx(second - first)
 
 
@@ -368,7 +369,7 @@ def test_lsp_test_images_are_scored_by_pck(root: Path, tmp_path: Path) -> None:
     _, made = evaluate_model(asked, tmp_path)
     assert [record.metric for record in made][:3] == ["pck@0.2", "pck@0.1", "pck@0.05"]
     assert [record.metric for record in made] == metric_names("lsp")
-    section = decoding_page(made).partition("## What the definition of PCK is worth")[2]
+    section = decoding_page({record.id: record for record in made}).partition("## What the definition of PCK is worth")[2]
     figures = [line for line in section.splitlines() if line.startswith("| pck@0.2")]
     assert len(figures) == len(PCK_PRESETS) == 5
     longer, plain = (next(r.value for r in made if r.metric == f"pck@0.2{name}") for name in (" (longer torso)", ""))

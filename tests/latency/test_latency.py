@@ -16,14 +16,16 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from scipy.stats import kendalltau
 
 from benchmark.analysis.latency import Session, compare_sessions, load_sessions
-from benchmark.config.latency import UNSTABLE_MARK, Setting
+from benchmark.config.identities import current_records
+from benchmark.config.latency import Setting
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS
-from benchmark.core.records import append_record, load_records
+from benchmark.core.records import Record, append_record, load_records
 from benchmark.core.statistics import kendall_tau
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import predict_people
@@ -85,7 +87,7 @@ def timing(model: str = SMALL, rounds: Any = None, **given: Any) -> Timing:
     """A made-up measurement: by default 20 rounds of 4 calls of about 10 ms."""
     if rounds is None:
         rounds = 0.010 + 0.0001 * np.random.default_rng(0).standard_normal((20, 4))
-    return Timing(cell=Setting(model=model), rounds=np.asarray(rounds, float), device="a processor", **given)
+    return Timing(setting=Setting(model=model), rounds=np.asarray(rounds, float), device="a processor", **given)
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------------
@@ -100,12 +102,12 @@ def timing(model: str = SMALL, rounds: Any = None, **given: Any) -> Timing:
     ],
 )
 def test_a_setting_can_be_read_back(cell: Setting) -> None:
-    assert Setting.parse(cell.setting, SMALL) == cell
+    assert Setting.of({**cell.conditions(), "unstable": True}, SMALL) == cell
 
 
 def test_other_protocols_are_no_settings() -> None:
-    assert Setting.parse("256x192") is None
-    assert Setting.parse(Setting(model=SMALL).setting + UNSTABLE_MARK) is None
+    with pytest.raises(KeyError):
+        Setting.of({"input": "256x192"})
 
 
 @pytest.mark.parametrize(
@@ -140,8 +142,8 @@ def test_percentiles_are_over_all_calls() -> None:
 
 
 def test_quartiles_more_than_a_tenth_apart_are_noisy() -> None:
-    assert not timing(rounds=[[0.95, 1.0, 1.0, 1.04]] * 2).noisy
-    assert timing(rounds=[[0.9, 0.92, 1.0, 1.1, 1.2]] * 2).noisy
+    assert not timing(rounds=[[0.95, 1.0, 1.0, 1.04]] * 2).unstable
+    assert timing(rounds=[[0.9, 0.92, 1.0, 1.1, 1.2]] * 2).unstable
 
 
 def test_drift_that_hits_both_cancels_in_the_ratio() -> None:
@@ -221,7 +223,7 @@ class Acting:
     turns: list[str] = []  # noqa: RUF012
 
     def __init__(self, cell: Setting, onnx: str = "") -> None:
-        self.cell, self.bursts = cell, list[dict[str, list[float]]]()
+        self.setting, self.bursts = cell, list[dict[str, list[float]]]()
 
     def __enter__(self) -> Acting:
         return self
@@ -229,16 +231,16 @@ class Acting:
     def __exit__(self, *_: object) -> None: ...
 
     def open(self) -> None:
-        self.turns.append("open " + self.cell.model)
+        self.turns.append("open " + self.setting.model)
 
     def warm(self) -> None:
-        self.turns.append("warm " + self.cell.model)
+        self.turns.append("warm " + self.setting.model)
 
     def burst(self) -> None:
-        self.turns.append(self.cell.model)
+        self.turns.append(self.setting.model)
 
     def timing(self) -> Timing:
-        return Timing(cell=self.cell, rounds=np.ones((len(self.bursts), 2)))
+        return Timing(setting=self.setting, rounds=np.ones((len(self.bursts), 2)))
 
 
 def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +252,7 @@ def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.Mon
     )
     assert Acting.turns == ["open A", "open B", "open C", "warm A", "warm B", "warm C", *"ABCCBA", *"ABCCBA"]
     assert steps == [(done, 15) for done in range(1, 16)]
-    assert [t.cell.model for t in found] == list("ABC")
+    assert [t.setting.model for t in found] == list("ABC")
 
 
 def test_a_larger_network_takes_longer(nets: str) -> None:
@@ -352,7 +354,8 @@ def test_ratios_can_be_read_back_from_records() -> None:
     random = np.random.default_rng(1)
     measured = [timing(m, s * random.lognormal(0, 0.02, (20, 4))) for m, s in ((SMALL, 1.0), (LARGE, 3.0), ("net.py:f", 2.0))]
     kept = latency_records(measured, "a command")
-    assert [r.metric for r in kept] == ["milliseconds"] * 3 + [f"ratio to {SMALL}"] * 2
+    assert [r.metric for r in kept] == ["milliseconds"] * 3 + ["ratio"] * 2
+    assert [r.setting["to"] for r in kept] == [""] * 3 + [SMALL] * 2
     (found,) = load_sessions(kept)
     assert set(found.rounds) == {SMALL, LARGE, "net.py:f"}
     value, interval = timing_ratio(measured[1], measured[2])
@@ -362,21 +365,21 @@ def test_ratios_can_be_read_back_from_records() -> None:
 
 
 def test_records_fit_their_schema_and_stay_small(tmp_path: Path) -> None:
-    schema = Path(__file__).parents[2] / "benchmark" / "schemas" / "record.schema.json"
-    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
     long = np.ones((100, 16))
     for record in latency_records([timing(model, long) for model in (SMALL, LARGE)], "a command"):
         append_record(record, tmp_path)
     lines = (tmp_path / "latency.jsonl").read_text().splitlines()
-    for line in lines:
-        validator.validate(json.loads(line))
     assert max(map(len, lines)) < 8000
-    assert load_records(tmp_path)
+    adapter = TypeAdapter(Record)
+    for record in load_records(tmp_path).values():
+        assert adapter.validate_python(record, strict=True) == record
 
 
 def test_figures_of_an_older_instrument_are_no_session() -> None:
     kept = latency_records([timing(), timing(LARGE)], "a command")
-    assert not list(load_sessions(replace(record, version=1) for record in kept))
+    older = [replace(record, versions={**record.versions, "latency": 0}) for record in kept]
+    assert len(current_records({r.id: r for r in kept})) == 3
+    assert not list(load_sessions(current_records({r.id: r for r in older}).values()))
 
 
 def test_two_measurements_of_one_set_are_compared() -> None:
@@ -409,7 +412,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, scatter: float) -> None:
     def made_up(cells: list[Setting], **_: object) -> list[Timing]:
         random = np.random.default_rng(0)
         return [
-            Timing(cell=cell, rounds=place * random.lognormal(0, scatter, (20, 8)), device="a processor")
+            Timing(setting=cell, rounds=place * random.lognormal(0, scatter, (20, 8)), device="a processor")
             for place, cell in enumerate(cells, 1)
         ]
 
@@ -428,10 +431,10 @@ def test_noisy_figures_are_kept_as_noisy_when_asked_to(monkeypatch: pytest.Monke
     LatencyCommand(models=(SMALL, LARGE), keep=True, noisy=True)()
     found = load_records(kept).values()
     assert len(found) == 3
-    assert all(r.protocol.endswith(", noisy") for r in found)
+    assert all(r.setting["unstable"] for r in found)
     pretend(monkeypatch, scatter=0.01)  # the machine is quiet now: these do not count as on record already
     LatencyCommand(models=(SMALL, LARGE), keep=True)()
-    assert sum(not r.protocol.endswith(", noisy") for r in load_records(kept).values()) == 3
+    assert sum(not r.setting["unstable"] for r in load_records(kept).values()) == 3
 
 
 def test_what_is_on_record_is_said_not_to_be_kept(
@@ -449,8 +452,8 @@ def test_what_was_measured_twice_is_kept_whole_beside_what_was_measured_before(
     pretend(monkeypatch, scatter=0.01)
     LatencyCommand(models=(SMALL,), keep=True)()
     LatencyCommand(models=(SMALL,), keep=True, twice=True)()
-    metrics = [record.metric for record in load_records(kept).values()]
-    assert metrics == ["milliseconds", "milliseconds once", "milliseconds again"]
+    repeats = [(record.metric, record.setting["repeat"]) for record in load_records(kept).values()]
+    assert repeats == [("milliseconds", ""), ("milliseconds", "once"), ("milliseconds", "again")]
 
 
 @pytest.mark.parametrize("twice", [False, True])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmark.config.ablations import find_ablation, variant_recipe
+from benchmark.config.identities import accuracy_identity, training_setting
 from benchmark.config.packages import find_recipe
-from benchmark.config.recipes import training_label
+from benchmark.config.recipes import Recipe
 from benchmark.core.records import Record
 from benchmark.ledger.accuracy import ablation_rows, judge_accuracy
 from benchmark.papers.tables import Cell, load_papers
@@ -20,29 +23,24 @@ def cell(table: str, row: str, column: str = "pckh", paper: str = "efficientpose
     return next(c for c in found.cells() if (c.row.id, c.column.name) == (row, column))
 
 
-def run(model: str, dataset: str, metric: str, protocol: str, value: float, seed: int = 0, spread: float = 0.1) -> Record:
+def run(
+    model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, value: float, seed: int = 0, spread: float = 0.1
+) -> Record:
     replicates = (value + spread * np.random.default_rng(seed).normal(size=1000)).tolist()
     return Record(
-        kind="accuracy",
-        subject=model,
-        dataset=dataset,
-        split="val",
-        protocol=protocol,
-        metric=metric,
+        **accuracy_identity(model, recipe, setting, metric, seed),
         value=value,
         interval=(value - 2 * spread, value + 2 * spread),
         samples={"replicates": replicates},
-        seed=seed,
-        version=1,
         command="",
     )
 
 
-def on_mpii(value: float, **given: float) -> dict[str, Record]:
+def on_mpii(value: float, seed: int = 0, spread: float = 0.1, **overrides: Any) -> dict[str, Record]:
     """EfficientPose-A, trained by the paper's recipe."""
     recipe = find_recipe("efficientpose_nas/A", "mpii")
-    told = training_label(recipe, recipe.start)
-    record = run("efficientpose_nas/A", "mpii", "pckh@0.5 (hrnet)", told, value, **given)  # type: ignore[arg-type]
+    setting = training_setting(recipe, recipe.start, overrides)
+    record = run("efficientpose_nas/A", recipe, setting, "pckh@0.5 (hrnet)", value, seed, spread)
     return {record.id: record}
 
 
@@ -79,7 +77,7 @@ def test_several_seeds_are_judged_by_their_mean_and_spread() -> None:
 def test_another_recipe_another_joint_or_another_network_says_nothing() -> None:
     (record,) = on_mpii(88.1).values()
     for other in (
-        replace(record, protocol=record.protocol + "; batch 64"),
+        *on_mpii(88.1, batch=64).values(),
         replace(record, subject="efficientpose_nas/B"),
         replace(record, metric="pckh@0.5 (mmpose)"),
     ):
@@ -89,8 +87,8 @@ def test_another_recipe_another_joint_or_another_network_says_nothing() -> None:
 def test_an_ablations_row_has_its_variant_under_the_small_protocol_as_proxy() -> None:
     sic = find_ablation("sic")
     recipe, overrides = variant_recipe(sic, sic.variant("off"), "lsp")
-    told = training_label(recipe, recipe.start, overrides)
-    runs = [run("efficientpose_nas/A+sic=off", "lsp", "pck@0.2", told, 50.0 + seed, seed) for seed in range(3)]
+    setting = training_setting(recipe, recipe.start, overrides)
+    runs = [run("efficientpose_nas/A+sic=off", recipe, setting, "pck@0.2", 50.0 + seed, seed) for seed in range(3)]
     found = judge_accuracy(cell("table6", "efficientpose_a_off"), {r.id: r for r in runs})
     assert found is not None
     assert (found.verdict, found.value) == ("proxy", 51.0)

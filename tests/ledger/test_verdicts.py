@@ -6,11 +6,13 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
-from benchmark.config.identities import NOT_APPLICABLE
+from benchmark.config.identities import cost_identity, current_records, latency_identity
+from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
@@ -38,14 +40,8 @@ def record(flops: float = 8.96e9, params: float = 34e6, size: str = "256x192", s
     whole = {"params": {"trainable": int(params), "stored": int(params) + 50_000, "weights": 1}}
     operations = {"hrnet": int(flops), "hrnet_1e9": int(flops), "macs": int(flops / 2), "mmcv": int(flops / 2) + 40_000_000}
     return Record(
-        kind="cost",
-        subject=subject,
-        dataset="coco",
-        split=NOT_APPLICABLE,
-        protocol=size,
-        metric="counts",
+        **cost_identity(subject, "coco", size),
         value=whole | {"flops": operations | {"tf_profiler": int(flops) + 1, "torchstat": 1, "exact": 1}, "scopes": {}},
-        version=201,
         command="a command",
     )
 
@@ -103,7 +99,7 @@ def test_what_was_not_measured_says_how_to() -> None:
 
 
 def test_a_record_of_an_older_counter_does_not_judge() -> None:
-    old = replace(record(8.96e9), version=1)
+    old = replace(record(8.96e9), versions={"cost": 1, "model": 1})
     assert judge_cell(cell("8.3"), {old.id: old}, load_papers()).verdict == "not_run"
 
 
@@ -119,20 +115,26 @@ def test_an_unknown_model_is_refused_with_its_cell() -> None:
 TIMED = {"A": "efficientpose_nas/A", "B": "efficientpose_nas/B"}
 
 
-def timed(model: str, metric: str, value: float, device: str = "cpu", noisy: str = "", **given: object) -> Record:
-    """A made-up time, or ratio of times, at the setting of EfficientPose-NAS's latencies."""
-    setting = f"256x256, 16 joints, batch 1, {device}, 1 thread, nchw, eager, forward{noisy}"
-    settings = {"interval": (0.9 * value, 1.1 * value), "device": f"a {device}", "version": 101, "samples": {}} | given
+def timed(
+    model: str,
+    value: float,
+    to: str = "",
+    device: str = "cpu",
+    *,
+    unstable: bool = False,
+    repeat: str = "",
+    interval: tuple[float, float] | None = None,
+    **conditions: Any,
+) -> Record:
+    """A made-up time, or ratio of times to another network, at the setting of EfficientPose-NAS's latencies."""
+    setting = Setting(model=model, device=device, **conditions)
+    metric = "ratio" if to else "milliseconds"
     return Record(
-        kind="latency",
-        subject=model,
-        dataset=NOT_APPLICABLE,
-        split=NOT_APPLICABLE,
-        protocol=setting,
-        metric=metric,
+        **latency_identity(setting, metric, f"a {device}", unstable=unstable, repeat=repeat, to=to),
         value=value,
+        interval=interval or (0.9 * value, 1.1 * value),
+        samples={},
         command="a command",
-        **settings,  # type: ignore[arg-type]
     )
 
 
@@ -141,11 +143,11 @@ def judged(
 ) -> Verdict:
     cells = load_papers()[paper].tables[table].cells()
     chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, column))
-    return judge_cell(chosen, {r.id: r for r in found}, load_papers())
+    return judge_cell(chosen, current_records({r.id: r for r in found}), load_papers())
 
 
 def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
-    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 1.75)  # printed: 23.95 / 13.73 = 1.744
+    ratio = timed(TIMED["B"], 1.75, TIMED["A"])  # printed: 23.95 / 13.73 = 1.744
     found = judged("efficientpose_b", ratio)
     assert (found.verdict, found.ours, found.record) == ("proxy", "1.75×", ratio.id)
     assert "printed 1.74 times, in it" in found.cause
@@ -154,35 +156,32 @@ def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
 
 
 def test_the_first_network_is_what_the_others_are_compared_with() -> None:
-    found = judged("efficientpose_a", timed(TIMED["A"], "milliseconds", 13.73))  # the very figure: still no match
+    found = judged("efficientpose_a", timed(TIMED["A"], 13.73))  # the very figure: still no match
     assert (found.verdict, found.ours) == ("proxy", "1×")
     assert "13.73 ms on a cpu" in found.cause
 
 
 def test_a_ratio_of_rates_is_the_other_way_round() -> None:
-    ratio = timed("heatmap_weighting/mobilenet_v3", "ratio to baselines/simple_baseline-mobilenet_v2", 0.5)
-    ratio = replace(ratio, protocol=ratio.protocol.replace("256x256, 16", "256x192, 17"), interval=(0.4, 0.8))
+    first = "baselines/simple_baseline-mobilenet_v2"
+    ratio = timed("heatmap_weighting/mobilenet_v3", 0.5, first, input="256x192", joints=17, interval=(0.4, 0.8))
     found = judged("ours", ratio, paper="heatmap_weighting", table="table5", column="fps_cpu")
     assert (found.verdict, found.ours) == ("proxy", "2×")
     assert "[1.25, 2.5]" in found.cause
 
 
 def test_the_printed_kind_of_device_and_quiet_figures_come_first() -> None:
-    metric = f"ratio to {TIMED['A']}"
-    on_cpu, noisy, on_gpu = (timed(TIMED["B"], metric, 2, *how) for how in (("cpu",), ("cuda", ", noisy"), ("cuda",)))
+    on_cpu, on_gpu = (timed(TIMED["B"], 2, TIMED["A"], device) for device in ("cpu", "cuda"))
+    noisy = timed(TIMED["B"], 2, TIMED["A"], "cuda", unstable=True)
     assert judged("efficientpose_b", on_cpu, noisy, on_gpu).record == on_gpu.id
     assert judged("efficientpose_b", on_cpu, noisy).record == on_cpu.id
     assert judged("efficientpose_b", noisy).verdict == "proxy"
 
 
 def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
-    ratio = timed(TIMED["B"], f"ratio to {TIMED['A']}", 2)
+    other_settings: list[dict[str, Any]] = [{"input": "256x192"}, {"joints": 17}, {"part": "pipeline"}, {"repeat": "again"}]
     others = [
-        replace(ratio, version=1),
-        replace(ratio, protocol=ratio.protocol.replace("256x256", "256x192")),
-        replace(ratio, protocol=ratio.protocol.replace("16 joints", "17 joints")),
-        replace(ratio, protocol=ratio.protocol.replace("forward", "pipeline")),
-        replace(ratio, metric=ratio.metric + " again"),
+        replace(timed(TIMED["B"], 2, TIMED["A"]), versions={"latency": 1, "model": 0}),
+        *(timed(TIMED["B"], 2, TIMED["A"], **setting) for setting in other_settings),
     ]
     found = judged("efficientpose_b", *others)
     assert found.verdict == "not_run"

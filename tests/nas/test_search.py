@@ -218,14 +218,14 @@ def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ends(folder: Path) -> list[Record]:
     found = [record for record in load_records(folder / "records").values() if record.kind == "search"]
-    return sorted(found, key=lambda record: record.metric, reverse=True)
+    return sorted(found, key=lambda record: record.setting["strategy"], reverse=True)
 
 
 def test_both_ends_are_kept_with_all_that_they_rest_on(finished: Path) -> None:
     known = load_records(finished / "records")
     found, random = ends(finished)
-    assert found.metric.endswith(", searched")
-    assert random.metric.endswith(", best of random search")
+    assert found.setting["strategy"] == "searched"
+    assert random.setting["strategy"] == "best of random search"
     for record in (found, random):
         told = record.samples
         assert known[told["accuracy"]].value == record.value
@@ -482,7 +482,7 @@ def test_a_file_builds_counts_and_is_trained_like_its_skeletons_network(tmp_path
 def test_records_name_a_file_by_its_id(root: Path, tmp_path: Path) -> None:
     path = file(tmp_path, write(A))
     given = TrainArguments(model=path, dataset="synthetic-mpii", root=root, out=tmp_path / "run", device="cpu", keep=False)
-    made, _ = plan_training(given)
+    made = plan_training(given)
     assert made.model == find_entry(path).id == latency_subject(path)
     assert latency_subject("efficientpose_nas/A") == "efficientpose_nas/A"
 
@@ -494,7 +494,7 @@ def test_a_file_is_trained_and_its_weights_evaluated(root: Path, tmp_path: Path)
     train_command(TrainArguments(**shared, out=tmp_path / "run", epochs=1, cache=root / "cache"), kept)
     weights = tmp_path / "run" / "final.safetensors"
     evaluate_model(EvaluateArguments(**shared, weights=weights, input="64x64", work=tmp_path / "work"), kept)
-    subjects_kept = {r.subject for r in load_records(kept).values() if r.kind == "accuracy"}
+    subjects_kept = {r.subject for r in load_records(kept).values() if r.kind in ("accuracy", "evaluation")}
     assert find_entry(path).id in subjects_kept
     assert path not in subjects_kept
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.analysis.latency import AGAIN, ONCE
+from benchmark.config.identities import AGAIN, ONCE
 from benchmark.config.latency import Setting
 from benchmark.core.records import Record, load_records
 from benchmark.latency.records import latency_records
@@ -26,18 +26,18 @@ def measured(
     seconds: dict[str, float],
     *,
     scatter: float = 0.01,
-    ending: str = "",
+    repeat: str = "",
     device: str = "a processor",
     seed: int = 0,
     **cell: Any,
 ) -> dict[str, Record]:
     """Records of made-up models that took turns, with times that scatter about the given ones."""
-    random = np.random.default_rng([seed, len(ending)])
+    random = np.random.default_rng([seed, len(repeat) + bool(repeat)])
     found = [
-        Timing(cell=Setting(model=m, **cell), rounds=s * random.lognormal(0, scatter, (20, 6)), device=device)
+        Timing(setting=Setting(model=m, **cell), rounds=s * random.lognormal(0, scatter, (20, 6)), device=device)
         for m, s in seconds.items()
     ]
-    return {r.id: r for r in latency_records(found, "a command", ending=ending)}
+    return {r.id: r for r in latency_records(found, "a command", repeat=repeat)}
 
 
 def speed(seconds: dict[str, float], **given: Any) -> str:
@@ -131,8 +131,8 @@ def test_saved_operations_stand_beside_the_time_they_save() -> None:
 
 
 def test_a_set_measured_twice_shows_what_was_kept() -> None:
-    one = measured({"efficientpose_nas/A": 1.0, "efficientpose_nas/B": 2.0, "efficientpose_nas/C": 3.0}, ending=ONCE)
-    other = measured({"efficientpose_nas/A": 1.1, "efficientpose_nas/B": 2.2, "efficientpose_nas/C": 2.0}, ending=AGAIN)
+    one = measured({"efficientpose_nas/A": 1.0, "efficientpose_nas/B": 2.0, "efficientpose_nas/C": 3.0}, repeat=ONCE)
+    other = measured({"efficientpose_nas/A": 1.1, "efficientpose_nas/B": 2.2, "efficientpose_nas/C": 2.0}, repeat=AGAIN)
     own = section(latency_page(COUNTS | one | other), "Measured twice")
     row = next(line for line in own.splitlines() if "256x256" in line)
     assert "| 3 | 2 of 3 (`efficientpose_nas/B` and `efficientpose_nas/C`) | +0.33 |" in row

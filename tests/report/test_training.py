@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmark.core.records import LARGEST_RATE, MEAN_POSE, Record
+import pytest
+
+from benchmark.config.identities import (
+    accuracy_identity,
+    current_records,
+    learning_rate_identity,
+    mean_pose_identity,
+    training_identity,
+    training_setting,
+)
+from benchmark.config.recipes import GENERAL_RECIPES, Recipe
+from benchmark.core.records import Record
+from benchmark.core.versions import VERSIONS
 from benchmark.report.training import training_figure, training_page
 
-TOLD = "trained by lsp 1 from scratch"
+MODEL = "paper/net"
+LSP = GENERAL_RECIPES["lsp"]
 
 
-def record(kind: str, metric: str, value: float, **given: object) -> Record:
-    settings = {"subject": "paper/net", "dataset": "lsp", "split": "test", "protocol": TOLD, "version": 1, "seed": 0}
-    return Record(kind=kind, metric=metric, value=value, command="", n=10, **settings | given)  # type: ignore[arg-type]
+def curves(model: str = MODEL, recipe: Recipe = LSP) -> Record:
+    """The curves of a training from scratch."""
+    samples = {"loss": [0.3, 0.1], "figures": [[2, {"pck@0.2": 50.0}]], "images per second": 46.0, "seconds": 1500}
+    identity = training_identity(model, recipe, training_setting(recipe, "scratch", {}), 0)
+    return Record(**identity, value=0.1, samples=samples, n=10, command="")
+
+
+def accuracy(metric: str, value: float, model: str = MODEL, recipe: Recipe = LSP) -> Record:
+    """A metric of the same training, within two points."""
+    identity = accuracy_identity(model, recipe, training_setting(recipe, "scratch", {}), metric, 0)
+    return Record(**identity, value=value, interval=(value - 2, value + 2), n=10, command="")
 
 
 def page_of(*records: Record) -> str:
-    return training_page({r.id: r for r in records})
+    return training_page(current_records({r.id: r for r in records}))
 
 
-SAMPLES = {"loss": [0.3, 0.1], "figures": [[2, {"pck@0.2": 50.0}]], "images per second": 46.0, "seconds": 1500}
-CURVE = record("training", "loss", 0.1, samples=SAMPLES)
+CURVE = curves()
 
 
 def test_without_records_the_page_says_so() -> None:
@@ -30,34 +50,39 @@ def test_without_records_the_page_says_so() -> None:
 def test_a_run_stands_beside_the_mean_pose_of_its_data() -> None:
     page = page_of(
         CURVE,
-        record("accuracy", "pck@0.2", 50.0, interval=(48.0, 52.0)),
-        record("accuracy", "pck@0.2 (longer torso)", 55.0, interval=(53.0, 57.0)),
-        record("accuracy", "pck@0.2", 12.0, subject=MEAN_POSE, protocol="of 10 persons", seed=None, interval=(11.0, 13.0)),
+        accuracy("pck@0.2", 50.0),
+        accuracy("pck@0.2 (longer torso)", 55.0),
+        Record(**mean_pose_identity(LSP, 10, "pck@0.2"), value=12.0, interval=(11.0, 13.0), n=10, command=""),
     )
     assert "| `paper/net` | lsp 1 from scratch | 0 | 50.00 [48.00, 52.00] | 46, ? threads | 25 min |" in page
-    assert "| mean pose | of 10 persons |  | 12.00 [11.00, 13.00] |  |  |" in page
+    assert "| mean pose | of 10 persons; recipe lsp 1 |  | 12.00 [11.00, 13.00] |  |  |" in page
     assert "longer torso" not in page
 
 
 def test_what_was_trained_for_an_ablation_stands_elsewhere() -> None:
-    runs = [CURVE, record("accuracy", "pck@0.2", 50.0, interval=(48.0, 52.0))]
-    short = [replace(r, protocol="trained by lsp-short 1 from scratch", subject="paper/variant") for r in runs]
+    runs = [CURVE, accuracy("pck@0.2", 50.0)]
+    recipe = replace(LSP, name="lsp-short")
+    short = [curves("paper/variant", recipe), accuracy("pck@0.2", 50.0, "paper/variant", recipe)]
     page = page_of(*runs, *short)
     assert "paper/net" in page
     assert "paper/variant" not in page
 
 
-def test_of_two_versions_the_latest_is_shown() -> None:
-    old = record("accuracy", "pck@0.2", 40.0, interval=(39.0, 41.0))
-    new = record("accuracy", "pck@0.2", 50.0, interval=(48.0, 52.0), version=2)
-    page = page_of(CURVE, old, new)
+def test_of_two_versions_the_latest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = accuracy("pck@0.2", 40.0)
+    monkeypatch.setitem(VERSIONS, "pck", 2)
+    page = page_of(CURVE, old, accuracy("pck@0.2", 50.0))
     assert "50.00" in page
     assert "40.00" not in page
 
 
 def test_rates_that_were_tried_are_listed() -> None:
     tried = [{"rate": 2.0, "diverges": True}, {"rate": 1.0, "diverges": False}]
-    page = page_of(CURVE, record("accuracy", "pck@0.2", 50.0), record("training", LARGEST_RATE, 1.0, samples={"tried": tried}))
+    page = page_of(
+        CURVE,
+        accuracy("pck@0.2", 50.0),
+        Record(**learning_rate_identity(MODEL, LSP, 0), value=1.0, samples={"tried": tried}, command=""),
+    )
     assert "| `paper/net` | trained by lsp 1 from scratch | 1 | 2 lost, 1 kept |" in page
 
 

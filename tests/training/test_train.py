@@ -278,7 +278,7 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_its_checkpoint(root: Path,
     recipe = replace(
         GENERAL_RECIPES["synthetic"], optimizer=replace(GENERAL_RECIPES["synthetic"].optimizer, name="sgd", lr=1e30)
     )
-    run, _ = plan_training(arguments(root, tmp_path / "run"))
+    run = plan_training(arguments(root, tmp_path / "run"))
     run = replace(run, recipe=recipe)
     people, _ = load_training_people(recipe, root)
     with pytest.raises(InputError, match="the loss is no longer finite at step"):
@@ -325,7 +325,7 @@ def test_the_largest_rate_that_survives_is_found_by_halving(root: Path, tmp_path
         optimizer=replace(recipe.optimizer, name="sgd", lr=None),
         schedule=replace(recipe.schedule, kind="triangular", cycle=1, warmup=0),
     )
-    run, _ = plan_training(arguments(root, tmp_path / "run"))
+    run = plan_training(arguments(root, tmp_path / "run"))
     run = replace(run, recipe=recipe)
     people, _ = load_training_people(recipe, root)
     tried = find_learning_rate(run, BatchLoader(people, recipe, 0))
