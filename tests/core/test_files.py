@@ -1,4 +1,4 @@
-"""Files are replaced in one step, and a lock holds exactly one process."""
+"""Files are replaced in one step, and one process at a time holds a lock."""
 
 from __future__ import annotations
 
@@ -35,18 +35,16 @@ class TestAtomicWrite:
     def test_a_reader_never_sees_a_part_of_the_file(self, tmp_path: Path) -> None:
         path = tmp_path / "file"
         path.write_bytes(b"0" * SIZE)
-        done = threading.Event()
 
         def write() -> None:
             for number in range(200):
                 with atomic_write(path) as temporary, open(temporary, "wb") as file:
                     for _ in range(SIZE // 1000):
                         file.write(str(number % 10).encode() * 1000)
-            done.set()
 
         writer = threading.Thread(target=write)
         writer.start()
-        while not done.is_set():
+        while writer.is_alive():
             content = path.read_bytes()
             assert content == content[:1] * SIZE
         writer.join()
@@ -191,8 +189,7 @@ class TestLockFile:
         with lock_file(tmp_path / "file", wait=False):
             assert (tmp_path / "file").read_text() == "content"
 
-    def test_a_file_that_its_holder_renames_is_locked_under_its_new_self(self, tmp_path: Path) -> None:
-        """Whoever waits for a file that is renamed meanwhile must lock the path, not the renamed file."""
+    def test_waiting_locks_the_path_and_not_a_file_renamed_meanwhile(self, tmp_path: Path) -> None:
         path, renamed = tmp_path / "file.part", tmp_path / "file"
         locks: list[tuple[bool, bool]] = []
 
