@@ -24,7 +24,7 @@ from benchmark.config.identities import load_current
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
-from benchmark.core.files import try_lock
+from benchmark.core.files import lock_file
 from benchmark.core.records import append_record, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
@@ -168,13 +168,13 @@ def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = Fal
     """
     if own := job_search(job, arguments):
         assert own.out
-        with try_lock(own.out.with_suffix(".lock"), wait=wait) as mine:
+        with lock_file(own.out.with_suffix(".lock"), wait=wait) as mine:
             if mine:
                 search_and_train(own, folder)
             return mine
     people, _ = load_training_people(job_recipe(job), arguments.root)
     run = plan_job(job, arguments, people, folder)
-    with try_lock(run.folder.with_suffix(".lock"), wait=wait) as mine:
+    with lock_file(run.folder.with_suffix(".lock"), wait=wait) as mine:
         if mine:
             execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
         return mine

@@ -15,6 +15,7 @@ from benchmark.compare.accuracy import Accuracy
 from benchmark.config.conventions import FLOPS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.core.records import Record
 from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS, cost_setting
 from benchmark.papers.expressions import evaluate_expression
@@ -226,8 +227,8 @@ def save_text(path: Path, content: bytes) -> Path:
         InputError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as problem:
         raise InputError(f"--out: {path} cannot be written: {problem.strerror}") from None
     return path

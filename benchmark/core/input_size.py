@@ -1,4 +1,4 @@
-"""Read input sizes as users and tables write them."""
+"""Parse input sizes as users and tables write them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from benchmark.core.errors import InputError
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``'256x192' -> (256, 192)``: height and width in pixels.
+    """Return height and width in pixels: ``'256x192' -> (256, 192)``.
 
     Raises:
-        InputError: not two positive whole numbers joined by ``x``.
+        InputError: the text is not two positive whole numbers joined by ``x``.
     """
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if not match:
-        raise InputError(f"{text!r} is no input size; write height x width in pixels, as in 256x192")
+        raise InputError(f"{text!r} is not an input size; write height x width in pixels, as in 256x192")
     return int(match[1]), int(match[2])

@@ -1,6 +1,6 @@
-"""Names of annotated joints and the part groups that tables print: one block a dataset.
+"""Names of annotated joints, and the groups of joints that tables print, for each dataset.
 
-Order is the order of the dataset's own files, so that an index here is an index into ``[N, K, 2]`` arrays.
+Joints are in the order of the dataset's own files, so that an index here is an index into ``[N, K, 2]`` arrays.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-# MPII: the ids 0 to 15 of its annotation files (Andriluka et al., CVPR 2014).
+# MPII: joints 0 to 15 of its annotation files (Andriluka et al., CVPR 2014).
 MPII_JOINTS = (
     "right_ankle",
     "right_knee",
@@ -29,7 +29,7 @@ MPII_JOINTS = (
     "left_wrist",
 )
 
-# The seven columns of MPII tables. Which joints the head is made of depends on the convention: see benchmark.metrics.pckh.
+# The seven columns of MPII tables. Which joints form the head depends on the convention: see benchmark.metrics.pckh.
 MPII_PARTS: Mapping[str, tuple[str, ...]] = {
     "Head": ("head_top",),
     "Shoulder": ("right_shoulder", "left_shoulder"),
@@ -63,7 +63,7 @@ COCO_JOINTS = (
 )
 
 # Leeds Sports Pose and its extension: the order of joints.mat (Johnson and Everingham, BMVC 2010, CVPR 2011). Left and right
-# are the person's own.
+# are person-centric.
 LSP_JOINTS = (
     "right_ankle",
     "right_knee",
@@ -81,47 +81,47 @@ LSP_JOINTS = (
     "head_top",
 )
 
-# The columns that tables on LSP print.
+# The columns of tables on LSP.
 LSP_PARTS: Mapping[str, tuple[str, ...]] = {
     "Head": ("neck", "head_top"),
     **{part: names for part, names in MPII_PARTS.items() if part != "Head"},
 }
 
-# How a network with MPII's 16 joints answers for LSP's 14: the same name, but that LSP's neck is MPII's upper neck (where the
-# neck meets the head; MPII's thorax lies at its lower end). MPII's pelvis and thorax have no counterpart.
+# Which of MPII's 16 joints stands for each of LSP's 14: the joint of the same name, except that LSP's neck is MPII's upper neck
+# (where the neck meets the head; MPII's thorax is at its lower end). MPII's pelvis and thorax have no counterpart.
 LSP_FROM_MPII: Mapping[str, str] = {name: "upper_neck" if name == "neck" else name for name in LSP_JOINTS}
 LSP_FROM_MPII_INDICES = tuple(MPII_JOINTS.index(LSP_FROM_MPII[name]) for name in LSP_JOINTS)  # mpii[:, these] is in LSP's order
 
 
-def joint_indices(joints: tuple[str, ...], wanted: Iterable[str]) -> tuple[int, ...]:
-    """Where the wanted names stand in ``joints``.
+def joint_indices(joints: tuple[str, ...], names: Iterable[str]) -> tuple[int, ...]:
+    """Return the index of each name in ``joints``.
 
     Raises:
         ValueError: a name is not among the joints.
     """
-    return tuple(joints.index(name) for name in wanted)
+    return tuple(joints.index(name) for name in names)
 
 
 def mirrored_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
-    """For each joint, where its mirror image stands: left and right swap, joints of the middle stay."""
+    """Return for each joint the index of its mirror image: left and right swap, joints on the midline stay."""
     swap = {"left": "right", "right": "left"}
     sides = [name.partition("_") for name in joints]
     return joint_indices(joints, (f"{swap[side]}_{part}" if side in swap else side + bar + part for side, bar, part in sides))
 
 
 def upper_body_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
-    """The joints above the hips, as half-body augmentation divides a person: all but pelvis, hips, knees and ankles."""
+    """Return the indices of the upper body in half-body augmentation: all joints but pelvis, hips, knees and ankles."""
     lower = ("pelvis", "hip", "knee", "ankle")
     return tuple(index for index, name in enumerate(joints) if not name.endswith(lower))
 
 
-HEAD_FACTOR = 0.6
+HEAD_FACTOR = 0.6  # head size over the diagonal of the head box, as in MPII's evaluation
 
 
 def compute_head_sizes(boxes: np.ndarray) -> np.ndarray:
-    """[N] head sizes in pixels from [N, 2, 2] head boxes (two opposite corners, x and y)."""
+    """Compute head sizes ``[N]`` in pixels from head boxes ``[N, 2, 2]`` (two opposite corners, x and y)."""
     return HEAD_FACTOR * np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=-1)
 
 
-JOINT_COUNTS = {"mpii": 16, "coco": 17, "lsp": 14}
 JOINT_NAMES: Mapping[str, tuple[str, ...]] = {"mpii": MPII_JOINTS, "coco": COCO_JOINTS, "lsp": LSP_JOINTS}
+JOINT_COUNTS = {dataset: len(joints) for dataset, joints in JOINT_NAMES.items()}

@@ -7,7 +7,6 @@ whole under a lock and synced; a line torn by a crash has no newline and is drop
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import lock_file
 
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
@@ -131,10 +131,8 @@ def append_record(record: Record, folder: Path = RECORDS) -> bool:
 
     Safe under several writers (a lock) and under ``kill -9`` (one synced write of one line).
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record.kind}.jsonl"
-    with open(path, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock_file(path, wait=True), open(path, "a+b") as file:
         file.seek(0)
         content = file.read()
         end = content.rfind(b"\n") + 1

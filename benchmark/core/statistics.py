@@ -1,86 +1,92 @@
-"""Intervals by the percentile bootstrap over persons: 1,000 replicates, one fixed generator.
+"""Percentile-bootstrap intervals from 1,000 replicates of one fixed generator, and rank correlation.
 
-A replicate draws as many persons as there are, with replacement; what is drawn is kept as a count per person, so every
-sum over the drawn persons is one matrix product. All columns given together share their draws: that makes differences
-between two prediction files paired.
+A replicate draws as many people as there are, with replacement. It is stored as the number of times that each person is drawn,
+so that every sum over the drawn people is one matrix product. All columns of one call share their draws, which makes
+differences between two prediction files paired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 
 REPLICATES = 1000
-SEED = 2014  # any fixed number will do; results do not depend on it beyond the noise of 1,000 replicates
+SEED = 2014  # arbitrary but fixed; results depend on it only within the noise of 1,000 replicates
 LEVEL = 95.0  # percent
-BLOCK = 4_000_000  # counts held at once (32 MB), so that memory stays bounded for any number of persons
+BLOCK = 4_000_000  # counts held at once (32 MB), so that memory stays bounded for any sample size
+
+# --- bootstrap ---------------------------------------------------------------------------------------------------------------
 
 
-def draw_counts(persons: int, replicates: int = REPLICATES, seed: int = SEED) -> np.ndarray:
-    """How often each person is drawn: [replicates, persons] counts, each row sums to ``persons``."""
-    return _counts(np.random.PCG64(seed), persons, replicates)
+def draw_counts(sample_size: int, replicates: int = REPLICATES, seed: int = SEED) -> np.ndarray:
+    """Draw bootstrap samples: ``[replicates, sample_size]`` counts of each item; each row sums to ``sample_size``."""
+    return _counts(np.random.PCG64(seed), sample_size, replicates)
 
 
 def resample_sums(values: np.ndarray, replicates: int = REPLICATES, seed: int = SEED) -> np.ndarray:
-    """Sums of the columns over the persons that each replicate draws.
+    """Compute the columns' sums ``[replicates, M]`` over the people that each replicate draws.
+
+    Columns of one call are paired: they are summed over the same draws.
 
     Args:
-        values: [N, M], one row a person.
-
-    Returns:
-        [replicates, M]; columns of one call are paired, they are summed over the same draws.
+        values: ``[N, M]``, one row per person.
     """
-    persons = len(values)
+    sample_size = len(values)
     generator = np.random.PCG64(seed)
-    rows = max(1, BLOCK // persons)
+    rows = max(1, BLOCK // sample_size)
     blocks = [min(rows, replicates - start) for start in range(0, replicates, rows)]
     values = np.asarray(values, dtype=np.float64)
-    return np.concatenate([_counts(generator, persons, block) @ values for block in blocks])
+    return np.concatenate([_counts(generator, sample_size, block) @ values for block in blocks])
 
 
 def percentile_interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile interval of [R] replicated values; undefined (NaN) replicates are left out."""
+    """Return the 95 % percentile interval of replicated values ``[R]``; undefined (NaN) replicates are ignored."""
     low, high = np.nanpercentile(replicates, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def _counts(generator: np.random.PCG64, persons: int, replicates: int) -> np.ndarray:
-    # NumPy promises the raw stream of a bit generator for ever, but not what Generator.integers makes of it; intervals that
-    # are committed must not change with the version. The upper 32 bits times N, shifted down, are uniform to N / 2^32.
-    raw = generator.random_raw(replicates * persons)
-    drawn = ((raw >> np.uint64(32)) * np.uint64(persons)) >> np.uint64(32)
-    row = np.repeat(np.arange(replicates) * persons, persons)
-    counts = np.bincount(row + drawn.astype(np.int64), minlength=replicates * persons)
-    return counts.reshape(replicates, persons).astype(np.float64)
-
-
-def round_digits(value: float, places: int = 4) -> float:
-    """A number with so many significant digits."""
-    return float(f"{value:.{places}g}")
-
-
-# --- orders -----------------------------------------------------------------------------------------------------------------
-
-
-def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Kendall's rank correlation of two rankings of the same things: +1 for the same order, -1 for the reverse; ties count on
-    neither side. None without a pair that both rank."""
-    products = [(a - b) * (c - d) for (a, c), (b, d) in combinations(zip(one, other, strict=True), 2)]
-    ranked = [product > 0 for product in products if product]
-    return (2 * sum(ranked) - len(ranked)) / len(ranked) if ranked else None
+def _counts(generator: np.random.PCG64, sample_size: int, replicates: int) -> np.ndarray:
+    # NumPy guarantees that the raw stream of a bit generator stays the same in all versions, but not what Generator.integers
+    # derives from it, and committed intervals must not change. The upper 32 bits times N, shifted down, are uniform to within
+    # N / 2^32.
+    raw = generator.random_raw(replicates * sample_size)
+    drawn = ((raw >> np.uint64(32)) * np.uint64(sample_size)) >> np.uint64(32)
+    row = np.repeat(np.arange(replicates) * sample_size, sample_size)
+    counts = np.bincount(row + drawn.astype(np.int64), minlength=replicates * sample_size)
+    return counts.reshape(replicates, sample_size).astype(np.float64)
 
 
 @cache
 def draw_rounds(rounds: int) -> np.ndarray:
-    """[replicates, rounds] the rounds that each replicate of the bootstrap consists of."""
+    """Draw bootstrap samples of timing rounds: ``[replicates, rounds]`` indices."""
     counts = draw_counts(rounds).astype(int)
-    places = np.tile(np.arange(rounds), len(counts))
-    return np.repeat(places, counts.ravel()).reshape(len(counts), rounds)
+    indices = np.tile(np.arange(rounds), len(counts))
+    return np.repeat(indices, counts.ravel()).reshape(len(counts), rounds)
 
 
 def median_with_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The median of one value a round ``[R]``, and its 95 % interval over rounds."""
+    """Return the median of ``[R]`` values, one per round, and its 95 % interval over rounds."""
     return float(np.median(values)), percentile_interval(np.median(values[draw_rounds(len(values))], axis=1))
+
+
+# --- ranks and rounding ------------------------------------------------------------------------------------------------------
+
+
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Compute Kendall's tau-b of two rankings of the same items: +1 for the same order, -1 for the reverse.
+
+    Returns:
+        None where it is undefined: fewer than two items, or a ranking whose items all tie.
+    """
+    if min(len(set(first)), len(set(second))) < 2:
+        return None
+    from scipy.stats import kendalltau  # its import takes half a second, and the report imports this module
+
+    return float(kendalltau(first, second).statistic)
+
+
+def round_digits(value: float, digits: int = 4) -> float:
+    """Round to a number of significant digits."""
+    return float(f"{value:.{digits}g}")

@@ -1,4 +1,4 @@
-"""Unpacking a downloaded archive so that nothing escapes from it."""
+"""Unpack a downloaded archive so that nothing is written outside its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def extract_archive(archive: Path, into: Path) -> None:
     """Unpack a zip or tar file: first beside ``into``, then move its top-level entries into it.
 
     Raises:
-        InputError: the archive is broken, too large for the disk, or a member's name or link leads out of it.
+        InputError: the archive is broken or too large for the disk, or a member's name or link points outside the archive.
     """
     staging = into.with_name(f".{into.name}.unpacking")
     shutil.rmtree(staging, ignore_errors=True)
@@ -51,9 +51,9 @@ def _unpack_zip(archive: Path, staging: Path) -> None:
 
 def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
     path = PurePosixPath(member.filename)
-    # zipfile would quietly drop what is dangerous in a name; an archive with such names is not the one that was asked for.
+    # zipfile would silently drop the dangerous part of a name; an archive with such names is not the published one.
     if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0] or "\0" in member.filename:
-        raise InputError(f"{archive}: member {member.filename!r} leads out of the archive; nothing was unpacked")
+        raise InputError(f"{archive}: member {member.filename!r} points outside the archive; nothing was unpacked")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise InputError(f"{archive}: member {member.filename!r} is a link; nothing was unpacked")
 
@@ -62,7 +62,7 @@ def _unpack_tar(archive: Path, staging: Path) -> None:
     try:
         with tarfile.open(archive) as content:
             members = content.getmembers()
-            for member in members:  # all of them before the first is written
+            for member in members:  # all are checked before the first is written
                 tarfile.data_filter(member, str(staging))
             _check_space(archive, staging, sum(member.size for member in members))
             for member in tqdm(members, desc=f"unpacking {archive.name}", disable=len(members) < 1000):
@@ -76,14 +76,14 @@ def _unpack_tar(archive: Path, staging: Path) -> None:
 def _check_space(archive: Path, staging: Path, needed: int) -> None:
     free = shutil.disk_usage(staging).free
     if needed > free:
-        raise InputError(f"{archive}: unpacks to {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {staging.parent}")
+        raise InputError(f"{archive}: needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free on {staging.parent}")
 
 
 def _move(source: Path, target: Path) -> None:
-    """Each entry in one step where nothing of its name is there yet, else folder by folder."""
+    """Move the entries of ``source`` into ``target``; a folder that exists in both is merged."""
     for entry in sorted(source.iterdir()):
-        place = target / entry.name
-        if entry.is_dir() and place.is_dir():
-            _move(entry, place)
+        destination = target / entry.name
+        if entry.is_dir() and destination.is_dir():
+            _move(entry, destination)
         else:
-            os.replace(entry, place)
+            os.replace(entry, destination)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config.protocols import Protocol
+from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import mirrored_indices
 from benchmark.data.images import read_image
 from benchmark.data.people import People
@@ -131,11 +131,8 @@ def _read(path: Path) -> Predictions | None:
 
 
 def _write(path: Path, result: Predictions) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with open(partial, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, joints=result.joints, scores=result.scores)
-    os.replace(partial, path)
 
 
 def _predict_chunk(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.data.annotation_files import first_existing, read_mat
 from benchmark.data.mpii import MAT, ORIGIN, annolist_position
@@ -36,7 +35,8 @@ def coco_entries(people: People, joints: np.ndarray, heights: np.ndarray, scores
 
 def write_coco(path: Path, entries: list[dict[str, Any]]) -> None:
     """The file to upload, zipped, as ``person_keypoints_test-dev2017_<name>_results.json``."""
-    _whole(path, lambda partial: partial.write_text(json.dumps(entries, allow_nan=False)))
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(entries, allow_nan=False))
 
 
 def write_mpii(path: Path, people: People, joints: np.ndarray, folder: Path) -> None:
@@ -72,7 +72,8 @@ def write_mpii(path: Path, people: People, joints: np.ndarray, folder: Path) -> 
     pred = np.empty((1, len(wanted)), dtype=[("image", object), ("annorect", object)])
     for place, image in enumerate(wanted):
         pred[0, place] = (annolist[image]["image"], _annorects(annolist[image]["annorect"], predicted[int(image)]))
-    _whole(path, lambda partial: savemat(partial, {"pred": pred}, appendmat=False))
+    with atomic_write(path) as temporary:
+        savemat(temporary, {"pred": pred}, appendmat=False)
 
 
 def release_file(folder: Path) -> Path:
@@ -106,11 +107,3 @@ def _annopoints(points: np.ndarray) -> np.ndarray:
     annopoints = np.empty((1, 1), dtype=[("point", object)])
     annopoints[0, 0]["point"] = point
     return annopoints
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that it appears under its name only when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    write(partial)
-    os.replace(partial, path)

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from benchmark.config.latency import MAX_RELATIVE_IQR
 from benchmark.config.searches import CostKind
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.cost.counters import count_operations
 from benchmark.cost.trace import trace_network
 from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, warm_up
@@ -199,11 +200,10 @@ def compare_predictions(predicted: Sequence[float], measured: Sequence[float]) -
     """
     if len(predicted) < 3:
         raise InputError(f"--validate {len(predicted)}: at least three networks are needed")
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    one, other = np.array(predicted), np.array(measured)
-    rank = float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
-    ratio = one / other
+    rank = float(spearmanr(predicted, measured).statistic)
+    ratio = np.array(predicted) / np.array(measured)
     return TableValidation(rank, float(ratio.mean() - 1), float(np.abs(ratio / ratio.mean() - 1).mean()))
 
 
@@ -212,10 +212,8 @@ def compare_predictions(predicted: Sequence[float], measured: Sequence[float]) -
 
 def save_table(table: LookupTable, path: Path) -> None:
     """Write a table as JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(asdict(table), indent=1) + "\n")
-    os.replace(partial, path)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(asdict(table), indent=1) + "\n")
 
 
 def load_table(path: Path) -> LookupTable:

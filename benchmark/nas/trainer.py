@@ -33,6 +33,7 @@ from benchmark.config.packages import architecture_format_of, declarations
 from benchmark.config.schedules import learning_rate
 from benchmark.config.searches import WEIGHTS_PHASE, DataPart, SearchConfig
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.data.people import People
 from benchmark.models.registry import find_entry
@@ -257,7 +258,8 @@ def run_search(run: SearchRun, plan: SearchPlan, *, tensorboard: bool = True) ->
             save_checkpoint(run.folder / "last.safetensors", searcher.network, joined, progress)
             saved = now
     text = searcher.derive(plan.feeds["held out"])
-    (run.folder / f"derived{architecture_suffix(run.model)}").write_text(text)
+    with atomic_write(run.folder / f"derived{architecture_suffix(run.model)}") as temporary:
+        temporary.write_text(text)
     return text, progress
 
 
@@ -321,8 +323,8 @@ def write_architecture(package: str, text: str, folder: Path, name: str) -> str:
         InputError: the text is malformed.
     """
     path = folder / f"{name}{architecture_suffix(package)}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text)
     found = find_entry(str(path)).id
     if not found.startswith(f"{package}/"):
         raise InputError(f"{path}: read by another package than {package}")

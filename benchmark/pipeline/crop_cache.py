@@ -7,14 +7,12 @@ build goes on where it stopped.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +21,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import lock_file
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.pipeline.crops import compose_transforms, crop_transforms, invert_transforms
@@ -104,7 +103,9 @@ def build_cache(
     if folder.exists():  # complete, because it appears under its name only then; several processes may open it at once
         return open_cache(folder, identity)
     partial = folder.with_name(folder.name + ".partial")
-    with _only_builder(folder, wait):
+    with lock_file(folder.with_name(folder.name + ".lock"), wait=wait) as locked:
+        if not locked:
+            raise InputError(f"{folder}: another process is building this cache")
         if not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
             _fill(partial, identity, people, regions, densities, limit, threads or os.cpu_count() or 1, read, progress)
@@ -171,17 +172,6 @@ def cache_digest(people: People, regions: np.ndarray, densities: np.ndarray) -> 
     for column in (people.ids, regions, densities):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _only_builder(folder: Path, wait: bool) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(folder.name + ".lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise InputError(f"{folder}: another process is building this cache") from None
-        yield  # the lock goes with the file, however the process ends
 
 
 def _fill(

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import tyro
 
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError, run_command
+from benchmark.core.files import atomic_write
 from benchmark.ledger.verdicts import VERDICT_COLUMNS, Verdict, judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablations_page, pictures
@@ -91,12 +90,8 @@ def verdicts_csv(verdicts: list[Verdict]) -> str:
 def write(files: dict[str, bytes], folder: Path) -> None:
     """Write each file whole or not at all."""
     for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        with atomic_write(folder / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> None:

@@ -6,7 +6,6 @@ Nothing in a checkpoint is ever executed: tensors are bytes, and what is not a t
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.models.weights import read_safetensors
 
 CHECKPOINT_VERSION = 1
@@ -115,12 +115,9 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
     """A safetensors file that is either the old one or the new one, whenever the machine stops."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, partial, dict(metadata))
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with atomic_write(path) as temporary:
+        save_file(copies, temporary, dict(metadata))
 
 
 def load_initial_weights(network: nn.Module, path: Path, model: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 
 FLUSH_EVERY = 50  # losses stay on the device until so many wait
 
@@ -28,9 +28,8 @@ class TrainingLog:
         self.writer: Any = None
         self.last, self.since = math.nan, time.monotonic()
         kept = [line for line in self.path.read_text().splitlines() if _step(line) < step] if self.path.exists() else []
-        partial = self.path.with_suffix(".part")
-        partial.write_text("".join(line + "\n" for line in kept))
-        os.replace(partial, self.path)
+        with atomic_write(self.path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept))
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 

@@ -8,7 +8,6 @@ evaluation.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -26,6 +25,7 @@ from tqdm import tqdm
 from benchmark.config.recipes import Optimizer, Recipe
 from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.evaluation.distributed import broadcast, mean_over_processes, process_rank
 from benchmark.models.registry import build_model, import_object
@@ -264,10 +264,8 @@ def open_run(run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimi
                 "remove it or train into another folder with --out"
             )
     elif process_rank() == 0:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        partial = described.with_suffix(".part")
-        partial.write_text(json.dumps(identity, indent=1) + "\n")
-        os.replace(partial, described)
+        with atomic_write(described) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1) + "\n")
     if broadcast(last.exists()):
         return load_checkpoint(last, network, optimizer)
     return {"step": 0, "best": -1.0, "best_epoch": 0}

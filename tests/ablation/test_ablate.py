@@ -22,7 +22,7 @@ from benchmark.config.ablations import find_ablation, known_ablations, variant_s
 from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
-from benchmark.core.files import try_lock
+from benchmark.core.files import lock_file
 from benchmark.core.records import Record, append_record, load_records
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.nas.trainer import SearchPlan, SearchRun
@@ -126,7 +126,7 @@ def test_a_job_that_another_driver_is_at_is_left_to_it(root: Path, tmp_path: Pat
     given = arguments(root, tmp_path / "work")
     people, _ = load_training_people(job_recipe(job), root)
     run, _ = plan_job(job, given, people, tmp_path / "records")
-    with try_lock(run.folder.with_suffix(".lock"), wait=False) as mine:
+    with lock_file(run.folder.with_suffix(".lock"), wait=False) as mine:
         assert mine
         assert not run_job(job, given, tmp_path / "records")
     assert not (tmp_path / "records").exists()

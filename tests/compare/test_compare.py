@@ -506,7 +506,7 @@ def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
         (["{nets}:nothing"], "nets.py:nothing returns NoneType, not heatmaps"),
         (["{nets}:error"], "nets.py:19: KeyError: 'maps'"),
         (["{nets}:good", "--input", "2x2"], "nets.py:good: RuntimeError: "),
-        (["{nets}:good", "--input", "256"], "'256' is no input size"),
+        (["{nets}:good", "--input", "256"], "'256' is not an input size"),
         (["{nets}:good", "--joints", "0"], "--joints 0: at least one keypoint is needed"),
         (["{nets}:good", "--rounds", "1"], "--rounds 1: at least two are needed"),
         (["{nets}:good", "--table", "nobody/table2"], "--table nobody/table2: no paper 'nobody'; known: efficientpose_nas"),

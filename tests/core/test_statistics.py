@@ -1,27 +1,29 @@
-"""The bootstrap draws persons with replacement, always the same ones, and its intervals are as wide as theory says."""
+"""The bootstrap's draws are fixed and its intervals have the width that theory predicts; Kendall's tau corrects for ties."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import pytest
 
 from benchmark.core import statistics
-from benchmark.core.statistics import SEED, draw_counts, percentile_interval, resample_sums
+from benchmark.core.statistics import SEED, draw_counts, kendall_tau, percentile_interval, resample_sums
 
 
 def test_a_replicate_draws_as_many_persons_as_there_are():
-    counts = draw_counts(persons=37, replicates=50)
+    counts = draw_counts(sample_size=37, replicates=50)
     assert counts.shape == (50, 37)
     assert (counts.sum(axis=1) == 37).all()
 
 
 def test_every_person_is_as_likely_as_every_other():
-    """Counts are binomial: mean 1, variance 1 - 1/N, and no person's total is beyond five standard deviations."""
-    persons, replicates = 100, 20_000
-    counts = draw_counts(persons, replicates)
+    """Counts are binomial: mean 1, variance 1 - 1/N, and no total is beyond five standard deviations."""
+    sample_size, replicates = 100, 20_000
+    counts = draw_counts(sample_size, replicates)
     totals = counts.sum(axis=0)
     assert abs(totals - replicates).max() < 5 * replicates**0.5
-    assert counts.var() == pytest.approx(1 - 1 / persons, rel=0.01)
+    assert counts.var() == pytest.approx(1 - 1 / sample_size, rel=0.01)
 
 
 def test_the_draws_are_fixed_and_follow_the_seed():
@@ -44,10 +46,10 @@ def test_working_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_interval_of_a_proportion_is_as_wide_as_the_binomial_one():
-    persons, share = 2958, 0.873
-    hits = np.arange(persons)[:, None] < share * persons
-    low, high = percentile_interval(resample_sums(hits)[:, 0] / persons)
-    assert high - low == pytest.approx(2 * 1.96 * (share * (1 - share) / persons) ** 0.5, rel=0.1)
+    sample_size, share = 2958, 0.873
+    hits = np.arange(sample_size)[:, None] < share * sample_size
+    low, high = percentile_interval(resample_sums(hits)[:, 0] / sample_size)
+    assert high - low == pytest.approx(2 * 1.96 * (share * (1 - share) / sample_size) ** 0.5, rel=0.1)
 
 
 def test_intervals_cover_the_truth_about_95_times_in_100():
@@ -57,7 +59,7 @@ def test_intervals_cover_the_truth_about_95_times_in_100():
         sample = generator.normal(size=(100, 1))
         low, high = percentile_interval(resample_sums(sample)[:, 0] / 100)
         covered += low <= 0 <= high
-    # 0.95 less the bootstrap's known shortfall of about a point at n = 100; three standard errors of 400 trials are 0.033
+    # 0.95 minus the bootstrap's known shortfall of about a point at n = 100; three standard errors of 400 trials are 0.033
     assert 0.905 < covered / trials < 0.98
 
 
@@ -74,3 +76,17 @@ def test_undefined_replicates_are_left_out():
     replicates = np.arange(101.0)
     with_gaps = np.concatenate([replicates, [np.nan] * 50])
     assert percentile_interval(with_gaps) == percentile_interval(replicates) == (2.5, 97.5)
+
+
+def test_kendalls_tau_corrects_for_ties():
+    """Kendall (Biometrika 33, 1945): (concordant - discordant) / sqrt((pairs - ties of one) (pairs - ties of the other))."""
+    assert kendall_tau([1, 2, 2], [1, 2, 3]) == pytest.approx(2 / (2 * 3) ** 0.5)
+    assert kendall_tau([1, 1, 2], [2, 3, 1]) == pytest.approx(-2 / (2 * 3) ** 0.5)
+
+
+def test_kendalls_tau_is_undefined_without_two_different_values():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kendall_tau([], []) is None
+        assert kendall_tau([1], [1]) is None
+        assert kendall_tau([1, 2], [3, 3]) is None

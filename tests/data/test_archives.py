@@ -1,4 +1,4 @@
-"""Nothing escapes from an archive."""
+"""Nothing is written outside the folder that an archive is unpacked into."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_zip_member_that_leads_out_is_refused_and_nothing_unpacked(tmp_path, n
     archive = tmp_path / "in" / "a.zip"
     archive.parent.mkdir()
     make_zip(archive, "good", name)
-    with pytest.raises(InputError, match="leads out of the archive; nothing was unpacked"):
+    with pytest.raises(InputError, match="points outside the archive; nothing was unpacked"):
         extract_archive(archive, tmp_path / "in" / "data")
     assert everything(tmp_path) == ["in", "in/a.zip"]
 

@@ -1,4 +1,4 @@
-"""Downloads: resumed where they ended, checked, put in place in one step; against a server on this computer."""
+"""Downloads are resumed where they ended, checked, and put in place in one step; against a local server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``body`` at any path. What it does wrong is asked of it."""
+    """A server of ``body`` at any path, with faults that a test can ask for."""
 
     body = BODY
     etag: str | None = '"v1"'
     ranges = True
     status = 200
-    break_after: list[int]  # so many bytes, then the connection ends; one a request
-    requests: list[str | None]  # the Range of each
+    break_after: list[int]  # number of bytes after which the connection ends, for each request
+    requests: list[str | None]  # the Range header of each request
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -46,14 +46,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        server, asked = self.server, self.headers.get("Range")
-        server.requests.append(asked)
+        server, requested = self.server, self.headers.get("Range")
+        server.requests.append(requested)
         if server.status != 200:
             self.send_error(server.status)
             return
         start, unchanged = 0, self.headers.get("If-Range") in (None, server.etag)
-        if asked and server.ranges and unchanged:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        if requested and server.ranges and unchanged:
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
             if start >= len(server.body):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(server.body)}")
@@ -106,7 +106,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, tmp_path):
 def test_a_download_given_up_is_taken_up_by_the_next(server, tmp_path):
     server.break_after = [100_000, 0, 0, 0]
     with pytest.raises(
-        InputError, match=r"ended at 100000 of 300000 bytes; 100000 bytes are kept, run again to go on from there"
+        InputError, match=r"ended at 100000 of 300000 bytes; 100000 bytes are kept, run the command again to resume"
     ):
         get(server, tmp_path / "file")
     assert not (tmp_path / "file").exists()
@@ -157,7 +157,7 @@ def test_a_partial_file_longer_than_the_server_s_is_started_again(server, tmp_pa
 
 
 def test_a_wrong_digest_is_refused_and_the_download_thrown_away(server, tmp_path):
-    with pytest.raises(InputError, match=f"SHA-256 is {DIGEST}, expected {'0' * 64}; the download was thrown away"):
+    with pytest.raises(InputError, match=f"SHA-256 is {DIGEST}, expected {'0' * 64}; the download was deleted"):
         get(server, tmp_path / "file", sha256="0" * 64)
     assert list(tmp_path.iterdir()) == []
 
@@ -165,7 +165,15 @@ def test_a_wrong_digest_is_refused_and_the_download_thrown_away(server, tmp_path
 def test_a_wrong_size_is_refused_before_anything_is_transferred(server, tmp_path):
     with pytest.raises(InputError, match="the server offers 300000 bytes, expected 5"):
         get(server, tmp_path / "file", size=5)
-    assert not (tmp_path / "file").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_may_be_given_by_its_beginning(server, tmp_path):
+    assert get(server, tmp_path / "file", sha256=DIGEST[:8]) == DIGEST
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(InputError, match=f"SHA-256 is {DIGEST}, expected 00000000"):
+        get(server, tmp_path / "other", sha256="0" * 8)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_unknown_digest_is_recorded_once_and_asked_for_ever_after(server, tmp_path):
@@ -179,11 +187,11 @@ def test_an_unknown_digest_is_recorded_once_and_asked_for_ever_after(server, tmp
 
 def test_an_answer_that_is_no_file_is_told(server, tmp_path):
     server.status = 404
-    with pytest.raises(InputError, match="the server answers 404"):
+    with pytest.raises(InputError, match="the server answered 404"):
         get(server, tmp_path / "file")
     assert len(server.requests) == 1
-    server.status = 503  # may pass: asked again
-    with pytest.raises(InputError, match="the server answers 503"):
+    server.status = 503  # may be temporary, so the request is repeated
+    with pytest.raises(InputError, match="the server answered 503"):
         get(server, tmp_path / "file")
     assert len(server.requests) == 1 + ATTEMPTS
 
@@ -193,6 +201,13 @@ def test_a_server_that_is_not_there_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
     with pytest.raises(InputError, match="refused"):
         download_file("http://127.0.0.1:1/file", tmp_path / "file", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
+    (tmp_path / "folder").touch()
+    with pytest.raises(InputError, match=r"folder/file: cannot be written: "):
+        get(server, tmp_path / "folder" / "file")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/file"])
@@ -202,10 +217,11 @@ def test_only_http_and_https_are_fetched(tmp_path, url):
 
 
 def test_two_downloads_of_one_file_do_not_meet(server, tmp_path):
-    with open(tmp_path / "file.part", "ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with open(tmp_path / "file.part", "ab") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another process is downloading it"):
             get(server, tmp_path / "file")
+    assert get(server, tmp_path / "file") == DIGEST
 
 
 class TestSources:
@@ -243,7 +259,7 @@ class TestSources:
 
     def test_an_archive_without_what_it_should_hold_is_told(self, server, tmp_path):
         server.body = self.archive("readme")
-        with pytest.raises(InputError, match=r"without lsp/joints\.mat"):
+        with pytest.raises(InputError, match=r"lacks lsp/joints\.mat"):
             fetch_source(self.source(server), tmp_path, quiet=True)
 
     def test_the_table_is_sound(self):
@@ -261,11 +277,11 @@ class TestSources:
         (tmp_path / "released_weights.toml").write_text(row)
         empty = tmp_path / "none"
         empty.mkdir()
-        found = list_sources(packages={"sixth_paper": tmp_path, "other": empty})
-        (weights,) = found["weights/sixth_paper"]
+        sources = list_sources(packages={"sixth_paper": tmp_path, "other": empty})
+        (weights,) = sources["weights/sixth_paper"]
         assert weights.file == "weights/sixth_paper/big.h5"
         assert weights.sha256 == DIGEST
-        assert "weights/other" not in found
+        assert "weights/other" not in sources
 
     def test_a_malformed_table_is_named(self, tmp_path):
         table = tmp_path / "sources.toml"

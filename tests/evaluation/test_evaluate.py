@@ -304,7 +304,7 @@ def test_two_processes_give_what_one_gives(root: Path, tmp_path: Path) -> None:
         ({"weights": Path("nowhere.safetensors")}, r"no weights at nowhere\.safetensors"),
         ({"split": "tset"}, "no split 'tset'"),
         ({"dataset": "mpii"}, "holds synthetic-mpii, not mpii"),
-        ({"input": "64"}, "'64' is no input size"),
+        ({"input": "64"}, "'64' is not an input size"),
         ({"detections": Path("boxes.json")}, "--detections is for COCO"),
         ({"split": "test"}, "labels of mpii test are hidden"),
         ({"device": "tpu9"}, "--device tpu9"),

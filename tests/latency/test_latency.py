@@ -113,7 +113,7 @@ def test_other_protocols_are_no_settings() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"input": "256"}, "'256' is no input size"),
+        ({"input": "256"}, "'256' is not an input size"),
         ({"batch": 0}, "--batch 0"),
         ({"threads": 10_000}, "--threads 10000: there are"),
         ({"backend": "tensorflow"}, "--backend 'tensorflow' is not one of eager, compile, onnxruntime, openvino"),

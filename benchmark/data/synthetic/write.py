@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
 from benchmark.data.annotation_files import SYNTHETIC
 from benchmark.data.mpii import LOWERED, ORIGIN, REFERENCE
@@ -66,7 +67,8 @@ def write_datasets(
             progress(len(scene.persons))
     for writer in writers:
         writer.finish()
-        (writer.folder / SYNTHETIC).write_text(json.dumps(identity, indent=1) + "\n")
+        with atomic_write(writer.folder / SYNTHETIC) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1) + "\n")
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
@@ -75,8 +77,8 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         raise InputError(f"{folder}: not empty, and not written by Synthetic people; name another --out")
     if marker.is_file() and json.loads(marker.read_text()) != identity:
         raise InputError(f"{folder}: holds Synthetic people of other settings ({SYNTHETIC}); name another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps(identity, indent=1) + "\n")
+    with atomic_write(marker) as temporary:
+        temporary.write_text(json.dumps(identity, indent=1) + "\n")
 
 
 def _scenes(seed: int, split: str, people: int, size: int) -> Iterator[tuple[int, Scene]]:
