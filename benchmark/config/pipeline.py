@@ -10,12 +10,16 @@ from benchmark.core.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class CropRule:
-    """From a person's box to the part of the photograph that fills the input.
+    """The rule that turns a person's box into the part of the image that fills the network's input.
 
     The shorter side of the box grows until the box has the input's aspect, then both sides are multiplied by ``padding``.
 
-    ``trim``: pixels taken off the box first, at the right and below. ``alignment`` says where the box's centre goes in an
-    input of W x H: ``corner`` to pixel (W / 2, H / 2), which is half a pixel off; ``center`` to ((W - 1) / 2, (H - 1) / 2).
+    Attributes:
+        padding: factor by which both sides of the box grow.
+        trim: pixels taken off the box first, at the right and at the bottom.
+        alignment: where the box's centre lies in an input of W x H pixels: ``corner`` means pixel (W / 2, H / 2), which is
+            half a pixel off; ``center`` means ((W - 1) / 2, (H - 1) / 2).
+        source: the public code or paper that uses the rule.
     """
 
     padding: float = 1.25
@@ -27,19 +31,19 @@ class CropRule:
 CROP_RULES = {
     "hrnet": CropRule(source="HRNet, SimpleBaseline, mmpose 0.x: boxes from a detector"),
     "hrnet_annotated": CropRule(trim=1.0, source="the same: COCO's annotated boxes, taken to end on their last pixel"),
-    "mpii": CropRule(source="HRNet, SimpleBaseline, mmpose 0.x: square of 200 x scale about the lowered centre"),
+    "mpii": CropRule(source="HRNet, SimpleBaseline, mmpose 0.x: square of 200 x scale about MPII's centre shifted down"),
     "lsp": CropRule(source="box of the annotated joints"),
     "efficientpose": CropRule(
-        alignment="center", source="EfficientPose: single persons cut out by MPII's centre and scale, then resized"
+        alignment="center", source="EfficientPose: single people cropped by MPII's centre and scale, then resized"
     ),
 }
 
 
 def find_crop_rule(name: str) -> CropRule:
-    """The rule of that name.
+    """Return the crop rule of this name.
 
     Raises:
-        InputError: no rule is called so.
+        InputError: no crop rule has this name.
     """
     if name not in CROP_RULES:
         raise InputError(f"no crop rule {name!r}; known: {', '.join(CROP_RULES)}")
@@ -48,14 +52,22 @@ def find_crop_rule(name: str) -> CropRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """From which distributions views are drawn.
+    """The distributions from which training views are drawn.
 
-    With ``normal``, scale is 1 + ``scale`` z clipped at one deviation and rotation is ``rotation`` z degrees clipped at two,
-    z being standard normal. With ``uniform``, they are even over 1 +- ``scale`` and +- ``rotation``.
+    In half-body augmentation, a person with enough annotated joints is replaced by the upper or the lower half: the box of
+    its joints, enlarged, about the mean of these joints. The public code tests whether a *normal* number is below a half, so
+    the upper half is taken 69 % of the time, not 50 %.
 
-    Half-body: with probability ``half_body``, a person of more than ``half_body_joints`` annotated joints is replaced by the
-    upper or lower half: the box of its joints, ``half_body_padding`` times as large, about the joints' mean. The public code
-    asks whether a *normal* number is below a half, so the upper half is taken 69 % of the time, not 50 %.
+    Attributes:
+        flip: probability of mirroring the image.
+        scale: spread of the scale: 1 + ``scale`` z, with z as ``distribution`` says.
+        rotation: spread of the rotation: ``rotation`` z degrees.
+        rotation_probability: probability of rotating at all.
+        distribution: ``normal``: z is standard normal, clipped at one deviation for the scale and at two for the rotation;
+            ``uniform``: z is uniform between -1 and 1.
+        half_body: probability of half-body augmentation.
+        half_body_joints: a person needs more annotated joints than this for half-body augmentation.
+        half_body_padding: factor by which the box of the half's joints grows.
     """
 
     flip: float = 0.5
@@ -69,18 +81,18 @@ class Augmentation:
 
     @property
     def largest_rotation(self) -> float:
-        """Degrees."""
+        """Return the largest rotation that can be drawn, in degrees."""
         return self.rotation * (2 if self.distribution == "normal" else 1)
 
 
 AUGMENTATIONS = {
     "none": Augmentation(flip=0.0, scale=0.0, rotation=0.0),
-    "hrnet_mpii": Augmentation(),  # SimpleBaseline's, too; EfficientPose-NAS
+    "hrnet_mpii": Augmentation(),  # also SimpleBaseline and EfficientPose-NAS
     "hrnet_coco": Augmentation(scale=0.35, rotation=45.0, half_body=0.3),  # EfficientPose-NAS
     "simple_baseline_coco": Augmentation(scale=0.3, rotation=40.0),
     "mmpose_coco": Augmentation(scale=0.5, rotation=40.0, half_body=0.3),  # heatmap weighting
     "mmpose_mpii": Augmentation(scale=0.5, rotation=40.0),  # heatmap weighting
-    "lite_hrnet_coco": Augmentation(half_body=0.3),  # ViPNAS's, too
-    "flip_rotation": Augmentation(scale=0.0, rotation=45.0),  # AutoPose, whose range is not known
+    "lite_hrnet_coco": Augmentation(half_body=0.3),  # also ViPNAS
+    "flip_rotation": Augmentation(scale=0.0, rotation=45.0),  # AutoPose, which does not state its range
     "efficientpose": Augmentation(rotation=45.0, rotation_probability=1.0, distribution="uniform"),
 }

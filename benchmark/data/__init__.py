@@ -1,6 +1,6 @@
-"""Datasets: where they lie, and reading them into :class:`benchmark.data.people.People`. No torch here.
+"""Datasets: their folders, and readers that return :class:`benchmark.data.people.People`. Nothing here imports torch.
 
-A data root holds one folder a dataset, each laid out as officially published (or as Synthetic people writes it):
+A data root holds one folder for each dataset, laid out as officially published (or as Synthetic people writes it):
 
     mpii/   images/*.jpg, mpii_human_pose_v1_u12_1.mat, annot/{train,valid,trainval,test}.json, gt_valid.mat, valid.h5
     coco/   images/{train,val}2017/*.jpg, annotations/person_keypoints_{train,val}2017.json
@@ -30,29 +30,29 @@ READERS: dict[str, Callable[[Path, str], People]] = {
 
 
 def dataset_folder(dataset: str, base: Path | None = None) -> Path:
-    """A dataset's folder below ``base`` (default: the data root); ``base`` itself where there is none below it."""
+    """Return a dataset's folder inside ``base`` (default: the data root), or ``base`` itself if it has no such folder."""
     base = base or data_root()
-    below = base / dataset
-    return base if base.is_dir() and not below.is_dir() else below
+    folder = base / dataset
+    return base if base.is_dir() and not folder.is_dir() else folder
 
 
 def find_dataset(dataset: str, base: Path | None = None) -> tuple[str, Path]:
-    """A data set by the name that may begin with ``synthetic-``: its kind, and its folder, see :func:`folder`.
+    """Return the kind and the folder of a dataset, whose name may begin with ``synthetic-``; see :func:`dataset_folder`.
 
-    Synthetic people lie in the data root's folder ``synthetic``, unless ``base`` says otherwise.
+    Synthetic people are read from the folder ``synthetic`` of the data root unless ``base`` is given.
     """
     kind = dataset.removeprefix("synthetic-")
     return kind, dataset_folder(kind, base or (data_root() / "synthetic" if kind != dataset else None))
 
 
 def load_people(dataset: str, split: str, base: Path | None = None) -> People:
-    """The annotated persons of a split: ``load("mpii", "val")``.
+    """Load the annotated people of a split, for example ``load_people("mpii", "val")``.
 
     Args:
         base: a data root, or the dataset's own folder.
 
     Raises:
-        InputError: no such dataset or split, its annotations are absent, or a record in them is malformed.
+        InputError: the dataset or the split is unknown, its annotations are missing, or an entry in them is malformed.
     """
     if dataset not in READERS:
         raise InputError(f"no dataset {dataset!r}; known: {', '.join(READERS)}")

@@ -1,4 +1,4 @@
-"""``python -m benchmark.data``: what data is there, downloading what may be downloaded, and drawing Synthetic people."""
+"""``python -m benchmark.data``: check datasets, download those that may be downloaded, and draw Synthetic people."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tqdm import tqdm
 from benchmark.core.errors import InputError, run_command
 from benchmark.core.files import data_root
 from benchmark.data import dataset_folder
-from benchmark.data.check import check_dataset, format_status, is_whole, require_folder, status_report
+from benchmark.data.check import check_dataset, format_status, is_whole, status_report
 from benchmark.data.download import fetch_source, list_sources
 from benchmark.data.synthetic.scenes import draw_preview
 from benchmark.data.synthetic.write import write_datasets
 
-DESCRIPTION = """Datasets: check what is there, fetch what may be downloaded, draw Synthetic people.
+DESCRIPTION = """Datasets: check that they are complete, download those that may be downloaded, draw Synthetic people.
 
 examples:
   python -m benchmark.data check mpii --root ~/datasets
@@ -31,7 +31,7 @@ Flag = tyro.conf.FlagCreatePairsOff
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Say what of a dataset is there, what is missing and where to get it. Status: 0 whole, 1 incomplete, 2 bad input.
+    """Report which files of a dataset are missing and where to get them. Exit status: 0 complete, 1 incomplete, 2 bad input.
 
     example: python -m benchmark.data check mpii --root ~/datasets --images
     """
@@ -41,79 +41,82 @@ class Check:
     root: Path | None = None
     """The data root, or the dataset's own folder. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
     images: Annotated[bool, Flag] = False
-    """Read every photograph too, and name the broken ones."""
+    """Also read every image, and list the broken ones."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), Flag] = False
-    """Print JSON; it lists all missing files."""
+    """Print JSON, which lists all missing files."""
 
     def run(self) -> int:
-        if self.root is not None:
-            require_folder(self.root)
+        """Check the dataset, print its status, and return the exit status."""
+        if self.root is not None and not self.root.is_dir():
+            raise InputError(f"{self.root}: no such folder")
         folder = dataset_folder(self.dataset, self.root)
-        found = check_dataset(self.dataset, folder, images=self.images)
+        splits = check_dataset(self.dataset, folder, images=self.images)
         if self.as_json:
-            print(json.dumps(status_report(self.dataset, folder, found)))
+            print(json.dumps(status_report(self.dataset, folder, splits)))
         else:
-            print(format_status(self.dataset, folder, found))
-        return 0 if is_whole(found) else 1
+            print(format_status(self.dataset, folder, splits))
+        return 0 if is_whole(splits) else 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Download a dataset, or a paper's released weights, from where it is officially published.
+    """Download a dataset, or a paper's released weights, from its official source.
 
-    An interrupted download goes on where it ended. Without a name: what there is, and whether it is there already.
+    An interrupted download is resumed. Without a name, list everything that can be downloaded and whether it is present.
 
     example: python -m benchmark.data fetch coco-val2017 --root ~/datasets
     """
 
     name: tyro.conf.Positional[str | None] = None
-    """What to fetch, as listed without a name."""
+    """Which download, as listed without a name."""
     root: Path | None = None
     """The data root. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
 
     def run(self) -> int:
+        """Download the files, or list what can be downloaded, and return the exit status."""
         known, root = list_sources(), self.root or data_root()
         if self.name is None:
-            for name, files in known.items():
-                there = all((root / path).exists() for file in files for path in file.provides)
-                size = sum(file.bytes or 0 for file in files)
+            for name, sources in known.items():
+                present = all((root / path).exists() for source in sources for path in source.provides)
+                size = sum(source.bytes or 0 for source in sources)
                 megabytes = f"{size / 1e6:,.1f} MB" if size else ""
-                print(f"{name:22} {'there' if there else 'absent':7} {megabytes:>12}  {files[0].url}")
+                print(f"{name:22} {'there' if present else 'absent':7} {megabytes:>12}  {sources[0].url}")
             return 0
         if self.name not in known:
             raise InputError(f"nothing called {self.name!r} can be fetched; known: {', '.join(known)}")
         for source in known[self.name]:
-            fresh = fetch_source(source, root)
-            places = ", ".join(str(root / path) for path in source.provides)
-            print(f"{source.name}: {'fetched' if fresh else 'already there'}: {places}")
-            if fresh and source.licence:
+            downloaded = fetch_source(source, root)
+            paths = ", ".join(str(root / path) for path in source.provides)
+            print(f"{source.name}: {'fetched' if downloaded else 'already there'}: {paths}")
+            if downloaded and source.licence:
                 print(f"  licence: {source.licence}; {source.home}")
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic:
-    """Draw Synthetic people with MPII's and COCO's annotation files; the same seed draws the same.
+    """Draw Synthetic people with annotation files of MPII and COCO; the same seed draws the same people.
 
     example: python -m benchmark.data synthetic --out /tmp/people --people 1000 --seed 0 --format mpii
     """
 
     out: Path
-    """A data root to write into: it gets a folder mpii, coco, or both."""
+    """Data root to write to; it gets a folder mpii, coco, or both."""
     people: int = 1000
-    """How many persons, both splits together."""
+    """Number of people, both splits together."""
     seed: int = 0
-    """Not negative."""
+    """Seed of the random numbers, not negative."""
     layout: Annotated[Literal["mpii", "coco", "both"], tyro.conf.arg(name="format")] = "both"
-    """Whose files to write."""
+    """Dataset whose files are written."""
     validation: int | None = None
-    """How many of the persons are the validation split; a fifth if not given."""
+    """Number of these people in the validation split; a fifth if not given."""
     size: int = 256
-    """About the width and height of the pictures, pixels."""
+    """Approximate width and height of the images, pixels."""
     preview: Annotated[bool, Flag] = False
     """Also draw synthetic_people.png: 24 scenes with their joints."""
 
     def run(self) -> int:
+        """Draw the people, and return the exit status."""
         with tqdm(total=self.people, unit="person", desc="drawing") as bar:
             write_datasets(
                 self.out,
@@ -126,12 +129,13 @@ class Synthetic:
             )
         if self.preview:
             print(draw_preview(self.out, self.seed))
-        print(f"{self.people:,} persons drawn; use them by POSE_DATA={self.out}")
+        print(f"{self.people:,} people drawn; to use them, set POSE_DATA={self.out}")
         return 0
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    chosen = tyro.cli(
+    """Parse the command line, run the command, and exit with its status."""
+    command = tyro.cli(
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Fetch, tyro.conf.subcommand("fetch")]
         | Annotated[Synthetic, tyro.conf.subcommand("synthetic")],
@@ -140,7 +144,7 @@ def main(args: Sequence[str] | None = None) -> None:
         prog="python -m benchmark.data",
     )
     status: list[int] = []
-    run_command(lambda: status.append(chosen.run()))
+    run_command(lambda: status.append(command.run()))
     raise SystemExit(status[0])
 
 

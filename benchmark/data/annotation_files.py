@@ -1,4 +1,4 @@
-"""What the readers share: opening annotation files, and naming the record that is wrong."""
+"""Functions that the readers share: open annotation files, check values, and name the entry that is malformed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 
-SYNTHETIC = "synthetic.json"  # stands in the folders that Synthetic people writes
+SYNTHETIC = "synthetic.json"  # the file that marks folders written by Synthetic people
 
 
 def first_existing(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of ``names`` (paths or patterns below ``folder``) that exists."""
+    """Return the first of ``names`` (paths or patterns inside ``folder``) that exists, or None."""
     for name in names:
-        if found := sorted(folder.glob(name)):
-            return found[0]
+        if paths := sorted(folder.glob(name)):
+            return paths[0]
     return None
 
 
 def dataset_label(dataset: str, folder: Path) -> str:
-    """The dataset's name, with "synthetic-" before it where Synthetic people wrote the folder."""
+    """Return the dataset's name, prefixed by "synthetic-" if Synthetic people wrote the folder."""
     return f"synthetic-{dataset}" if (folder / SYNTHETIC).is_file() else dataset
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file's content.
+    """Read a JSON file.
 
     Raises:
-        InputError: the file is absent, is no JSON, or is nested more deeply than Python can follow.
+        InputError: the file is missing, is not JSON, or is nested too deeply for Python.
     """
     try:
         return json.loads(path.read_bytes())
@@ -41,14 +41,17 @@ def read_json(path: Path) -> Any:
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     except RecursionError:
-        raise InputError(f"{path}: not JSON that can be read: nested too deeply") from None
+        raise InputError(f"{path}: not readable JSON: nested too deeply") from None
 
 
 def read_mat(path: Path, variable: str, **options: Any) -> Any:
-    """A variable of a MATLAB file.
+    """Read a variable of a MATLAB file.
+
+    Args:
+        options: passed to ``scipy.io.loadmat``.
 
     Raises:
-        InputError: the file is absent, no MATLAB file, or does not hold the variable.
+        InputError: the file is missing, is not a MATLAB file, or does not contain the variable.
     """
     from scipy.io import loadmat
 
@@ -56,16 +59,16 @@ def read_mat(path: Path, variable: str, **options: Any) -> Any:
         raise InputError(f"{path}: no such file")
     try:
         content = loadmat(path, variable_names=[variable], **options)
-    except Exception as error:  # scipy raises whatever the broken bytes led it to
-        raise InputError(f"{path}: not a MATLAB file that can be read: {error}") from None
+    except Exception as error:  # scipy raises many kinds of errors for broken bytes
+        raise InputError(f"{path}: not a readable MATLAB file: {error}") from None
     if variable not in content:
-        raise InputError(f"{path}: no variable {variable!r} in it")
+        raise InputError(f"{path}: contains no variable {variable!r}")
     return content[variable]
 
 
 @contextmanager
 def naming_record(path: Path, name: str) -> Iterator[None]:
-    """Turn what a malformed record raises into an InputError that names the file and the record."""
+    """Convert errors that a malformed entry raises to an InputError that names the file and the entry."""
     try:
         yield
     except InputError:
@@ -77,15 +80,15 @@ def naming_record(path: Path, name: str) -> Iterator[None]:
 
 
 def as_numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """``value`` as float64 of that shape.
+    """Convert ``value`` to a float64 array of this shape.
 
     Raises:
-        ValueError: it has another shape, or is not made of finite numbers.
+        ValueError: it has another shape, or contains something other than finite numbers.
     """
     try:
         array = np.asarray(value, np.float64)
     except (ValueError, TypeError):
-        raise ValueError(f"{name} is not made of numbers") from None
+        raise ValueError(f"{name} contains something other than numbers") from None
     if array.shape != shape:
         raise ValueError(f"{name} has shape {list(array.shape)}, expected {list(shape)}")
     if not np.isfinite(array).all():
@@ -94,5 +97,5 @@ def as_numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
 
 
 def stack_rows(rows: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Rows as one array ``[N, *shape]``, also when there are none."""
+    """Stack rows into one float64 array ``[N, *shape]``, also if N is 0."""
     return np.array(rows, np.float64).reshape(-1, *shape)

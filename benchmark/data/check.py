@@ -1,4 +1,4 @@
-"""What of a dataset is there, what is missing, and where to get it."""
+"""Check of a dataset: which annotations and images are present, which are missing, and where to get them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmark.core.errors import InputError
 from benchmark.data.annotation_files import first_existing
 from benchmark.data.coco import COCO_PERSON_COUNTS, annotation_names, load_coco
 from benchmark.data.images import read_image
@@ -20,14 +19,23 @@ from benchmark.data.people import People
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What a dataset is made of, as ``check`` asks for it."""
+    """The parts of a dataset.
+
+    Attributes:
+        load: reader of a split.
+        splits: splits that a complete dataset has.
+        optional: other splits.
+        people: published number of people of a split.
+        obtain: one line on where to get the files.
+        head_sizes: splits that need head sizes for scoring.
+    """
 
     load: Callable[[Path, str], People]
-    splits: tuple[str, ...]  # without which the dataset is not whole
+    splits: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    persons: dict[str, int] = field(default_factory=dict)  # a split's published number
-    obtain: str  # one line
-    head_sizes: tuple[str, ...] = ()  # splits that need head sizes to be scored
+    people: dict[str, int] = field(default_factory=dict)
+    obtain: str
+    head_sizes: tuple[str, ...] = ()
 
 
 LAYOUTS = {
@@ -35,7 +43,7 @@ LAYOUTS = {
         load=load_mpii,
         splits=("train", "val"),
         optional=("trainval", "test", "sample"),
-        persons=PERSON_COUNTS,
+        people=PERSON_COUNTS,
         head_sizes=("val",),
         obtain="images and annotations: http://human-pose.mpi-inf.mpg.de/#download (fetch mpii-images, mpii-annotations, "
         "mpii-validation); HRNet's annot/*.json: linked from github.com/leoxiaobin/deep-high-resolution-net.pytorch",
@@ -44,14 +52,14 @@ LAYOUTS = {
         load=load_coco,
         splits=("train", "val"),
         optional=("sample",),
-        persons=COCO_PERSON_COUNTS,
+        people=COCO_PERSON_COUNTS,
         obtain="https://cocodataset.org/#download (fetch coco-annotations, coco-val2017, coco-train2017); person detections: "
         "linked from github.com/leoxiaobin/deep-high-resolution-net.pytorch",
     ),
     "lsp": Layout(
         load=load_lsp,
         splits=("train", "test"),
-        persons={"train": 1000, "test": 1000},
+        people={"train": 1000, "test": 1000},
         obtain="http://sam.johnson.io/research/lsp.html (fetch lsp)",
     ),
     "lspet": Layout(
@@ -64,40 +72,54 @@ LAYOUTS = {
 
 @dataclass
 class SplitStatus:
-    """One split: who is annotated, and which photographs are there. ``problem`` stands where it could not be read."""
+    """The state of one split.
+
+    Attributes:
+        split: its name.
+        needed: a complete dataset has it.
+        persons: number of annotated people.
+        images: number of annotated images.
+        present: number of these that exist.
+        missing: paths of all images that do not exist.
+        broken: paths of all images that cannot be read.
+        problem: the reason why the split could not be read; None if it could.
+        notes: remarks for the user.
+    """
 
     split: str
     needed: bool
     persons: int = 0
     images: int = 0
     present: int = 0
-    missing: list[str] = field(default_factory=list)  # paths, all of them
+    missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     problem: str | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
+        """Return whether the split could be read and no image is missing or broken."""
         return not (self.problem or self.missing or self.broken)
 
 
 def check_dataset(dataset: str, folder: Path, *, images: bool = False) -> list[SplitStatus]:
-    """Every split of a dataset; with ``images`` each photograph is read as well.
+    """Check every split of a dataset.
+
+    Args:
+        images: also read each image.
 
     Raises:
-        InputError: annotations are there but malformed.
+        InputError: annotations are present but malformed.
     """
     layout = LAYOUTS[dataset]
-    return [
-        found
-        for split in layout.splits + layout.optional
-        if (found := _check_split(layout, dataset, folder, split, images)) is not None
-    ]
+    splits = (_check_split(layout, dataset, folder, split, images) for split in layout.splits + layout.optional)
+    return [split for split in splits if split is not None]
 
 
 def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images: bool) -> SplitStatus | None:
+    """Check one split; return None for an optional split without annotated people."""
     needed = split in layout.splits
-    problem = _absent(dataset, folder, split)
+    problem = _missing_annotations(dataset, folder, split)
     if problem:
         return SplitStatus(split=split, needed=True, problem=problem) if needed else None
     people = layout.load(folder, split)
@@ -105,21 +127,21 @@ def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images:
         return None
     paths = sorted(set(people.images))
     present = [path for path in paths if path.is_file()]
-    found = SplitStatus(split=split, needed=needed, persons=len(people), images=len(paths), present=len(present))
-    found.missing = [str(path) for path in paths if not path.is_file()]
+    status = SplitStatus(split=split, needed=needed, persons=len(people), images=len(paths), present=len(present))
+    status.missing = [str(path) for path in paths if not path.is_file()]
     if images:
         bar = tqdm(present, desc=f"{dataset} {split}", unit="image", leave=False)
-        found.broken = [str(path) for path in bar if read_image(path, "skip") is None]
-    published = layout.persons.get(split)
+        status.broken = [str(path) for path in bar if read_image(path, "skip") is None]
+    published = layout.people.get(split)
     if published and published != len(people) and not people.dataset.startswith("synthetic"):
-        found.notes.append(f"in the files that papers use: {published:,} persons")
+        status.notes.append(f"the files that papers use have {published:,} people")
     if split in layout.head_sizes and people.head_sizes is None:
-        found.notes.append("no head sizes, so no PCKh: gt_valid.mat or valid.h5 is missing")
-    return found
+        status.notes.append("no head sizes, so PCKh cannot be computed: gt_valid.mat or valid.h5 is missing")
+    return status
 
 
-def _absent(dataset: str, folder: Path, split: str) -> str | None:
-    """What is missing for the split to be read at all; None where its annotations are there."""
+def _missing_annotations(dataset: str, folder: Path, split: str) -> str | None:
+    """Return a message that names the missing annotation files of a split, or None if they are present."""
     if dataset == "mpii":
         names = SPLITS[split]
         path = first_existing(folder, names)
@@ -135,43 +157,37 @@ def _absent(dataset: str, folder: Path, split: str) -> str | None:
     return None if path else f"no annotations: {' or '.join(names)} is missing"
 
 
-def status_report(dataset: str, folder: Path, found: list[SplitStatus]) -> dict[str, Any]:
-    """What ``check --json`` prints."""
-    splits = {
-        one.split: {key: value for key, value in vars(one).items() if key != "split"} | {"whole": one.whole} for one in found
+def status_report(dataset: str, folder: Path, splits: list[SplitStatus]) -> dict[str, Any]:
+    """Return the content of ``check --json``."""
+    rows = {
+        status.split: {key: value for key, value in vars(status).items() if key != "split"} | {"whole": status.whole}
+        for status in splits
     }
-    return {"dataset": dataset, "folder": str(folder), "whole": is_whole(found), "splits": splits}
+    return {"dataset": dataset, "folder": str(folder), "whole": is_whole(splits), "splits": rows}
 
 
-def is_whole(found: list[SplitStatus]) -> bool:
-    """Whether all needed splits are there, and none that is there lacks a photograph."""
-    return all(one.whole for one in found if one.needed or one.images)
+def is_whole(splits: list[SplitStatus]) -> bool:
+    """Return whether all needed splits are complete, and all optional splits that have annotations."""
+    return all(status.whole for status in splits if status.needed or status.images)
 
 
-def format_status(dataset: str, folder: Path, found: list[SplitStatus], *, shown: int = 5) -> str:
-    """The same for reading."""
-    lines = [f"{dataset} in {folder}: {'whole' if is_whole(found) else 'incomplete'}"]
-    for one in found:
-        if one.problem:
-            lines.append(f"  {one.split:9} {one.problem}")
+def format_status(dataset: str, folder: Path, splits: list[SplitStatus], *, shown: int = 5) -> str:
+    """Format the status as text.
+
+    Args:
+        shown: the largest number of missing and of broken files to list for each split.
+    """
+    lines = [f"{dataset} in {folder}: {'complete' if is_whole(splits) else 'incomplete'}"]
+    for status in splits:
+        if status.problem:
+            lines.append(f"  {status.split:9} {status.problem}")
             continue
-        lines.append(f"  {one.split:9} {one.persons:,} persons; {one.present:,} of {one.images:,} images")
-        for title, paths in (("missing", one.missing), ("broken", one.broken)):
+        lines.append(f"  {status.split:9} {status.persons:,} people; {status.present:,} of {status.images:,} images")
+        for title, paths in (("missing", status.missing), ("broken", status.broken)):
             lines += [f"            {title}: {path}" for path in paths[:shown]]
             if len(paths) > shown:
                 lines.append(f"            ... and {len(paths) - shown:,} more {title}")
-        lines += [f"            {note}" for note in one.notes]
-    if not is_whole(found):
+        lines += [f"            {note}" for note in status.notes]
+    if not is_whole(splits):
         lines.append(f"  obtain: {LAYOUTS[dataset].obtain}")
     return "\n".join(lines)
-
-
-def require_folder(path: Path) -> Path:
-    """``path`` if it is a folder.
-
-    Raises:
-        InputError: it is not.
-    """
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder")
-    return path

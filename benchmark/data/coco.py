@@ -1,4 +1,4 @@
-"""COCO keypoints (Lin et al., ECCV 2014): annotated persons, or the boxes of a person detector."""
+"""COCO keypoints (Lin et al., ECCV 2014): annotated people, or the boxes of a person detector."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from benchmark.data.people import People
 
 K = len(COCO_JOINTS)
 PERSON = 1  # COCO's category
-# The split's name in the annotation files, and in the image folders.
+# For each split: its name in the annotation files, and its image folder.
 SPLITS = {"train": ("train2017", "train2017"), "val": ("val2017", "val2017"), "test-dev": ("test-dev2017", "test2017")}
-COCO_PERSON_COUNTS = {"train": 149_813, "val": 6_352}  # with keypoints, as HRNet's code counts them
+COCO_PERSON_COUNTS = {"train": 149_813, "val": 6_352}  # people with keypoints, as HRNet's code counts them
 
 
 def load_coco(
@@ -26,33 +26,40 @@ def load_coco(
     annotations: Path | None = None,
     min_score: float = 0.0,
 ) -> People:
-    """The persons of a split (train, val, test-dev, or sample: a file ``person_keypoints_<n>_images.json``).
+    """Load the people of a split: train, val, test-dev, or sample (a file ``person_keypoints_<n>_images.json``).
 
-    From annotations: everyone with at least one annotated keypoint who is not a crowd; the box is COCO's, cut at the borders of
-    the photograph (as HRNet and SimpleBaseline select them). From detections, a list of {image_id, category_id, bbox, score}
-    as HRNet publishes: every person scored ``min_score`` or more; they have no joints, and the ids are row numbers.
+    From annotations, everyone is loaded who has at least one annotated keypoint and is not a crowd; the box is COCO's, clipped
+    to the image, as in HRNet and SimpleBaseline. From detections, a list of {image_id, category_id, bbox, score} as HRNet
+    publishes, every person with a score of at least ``min_score`` is loaded; they have no joints, and ids are row numbers.
 
     Args:
+        detections: a file of detections to read instead of annotated people.
         annotations: a file to read instead of the split's own.
+        min_score: lowest score of a detection.
 
     Raises:
-        InputError: no such split, no annotations, or a malformed record; file and record are named.
+        InputError: the split is unknown, annotations are missing, or an entry is malformed; the file and the entry are named.
     """
-    path = annotations or _annotations(folder, split)
+    path = annotations or first_existing(folder, annotation_names(split))
     if path is None and detections is None:
         raise InputError(f"{folder}: no COCO annotations of {split}: none of {', '.join(annotation_names(split))}")
-    photographs = _photographs(path) if path else None
-    pictures = _image_folder(folder, split)
+    images = _read_images(path) if path else None
+    image_folder = _image_folder(folder, split)
     if detections is None and split == "test-dev":
-        raise InputError("COCO test-dev has no annotated persons: a file of detections is needed")
+        raise InputError("COCO test-dev has no annotated people: a file of detections is needed")
     if detections is not None:
-        return _detected(detections, folder, split, pictures, photographs, min_score)
+        return _load_detections(detections, folder, split, image_folder, images, min_score)
     assert path is not None
-    assert photographs is not None
-    return _annotated(path, folder, split, pictures, photographs)
+    assert images is not None
+    return _load_annotations(path, folder, split, image_folder, images)
 
 
 def annotation_names(split: str) -> tuple[str, ...]:
+    """Return the paths or patterns, inside the dataset's folder, of a split's annotation file.
+
+    Raises:
+        InputError: the split is unknown.
+    """
     if split == "sample":
         return ("person_keypoints_[0-9]*_images.json",)
     if split not in SPLITS:
@@ -61,47 +68,43 @@ def annotation_names(split: str) -> tuple[str, ...]:
     return (f"annotations/{name}", name)
 
 
-def _annotations(folder: Path, split: str) -> Path | None:
-    return first_existing(folder, annotation_names(split))
-
-
 def _image_folder(folder: Path, split: str) -> Path:
-    """``images/val2017`` as HRNet's instructions have it, ``val2017`` as the archive unpacks, or ``images``."""
+    """Return the first that exists: ``images/val2017`` as HRNet instructs, ``val2017`` as in the archive, or ``images``."""
     if split == "sample":
         return folder / "images"
     name = SPLITS[split][1]
-    found = [path for path in (folder / "images" / name, folder / name, folder / "images") if path.is_dir()]
-    return found[0] if found else folder / "images" / name
+    existing = [path for path in (folder / "images" / name, folder / name, folder / "images") if path.is_dir()]
+    return existing[0] if existing else folder / "images" / name
 
 
-def _photographs(path: Path) -> dict[int, tuple[str, float, float]]:
-    """Image id -> file name, width, height."""
+def _read_images(path: Path) -> dict[int, tuple[str, float, float]]:
+    """Read file name, width and height of each image, by its id."""
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise InputError(f"{path}: no list of images in it")
-    found = {}
+        raise InputError(f"{path}: contains no list of images")
+    images = {}
     for number, image in enumerate(content["images"]):
         with naming_record(path, f"image {number}"):
-            found[int(image["id"])] = (Path(image["file_name"]).name, float(image["width"]), float(image["height"]))
-    return found
+            images[int(image["id"])] = (Path(image["file_name"]).name, float(image["width"]), float(image["height"]))
+    return images
 
 
-def _annotated(
-    path: Path, folder: Path, split: str, pictures: Path, photographs: dict[int, tuple[str, float, float]]
+def _load_annotations(
+    path: Path, folder: Path, split: str, image_folder: Path, images: dict[int, tuple[str, float, float]]
 ) -> People:
     rows: list[dict[str, Any]] = []
     content = read_json(path).get("annotations")
     if not isinstance(content, list):
-        raise InputError(f"{path}: no list of annotations in it")
+        raise InputError(f"{path}: contains no list of annotations")
     seen: set[int] = set()
     for number, annotation in enumerate(content):
         with naming_record(path, f"annotation {annotation.get('id', number) if isinstance(annotation, dict) else number}"):
             if annotation["id"] in seen:
-                raise ValueError("the id stands there a second time")
+                raise ValueError("duplicate id")
             seen.add(annotation["id"])
             if annotation["category_id"] != PERSON or annotation.get("iscrowd", 0):
                 continue
-            if row := _annotated_row(annotation, photographs):
+            if row := _annotation_row(annotation, images):
                 rows.append(row)
     boxes = stack_rows([row["box"] for row in rows], (4,))
     keypoints = stack_rows([row["keypoints"] for row in rows], (K, 3))
@@ -109,7 +112,7 @@ def _annotated(
     return People(
         dataset=dataset_label("coco", folder),
         split=split,
-        images=tuple(pictures / photographs[row["image_id"]][0] for row in rows),
+        images=tuple(image_folder / images[row["image_id"]][0] for row in rows),
         image_ids=np.array([row["image_id"] for row in rows], np.int64),
         ids=np.array([row["id"] for row in rows], np.int64),
         joints=np.where(visible[..., None] > 0, keypoints[..., :2], 0.0),
@@ -120,33 +123,33 @@ def _annotated(
     )
 
 
-def _annotated_row(annotation: dict[str, Any], photographs: dict[int, tuple[str, float, float]]) -> dict[str, Any] | None:
-    """What is kept of an annotation; None where nobody can be trained or tested on it."""
+def _annotation_row(annotation: dict[str, Any], images: dict[int, tuple[str, float, float]]) -> dict[str, Any] | None:
+    """Return the used values of an annotation, or None if it has no keypoints, no area or no box inside the image."""
     image = int(annotation["image_id"])
-    if image not in photographs:
+    if image not in images:
         raise ValueError(f"image {image} is not among the images")
     keypoints = as_numbers(annotation["keypoints"], (3 * K,), "keypoints").reshape(K, 3)
     if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
-        raise ValueError("a visibility that is not 0, 1 or 2")
-    box = _cut(as_numbers(annotation["bbox"], (4,), "bbox"), *photographs[image][1:])
+        raise ValueError("a visibility is not 0, 1 or 2")
+    box = _clip_box(as_numbers(annotation["bbox"], (4,), "bbox"), *images[image][1:])
     area = float(as_numbers(annotation["area"], (), "area"))
     if area <= 0 or (box[2:] <= 0).any() or not keypoints[:, 2].any():
         return None
     return {"image_id": image, "id": int(annotation["id"]), "keypoints": keypoints, "box": box, "area": area}
 
 
-def _cut(box: np.ndarray, width: float, height: float) -> np.ndarray:
-    """The part of a box (x, y, width, height) that lies within the photograph."""
+def _clip_box(box: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Clip a box (x, y, width, height) to the image."""
     low = np.maximum(box[:2], 0.0)
     return np.concatenate([low, np.minimum(low + box[2:], (width, height)) - low])
 
 
-def _detected(
+def _load_detections(
     path: Path,
     folder: Path,
     split: str,
-    pictures: Path,
-    photographs: dict[int, tuple[str, float, float]] | None,
+    image_folder: Path,
+    images: dict[int, tuple[str, float, float]] | None,
     min_score: float,
 ) -> People:
     content = read_json(path)
@@ -162,25 +165,25 @@ def _detected(
             if (box[2:] <= 0).any():
                 raise ValueError(f"bbox is {box[2]:g} by {box[3]:g} pixels")
             image = int(detection["image_id"])
-            if photographs is not None and image not in photographs:
+            if images is not None and image not in images:
                 raise ValueError(f"image {image} is not among the annotated images")
             if score < min_score:
                 continue
-            names.append(photographs[image][0] if photographs else f"{image:012d}.jpg")
+            names.append(images[image][0] if images else f"{image:012d}.jpg")
             image_ids.append(image)
             ids.append(number)
             boxes.append(box)
             scores.append(score)
-    columns = stack_rows(boxes, (4,))
+    box_rows = stack_rows(boxes, (4,))
     return People(
         dataset=dataset_label("coco", folder),
         split=split,
-        images=tuple(pictures / name for name in names),
+        images=tuple(image_folder / name for name in names),
         image_ids=np.array(image_ids, np.int64),
         ids=np.array(ids, np.int64),
         joints=np.zeros((len(ids), K, 2)),
         visible=np.zeros((len(ids), K), np.uint8),
-        centers=columns[:, :2] + columns[:, 2:] / 2,
-        sizes=columns[:, 2:],
+        centers=box_rows[:, :2] + box_rows[:, 2:] / 2,
+        sizes=box_rows[:, 2:],
         scores=np.array(scores, np.float64),
     )

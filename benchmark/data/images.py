@@ -1,4 +1,4 @@
-"""Reading photographs: a broken one is named, never taken for a picture."""
+"""Reader of images, which reports a broken file instead of returning a partly decoded image."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ def read_image(path: Path, on_error: Literal["raise"] = ...) -> np.ndarray: ...
 @overload
 def read_image(path: Path, on_error: Literal["raise", "skip"]) -> np.ndarray | None: ...
 def read_image(path: Path, on_error: Literal["raise", "skip"] = "raise") -> np.ndarray | None:
-    """A photograph as its pixels are stored: RGB, uint8 ``[H, W, 3]``. A camera's orientation tag is not followed, as in HRNet.
+    """Read an image as its pixels are stored, uint8 ``[H, W, 3]`` RGB.
 
-    With ``on_error="skip"`` a broken file gives None and one line on stderr that names it.
+    The orientation tag of a camera is ignored, as in HRNet.
+
+    Args:
+        on_error: with ``skip``, a broken file gives None and one line on stderr that names it.
 
     Raises:
-        InputError: the file is missing, empty, cut short or no image, and ``on_error`` is "raise".
+        InputError: the file is missing, empty, truncated or not an image, and ``on_error`` is ``raise``.
     """
     image, problem = _decode(Path(path))
     if problem and on_error == "raise":
@@ -36,26 +39,27 @@ def read_image(path: Path, on_error: Literal["raise", "skip"] = "raise") -> np.n
 
 
 def _decode(path: Path) -> tuple[np.ndarray | None, str | None]:
+    """Return the image and None, or None and the problem."""
     try:
         encoded = path.read_bytes()
     except OSError as error:
         return None, f"{path}: {error.strerror}"
     if not encoded:
         return None, f"{path}: the file is empty"
-    if is_cut_short(encoded):  # OpenCV would fill the missing part with grey and go on
-        return None, f"{path}: the image is cut short"
+    if is_truncated(encoded):  # OpenCV would fill the missing part with grey without an error
+        return None, f"{path}: the image is truncated"
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     if image is None:
-        return None, f"{path}: not an image that can be read"
+        return None, f"{path}: not a readable image"
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), None
 
 
-def is_cut_short(encoded: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end marker.
+def is_truncated(encoded: bytes) -> bool:
+    """Return whether a JPEG or PNG lacks its end marker.
 
-    In a JPEG's pixel data 0xff is always escaped, so that an end marker after the last scan's start is the real one (an
-    embedded thumbnail has its own, before it). What follows the end marker does not matter.
+    In a JPEG's pixel data 0xff is always escaped, so an end marker after the start of the last scan is the real one; the end
+    marker of an embedded thumbnail comes before it. Bytes after the end marker do not matter.
     """
     if encoded.startswith(JPEG):
         return encoded.rfind(END) < encoded.rfind(SCAN)

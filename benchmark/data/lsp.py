@@ -1,8 +1,9 @@
-"""Leeds Sports Pose (Johnson and Everingham, BMVC 2010) and its extension (CVPR 2011): 14 joints, one person an image.
+"""Leeds Sports Pose (Johnson and Everingham, BMVC 2010) and its extension (CVPR 2011): 14 joints, one person per image.
 
-Their ``joints.mat`` differ in two ways: ``[3, 14, N]`` with a third row that is 1 where a joint is occluded, against
-``[14, 3, N]`` with a third column that is 1 where a joint is visible, the others having no usable position. Positions are
-fractions of pixels without a stated origin, and are taken as they stand. The person's box is the box of the annotated joints.
+Their ``joints.mat`` differ in two ways. LSP's is ``[3, 14, N]``, and its third row is 1 where a joint is occluded. The
+extension's is ``[14, 3, N]``, and its third column is 1 where a joint is visible; other joints have no usable position.
+Positions are fractions of pixels without a stated origin and are used unchanged. The person's box is the box of the annotated
+joints.
 """
 
 from __future__ import annotations
@@ -21,51 +22,52 @@ SPLITS = {"train": slice(0, 1000), "test": slice(1000, 2000)}  # images im0001 t
 
 
 def load_lsp(folder: Path, split: str = "test") -> People:
-    """Leeds Sports Pose: train is its first 1,000 images, test the second. Occluded joints are annotated.
+    """Load Leeds Sports Pose: train is its first 1,000 images, test the second; occluded joints are annotated.
 
     Raises:
-        InputError: no such split, or joints.mat is absent or malformed.
+        InputError: the split is unknown, or joints.mat is missing or malformed.
     """
     if split not in SPLITS:
         raise InputError(f"LSP has no split {split!r}; known: {', '.join(SPLITS)}")
-    joints, flags = _read("lsp", folder, axes=(2, 1, 0))
+    joints, flags = _read_joints("lsp", folder, axes=(2, 1, 0))
     return _people("lsp", folder, split, joints[SPLITS[split]], 2 - flags[SPLITS[split]], SPLITS[split].start, digits=4)
 
 
 def load_lspet(folder: Path, split: str = "train") -> People:
-    """The extension, all of it for training. Persons without any visible joint are left out.
+    """Load the extension, all of it for training; people without any visible joint are left out.
 
     Raises:
-        InputError: no such split, or joints.mat is absent or malformed.
+        InputError: the split is unknown, or joints.mat is missing or malformed.
     """
     if split != "train":
         raise InputError(f"LSP-extended has no split {split!r}; known: train")
-    joints, flags = _read("lspet", folder, axes=(2, 0, 1))
+    joints, flags = _read_joints("lspet", folder, axes=(2, 0, 1))
     people = _people("lspet", folder, split, joints, 2 * flags, 0, digits=5)
     return people.select(np.flatnonzero(flags.any(axis=1)))
 
 
-def _read(dataset: str, folder: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Joints ``[N, 14, 2]`` and flags ``[N, 14]``; ``axes`` brings the file's array into ``[N, 14, 3]``."""
+def _read_joints(dataset: str, folder: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Read joints ``[N, 14, 2]`` and flags ``[N, 14]``; ``axes`` transpose the file's array to ``[N, 14, 3]``."""
     path = folder / "joints.mat"
     if not path.is_file():
-        raise InputError(f"{path}: no such file; python -m benchmark.data fetch {dataset} gets it from where it is published")
+        raise InputError(f"{path}: no such file; download it by python -m benchmark.data fetch {dataset}")
     values = np.asarray(read_mat(path, "joints"))
     expected = [0, 0, 0]
-    for place, size in zip(axes[1:], (K, 3), strict=True):
-        expected[place] = size
+    for axis, size in zip(axes[1:], (K, 3), strict=True):
+        expected[axis] = size
     if values.ndim != 3 or list(values.shape[:2]) != expected[:2]:
         raise InputError(f"{path}: joints has shape {list(values.shape)}, expected [{expected[0]}, {expected[1]}, N]")
     values = np.transpose(values.astype(np.float64), axes)
     flags = values[..., 2]
     if bad := np.flatnonzero(~np.isin(flags, (0, 1)).all(axis=1)).tolist():
-        raise InputError(f"{path}: image {bad[0] + 1}: a visibility that is neither 0 nor 1")
+        raise InputError(f"{path}: image {bad[0] + 1}: a visibility is neither 0 nor 1")
     if bad := np.flatnonzero(~np.isfinite(values).all(axis=(1, 2))).tolist():
         raise InputError(f"{path}: image {bad[0] + 1}: a joint is not finite")
     return values[..., :2], flags.astype(np.uint8)
 
 
 def _people(dataset: str, folder: Path, split: str, joints: np.ndarray, visible: np.ndarray, start: int, digits: int) -> People:
+    """Return people of the images from number ``start`` + 1 on, whose names have this number of digits."""
     annotated = visible[..., None] > 0
     low = np.where(annotated, joints, np.inf).min(axis=1)
     high = np.where(annotated, joints, -np.inf).max(axis=1)

@@ -1,7 +1,7 @@
-"""MPII Human Pose (Andriluka et al., CVPR 2014): its MATLAB annotations, and the three files that public codes made of them.
+"""MPII Human Pose (Andriluka et al., CVPR 2014): its MATLAB annotations, and the three files that public codes made from them.
 
-All four count pixels from (1, 1); positions become 0-based here. The person's box is a square of 200 x scale about the
-annotated position moved 15 x scale down: the rule of the stacked hourglass code, which HRNet and SimpleBaseline took over.
+All four count pixels from (1, 1); positions become 0-based here. The person's box is a square of 200 x scale whose centre is
+15 x scale below the annotated position: the rule of the stacked hourglass code, which HRNet and SimpleBaseline use too.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from benchmark.data.annotation_files import (
 from benchmark.data.people import People
 
 ORIGIN = 1.0  # MATLAB's first pixel
-REFERENCE = 200.0  # a person of scale 1 is about this high, pixels
-LOWERED = 15.0  # x scale, pixels
-H5_PADDING = 1.25  # valid.h5 holds scales that are already padded, and centres already lowered
+REFERENCE_HEIGHT = 200.0  # of a person of scale 1, pixels
+CENTER_SHIFT = 15.0  # downwards, x scale, pixels
+H5_PADDING = 1.25  # in valid.h5 scales are already padded, and centres already shifted
 K = len(MPII_JOINTS)
-PERSONS_AN_IMAGE = 100  # ids are 100 x position in annolist + position in annorect, both from 0
+IDS_PER_IMAGE = 100  # ids are 100 x index in annolist + index in annorect, both from 0
 
 MAT = ("mpii_human_pose_v1_u12_1.mat", "*/mpii_human_pose_v1_u12_1.mat")
 H5 = ("valid.h5", "annot/valid.h5")
 HEADS = ("gt_valid.mat", "annot/gt_valid.mat")
-# Which file a split is read from: the first that exists.
+# Files from which each split can be read: the first that exists is used.
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("annot/train.json", *MAT),
     "val": ("annot/valid.json", *H5, *MAT),
@@ -44,12 +44,22 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "test": ("annot/test.json", *MAT),
     "sample": ("annotations_*_images.json",),
 }
-PERSON_COUNTS = {"train": 22_246, "val": 2_958}  # in HRNet's files, whose split is that of Tompson et al., CVPR 2015
+PERSON_COUNTS = {"train": 22_246, "val": 2_958}  # in HRNet's files, with the split of Tompson et al., CVPR 2015
 
 
 @dataclass
 class _Rows:
-    """Persons as the files have them, before they become columns: pixels from (1, 1), annotated positions and scales."""
+    """People as in the files: pixels from (1, 1), annotated positions and scales.
+
+    Attributes:
+        names: of the images.
+        ids: see :func:`annolist_position`; row numbers in JSON files.
+        joints: float ``[16, 2]`` each.
+        visible: uint8 ``[16]`` each, as in :class:`People`.
+        positions: float ``[2]`` each.
+        scales: height in pixels, divided by 200.
+        heads: head sizes in pixels, NaN if unknown.
+    """
 
     names: list[str] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
@@ -57,28 +67,29 @@ class _Rows:
     visible: list[np.ndarray] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
-    heads: list[float] = field(default_factory=list)  # nan where there is none
+    heads: list[float] = field(default_factory=list)
 
-    def identities(self) -> list[tuple[str, int, int]]:
-        """What a person is recognised by across files: the image and the annotated position."""
+    def person_keys(self) -> list[tuple[str, int, int]]:
+        """Return keys that identify people across files: the image and the annotated position."""
         return [(name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
 
 
 def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None) -> People:
-    """The persons of a split.
+    """Load the people of a split: train, val, trainval, test, or sample (a file ``annotations_*_images.json``).
 
-    Splits: train, val, trainval, test, and sample (a file ``annotations_*_images.json``). HRNet's ``annot/*.json`` are read
-    first, then ``valid.h5``, then the official MATLAB file; that one does not know train from val, so that ``valid.h5`` or
-    ``annot/valid.json`` must stand beside it. From it come the persons that MPII lists as standing apart (``single_person``),
-    and its ids: see :func:`annolist_position`. From JSON, ids are row numbers. Test persons have no joints.
+    The first of these that exists is read: HRNet's ``annot/*.json``, ``valid.h5``, the official MATLAB file. The MATLAB file
+    does not distinguish train from val, so it needs ``valid.h5`` or ``annot/valid.json`` beside it. From it, only the people
+    are loaded that MPII lists as sufficiently separated (``single_person``), with ids as in :func:`annolist_position`. In JSON
+    files, ids are row numbers. People of the test split have no joints.
 
-    Head sizes come from the MATLAB file, ``valid.h5`` or ``gt_valid.mat`` (rows in the order of ``valid.json``); None without.
+    Head sizes come from the MATLAB file, ``valid.h5`` or ``gt_valid.mat`` (rows in the order of ``valid.json``), and are None
+    if none of them exists.
 
     Args:
         annotations: a file to read instead of the split's own.
 
     Raises:
-        InputError: no such split, no annotations, or a malformed record; file and record are named.
+        InputError: the split is unknown, annotations are missing, or an entry is malformed; the file and the entry are named.
     """
     if split not in SPLITS:
         raise InputError(f"MPII has no split {split!r}; known: {', '.join(SPLITS)}")
@@ -86,18 +97,18 @@ def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None)
     if path is None:
         raise InputError(f"{folder}: no MPII annotations of {split}: none of {', '.join(SPLITS[split])}")
     if path.suffix == ".json":
-        rows = _read_json(path)
+        rows = _read_json_rows(path)
         _add_head_sizes(rows, folder, split)
     elif path.suffix == ".h5":
-        rows = _read_h5(path)
+        rows = _read_h5_rows(path)
     else:
-        rows = _read_split_of_mat(path, folder, split)
+        rows = _read_mat_split(path, folder, split)
     return _people(rows, folder, split)
 
 
 def annolist_position(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where persons with these ids stand in the MATLAB file, from 0: in ``annolist``, and in its ``annorect``."""
-    return ids // PERSONS_AN_IMAGE, ids % PERSONS_AN_IMAGE
+    """Return the indices, from 0, of people with these ids in the MATLAB file's ``annolist`` and in its ``annorect``."""
+    return ids // IDS_PER_IMAGE, ids % IDS_PER_IMAGE
 
 
 def _people(rows: _Rows, folder: Path, split: str) -> People:
@@ -112,8 +123,8 @@ def _people(rows: _Rows, folder: Path, split: str) -> People:
         ids=np.array(rows.ids, np.int64),
         joints=np.where(visible[..., None] > 0, stack_rows(rows.joints, (K, 2)) - ORIGIN, 0.0),
         visible=visible,
-        centers=positions - ORIGIN + np.stack([np.zeros_like(scales), LOWERED * scales], axis=-1),
-        sizes=np.repeat(REFERENCE * scales[:, None], 2, axis=1),
+        centers=positions - ORIGIN + np.stack([np.zeros_like(scales), CENTER_SHIFT * scales], axis=-1),
+        sizes=np.repeat(REFERENCE_HEIGHT * scales[:, None], 2, axis=1),
         head_sizes=heads if len(heads) and np.isfinite(heads).all() else None,
     )
 
@@ -125,16 +136,16 @@ def _image_id(name: str) -> int:
     return int(stem)
 
 
-def _read_json(path: Path) -> _Rows:
-    """HRNet's files: a list of {image, center, scale, joints, joints_vis}; occluded joints count as annotated there."""
+def _read_json_rows(path: Path) -> _Rows:
+    """Read one of HRNet's files: a list of {image, center, scale, joints, joints_vis}, where occluded joints are annotated."""
     rows = _Rows()
     content = read_json(path)
     if not isinstance(content, list):
-        raise InputError(f"{path}: expected a list of persons")
-    for number, person in enumerate(content):
-        with naming_record(path, f"person {number}"):
+        raise InputError(f"{path}: expected a list of people")
+    for index, person in enumerate(content):
+        with naming_record(path, f"person {index}"):
             rows.names.append(Path(person["image"]).name)
-            rows.ids.append(number)
+            rows.ids.append(index)
             rows.positions.append(as_numbers(person["center"], (2,), "center"))
             rows.scales.append(_scale(person["scale"]))
             annotated = "joints" in person
@@ -152,7 +163,7 @@ def _scale(value: Any) -> float:
 
 
 def _add_head_sizes(rows: _Rows, folder: Path, split: str) -> None:
-    """Head sizes of HRNet's validation persons stand in gt_valid.mat, row by row; others are looked up in valid.h5."""
+    """Add head sizes: of HRNet's validation people from gt_valid.mat, row by row, and of other people from valid.h5."""
     if np.isfinite(rows.heads).all():
         return
     boxes = first_existing(folder, HEADS)
@@ -162,55 +173,58 @@ def _add_head_sizes(rows: _Rows, folder: Path, split: str) -> None:
             raise InputError(f"{boxes}: headboxes_src has shape {list(corners.shape)}, expected [2, 2, {len(rows.names)}]")
         rows.heads = list(compute_head_sizes(np.moveaxis(corners, -1, 0)))
     elif h5 := first_existing(folder, H5):
-        known = _read_h5(h5)
-        heads = dict(zip(known.identities(), known.heads, strict=True))
-        rows.heads = [heads.get(key, np.nan) for key in rows.identities()]
+        h5_rows = _read_h5_rows(h5)
+        heads = dict(zip(h5_rows.person_keys(), h5_rows.heads, strict=True))
+        rows.heads = [heads.get(key, np.nan) for key in rows.person_keys()]
 
 
-def _read_h5(path: Path) -> _Rows:
-    """The hourglass code's valid.h5. Its ``visible`` is 0 for occluded joints too: annotated are those with a position."""
+def _read_h5_rows(path: Path) -> _Rows:
+    """Read the hourglass code's valid.h5.
+
+    Its ``visible`` is 0 for occluded joints too; a joint with a position is annotated.
+    """
     import h5py
 
-    wanted = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
+    shapes = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
     with naming_record(path, "file"):
         try:
             with h5py.File(path) as file:
-                persons = len(file["imgname"])
+                count = len(file["imgname"])
                 names = [name.decode() for name in file["imgname"][()]]
-                columns = {key: as_numbers(file[key][()], (persons, *shape), key) for key, shape in wanted.items()}
+                columns = {key: as_numbers(file[key][()], (count, *shape), key) for key, shape in shapes.items()}
         except OSError as error:
             raise InputError(f"{path}: {error}") from None
     annotated = (columns["part"] != 0).any(axis=-1)
     scales = columns["scale"] / H5_PADDING
-    lowered = np.stack([np.zeros(persons), LOWERED * scales], axis=-1)
+    shifts = np.stack([np.zeros(count), CENTER_SHIFT * scales], axis=-1)
     return _Rows(
         names=names,
         ids=[
-            int(image) * PERSONS_AN_IMAGE + int(person)
-            for image, person in zip(columns["index"], columns["person"], strict=True)
+            int(image) * IDS_PER_IMAGE + int(person) for image, person in zip(columns["index"], columns["person"], strict=True)
         ],
         joints=list(columns["part"]),
         visible=list(np.where(columns["visible"] > 0, 2, annotated)),
-        positions=list(columns["center"] - lowered),
+        positions=list(columns["center"] - shifts),
         scales=list(scales),
         heads=list(columns["normalize"]),
     )
 
 
-def _read_split_of_mat(path: Path, folder: Path, split: str) -> _Rows:
+def _read_mat_split(path: Path, folder: Path, split: str) -> _Rows:
+    """Read a split of the MATLAB file; val is what valid.h5 or annot/valid.json lists, train is the rest."""
     if split in ("test", "trainval"):
         return _read_mat_rows(path, train=split == "trainval")
     listing = first_existing(folder, ("annot/valid.json", *H5))
     if listing is None:
-        raise InputError(f"{path}: does not tell {split} apart; valid.h5 or annot/valid.json must stand beside it")
-    validation = set((_read_json(listing) if listing.suffix == ".json" else _read_h5(listing)).identities())
-    rows = _read_mat_rows(path, train=True, apart=split == "train")
-    kept = [place for place, key in enumerate(rows.identities()) if (key in validation) == (split == "val")]
-    return _Rows(**{name: [column[place] for place in kept] for name, column in vars(rows).items()})
+        raise InputError(f"{path}: does not distinguish train from val; put valid.h5 or annot/valid.json beside it")
+    validation = set((_read_json_rows(listing) if listing.suffix == ".json" else _read_h5_rows(listing)).person_keys())
+    rows = _read_mat_rows(path, train=True, separated=split == "train")
+    indices = [index for index, key in enumerate(rows.person_keys()) if (key in validation) == (split == "val")]
+    return _Rows(**{name: [column[index] for index in indices] for name, column in vars(rows).items()})
 
 
-def _read_mat_rows(path: Path, *, train: bool, apart: bool = True) -> _Rows:
-    """Persons of the training or of the test images; with ``apart`` only those in the lists of ``single_person``."""
+def _read_mat_rows(path: Path, *, train: bool, separated: bool = True) -> _Rows:
+    """Read the people of the training or of the test images; with ``separated``, only those listed in ``single_person``."""
     release = read_mat(path, "RELEASE", struct_as_record=False, squeeze_me=True)
     rows = _Rows()
     with naming_record(path, "RELEASE"):
@@ -220,19 +234,19 @@ def _read_mat_rows(path: Path, *, train: bool, apart: bool = True) -> _Rows:
             raise ValueError(
                 f"annolist, img_train and single_person hold {len(images)}, {len(is_train)}, {len(singles)} images"
             )
-    for place in np.flatnonzero(is_train == train):
-        image = images[place]
-        with naming_record(path, f"annolist({place + 1})"):
-            chosen = {int(number) - 1 for number in np.atleast_1d(singles[place]).ravel()}
-            for number, person in _persons(image):
-                if apart and number not in chosen:
+    for index in np.flatnonzero(is_train == train):
+        image = images[index]
+        with naming_record(path, f"annolist({index + 1})"):
+            listed = {int(number) - 1 for number in np.atleast_1d(singles[index]).ravel()}
+            for number, person in _annotated_people(image):
+                if separated and number not in listed:
                     continue
-                with naming_record(path, f"annolist({place + 1}).annorect({number + 1})"):
-                    joints, visible = _points(person)
+                with naming_record(path, f"annolist({index + 1}).annorect({number + 1})"):
+                    joints, visible = _joints(person)
                     if train and not visible.any():
                         continue
                     rows.names.append(str(image.image.name))
-                    rows.ids.append(int(place) * PERSONS_AN_IMAGE + number)
+                    rows.ids.append(int(index) * IDS_PER_IMAGE + number)
                     rows.positions.append(as_numbers([person.objpos.x, person.objpos.y], (2,), "objpos"))
                     rows.scales.append(_scale(person.scale))
                     rows.joints.append(joints)
@@ -241,32 +255,32 @@ def _read_mat_rows(path: Path, *, train: bool, apart: bool = True) -> _Rows:
     return rows
 
 
-def _persons(image: Any) -> Iterator[tuple[int, Any]]:
-    """Those of an image that have a position and a scale."""
+def _annotated_people(image: Any) -> Iterator[tuple[int, Any]]:
+    """Yield index and struct of each person of an image that has a position and a scale."""
     for number, person in enumerate(_items(getattr(image, "annorect", None))):
-        if _given(person, "objpos") and _given(person, "scale"):
+        if _has_field(person, "objpos") and _has_field(person, "scale"):
             yield number, person
 
 
-def _points(person: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Joints ``[16, 2]`` and visibility ``[16]``. Head top and upper neck have no ``is_visible``: they count as visible."""
+def _joints(person: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return joints ``[16, 2]`` and visibility ``[16]``; head top and upper neck, without ``is_visible``, count as visible."""
     joints, visible = np.zeros((K, 2)), np.zeros(K, np.uint8)
-    if _given(person, "annopoints"):
+    if _has_field(person, "annopoints"):
         for point in _items(person.annopoints.point):
             if not 0 <= int(point.id) < K:
                 raise ValueError(f"joint id {point.id} is not among 0 to {K - 1}")
             joints[int(point.id)] = as_numbers([point.x, point.y], (2,), f"joint {point.id}")
-            visible[int(point.id)] = 1 + (not _given(point, "is_visible") or int(point.is_visible) > 0)
+            visible[int(point.id)] = 1 + (not _has_field(point, "is_visible") or int(point.is_visible) > 0)
     return joints, visible
 
 
 def _head_size(person: Any) -> float:
-    if not all(_given(person, side) for side in ("x1", "y1", "x2", "y2")):
+    if not all(_has_field(person, side) for side in ("x1", "y1", "x2", "y2")):
         return np.nan
     return HEAD_FACTOR * float(np.hypot(person.x2 - person.x1, person.y2 - person.y1))
 
 
-def _given(struct: Any, name: str) -> bool:
+def _has_field(struct: Any, name: str) -> bool:
     return np.size(getattr(struct, name, ())) > 0  # MATLAB writes an absent field of one struct in an array as []
 
 

@@ -1,4 +1,4 @@
-"""People: what every reader of a dataset returns, one row a person."""
+"""People: the table that every reader of a dataset returns, with one row for each person."""
 
 from __future__ import annotations
 
@@ -13,54 +13,68 @@ from benchmark.core.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Annotated (or detected) persons as columns: N persons, K joints.
+    """Annotated or detected people as columns: N people, K joints.
 
-    All positions are image pixels, (x, y), and (0, 0) is the centre of the top-left pixel. ``sizes`` and ``centers`` are the
-    person's box before any rule of aspect or padding: COCO's box, the box of LSP's joints, MPII's square of 200 x scale with
-    the centre 15 x scale lower than annotated.
+    All positions are pixels of the image, (x, y), and (0, 0) is the centre of the top-left pixel.
+
+    Attributes:
+        dataset: mpii, coco, lsp, lspet, synthetic-mpii or synthetic-coco.
+        split: its name.
+        images: path of each person's image, N of them.
+        image_ids: int64 ``[N]``.
+        ids: int64 ``[N]``.
+        joints: float64 ``[N, K, 2]`` pixels.
+        visible: uint8 ``[N, K]``: 0 not annotated, 1 annotated but occluded, 2 visible.
+        centers: of the boxes, float64 ``[N, 2]`` pixels (x, y). A box is the dataset's, before any rule of aspect or padding:
+            COCO's box, the box of LSP's joints, or MPII's square of 200 x scale, whose centre is 15 x scale below the
+            annotated position.
+        sizes: of the boxes, float64 ``[N, 2]`` pixels (width, height).
+        head_sizes: 0.6 x the diagonal of MPII's head box, float64 ``[N]`` pixels.
+        areas: COCO's segment area, float64 ``[N]`` square pixels.
+        scores: of a detector's boxes, float64 ``[N]``.
     """
 
-    dataset: str  # mpii, coco, lsp, lspet, synthetic-mpii, synthetic-coco
+    dataset: str
     split: str
-    images: tuple[Path, ...]  # the photograph of each person [N]
-    image_ids: np.ndarray  # int64 [N]
-    ids: np.ndarray  # int64 [N]
-    joints: np.ndarray  # float64 [N, K, 2] pixels
-    visible: np.ndarray  # uint8 [N, K]: 0 not annotated, 1 annotated but occluded, 2 visible
-    centers: np.ndarray  # float64 [N, 2] pixels (x, y)
-    sizes: np.ndarray  # float64 [N, 2] pixels (width, height)
-    head_sizes: np.ndarray | None = None  # float64 [N] pixels: 0.6 x the diagonal of MPII's head box
-    areas: np.ndarray | None = None  # float64 [N] square pixels: COCO's segment area
-    scores: np.ndarray | None = None  # float64 [N]: where boxes come from a detector
+    images: tuple[Path, ...]
+    image_ids: np.ndarray
+    ids: np.ndarray
+    joints: np.ndarray
+    visible: np.ndarray
+    centers: np.ndarray
+    sizes: np.ndarray
+    head_sizes: np.ndarray | None = None
+    areas: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         people, joints = len(self.images), self.joints.shape[1] if self.joints.ndim == 3 else 0
         shapes = {"joints": (people, joints, 2), "visible": (people, joints), "centers": (people, 2), "sizes": (people, 2)}
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, np.ndarray) and value.shape != shapes.get(field.name, (people,)):
-                wanted = shapes.get(field.name, (people,))
-                raise InputError(f"{self.dataset} {self.split}: {field.name} is {value.shape}, not {wanted}")
+            expected = shapes.get(field.name, (people,))
+            if isinstance(value, np.ndarray) and value.shape != expected:
+                raise InputError(f"{self.dataset} {self.split}: {field.name} is {value.shape}, not {expected}")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> People:
-        """The rows at ``indices`` (positions, or a boolean mask [N]), in that order."""
+        """Return the people at ``indices`` (row numbers, or a boolean mask ``[N]``), in that order."""
         rows = np.asarray(indices)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        chosen = {name: value[rows] for name, value in columns.items() if isinstance(value, np.ndarray)}
-        return People(**columns | chosen | {"images": tuple(self.images[row] for row in rows)})
+        selected = {name: value[rows] for name, value in columns.items() if isinstance(value, np.ndarray)}
+        return People(**columns | selected | {"images": tuple(self.images[row] for row in rows)})
 
     def present(self) -> People:
-        """The persons whose photograph is on disk."""
-        there = {path: path.is_file() for path in set(self.images)}
-        return self.select(np.array([there[path] for path in self.images], bool))
+        """Return the people whose image exists."""
+        exists = {path: path.is_file() for path in set(self.images)}
+        return self.select(np.array([exists[path] for path in self.images], bool))
 
 
 def join_people(parts: list[People]) -> People:
-    """Persons of several data sets with the same joints as one; only what all of them know is kept."""
+    """Join people of several datasets with the same joints; head sizes, areas and scores are dropped."""
     if len(parts) == 1:
         return parts[0]
 

@@ -148,10 +148,10 @@ def synthetic_people(count: int, joints: tuple[str, ...]) -> tuple[People, list[
     while len(pixels) < count:
         scene = draw_scene(0, "val", number, size=IMAGE_SIDE)
         number += 1
-        if scene.persons:
+        if scene.people:
             pixels.append(scene.pixels)
-            boxes.append(scene.persons[0].box)
-            points.append([scene.persons[0].joints.get(name, (0.0, 0.0)) for name in joints])
+            boxes.append(scene.people[0].box)
+            points.append([scene.people[0].joints.get(name, (0.0, 0.0)) for name in joints])
     box = np.array(boxes, float)
     people = People(
         dataset="synthetic",

@@ -1,6 +1,6 @@
-"""How far the three routes of :mod:`benchmark.pipeline.batches` agree, measured on Synthetic people: pictures and targets.
+"""Agreement of the three routes of :mod:`benchmark.pipeline.batches`, measured on Synthetic people: inputs and targets.
 
-Anyone gets the same persons from the same seed, so the figures can be measured again without any dataset.
+The same seed draws the same people everywhere, so the values can be measured again without any dataset.
 """
 
 from __future__ import annotations
@@ -27,17 +27,23 @@ from benchmark.pipeline.batches import Route, load_batch, resample_cached_crops,
 from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions
 from benchmark.pipeline.crops import transform_points
 
-PERSONS, SEED = 64, 0
-IMAGE_SIDE = 768  # pixels a side, so that most persons shrink on their way to the input
+PEOPLE, SEED = 64, 0
+IMAGE_SIDE = 768  # pixels, so that most people shrink on their way to the input
 INPUT = (256, 256)
 AUGMENTATION, RULE = "hrnet_mpii", "mpii"
-DENSITIES = (1.0, 2.0, None)  # see cache.densities; None keeps all pixels of the photograph
+DENSITIES = (1.0, 2.0, None)  # cached pixels per pixel of the input; None keeps all pixels of the image
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """One route against ``direct``. ``rms``: of all pixels and colours, in levels of 255. ``target``: the largest distance, in
-    pixels of the input, of a target from where the route puts the joint's pixel."""
+    """Agreement of one route with ``direct``.
+
+    Attributes:
+        route: of :mod:`benchmark.pipeline.batches`.
+        density: cached pixels per pixel of the input along an axis; None means no cache or all pixels.
+        rms: root mean square difference of all pixels and colours, in levels of 255.
+        target: largest distance between a target and the position to which the route moves the joint, pixels of the input.
+    """
 
     route: Route
     density: float | None
@@ -46,31 +52,31 @@ class Agreement:
 
     @property
     def psnr(self) -> float:
-        """Peak signal-to-noise ratio, dB; infinite where no pixel differs."""
+        """Return the peak signal-to-noise ratio in dB; it is infinite where no pixel differs."""
         return 20 * math.log10(255 / self.rms) if self.rms else math.inf
 
 
 def measure_agreement() -> Iterator[Agreement]:
-    """Each route at each density; ``direct`` comes first and once, as it has no cache.
+    """Measure each route at each density; ``direct`` comes first and once, as it has no cache.
 
-    The persons' views are those of a first training epoch: turned, scaled and mirrored.
+    The views are those of a first training epoch: rotated, scaled and mirrored.
     """
+    augmentation = AUGMENTATIONS[AUGMENTATION]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_datasets(folder, PERSONS, SEED, "mpii", validation=0, size=IMAGE_SIDE)
+        write_datasets(folder, PEOPLE, SEED, "mpii", validation=0, size=IMAGE_SIDE)
         people = load_mpii(folder / "mpii", "train")
-        views = draw_views(people, MPII_JOINTS, AUGMENTATIONS[AUGMENTATION], RULE, epoch_generator(SEED, 0))
-        maps, rows = views.matrices(INPUT), np.arange(len(people))
-        direct = warp_images(people, maps, rows, INPUT)
+        views = draw_views(people, MPII_JOINTS, augmentation, RULE, epoch_generator(SEED, 0))
+        transforms, rows = views.transforms(INPUT), np.arange(len(people))
+        direct = warp_images(people, transforms, rows, INPUT)
         for density in DENSITIES:
-            regions = visible_region(people, MPII_JOINTS, AUGMENTATIONS[AUGMENTATION], RULE, INPUT)
-            made = build_cache(
-                folder / f"cache {density}", people, regions, crop_resolutions(people, RULE, INPUT, density), threads=1
-            )
-            pictures = {
+            regions = visible_region(people, MPII_JOINTS, augmentation, RULE, INPUT)
+            resolutions = crop_resolutions(people, RULE, INPUT, density)
+            cache = build_cache(folder / f"cache {density}", people, regions, resolutions, threads=1)
+            images = {
                 "direct": direct,
-                "cached": warp_cached_crops(made, maps, rows, INPUT),
-                "resampled": resample_cached_crops(made, maps, rows, INPUT, torch.device("cpu")).numpy(),
+                "cached": warp_cached_crops(cache, transforms, rows, INPUT),
+                "resampled": resample_cached_crops(cache, transforms, rows, INPUT, torch.device("cpu")).numpy(),
             }
             for route in get_args(Route):
                 if route == "direct" and density != DENSITIES[0]:
@@ -78,51 +84,57 @@ def measure_agreement() -> Iterator[Agreement]:
                 yield Agreement(
                     route=route,
                     density=None if route == "direct" else density,
-                    rms=float(np.sqrt(np.square(pictures[route].astype(float) - direct).mean())),
-                    target=_target_distance(people, views, made, route),
+                    rms=float(np.sqrt(np.square(images[route].astype(float) - direct).mean())),
+                    target=_target_distance(people, views, cache, route),
                 )
 
 
-def _target_distance(people: People, views: Views, made: CropCache, route: Route) -> float:
-    """Over all annotated joints: the batch's target against the joint carried along the route's own maps."""
-    rows, maps = np.arange(len(people)), views.matrices(INPUT)
-    batch = load_batch(people, MPII_JOINTS, views, rows, INPUT, cache=None if route == "direct" else made, route=route)
+def _target_distance(people: People, views: Views, cache: CropCache, route: Route) -> float:
+    """Compute the largest distance between a batch's target and the joint moved by the route's own transforms."""
+    rows, transforms = np.arange(len(people)), views.transforms(INPUT)
+    batch = load_batch(people, MPII_JOINTS, views, rows, INPUT, cache=None if route == "direct" else cache, route=route)
     if route == "direct":
-        points = transform_points(maps, people.joints)
+        points = transform_points(transforms, people.joints)
     else:
-        points = transform_points(made.relative(maps, rows), transform_points(made.matrices, people.joints))
+        in_crops = transform_points(cache.transforms, people.joints)
+        points = transform_points(cache.crop_to_input(transforms, rows), in_crops)
     points = np.where(views.flips[:, None, None], points[:, list(mirrored_indices(MPII_JOINTS))], points)
     distances = np.linalg.norm(batch.joints.double().numpy() - points, axis=-1)
     return float(distances[batch.visible.numpy() > 0].max())
 
 
-def agreement_records(found: Iterable[Agreement]) -> list[Record]:
-    """Return records of ``psnr``, ``rms`` and ``target`` per route and resolution; of the direct route ``target`` alone."""
+def agreement_records(agreements: Iterable[Agreement]) -> list[Record]:
+    """Return records of ``psnr``, ``rms`` and ``target``; of ``direct``, the reference of the first two, only of ``target``."""
     size = f"{INPUT[0]}x{INPUT[1]}"
     return [
         Record(
-            **agreement_identity(one.route, metric, AUGMENTATION, size, one.density, SEED),
-            value=getattr(one, metric),
-            n=PERSONS,
+            **agreement_identity(agreement.route, metric, AUGMENTATION, size, agreement.density, SEED),
+            value=getattr(agreement, metric),
+            n=PEOPLE,
             **provenance("python -m benchmark.measure routes --keep"),
         )
-        for one in found
+        for agreement in agreements
         for metric in ("psnr", "rms", "target")
-        if metric == "target" or one.route != "direct"
-        if math.isfinite(getattr(one, metric))
+        if metric == "target" or agreement.route != "direct"
+        if math.isfinite(getattr(agreement, metric))
     ]
 
 
-def format_agreement(found: Iterable[Agreement]) -> str:
-    """A table for people."""
-    lines = [f"{PERSONS} Synthetic people, {AUGMENTATION}, {INPUT[0]}x{INPUT[1]}"]
+def format_agreement(agreements: Iterable[Agreement]) -> str:
+    """Format the agreements as a table."""
+    lines = [f"{PEOPLE} Synthetic people, {AUGMENTATION}, {INPUT[0]}x{INPUT[1]}"]
     lines.append(f"{'route':12}{'cached pixels':>15}{'PSNR dB':>10}{'rms of 255':>12}{'target px':>12}")
-    for one in found:
-        kept = "" if one.route == "direct" else "all" if one.density is None else f"{one.density:g}"
-        lines.append(f"{one.route:12}{kept:>15}{one.psnr:10.2f}{one.rms:12.4f}{one.target:12.6f}")
+    for agreement in agreements:
+        cached = "" if agreement.route == "direct" else "all" if agreement.density is None else f"{agreement.density:g}"
+        lines.append(f"{agreement.route:12}{cached:>15}{agreement.psnr:10.2f}{agreement.rms:12.4f}{agreement.target:12.6f}")
     return "\n".join(lines)
 
 
-def agreement_report(found: Iterable[Agreement]) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/routes.schema.json."""
-    return {"schema": 1, "persons": PERSONS, "input": f"{INPUT[0]}x{INPUT[1]}", "routes": [asdict(one) for one in found]}
+def agreement_report(agreements: Iterable[Agreement]) -> dict[str, Any]:
+    """Return the content of ``--json``; see schemas/routes.schema.json."""
+    return {
+        "schema": 1,
+        "persons": PEOPLE,
+        "input": f"{INPUT[0]}x{INPUT[1]}",
+        "routes": [asdict(agreement) for agreement in agreements],
+    }

@@ -1,7 +1,7 @@
-"""Training views of persons: flip, scale, rotation and half-body, as each public code draws them.
+"""Training views of people: flip, scale, rotation and half-body augmentation, as each public code draws them.
 
-One call draws the views of all persons for a whole epoch from one generator, so that a person's view depends on the seed and
-the epoch alone: not on the batch size, on the number of processes, or on where an interrupted run resumed.
+One call draws the views of all people for a whole epoch from one generator. A person's view therefore depends on the seed and
+the epoch alone, not on the batch size, on the number of processes, or on where an interrupted run resumed.
 """
 
 from __future__ import annotations
@@ -25,25 +25,34 @@ UPPER_HALF = 0.6914624612740131
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """What of each photograph a network is shown: the columns of N persons."""
+    """One view of each person, as columns of N people.
 
-    centers: np.ndarray  # float64 [N, 2] pixels of the photograph
-    sizes: np.ndarray  # float64 [N, 2] width and height of the box, before aspect and zoom
-    zooms: np.ndarray  # float64 [N] padding times scale
-    rotations: np.ndarray  # float64 [N] degrees
-    flips: np.ndarray  # bool [N]
+    Attributes:
+        centers: centres of the boxes, float64 ``[N, 2]`` pixels of the image.
+        sizes: width and height of the boxes before aspect and zoom, float64 ``[N, 2]`` pixels of the image.
+        zooms: padding times scale, float64 ``[N]``.
+        rotations: float64 ``[N]`` degrees.
+        flips: whether the image is mirrored, bool ``[N]``.
+        alignment: see :class:`benchmark.config.pipeline.CropRule`.
+    """
+
+    centers: np.ndarray
+    sizes: np.ndarray
+    zooms: np.ndarray
+    rotations: np.ndarray
+    flips: np.ndarray
     alignment: Literal["corner", "center"] = "corner"
 
     def __len__(self) -> int:
         return len(self.flips)
 
     def select(self, rows: Sequence[int] | np.ndarray) -> Views:
-        """The views at ``rows``, in that order."""
+        """Return the views at ``rows``, in that order."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return Views(**{name: column if name == "alignment" else column[rows] for name, column in columns.items()})
 
-    def matrices(self, output_hw: tuple[int, int]) -> np.ndarray:
-        """Photograph to input, float64 ``[N, 2, 3]``."""
+    def transforms(self, output_hw: tuple[int, int]) -> np.ndarray:
+        """Compute the transforms from image to input, float64 ``[N, 2, 3]``."""
         sizes = fit_aspect(self.sizes, output_hw) * self.zooms[:, None]
         return box_transform(
             self.centers, sizes, self.rotations, output_hw=output_hw, flips=self.flips, alignment=self.alignment
@@ -51,60 +60,61 @@ class Views:
 
 
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The generator of an epoch's views; epochs are independent, and any of them can be drawn without the ones before."""
+    """Return the generator of an epoch's views; epochs are independent, so that each can be drawn without those before it."""
     return np.random.default_rng([seed, epoch])
 
 
 def draw_views(
-    people: People, names: tuple[str, ...], augmentation: Augmentation, rule: str, generator: np.random.Generator
+    people: People, joint_names: tuple[str, ...], augmentation: Augmentation, rule: str, generator: np.random.Generator
 ) -> Views:
-    """One view of each person.
+    """Draw one view of each person.
 
-    The numbers drawn do not depend on the augmentation, so that two augmentations can be compared on the same draws.
+    The random numbers do not depend on the augmentation, so that two augmentations can be compared on the same draws.
 
     Args:
-        names: of the joints, in the order of ``people.joints``.
-        rule: one of :data:`benchmark.config.pipeline.CROP_RULES`.
+        joint_names: in the order of ``people.joints``.
+        rule: a name in :data:`benchmark.config.pipeline.CROP_RULES`.
 
     Raises:
-        InputError: an unknown rule or an impossible box.
+        InputError: the rule is unknown, or a crop cannot be made from a box.
     """
-    found = find_crop_rule(rule)
+    crop_rule = find_crop_rule(rule)
     check_boxes(people)
-    centers, sizes = trim_boxes(people, found)
-    flip, turn, halve, upper = generator.random((4, len(people)))
+    centers, sizes = trim_boxes(people, crop_rule)
+
+    # All random numbers, in an order that must stay: other draws would be other views for the same seed.
+    flip, rotate, halve, upper = generator.random((4, len(people)))
     if augmentation.distribution == "normal":
         zoom, angle = generator.standard_normal((2, len(people)))
         zoom, angle = zoom.clip(-1, 1), angle.clip(-2, 2)
     else:
         zoom, angle = generator.uniform(-1, 1, (2, len(people)))
-    paddings = np.full(len(people), found.padding)
+    paddings = np.full(len(people), crop_rule.padding)
 
-    half_centers, half_sizes, counts = half_bodies(people, names)
-    # The preferred half needs three joints; failing that the lower one, if it has them; failing that the upper one.
+    # The preferred half needs three joints. If it has fewer, take the lower half if it has three, and the upper half if not.
+    half_centers, half_sizes, counts = half_bodies(people, joint_names)
     takes_upper = ((upper < UPPER_HALF) & (counts[:, 0] > 2)) | (counts[:, 1] <= 2)
-    which = np.where(takes_upper, 0, 1)
+    half = np.where(takes_upper, 0, 1)
     rows = np.arange(len(people))
-    halved = (halve < augmentation.half_body) & (counts.sum(1) > augmentation.half_body_joints) & (counts[rows, which] >= 2)
-    chosen_centers, chosen_sizes = half_centers[rows, which], half_sizes[rows, which]
+    halved = (halve < augmentation.half_body) & (counts.sum(1) > augmentation.half_body_joints) & (counts[rows, half] >= 2)
     return Views(
-        centers=np.where(halved[:, None], chosen_centers, centers),
-        sizes=np.where(halved[:, None], chosen_sizes, sizes),
+        centers=np.where(halved[:, None], half_centers[rows, half], centers),
+        sizes=np.where(halved[:, None], half_sizes[rows, half], sizes),
         zooms=np.where(halved, augmentation.half_body_padding, paddings) * (1 + augmentation.scale * zoom),
-        rotations=np.where(turn <= augmentation.rotation_probability, augmentation.rotation * angle, 0.0),
+        rotations=np.where(rotate <= augmentation.rotation_probability, augmentation.rotation * angle, 0.0),
         flips=flip < augmentation.flip,
-        alignment=found.alignment,
+        alignment=crop_rule.alignment,
     )
 
 
-def half_bodies(people: People, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Upper and lower half of each person, as half-body augmentation sees them.
+def half_bodies(people: People, joint_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the upper and the lower half of each person for half-body augmentation.
 
     Returns:
         Means of the annotated joints ``[N, 2, 2]``, sizes of their boxes ``[N, 2, 2]`` and their numbers ``[N, 2]``; the
-        second axis is upper, lower. A half without joints has zeros, and no box is smaller than a pixel.
+        second axis is upper, lower. A half without joints has zeros, and no other box is smaller than a pixel.
     """
-    upper = np.isin(np.arange(len(names)), upper_body_indices(names))
+    upper = np.isin(np.arange(len(joint_names)), upper_body_indices(joint_names))
     member = np.stack([upper, ~upper]) & (people.visible > 0)[:, None]  # [N, 2, K]
     counts = member.sum(-1)
     points = people.joints[:, None]  # [N, 1, K, 2]
@@ -117,31 +127,31 @@ def half_bodies(people: People, names: tuple[str, ...]) -> tuple[np.ndarray, np.
 
 
 def visible_region(
-    people: People, names: tuple[str, ...], augmentation: Augmentation, rule: str, output_hw: tuple[int, int]
+    people: People, joint_names: tuple[str, ...], augmentation: Augmentation, rule: str, output_hw: tuple[int, int]
 ) -> np.ndarray:
-    """The part of its photograph that any view of a person can show: left, top, right, bottom, pixels ``[N, 4]``.
+    """Compute the region of the image that views of a person can show: left, top, right, bottom, pixels ``[N, 4]``.
 
-    A cache of these parts loses nothing to any augmentation drawn later.
+    A cache of these regions holds all that an augmentation drawn later can need.
     """
-    found = find_crop_rule(rule)
+    crop_rule = find_crop_rule(rule)
     check_boxes(people)
     largest = 1 + augmentation.scale
-    boxes = [(*trim_boxes(people, found), found.padding, np.ones(len(people), bool))]
+    boxes = [(*trim_boxes(people, crop_rule), crop_rule.padding, np.ones(len(people), bool))]
     if augmentation.half_body:
-        centers, sizes, counts = half_bodies(people, names)
+        centers, sizes, counts = half_bodies(people, joint_names)
         eligible = (counts.sum(1) > augmentation.half_body_joints)[:, None] & (counts >= 2)
         for half in (0, 1):
             boxes.append((centers[:, half], sizes[:, half], augmentation.half_body_padding, eligible[:, half]))
     corners = []
     for centers, sizes, padding, shown in boxes:
-        extent = _turned(fit_aspect(sizes, output_hw) * padding * largest, augmentation.largest_rotation) / 2
+        extent = _rotated_extent(fit_aspect(sizes, output_hw) * padding * largest, augmentation.largest_rotation) / 2
         corners.append(np.where(shown[:, None], np.concatenate([extent - centers, centers + extent], 1), -np.inf))
     farthest = np.max(corners, axis=0)
     return farthest * np.array([-1, -1, 1, 1])
 
 
-def _turned(sizes: np.ndarray, degrees: float) -> np.ndarray:
-    """Width and height ``[..., 2]`` of the upright box around boxes turned by up to ``degrees`` either way."""
+def _rotated_extent(sizes: np.ndarray, degrees: float) -> np.ndarray:
+    """Return width and height ``[..., 2]`` of the upright box around boxes rotated by up to ``degrees`` either way."""
     limit = np.deg2rad(min(degrees, 90.0))
     width, height = sizes[..., 0], sizes[..., 1]
 
@@ -153,18 +163,19 @@ def _turned(sizes: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def view_joints(
-    people: People, names: tuple[str, ...], rows: np.ndarray, views: Views, matrices: np.ndarray
+    people: People, joint_names: tuple[str, ...], rows: np.ndarray, views: Views, transforms: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the joints of some persons lie in their views; in mirrored ones left and right are swapped.
+    """Return the joints of some people in their views; in mirrored views left and right are swapped.
 
     Args:
-        rows: the persons, ``[B]``.
-        views: of these persons, B long.
-        matrices: photograph to input ``[B, 2, 3]``.
+        joint_names: in the order of ``people.joints``.
+        rows: of the people, ``[B]``.
+        views: of these people only, B of them.
+        transforms: from image to input, ``[B, 2, 3]``.
 
     Returns:
         Pixels of the input, float64 ``[B, K, 2]``, and visibility as in :class:`People`, ``[B, K]``.
     """
-    positions, visible = transform_points(matrices, people.joints[rows]), people.visible[rows]
-    order = np.where(views.flips[:, None], mirrored_indices(names), np.arange(len(names)))
+    positions, visible = transform_points(transforms, people.joints[rows]), people.visible[rows]
+    order = np.where(views.flips[:, None], mirrored_indices(joint_names), np.arange(len(joint_names)))
     return np.take_along_axis(positions, order[..., None], 1), np.take_along_axis(visible, order, 1)

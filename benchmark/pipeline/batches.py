@@ -1,15 +1,16 @@
-"""Batches of network inputs, by three routes that show the same picture.
+"""Batches of network inputs, by three routes that show the same views.
 
-``direct``: each photograph is read and warped by OpenCV. ``cached``: the bytes of a
-:class:`benchmark.pipeline.crop_cache.CropCache` are
-warped by OpenCV, the fastest on a CPU. ``resampled``: the same bytes go to the device as they are and all of a batch is
-resampled there at once, the fastest on a GPU, where one process then feeds it. Normalising is always done on whole batches.
+``direct``: each image is read and warped by OpenCV. ``cached``: the crops in a
+:class:`benchmark.pipeline.crop_cache.CropCache` are warped by OpenCV, which is the fastest on a CPU. ``resampled``: the same
+crops are copied to the device and all of a batch is resampled there at once, which is the fastest on a GPU: one process can
+then keep it busy. Normalisation always works on whole batches.
 
-The last two see what the cache kept: with all pixels kept they differ from ``direct`` by rounding alone.
+The last two routes see the pixels that the cache kept: with all pixels kept they differ from ``direct`` by rounding alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -27,14 +28,14 @@ from benchmark.pipeline.crop_cache import CropCache
 from benchmark.pipeline.crops import invert_transforms, warp_image
 
 BATCHES_VERSION = 1
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, of RGB in 0 to 1
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0 to 1
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Route = Literal["direct", "cached", "resampled"]
 
 
 class Batch(NamedTuple):
-    """B persons as a network trains on them."""
+    """B people as a network trains on them."""
 
     images: Tensor  # float32 [B, 3, H, W], normalised
     joints: Tensor  # float32 [B, K, 2] pixels of the input
@@ -43,7 +44,7 @@ class Batch(NamedTuple):
 
 def load_batch(
     people: People,
-    names: tuple[str, ...],
+    joint_names: tuple[str, ...],
     views: Views,
     rows: np.ndarray,
     output_hw: tuple[int, int],
@@ -54,34 +55,34 @@ def load_batch(
     bgr: bool = False,
     pool: Executor | None = None,
 ) -> Batch:
-    """The persons at ``rows`` in their views.
+    """Load the people at ``rows`` in their views, as a batch on the device.
 
     Args:
-        names: of the joints.
-        views: of all persons.
-        rows: the persons ``[B]``.
-        cache: of all persons; without one the photographs are read.
+        joint_names: in the order of ``people.joints``.
+        views: of all people.
+        rows: of the people in the batch, ``[B]``.
+        cache: crops of all people; without it the images are read.
         route: by default the fastest that is possible on the device.
-        bgr: blue first, as some released weights want it.
-        pool: threads that share the work of OpenCV; without them the calling thread does it.
+        bgr: order the colours blue, green, red, as some released weights need.
+        pool: threads that share the work of OpenCV; by default the calling thread does it.
 
     Raises:
-        InputError: a photograph cannot be read, or the route needs a cache.
+        InputError: an image cannot be read, or the route needs a cache.
     """
     device = torch.device(device)
     if route is None:
         route = "direct" if cache is None else "resampled" if device.type == "cuda" else "cached"
-    chosen = views.select(rows)
-    matrices = chosen.matrices(output_hw)
+    batch_views = views.select(rows)
+    transforms = batch_views.transforms(output_hw)
     if route == "direct":
-        images = torch.from_numpy(warp_images(people, matrices, rows, output_hw, pool)).to(device)
+        images = torch.from_numpy(warp_images(people, transforms, rows, output_hw, pool)).to(device)
     elif cache is None:
         raise InputError(f"route {route} needs a cache of crops")
     elif route == "cached":
-        images = torch.from_numpy(warp_cached_crops(cache, matrices, rows, output_hw, pool)).to(device)
+        images = torch.from_numpy(warp_cached_crops(cache, transforms, rows, output_hw, pool)).to(device)
     else:
-        images = resample_cached_crops(cache, matrices, rows, output_hw, device)
-    positions, visible = view_joints(people, names, rows, chosen, matrices)
+        images = resample_cached_crops(cache, transforms, rows, output_hw, device)
+    positions, visible = view_joints(people, joint_names, rows, batch_views, transforms)
     return Batch(
         normalize(images, bgr=bgr),
         torch.from_numpy(positions.astype(np.float32)).to(device),
@@ -90,76 +91,85 @@ def load_batch(
 
 
 def warp_images(
-    people: People, matrices: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
+    people: People, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
 ) -> np.ndarray:
-    """Photographs read and warped: uint8 ``[B, H, W, 3]`` from photograph-to-input maps ``[B, 2, 3]``."""
-    images = np.empty((len(rows), *output_hw, 3), np.uint8)
+    """Read and warp the images of the people at ``rows``, uint8 ``[B, H, W, 3]``.
 
-    def one(place: int) -> None:
-        warp_image(read_image(people.images[rows[place]]), matrices[place], output_hw, images[place])
-
-    for _ in pool.map(one, range(len(rows))) if pool else map(one, range(len(rows))):
-        pass
-    return images
+    Args:
+        transforms: from image to input, ``[B, 2, 3]``.
+    """
+    return _warp_all(lambda index: read_image(people.images[rows[index]]), transforms, output_hw, pool)
 
 
 def warp_cached_crops(
-    cache: CropCache, matrices: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
+    cache: CropCache, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
 ) -> np.ndarray:
-    """Cached crops warped: uint8 ``[B, H, W, 3]`` from photograph-to-input maps ``[B, 2, 3]``."""
-    images = np.empty((len(rows), *output_hw, 3), np.uint8)
-    relative = cache.relative(matrices, rows)
+    """Warp the cached crops at ``rows``, uint8 ``[B, H, W, 3]``.
 
-    def one(place: int) -> None:
-        warp_image(cache[rows[place]], relative[place], output_hw, images[place])
+    Args:
+        transforms: from image to input, ``[B, 2, 3]``.
+    """
+    return _warp_all(lambda index: cache[rows[index]], cache.crop_to_input(transforms, rows), output_hw, pool)
 
-    for _ in pool.map(one, range(len(rows))) if pool else map(one, range(len(rows))):
+
+def _warp_all(
+    load: Callable[[int], np.ndarray], transforms: np.ndarray, output_hw: tuple[int, int], pool: Executor | None
+) -> np.ndarray:
+    inputs = np.empty((len(transforms), *output_hw, 3), np.uint8)
+
+    def warp(index: int) -> None:
+        warp_image(load(index), transforms[index], output_hw, inputs[index])
+
+    for _ in pool.map(warp, range(len(inputs))) if pool else map(warp, range(len(inputs))):
         pass
-    return images
+    return inputs
 
 
 def resample_cached_crops(
-    cache: CropCache, matrices: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], device: torch.device
+    cache: CropCache, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], device: torch.device
 ) -> Tensor:
-    """Cached crops resampled together on the device: uint8 ``[B, H, W, 3]`` from photograph-to-input maps ``[B, 2, 3]``.
+    """Resample the cached crops at ``rows`` together on the device, uint8 ``[B, H, W, 3]``.
 
-    The crops lie top left on black sheets of one size, so that what is right of or below a crop is as black as what is
-    outside of the sheet. Positions are computed without matrix products, whose precision a GPU may cut to 10 bits.
+    Args:
+        transforms: from image to input, ``[B, 2, 3]``.
     """
+    # The crops lie in the top-left corner of black images of one size, so that everything outside a crop is black.
     height, width = np.maximum(cache.shapes[rows].max(0), 2)
-    sheets = torch.zeros(len(rows), int(height), int(width), 3, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    for sheet, row in zip(sheets.numpy(), rows, strict=True):
+    padded = torch.zeros(len(rows), int(height), int(width), 3, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    for image, row in zip(padded.numpy(), rows, strict=True):
         crop = cache[row]
-        sheet[: crop.shape[0], : crop.shape[1]] = crop
-    sources = sheets.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+        image[: crop.shape[0], : crop.shape[1]] = crop
+    sources = padded.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
-    back = torch.from_numpy(invert_transforms(cache.relative(matrices, rows)).astype(np.float32)).to(device)[..., None, None]
-    rows_of, columns_of = (torch.arange(side, dtype=torch.float32, device=device) for side in output_hw)
-    x = back[:, 0, 0] * columns_of + back[:, 0, 1] * rows_of[:, None] + back[:, 0, 2]
-    y = back[:, 1, 0] * columns_of + back[:, 1, 1] * rows_of[:, None] + back[:, 1, 2]
+    # The position in the crop of each pixel of the input, without matrix products: a GPU may cut their precision to 10 bits.
+    input_to_crop = invert_transforms(cache.crop_to_input(transforms, rows)).astype(np.float32)
+    inverse = torch.from_numpy(input_to_crop).to(device)[..., None, None]
+    ys, xs = (torch.arange(side, dtype=torch.float32, device=device) for side in output_hw)
+    x = inverse[:, 0, 0] * xs + inverse[:, 0, 1] * ys[:, None] + inverse[:, 0, 2]
+    y = inverse[:, 1, 0] * xs + inverse[:, 1, 1] * ys[:, None] + inverse[:, 1, 2]
     grid = torch.stack([x * (2 / (float(width) - 1)) - 1, y * (2 / (float(height) - 1)) - 1], -1)
     images = F.grid_sample(sources, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     return images.round_().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def normalize(images: Tensor, *, bgr: bool = False) -> Tensor:
-    """``(brightness / 255 - mean) / deviation`` of RGB images, uint8 ``[B, H, W, 3]`` to float32 ``[B, 3, H, W]``.
+    """Normalise RGB images, uint8 ``[B, H, W, 3]``, to ``(value / 255 - mean) / deviation``, float32 ``[B, 3, H, W]``.
 
-    The result keeps the colours of a pixel side by side in memory (``torch.channels_last``): no copy, and what convolutions
-    want on most devices.
+    The result keeps the colours of a pixel together in memory (``torch.channels_last``): this needs no copy and is the layout
+    that convolutions prefer on most devices.
     """
     if bgr:
         images = images.flip(-1)
     batch, height, width, _ = images.shape
-    factor, offset = (line.to(images.device) for line in _lines(width, bgr))
-    # A line of the image at a time: with an inner axis of three colours the processor's vector units would idle.
+    factor, offset = (line.to(images.device) for line in _normalization_lines(width, bgr))
+    # A line of the image at a time: with an inner axis of three colours the processor's vector units would be idle.
     lines = images.reshape(batch, height, width * 3).to(torch.float32).mul_(factor).add_(offset)
     return lines.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=16)
-def _lines(width: int, bgr: bool) -> tuple[Tensor, Tensor]:
-    """Factor and offset of each value in a line of pixels, float32 ``[3 width]``."""
+def _normalization_lines(width: int, bgr: bool) -> tuple[Tensor, Tensor]:
+    """Return factor and offset of each value in a line of pixels, float32 ``[3 width]``."""
     mean, deviation = (torch.tensor(values, dtype=torch.float64) for values in (IMAGENET_MEAN, IMAGENET_STD))
     if bgr:
         mean, deviation = mean.flip(0), deviation.flip(0)

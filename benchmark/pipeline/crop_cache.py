@@ -1,8 +1,8 @@
-"""Person crops on disk: decoded once, kept as raw bytes in one memory map, shrunk where a network would not see the detail.
+"""Crops of people on disk: decoded once, stored as raw bytes in one memory map, and shrunk where a network needs less detail.
 
-A cache is a folder of three files: ``pixels.bin`` (the crops one after another), ``index.npy`` (where each is, and its map
-from the photograph) and ``cache.json`` (what it was made from). It appears under its name only when complete; an interrupted
-build goes on where it stopped.
+A cache is a folder of three files: ``pixels.bin`` (the crops one after another), ``index.npy`` (the position of each crop, and
+the transform from the image to it) and ``cache.json`` (a digest of its inputs). It appears under its name only when complete;
+an interrupted build is resumed by the next one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.data.people import People
 from benchmark.pipeline.crops import compose_transforms, crop_transforms, invert_transforms
 
 CACHE_VERSION = 1
-LIMIT = 64 << 30  # bytes
+MAX_BYTES = 64 << 30
 ENTRY = np.dtype(
     [("row", "<i8"), ("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("matrix", "<f8", (2, 3))]  # one person
 )
@@ -35,12 +35,19 @@ ENTRY = np.dtype(
 
 @dataclass(frozen=True, kw_only=True)
 class CropCache:
-    """The crops of N persons; ``cache[i]`` is the i-th as uint8 ``[h, w, 3]``, RGB, straight from the memory map."""
+    """The crops of N people; ``cache[i]`` is the i-th as uint8 ``[h, w, 3]``, RGB, read from the memory map without a copy.
 
-    pixels: np.ndarray  # uint8 [bytes], a memory map
-    offsets: np.ndarray  # int64 [N] where each crop begins
-    shapes: np.ndarray  # int64 [N, 2] height and width of each crop
-    matrices: np.ndarray  # float64 [N, 2, 3] photograph to crop, pixels
+    Attributes:
+        pixels: uint8 ``[bytes]``, a memory map.
+        offsets: position of each crop's first byte, int64 ``[N]``.
+        shapes: height and width of each crop, int64 ``[N, 2]``.
+        transforms: from image to crop, float64 ``[N, 2, 3]``.
+    """
+
+    pixels: np.ndarray
+    offsets: np.ndarray
+    shapes: np.ndarray
+    transforms: np.ndarray
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -50,19 +57,20 @@ class CropCache:
         start = self.offsets[row]
         return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
 
-    def relative(self, matrices: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Maps of photographs to inputs, ``[B, 2, 3]``, as maps of the crops at ``rows`` to the same inputs."""
-        return compose_transforms(matrices, invert_transforms(self.matrices[rows]))
+    def crop_to_input(self, transforms: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Convert transforms from image to input into transforms from the crops at ``rows`` to the input, ``[B, 2, 3]``."""
+        return compose_transforms(transforms, invert_transforms(self.transforms[rows]))
 
 
 def crop_resolutions(people: People, rule: str, output_hw: tuple[int, int], density: float | None = 1.0) -> np.ndarray:
-    """How many pixels a cached crop keeps for each pixel of the photograph, at most 1, ``[N]``.
+    """Compute the resolution of each cached crop: its pixels per pixel of the image along an axis, at most 1, ``[N]``.
 
     Args:
-        density: cached pixels for each pixel of the input when the person is seen as in evaluation; None keeps all.
+        rule: a name in :data:`benchmark.config.pipeline.CROP_RULES`.
+        density: cached pixels per pixel of the input along an axis, in the person's evaluation crop; None keeps all pixels.
 
     Raises:
-        InputError: an unknown rule, an impossible box, or a density that is not positive.
+        InputError: the rule is unknown, a crop cannot be made from a box, or the density is not positive.
     """
     if density is None:
         return np.ones(len(people))
@@ -76,31 +84,32 @@ def build_cache(
     folder: Path,
     people: People,
     regions: np.ndarray,
-    densities: np.ndarray,
+    resolutions: np.ndarray,
     *,
-    limit: int = LIMIT,
+    limit: int = MAX_BYTES,
     threads: int | None = None,
     read: Callable[[Path], np.ndarray] = read_image,
     wait: bool = False,
-    progress: Callable[[int], object] = lambda persons: None,
+    progress: Callable[[int], object] = lambda people: None,
 ) -> CropCache:
-    """Make the cache in ``folder``, or go on with it, or open it if it is there.
+    """Build the cache in ``folder``, resume an interrupted build of it, or open it if it is complete.
 
     Args:
-        regions: left, top, right, bottom of what to keep of each photograph, pixels ``[N, 4]``; see
-            :func:`benchmark.pipeline.augment.visible_region`. What lies outside the photograph is not stored.
-        densities: cached pixels for each pixel of the photograph, ``[N]``. Where it is 1 the bytes are the photograph's own.
-        limit: bytes that the crops may take.
-        threads: that decode photographs; by default one a core.
-        wait: for another process that builds the same cache, instead of refusing.
-        progress: called with the number of persons each time some are done.
+        regions: left, top, right, bottom of the part of each image to store, pixels ``[N, 4]``; see
+            :func:`benchmark.pipeline.augment.visible_region`. Nothing outside the image is stored.
+        resolutions: cached pixels per pixel of the image along an axis, ``[N]``. Where it is 1, pixels are copied unchanged.
+        limit: largest number of bytes of all crops together.
+        threads: number of threads that decode images; by default one for each core.
+        read: function that reads an image.
+        wait: wait for another process that builds the same cache, instead of raising an error.
+        progress: called with the number of people each time some are finished.
 
     Raises:
-        InputError: a photograph cannot be read, the limit is too small, another process builds the same cache, or the folder
-            holds a cache of something else.
+        InputError: an image cannot be read, the limit is too small, another process builds the same cache, or the folder
+            holds a cache of other crops.
     """
-    identity = cache_digest(people, regions, densities)
-    if folder.exists():  # complete, because it appears under its name only then; several processes may open it at once
+    identity = cache_digest(people, regions, resolutions)
+    if folder.exists():  # it is complete then, and several processes may open it at once
         return open_cache(folder, identity)
     partial = folder.with_name(folder.name + ".partial")
     with lock_file(folder.with_name(folder.name + ".lock"), wait=wait) as locked:
@@ -108,7 +117,7 @@ def build_cache(
             raise InputError(f"{folder}: another process is building this cache")
         if not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
-            _fill(partial, identity, people, regions, densities, limit, threads or os.cpu_count() or 1, read, progress)
+            _write_crops(partial, identity, people, regions, resolutions, limit, threads or os.cpu_count() or 1, read, progress)
             partial.rename(folder)
             for leftover in ("entries.bin", identity):
                 (folder / leftover).unlink()
@@ -119,111 +128,115 @@ def open_cache(folder: Path, identity: str | None = None) -> CropCache:
     """Open a complete cache.
 
     Args:
-        identity: what it must have been made from, if that matters.
+        identity: digest of the inputs that the cache must have been built from; by default it is not checked.
 
     Raises:
-        InputError: there is no cache, it is damaged, or it is one of something else.
+        InputError: there is no cache, it is damaged, or it holds other crops.
     """
     try:
-        made = json.loads((folder / "cache.json").read_text())
+        description = json.loads((folder / "cache.json").read_text())
         index = np.load(folder / "index.npy")
-        pixels = np.asarray(np.memmap(folder / "pixels.bin", np.uint8, mode="r"))  # as a plain array it is sliced faster
+        pixels = np.asarray(np.memmap(folder / "pixels.bin", np.uint8, mode="r"))  # slicing a plain array is faster
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no cache of crops that can be read ({error})") from None
-    if identity is not None and made.get("identity") != identity:
-        raise InputError(f"{folder}: a cache of other crops; remove it or name another folder")
-    if made.get("version") != CACHE_VERSION or len(pixels) != made.get("bytes") or len(index) != made.get("persons"):
-        raise InputError(f"{folder}: a damaged cache of crops, or one of another version; remove it")
+        raise InputError(f"{folder}: no readable cache of crops ({error})") from None
+    if identity is not None and description.get("identity") != identity:
+        raise InputError(f"{folder}: holds a cache of other crops; remove it or name another folder")
+    sizes = (len(pixels), len(index))
+    if description.get("version") != CACHE_VERSION or sizes != (description.get("bytes"), description.get("persons")):
+        raise InputError(f"{folder}: the cache of crops is damaged or of another version; remove it")
     shapes = np.stack([index["height"], index["width"]], 1).astype(np.int64)
-    return CropCache(pixels=pixels, offsets=index["offset"], shapes=shapes, matrices=index["matrix"])
+    return CropCache(pixels=pixels, offsets=index["offset"], shapes=shapes, transforms=index["matrix"])
 
 
-def extract_crop(image: np.ndarray, region: np.ndarray, density: float) -> tuple[np.ndarray, np.ndarray]:
-    """A region of a photograph, shrunk to ``density``, with room for interpolating at its edge.
+def extract_crop(image: np.ndarray, region: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:
+    """Extract a region of an image, shrunk to ``resolution``, with a margin for interpolation at its edges.
 
     Args:
         image: uint8 ``[h, w, 3]``.
         region: left, top, right, bottom, pixels ``[4]``.
+        resolution: pixels of the crop per pixel of the image along an axis, at most 1.
 
     Returns:
-        The crop, uint8 ``[h', w', 3]``, and the map from the photograph to it ``[2, 3]``. A region outside of the photograph
-        is one black pixel.
+        The crop, uint8 ``[h', w', 3]``, and the transform from image to crop ``[2, 3]``. A region outside the image gives one
+        black pixel.
     """
-    room = 1 / density
+    margin = 1 / resolution
     extent = np.array(image.shape[1::-1])
-    low = np.floor(np.clip(region[:2] - room, 0, extent)).astype(int)
-    high = np.ceil(np.clip(region[2:] + room + 1, 0, extent)).astype(int)
+    low = np.floor(np.clip(region[:2] - margin, 0, extent)).astype(int)
+    high = np.ceil(np.clip(region[2:] + margin + 1, 0, extent)).astype(int)
     if (high <= low).any():
         return np.zeros((1, 1, 3), np.uint8), np.array([[1.0, 0.0, -region[0]], [0.0, 1.0, -region[1]]])
-    piece = image[low[1] : high[1], low[0] : high[0]]
-    if density >= 1:
-        return np.ascontiguousarray(piece), np.array([[1.0, 0.0, -low[0]], [0.0, 1.0, -low[1]]])
-    size = np.maximum(np.ceil((high - low) * density), 1).astype(int)
+    patch = image[low[1] : high[1], low[0] : high[0]]
+    if resolution >= 1:
+        return np.ascontiguousarray(patch), np.array([[1.0, 0.0, -low[0]], [0.0, 1.0, -low[1]]])
+    size = np.maximum(np.ceil((high - low) * resolution), 1).astype(int)
     scale = size / (high - low)
-    offset = (0.5 - low) * scale - 0.5  # pixel borders meet pixel borders
-    small = cv2.resize(piece, size.tolist(), interpolation=cv2.INTER_AREA)
+    offset = (0.5 - low) * scale - 0.5  # borders of pixels lie on borders of pixels
+    small = cv2.resize(patch, size.tolist(), interpolation=cv2.INTER_AREA)
     return small, np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
 
 
-def cache_digest(people: People, regions: np.ndarray, densities: np.ndarray) -> str:
-    """A digest of everything the bytes depend on but the photographs' contents."""
+def cache_digest(people: People, regions: np.ndarray, resolutions: np.ndarray) -> str:
+    """Compute a digest of everything that the cached bytes depend on, except the contents of the images."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {people.dataset} {people.split}".encode())
     digest.update("\n".join(image.name for image in people.images).encode())
-    for column in (people.ids, regions, densities):
+    for column in (people.ids, regions, resolutions):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
 
 
-def _fill(
+def _write_crops(
     partial: Path,
     identity: str,
     people: People,
     regions: np.ndarray,
-    densities: np.ndarray,
+    resolutions: np.ndarray,
     limit: int,
     threads: int,
     read: Callable[[Path], np.ndarray],
     progress: Callable[[int], object],
 ) -> None:
-    """Append what is missing to an unfinished cache, a photograph at a time, and describe the whole."""
-    if not (partial / identity).exists():  # left over from something else
+    """Append the missing crops to an unfinished cache, then write its index and its description."""
+    if not (partial / identity).exists():  # left over from a build of other crops
         shutil.rmtree(partial)
         partial.mkdir()
         (partial / identity).touch()
+    # One group for each image, so that an image with several people is decoded once.
     order = sorted(range(len(people)), key=lambda row: str(people.images[row]))
     groups = [list(rows) for _, rows in groupby(order, key=lambda row: people.images[row])]
 
-    def crops_of(rows: list[int]) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    def extract_all(rows: list[int]) -> list[tuple[int, np.ndarray, np.ndarray]]:
         image = read(people.images[rows[0]])
-        return [(row, *extract_crop(image, regions[row], float(densities[row]))) for row in rows]
+        return [(row, *extract_crop(image, regions[row], float(resolutions[row]))) for row in rows]
 
     with open(partial / "pixels.bin", "ab") as pixels, open(partial / "entries.bin", "ab") as entries:
-        # Bytes are written before the entry that names them, so what is whole is what the whole entries name.
-        done = np.fromfile(partial / "entries.bin", ENTRY)
-        entries.truncate(len(done) * ENTRY.itemsize)
-        size = int(done[-1]["offset"] + 3 * int(done[-1]["height"]) * int(done[-1]["width"])) if len(done) else 0
+        # Resume: pixels are written before the entry that refers to them, so every complete entry has all its pixels.
+        complete = np.fromfile(partial / "entries.bin", ENTRY)
+        entries.truncate(len(complete) * ENTRY.itemsize)
+        last = complete[-1] if len(complete) else np.zeros((), ENTRY)
+        size = int(last["offset"]) + 3 * int(last["height"]) * int(last["width"])
         pixels.truncate(size)
-        finished = set(done["row"].tolist())
-        groups = [rest for rows in groups if (rest := [row for row in rows if row not in finished])]
+        finished = set(complete["row"].tolist())
+        groups = [missing for rows in groups if (missing := [row for row in rows if row not in finished])]
         progress(len(finished))
         with ThreadPoolExecutor(threads) as pool:
-            for first in range(0, len(groups), 4 * threads):  # few photographs in memory at a time
-                batch = [crop for crops in pool.map(crops_of, groups[first : first + 4 * threads]) for crop in crops]
-                records = np.zeros(len(batch), ENTRY)
-                for record, (row, crop, matrix) in zip(records, batch, strict=True):
-                    record["row"], record["offset"], record["matrix"] = row, size, matrix
-                    record["height"], record["width"] = crop.shape[:2]
+            for first in range(0, len(groups), 4 * threads):  # few images in memory at a time
+                batch = [crop for crops in pool.map(extract_all, groups[first : first + 4 * threads]) for crop in crops]
+                batch_entries = np.zeros(len(batch), ENTRY)
+                for entry, (row, crop, transform) in zip(batch_entries, batch, strict=True):
+                    entry["row"], entry["offset"], entry["matrix"] = row, size, transform
+                    entry["height"], entry["width"] = crop.shape[:2]
                     size += crop.nbytes
                     if size > limit:
                         share = len(finished) / len(people)
                         raise InputError(
-                            f"{partial}: the crops need more than {limit:,} bytes ({share:.0%} of the persons fit); "
-                            "allow more, or keep fewer pixels of each"
+                            f"{partial}: the crops need more than {limit:,} bytes ({share:.0%} of the people fit); "
+                            "raise the limit, or cache at a lower resolution"
                         )
                     pixels.write(crop.data)
                     finished.add(row)
                 pixels.flush()
-                entries.write(records.tobytes())
+                entries.write(batch_entries.tobytes())
                 entries.flush()
                 progress(len(batch))
         os.fsync(pixels.fileno())

@@ -1,7 +1,7 @@
-"""From a photograph to a network's input: the affine map of each public code, and carrying it out.
+"""Crops: the affine transform from an image to a network's input as each public code computes it, and its application.
 
-All points are pixels (x, y), and (0, 0) is the centre of the top-left pixel. A crop is a ``[2, 3]`` matrix that takes a
-photograph's pixels to the input's; everything here works on many of them at once.
+All points are pixels (x, y), and (0, 0) is the centre of the top-left pixel. A crop is a ``[2, 3]`` matrix that maps pixels of
+the image to pixels of the input; the functions here work on many of them at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CROPS_VERSION = 1
 
 
 def fit_aspect(sizes: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
-    """Boxes ``[..., 2]`` (width, height) with the shorter side grown to the aspect of an input of ``output_hw``."""
+    """Enlarge the shorter side of boxes to the aspect of the input, ``[..., 2]`` (width, height)."""
     aspect = output_hw[1] / output_hw[0]
     width, height = sizes[..., 0], sizes[..., 1]
     return np.stack([np.maximum(width, height * aspect), np.maximum(height, width / aspect)], axis=-1)
@@ -36,18 +36,18 @@ def box_transform(
     flips: np.ndarray | bool = False,
     alignment: Literal["corner", "center"] = "corner",
 ) -> np.ndarray:
-    """The map of a box onto an input: similarity about the box's centre, so that the box's width fills the input's width.
+    """Compute the similarity transforms that fill the width of the input with the width of a box.
 
     Args:
         centers: of the boxes, ``[..., 2]``.
         sizes: of the boxes, ``[..., 2]`` (width, height), already of the input's aspect; only the width is used.
-        rotations: by how many degrees the box is turned clockwise before it is upright in the input, ``[...]``.
+        rotations: by how many degrees the box is rotated clockwise; it is upright in the input, ``[...]``.
         output_hw: height and width of the input.
-        flips: whether the photograph is mirrored (left to right) before all else, ``[...]``.
+        flips: whether the image is mirrored (left to right) before the other steps, ``[...]``.
         alignment: see :class:`CropRule`.
 
     Returns:
-        Photograph to input, float64 ``[..., 2, 3]``.
+        Transforms from image to input, float64 ``[..., 2, 3]``.
     """
     height, width = output_hw
     scale = width / sizes[..., 0]
@@ -67,26 +67,24 @@ def trim_boxes(people: People, rule: CropRule) -> tuple[np.ndarray, np.ndarray]:
 
 
 def crop_transforms(people: People, rule: str, output_hw: tuple[int, int]) -> np.ndarray:
-    """The evaluation crop of each person: photograph to input, float64 ``[N, 2, 3]``.
+    """Compute the evaluation crop of each person: transforms from image to input, float64 ``[N, 2, 3]``.
 
     Raises:
-        InputError: an unknown rule, or a box without extent or with a value that is not finite.
+        InputError: the rule is unknown, or a box has no extent or a value that is not finite.
     """
-    found = find_crop_rule(rule)
+    crop_rule = find_crop_rule(rule)
     check_boxes(people)
-    centers, sizes = trim_boxes(people, found)
-    sizes = fit_aspect(sizes, output_hw) * found.padding
-    return box_transform(centers, sizes, output_hw=output_hw, alignment=found.alignment)
+    centers, sizes = trim_boxes(people, crop_rule)
+    sizes = fit_aspect(sizes, output_hw) * crop_rule.padding
+    return box_transform(centers, sizes, output_hw=output_hw, alignment=crop_rule.alignment)
 
 
 def letterbox_transform(image_hw: tuple[int, int], output_hw: tuple[int, int]) -> np.ndarray:
-    """A whole photograph, its aspect kept, centred in an input; pixel borders meet pixel borders.
+    """Compute the transform that centres a whole image in the input and keeps its aspect, float64 ``[2, 3]``.
 
-    EfficientPose's frame for a photograph of one person. Its released code blurs before it shrinks and rounds the margins to
-    whole pixels, which an affine map cannot say: on the same photograph the two differ by at most half a pixel.
-
-    Returns:
-        Photograph to input, float64 ``[2, 3]``.
+    The borders of the image's pixels lie on borders of the input's pixels. This is EfficientPose's crop for an image of one
+    person. Its released code blurs before it shrinks and rounds the margins to whole pixels, which an affine transform cannot
+    express: on the same image the two differ by at most half a pixel.
     """
     (image_height, image_width), (height, width) = image_hw, output_hw
     scale = min(height / image_height, width / image_width)
@@ -95,10 +93,10 @@ def letterbox_transform(image_hw: tuple[int, int], output_hw: tuple[int, int]) -
 
 
 def check_boxes(people: People) -> None:
-    """Refuse boxes from which no crop can be made.
+    """Check that a crop can be made from every box.
 
     Raises:
-        InputError: naming the first such person.
+        InputError: a box has no extent or a value that is not finite; the first such person is named.
     """
     bad = ~(np.isfinite(people.centers).all(1) & np.isfinite(people.sizes).all(1) & (people.sizes > 0).all(1))
     if bad.any():
@@ -108,21 +106,21 @@ def check_boxes(people: People) -> None:
 
 
 def transform_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points through maps: ``[2, 3]`` on ``[..., 2]``, or ``[N, 2, 3]`` on ``[N, ..., 2]``, each row by its own map."""
-    extra = points.ndim - (transform.ndim - 1)  # axes of the points that the maps lack
+    """Apply one transform ``[2, 3]`` to points ``[..., 2]``, or one of ``[N, 2, 3]`` to each row of points ``[N, ..., 2]``."""
+    extra = points.ndim - (transform.ndim - 1)  # axes of the points that the transforms lack
     linear = transform[..., :2].reshape(*transform.shape[:-2], *(1,) * extra, 2, 2)
     offset = transform[..., 2].reshape(*transform.shape[:-2], *(1,) * extra, 2)
     return (linear @ points[..., None])[..., 0] + offset
 
 
 def invert_transforms(transform: np.ndarray) -> np.ndarray:
-    """The maps back, ``[..., 2, 3]``."""
+    """Return the inverse transforms, ``[..., 2, 3]``."""
     linear = np.linalg.inv(transform[..., :2])
     return np.concatenate([linear, -linear @ transform[..., 2:]], axis=-1)
 
 
 def compose_transforms(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The maps that do ``before`` and then ``after``, ``[..., 2, 3]``."""
+    """Return the transforms that apply ``before`` and then ``after``, ``[..., 2, 3]``."""
     linear = after[..., :2] @ before[..., :2]
     return np.concatenate([linear, after[..., :2] @ before[..., 2:] + after[..., 2:]], axis=-1)
 
@@ -130,15 +128,12 @@ def compose_transforms(after: np.ndarray, before: np.ndarray) -> np.ndarray:
 def warp_image(
     image: np.ndarray, transform: np.ndarray, output_hw: tuple[int, int], out: np.ndarray | None = None
 ) -> np.ndarray:
-    """The input that a map makes of a photograph: linear interpolation, black outside; exactly ``cv2.warpAffine``.
+    """Warp an image into the input by ``cv2.warpAffine``: linear interpolation, black outside, uint8 ``[H, W, 3]``.
 
     Args:
         image: uint8 ``[h, w, 3]``.
-        transform: photograph to input, ``[2, 3]``.
-        out: where to write, uint8 ``[H, W, 3]``.
-
-    Returns:
-        uint8 ``[H, W, 3]``.
+        transform: from image to input, ``[2, 3]``.
+        out: array to write the result to, uint8 ``[H, W, 3]``.
     """
     height, width = output_hw
     return cv2.warpAffine(
@@ -147,15 +142,15 @@ def warp_image(
 
 
 def person_transforms(
-    people: People, photographs: Sequence[np.ndarray], protocol: Protocol, input_hw: tuple[int, int]
+    people: People, images: Sequence[np.ndarray], protocol: Protocol, input_hw: tuple[int, int]
 ) -> np.ndarray:
-    """Each person's map from the photograph to the input, float64 ``[N, 2, 3]``.
+    """Compute each person's crop under a protocol: transforms from image to input, float64 ``[N, 2, 3]``.
 
     Raises:
-        InputError: an unknown crop rule, or a box from which no crop can be made.
+        InputError: the crop rule is unknown, or a crop cannot be made from a box.
     """
     if protocol.crop == WHOLE_IMAGE:
-        return np.stack([letterbox_transform(photograph.shape[:2], input_hw) for photograph in photographs])
+        return np.stack([letterbox_transform(image.shape[:2], input_hw) for image in images])
     check_boxes(people)
     rule = find_crop_rule(protocol.crop)
     centers, sizes = trim_boxes(people, rule)
@@ -165,13 +160,19 @@ def person_transforms(
 
 
 def sample_inputs(
-    photographs: Sequence[np.ndarray], matrices: np.ndarray, input_hw: tuple[int, int], *, antialias: bool
+    images: Sequence[np.ndarray], transforms: np.ndarray, input_hw: tuple[int, int], *, antialias: bool
 ) -> np.ndarray:
-    """Inputs uint8 ``[N, H, W, 3]`` from photographs and their maps ``[N, 2, 3]``; see :class:`Protocol` for ``antialias``."""
-    images = np.empty((len(photographs), *input_hw, 3), np.uint8)
-    for photograph, matrix, image in zip(photographs, matrices, images, strict=True):
-        shrink = 1 / float(np.linalg.norm(matrix[0, :2]))
+    """Warp each image into its input, uint8 ``[N, H, W, 3]``.
+
+    Args:
+        images: uint8 ``[h, w, 3]`` each.
+        transforms: from image to input, ``[N, 2, 3]``.
+        antialias: blur an image that shrinks first; see :class:`Protocol`.
+    """
+    inputs = np.empty((len(images), *input_hw, 3), np.uint8)
+    for image, transform, out in zip(images, transforms, inputs, strict=True):
+        shrink = 1 / float(np.linalg.norm(transform[0, :2]))
         if antialias and shrink > 1:
-            photograph = cv2.GaussianBlur(photograph, (0, 0), (shrink - 1) / 2, borderType=cv2.BORDER_REFLECT_101)
-        warp_image(photograph, matrix, input_hw, image)
-    return images
+            image = cv2.GaussianBlur(image, (0, 0), (shrink - 1) / 2, borderType=cv2.BORDER_REFLECT_101)
+        warp_image(image, transform, input_hw, out)
+    return inputs

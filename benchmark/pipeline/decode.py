@@ -1,7 +1,7 @@
-"""From heatmaps to joints, and what is done to heatmaps at test time; each option of the public codes has a name.
+"""From heatmaps to joints, and the test-time processing of heatmaps; each option of the public codes has a name.
 
-Heatmaps are torch tensors ``[N, K, h, w]``, points ``[..., 2]`` are pixels (x, y), (0, 0) being the centre of the top-left
-pixel. Nothing here loops over persons or joints.
+Heatmaps are torch tensors ``[N, K, h, w]``, points ``[..., 2]`` are pixels (x, y), and (0, 0) is the centre of the top-left
+pixel. Nothing here loops over people or joints.
 """
 
 from __future__ import annotations
@@ -17,76 +17,76 @@ from benchmark.core.errors import InputError
 
 DECODE_VERSION = 1
 
-# How a pixel of the heatmap lies in the input. "corner": x_input = stride x, as HRNet, SimpleBaseline and mmpose have it; the
-# two grids share the centre of their first pixel, so that mirroring an input moves its map by a part of a pixel as well.
-# "center": x_input + 1/2 = stride (x + 1/2); the grids share their borders, as resizing has it, and mirroring commutes.
+# Where a pixel of the heatmap lies in the input. "corner": x_input = stride x, as in HRNet, SimpleBaseline and mmpose; the two
+# grids share the centre of their first pixel, so that mirroring the input also shifts its heatmap by a part of a pixel.
+# "center": x_input + 1/2 = stride (x + 1/2); the grids share their borders, as in resizing, and mirroring shifts nothing.
 MapConvention = Literal["corner", "center"]
 
 
 class Peaks(NamedTuple):
-    """Where each map is highest, and how high."""
+    """The position and the height of each heatmap's peak."""
 
     points: Tensor  # float32 [N, K, 2] pixels of the heatmap
     scores: Tensor  # float32 [N, K]
 
 
 def map_to_input(points: Tensor, stride: float, convention: MapConvention) -> Tensor:
-    """Pixels of the heatmap as pixels of the input, ``[..., 2]``; ``stride`` is input pixels per heatmap pixel."""
+    """Convert pixels of the heatmap to pixels of the input, ``[..., 2]``; ``stride`` is input pixels per heatmap pixel."""
     return points * stride if convention == "corner" else (points + 0.5) * stride - 0.5
 
 
 def input_to_map(points: Tensor, stride: float, convention: MapConvention) -> Tensor:
-    """Pixels of the input as pixels of the heatmap, ``[..., 2]``: the inverse of :func:`to_input`."""
+    """Convert pixels of the input to pixels of the heatmap, ``[..., 2]``: the inverse of :func:`map_to_input`."""
     return points / stride if convention == "corner" else (points + 0.5) / stride - 0.5
 
 
 def decode_argmax(heatmaps: Tensor) -> Peaks:
-    """The highest pixel of each map, the first of equals. A map without a positive value gives (0, 0), as in HRNet's code."""
-    scores, place = heatmaps.flatten(2).float().max(-1)
+    """Return the highest pixel of each heatmap, the first if several are equal.
+
+    As in HRNet's code, a heatmap without a positive value gives (0, 0).
+    """
+    scores, indices = heatmaps.flatten(2).float().max(-1)
     width = heatmaps.shape[-1]
-    points = torch.stack([place % width, place // width], -1).float()
+    points = torch.stack([indices % width, indices // width], -1).float()
     return Peaks(points * (scores > 0)[..., None], scores)
 
 
 def decode_quarter_shift(heatmaps: Tensor) -> Peaks:
-    """The highest pixel, moved a quarter of a pixel towards its higher neighbour along each axis.
+    """Return the highest pixel, shifted by a quarter of a pixel towards its higher neighbour along each axis.
 
-    As in HRNet's code, peaks in the first two and the last row or column stay.
+    As in HRNet's code, peaks in the first two and the last row or column are not shifted.
     """
     peaks = decode_argmax(heatmaps)
-    maps, columns, rows = _places(heatmaps, peaks)
     height, width = heatmaps.shape[-2:]
+    columns, rows = _peak_pixels(peaks)
+    at = _value_near_peak(heatmaps.float(), columns, rows)
     inside = (columns > 1) & (columns < width - 1) & (rows > 1) & (rows < height - 1)
-
-    def at(dx: int, dy: int) -> Tensor:
-        return _at(maps, (columns + dx).clamp(0, width - 1), (rows + dy).clamp(0, height - 1), width)
-
     slope = torch.stack([at(1, 0) - at(-1, 0), at(0, 1) - at(0, -1)], -1)
     return Peaks(peaks.points + 0.25 * torch.sign(slope) * inside[..., None], peaks.scores)
 
 
 def decode_smoothed(heatmaps: Tensor, sigma: float = 1.0) -> Peaks:
-    """The highest pixel after a Gaussian filter, and its filtered height: EfficientPose's released code, but in real time."""
+    """Return the highest pixel after a Gaussian filter, and its filtered height, as EfficientPose's released code does."""
     return decode_argmax(smooth_maps(heatmaps, sigma))
 
 
 def decode_dark(heatmaps: Tensor, kernel: int = 11) -> Peaks:
-    """The vertex of the parabola that fits the logarithm of the smoothed map at its peak (DARK: Zhang et al., CVPR 2020).
+    """Return the vertex of a parabola fitted to the logarithm of the smoothed heatmap at its peak.
 
-    The peak is that of the map as it is; it is smoothed by an OpenCV kernel of ``kernel`` pixels (11 for a sigma of 2, 17
-    for 3) with zeros outside and raised to its old maximum. Peaks within two pixels of the border stay.
+    The method is DARK (Zhang et al., CVPR 2020). The peak is taken from the heatmap before smoothing. The heatmap is smoothed
+    by OpenCV's Gaussian kernel of ``kernel`` pixels (11 for a sigma of 2, 17 for 3) with zeros outside, and scaled to its
+    previous maximum. Peaks within two pixels of the border are not shifted.
     """
     peaks = decode_argmax(heatmaps)
-    sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8  # what OpenCV takes for a kernel of that size
-    smooth = _separable(heatmaps.float(), _weights(sigma, kernel // 2, heatmaps.device), zeros=True)
-    smooth = smooth * (_highest(heatmaps.float()) / _highest(smooth).clamp(min=1e-12))
-    maps, columns, rows = _places(smooth.clamp(min=1e-10).log(), peaks)
+    sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8  # OpenCV's default for a kernel of that size
+    smooth = _filter_separable(heatmaps.float(), _gaussian_weights(sigma, kernel // 2, heatmaps.device), zeros=True)
+    smooth = smooth * (_maximum(heatmaps.float()) / _maximum(smooth).clamp(min=1e-12))
     height, width = heatmaps.shape[-2:]
+    columns, rows = _peak_pixels(peaks)
+    at = _value_near_peak(smooth.clamp(min=1e-10).log(), columns, rows)
     inside = (columns > 1) & (columns < width - 2) & (rows > 1) & (rows < height - 2)
 
-    def at(dx: int, dy: int) -> Tensor:
-        return _at(maps, (columns + dx).clamp(0, width - 1), (rows + dy).clamp(0, height - 1), width)
-
+    # One Newton step: first and second derivatives by finite differences, then the inverse of the 2 x 2 Hessian.
     slope_x, slope_y = (at(1, 0) - at(-1, 0)) / 2, (at(0, 1) - at(0, -1)) / 2
     xx, yy = ((at(2, 0) - 2 * at(0, 0) + at(-2, 0)) / 4, (at(0, 2) - 2 * at(0, 0) + at(0, -2)) / 4)
     xy = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4
@@ -106,46 +106,40 @@ DECODERS: Mapping[str, Callable[[Tensor], Peaks]] = {
 
 
 def decode_heatmaps(heatmaps: Tensor, method: str, stride: float, convention: MapConvention = "corner") -> Peaks:
-    """Joints in pixels of the input, by one of :data:`METHODS`; undo the crop with
-    :func:`benchmark.pipeline.crops.invert_transforms`.
+    """Decode heatmaps to joints in pixels of the input.
+
+    To get pixels of the image, undo the crop with :func:`benchmark.pipeline.crops.invert_transforms`.
+
+    Args:
+        method: a name in :data:`DECODERS`.
+        stride: pixels of the input per pixel of the heatmap.
 
     Raises:
-        InputError: an unknown method.
+        InputError: the method is unknown.
     """
     if method not in DECODERS:
-        raise InputError(f"no decoding {method!r}; known: {', '.join(DECODERS)}")
+        raise InputError(f"no decoding method {method!r}; known: {', '.join(DECODERS)}")
     peaks = DECODERS[method](heatmaps)
     return Peaks(map_to_input(peaks.points, stride, convention), peaks.scores)
 
 
 def flip_back(heatmaps: Tensor, mirrored: Sequence[int], *, shift: bool) -> Tensor:
-    """Heatmaps of mirrored images, as if the images had not been mirrored.
+    """Return heatmaps of mirrored images as if the images had not been mirrored, ``[N, K, h, w]``.
 
     Args:
-        mirrored: for each joint, where its mirror image stands; see :func:`benchmark.core.keypoints.mirrored_indices`.
-        shift: move them a pixel to the right, the first column staying. In the "corner" convention they lie
-            1 - 1 / stride pixels too far left, so that 1 / stride too far right remains.
+        mirrored: for each joint, the index of its mirror image; see :func:`benchmark.core.keypoints.mirrored_indices`.
+        shift: shift the heatmaps a pixel to the right and repeat the first column. In the "corner" convention they lie
+            1 - 1 / stride pixels too far left, so that an error of 1 / stride pixels to the right remains.
     """
-    back = heatmaps.flip(-1)[:, list(mirrored)]
-    return torch.cat([back[..., :1], back[..., :-1]], -1) if shift else back
-
-
-def flip_test(forward: Callable[[Tensor], Tensor], images: Tensor, mirrored: Sequence[int], *, shift: bool) -> Tensor:
-    """The mean of the heatmaps of images ``[N, 3, H, W]`` and of the mirrored images."""
-    return (forward(images) + flip_back(forward(images.flip(-1)), mirrored, shift=shift)) / 2
-
-
-def multi_scale(forward: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[float]) -> Tensor:
-    """The mean of the heatmaps of images that are enlarged or shrunk by each of ``scales`` about their centre.
-
-    Zeros surround what shrinks and the maps of what grew. EfficientPose's authors pad or crop by |1 - s| of the side in later
-    public code before they resize, so that what they call scale s is an enlargement by 1 / (2 - s).
-    """
-    return torch.stack([zoom_maps(forward(zoom_maps(images, scale)), 1 / scale) for scale in scales]).mean(0)
+    unmirrored = heatmaps.flip(-1)[:, list(mirrored)]
+    return torch.cat([unmirrored[..., :1], unmirrored[..., :-1]], -1) if shift else unmirrored
 
 
 def zoom_maps(maps: Tensor, factor: float) -> Tensor:
-    """Images or maps ``[N, C, H, W]`` enlarged by ``factor`` about their centre, on a canvas of the same size."""
+    """Enlarge images or heatmaps by ``factor`` about their centre without changing their shape, ``[N, C, H, W]``.
+
+    The border of maps that shrink is filled with zeros.
+    """
     if factor == 1:
         return maps
     theta = torch.tensor([[1 / factor, 0, 0], [0, 1 / factor, 0]], dtype=maps.dtype, device=maps.device)
@@ -153,53 +147,66 @@ def zoom_maps(maps: Tensor, factor: float) -> Tensor:
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def smooth_maps(maps: Tensor, sigma: float) -> Tensor:
-    """Maps ``[N, K, h, w]`` smoothed as ``scipy.ndimage.gaussian_filter`` does: mirrored at the border, cut at 4 sigma."""
-    return _separable(maps.float(), _weights(sigma, int(4 * sigma + 0.5), maps.device), zeros=False)
+def smooth_maps(heatmaps: Tensor, sigma: float) -> Tensor:
+    """Smooth heatmaps as ``scipy.ndimage.gaussian_filter`` does, ``[N, K, h, w]``.
+
+    The heatmaps are mirrored at their borders, and the Gaussian is cut off at 4 sigma.
+    """
+    weights = _gaussian_weights(sigma, int(4 * sigma + 0.5), heatmaps.device)
+    return _filter_separable(heatmaps.float(), weights, zeros=False)
 
 
-def _weights(sigma: float, radius: int, device: torch.device) -> Tensor:
+def _gaussian_weights(sigma: float, radius: int, device: torch.device) -> Tensor:
     distance = torch.arange(-radius, radius + 1, dtype=torch.float64, device=device)
     weights = torch.exp(-0.5 * (distance / sigma) ** 2)
     return (weights / weights.sum()).float()
 
 
-def _separable(maps: Tensor, weights: Tensor, *, zeros: bool) -> Tensor:
-    """Weigh rows, then columns, with zeros outside or with the map mirrored about its borders; ``weights`` are symmetric.
+def _filter_separable(heatmaps: Tensor, weights: Tensor, *, zeros: bool) -> Tensor:
+    """Filter columns, then rows, by symmetric weights, with zeros outside or with the heatmaps mirrored at their borders.
 
-    Sums of moved maps: five times as fast on a CPU as convolutions of one channel, most of all where a person's fit the cache.
+    The filter is a sum of shifted heatmaps. On a CPU this is five times as fast as convolutions of one channel, above all with
+    one person at a time, whose heatmaps fit into the cache.
     """
-    groups = maps.split(1 if maps.device.type == "cpu" else max(len(maps), 1))
-    return torch.cat([_weighed(_weighed(group, weights, -2, zeros), weights, -1, zeros) for group in groups])
+    groups = heatmaps.split(1 if heatmaps.device.type == "cpu" else max(len(heatmaps), 1))
+    return torch.cat([_filter_axis(_filter_axis(group, weights, -2, zeros), weights, -1, zeros) for group in groups])
 
 
-def _weighed(maps: Tensor, weights: Tensor, axis: int, zeros: bool) -> Tensor:
-    size, radius = maps.shape[axis], len(weights) // 2
+def _filter_axis(heatmaps: Tensor, weights: Tensor, axis: int, zeros: bool) -> Tensor:
+    size, radius = heatmaps.shape[axis], len(weights) // 2
     if zeros:
-        padded = F.pad(maps, (0, 0, radius, radius) if axis == -2 else (radius, radius))
+        padded = F.pad(heatmaps, (0, 0, radius, radius) if axis == -2 else (radius, radius))
     else:
-        padded = maps.index_select(axis, _mirror(size, radius, maps.device))
+        padded = heatmaps.index_select(axis, _mirrored_positions(size, radius, heatmaps.device))
     total = padded.narrow(axis, radius, size) * weights[radius]
-    for step, weight in enumerate(weights[:radius].tolist()):
-        total.add_(padded.narrow(axis, step, size) + padded.narrow(axis, 2 * radius - step, size), alpha=weight)
+    for start, weight in enumerate(weights[:radius].tolist()):
+        total.add_(padded.narrow(axis, start, size) + padded.narrow(axis, 2 * radius - start, size), alpha=weight)
     return total
 
 
-def _mirror(size: int, radius: int, device: torch.device) -> Tensor:
-    """Positions -radius to size + radius, reflected into 0 to size - 1 with the border pixel repeated."""
-    place = torch.arange(-radius, size + radius, device=device) % (2 * size)
-    return torch.minimum(place, 2 * size - 1 - place)
+def _mirrored_positions(size: int, radius: int, device: torch.device) -> Tensor:
+    """Return positions -radius to size + radius, reflected into 0 to size - 1 with the border pixel repeated."""
+    positions = torch.arange(-radius, size + radius, device=device) % (2 * size)
+    return torch.minimum(positions, 2 * size - 1 - positions)
 
 
-def _highest(maps: Tensor) -> Tensor:
-    return maps.amax((-2, -1), keepdim=True)
+def _maximum(heatmaps: Tensor) -> Tensor:
+    return heatmaps.amax((-2, -1), keepdim=True)
 
 
-def _places(maps: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor, Tensor]:
-    """Flattened maps, and column and row of each peak as whole numbers."""
-    whole = peaks.points.long()
-    return maps.flatten(2).float(), whole[..., 0], whole[..., 1]
+def _peak_pixels(peaks: Peaks) -> tuple[Tensor, Tensor]:
+    """Return column and row of each peak as integers, ``[N, K]`` each."""
+    pixels = peaks.points.long()
+    return pixels[..., 0], pixels[..., 1]
 
 
-def _at(maps: Tensor, columns: Tensor, rows: Tensor, width: int) -> Tensor:
-    return maps.gather(2, (rows * width + columns)[..., None])[..., 0]
+def _value_near_peak(heatmaps: Tensor, columns: Tensor, rows: Tensor) -> Callable[[int, int], Tensor]:
+    """Return a function of (dx, dy) that reads each heatmap at this offset from its peak, ``[N, K]``."""
+    height, width = heatmaps.shape[-2:]
+    flat = heatmaps.flatten(2)
+
+    def value(dx: int, dy: int) -> Tensor:
+        indices = (rows + dy).clamp(0, height - 1) * width + (columns + dx).clamp(0, width - 1)
+        return flat.gather(2, indices[..., None])[..., 0]
+
+    return value

@@ -39,7 +39,9 @@ WEIGHTS: Mapping[str, WeightFile] = {
 # Of MPII's 2,017 validation persons with all joints annotated, the box of the joints is at the median 0.874 of 200 x scale, and
 # its centre 0.044 of that above the crop's: the networks have learned to find people a little high.
 LOWERED = 0.05
-SCALES = (0.75, 1.0, 1.25)  # those of the paper are not known; these span the scales it trains with
+# The scales of the paper are not known; these span the scales it trains with. In the authors' later public code scale s pads or
+# crops by |1 - s| of the side before resizing, which is an enlargement by 1 / (2 - s).
+SCALES = (0.75, 1.0, 1.25)
 _OWN = Protocol(
     crop="efficientpose",
     antialias=True,

@@ -1,0 +1,1 @@
+"""Tests of the dataset readers, the downloads and Synthetic people."""

@@ -1,4 +1,4 @@
-"""COCO: annotated persons, a detector's boxes, and where the photographs lie."""
+"""COCO: annotated people, a detector's boxes, and the folders of the images."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
     ("changes", "message"),
     [
         ({"keypoints": [1, 2]}, r"annotation 9: keypoints has shape \[2\], expected \[51\]"),
-        ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility that is not 0, 1 or 2"),
+        ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility is not 0, 1 or 2"),
         ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox is not finite"),
         ({"image_id": 6}, "annotation 9: image 6 is not among the images"),
-        ({"id": 1}, "annotation 1: the id stands there a second time"),
-        ({"area": "big"}, "annotation 9: area is not made of numbers"),
+        ({"id": 1}, "annotation 1: duplicate id"),
+        ({"area": "big"}, "annotation 9: area contains something other than numbers"),
     ],
 )
 def test_a_malformed_annotation_is_named_with_the_file(tmp_path, changes, message):
@@ -149,15 +149,16 @@ def test_pycocotools_reads_synthetic_people_as_we_do(tmp_path):
         truth = api.anns[number]
         assert truth["bbox"][2:] == people.sizes[row].tolist()
         assert truth["num_keypoints"] == (people.visible[row] > 0).sum()
-        mask = api.annToMask(truth)  # outlines run through the centres of the border's pixels, and so lose half of those
+        mask = api.annToMask(truth)  # outlines pass through the centres of border pixels, and so exclude half of each
         assert mask.sum() == pytest.approx(truth["area"], rel=0.2)
 
 
 def test_the_sample_is_what_pycocotools_finds_in_it(pose_data):
     path = pose_data / "coco" / "person_keypoints_60_images.json"
     people = load_coco(pose_data / "coco", "sample")
-    kept = [one["id"] for one in COCO(str(path)).anns.values() if one["num_keypoints"] > 0 and not one["iscrowd"]]
-    assert people.ids.tolist() == kept
+    annotations = COCO(str(path)).anns.values()
+    expected = [row["id"] for row in annotations if row["num_keypoints"] > 0 and not row["iscrowd"]]
+    assert people.ids.tolist() == expected
     assert len(people) == len(people.present()) == 166
 
 

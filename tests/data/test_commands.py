@@ -14,35 +14,35 @@ from benchmark.data.__main__ import main
 
 @pytest.fixture
 def run(capsys):
-    """Run a command line; its status, what it printed, and what it said on stderr."""
+    """Run a command line, and return its status, its output and its output on stderr."""
 
     def command(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
-        return left.value.code, out, err
+        return exit_info.value.code, out, err
 
     return command
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
-    """A data root that the command itself has written."""
+    """A data root that the command has written."""
     out = tmp_path_factory.mktemp("root")
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main(["synthetic", "--out", str(out), "--people", "10", "--seed", "1", "--size", "96"])
-    assert left.value.code == 0
+    assert exit_info.value.code == 0
     return out
 
 
 @pytest.mark.parametrize("dataset", ["mpii", "coco"])
 def test_a_whole_dataset_is_status_0(run, people, dataset):
-    for place in (people, people / dataset):
-        status, out, _ = run("check", dataset, "--root", place, "--images")
+    for root in (people, people / dataset):
+        status, out, _ = run("check", dataset, "--root", root, "--images")
         assert status == 0
-        assert "whole" in out
-        assert "train     8 persons" in out
-        assert "val       2 persons" in out
+        assert f"{dataset} in {people / dataset}: complete" in out
+        assert "train     8 people" in out
+        assert "val       2 people" in out
 
 
 def test_what_is_missing_or_broken_is_named_and_is_status_1(run, tmp_path):
@@ -54,11 +54,11 @@ def test_what_is_missing_or_broken_is_named_and_is_status_1(run, tmp_path):
     assert status == 1
     assert f"missing: {first}" in out
     assert "obtain: https://cocodataset.org" in out
-    assert "broken:" not in out  # nobody asked to read them
+    assert "broken:" not in out  # images are read on request only
     status, out, err = run("check", "coco", "--root", tmp_path, "--images")
     assert status == 1
     assert f"broken: {second}" in out
-    assert f"skipped: {second}: the image is cut short" in err
+    assert f"skipped: {second}: the image is truncated" in err
 
 
 def test_json_lists_every_missing_file(run, tmp_path):
@@ -84,12 +84,12 @@ def test_an_empty_folder_is_incomplete_and_told_where_to_get_what(run, tmp_path,
 def test_bad_input_is_status_2_in_one_line(run, tmp_path):
     (tmp_path / "annotations").mkdir()
     annotations = tmp_path / "annotations" / "person_keypoints_val2017.json"
-    for content, says in (("{", "not JSON"), ("[" * 100_000 + "]" * 100_000, "nested too deeply")):
+    for content, message in (("{", "not JSON"), ("[" * 100_000 + "]" * 100_000, "nested too deeply")):
         annotations.write_text(content)
         status, _, err = run("check", "coco", "--root", tmp_path)
         assert status == 2
         assert err.startswith(f"error: {annotations}: ")
-        assert says in err
+        assert message in err
         assert err.count("\n") == 1
     status, _, err = run("check", "mpii", "--root", tmp_path / "nowhere")
     assert (status, err.count("\n")) == (2, 1)
@@ -129,7 +129,7 @@ def test_the_same_people_may_be_drawn_again_but_others_not_over_them(run, people
     assert run("synthetic", "--out", people, "--people", "10", "--seed", "1", "--size", "96")[0] == 0
     status, _, err = run("synthetic", "--out", people, "--people", "10", "--seed", "2", "--size", "96")
     assert status == 2
-    assert "holds Synthetic people of other settings" in err
+    assert "contains Synthetic people of other settings" in err
 
 
 def test_a_preview_is_drawn_on_request(run, tmp_path):
@@ -148,9 +148,9 @@ def test_help_shows_an_example(run, command):
 
 
 def test_the_samples_are_read_from_the_data_root(run, pose_data):
-    for dataset, said in (("mpii", "sample    5 persons; 5 of 5 images"), ("coco", "sample    166 persons; 64 of 64 images")):
+    for dataset, line in (("mpii", "sample    5 people; 5 of 5 images"), ("coco", "sample    166 people; 64 of 64 images")):
         status, out, _ = run("check", dataset, "--root", pose_data)
         assert status == 1  # train and val are not in the sample
-        assert said in out
+        assert line in out
     status, out, _ = run("check", "lsp", "--root", pose_data)
     assert status == 0

@@ -1,4 +1,4 @@
-"""A broken photograph is named, never taken for a picture."""
+"""A broken image file is reported by its name, and never returned as an image."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import InputError
-from benchmark.data.images import is_cut_short, read_image
+from benchmark.data.images import is_truncated, read_image
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
 
 def encoded(suffix: str) -> bytes:
-    return cv2.imencode(suffix, cv2.cvtColor(PICTURE, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return cv2.imencode(suffix, cv2.cvtColor(IMAGE, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def test_a_png_comes_back_in_rgb(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encoded(".png"))
-    np.testing.assert_array_equal(read_image(path), PICTURE)
+    np.testing.assert_array_equal(read_image(path), IMAGE)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -27,7 +27,7 @@ def test_an_image_cut_short_is_refused_though_opencv_would_fill_it_with_grey(tmp
     path = tmp_path / f"cut{suffix}"
     whole = encoded(suffix)
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=f"cut{suffix}: the image is cut short"):
+    with pytest.raises(InputError, match=f"cut{suffix}: the image is truncated"):
         read_image(path)
 
 
@@ -41,13 +41,13 @@ def test_the_end_marker_of_an_embedded_thumbnail_is_not_the_image_s():
     whole = encoded(".jpg")
     thumbnail = b"\xff\xe1" + (len(whole) + 2).to_bytes(2, "big") + whole  # an APP1 segment with a JPEG in it
     nested = whole[:2] + thumbnail + whole[2:]
-    assert not is_cut_short(nested)
-    assert is_cut_short(nested[:-200])
+    assert not is_truncated(nested)
+    assert is_truncated(nested[:-200])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), (b"", "the file is empty"), (b"<html>404</html>", "not an image that can be read")],
+    [(None, "No such file"), (b"", "the file is empty"), (b"<html>404</html>", "not a readable image")],
 )
 def test_what_is_no_image_is_named_and_fatal_or_skipped_as_asked(tmp_path, capsys, content, message):
     path = tmp_path / "photo.jpg"

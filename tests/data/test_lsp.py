@@ -1,4 +1,4 @@
-"""LSP and its extension: two layouts of joints.mat whose third number means opposite things."""
+"""LSP and its extension: two layouts of joints.mat, in which the third number has opposite meanings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_extension_flags_what_is_visible_and_the_others_have_no_position(tmp
     joints[:, 2, 2] = 1
     savemat(tmp_path / "joints.mat", {"joints": joints})
     people = load_lspet(tmp_path)
-    assert people.ids.tolist() == [1, 3]  # nobody is seen in the second image
+    assert people.ids.tolist() == [1, 3]  # the second image has no visible joint
     assert people.images[1].name == "im00003.jpg"
     assert people.visible[0].tolist() == [2] + [0] * 12 + [2]
     assert people.joints[0, 1].tolist() == [0, 0]
@@ -51,7 +51,7 @@ def test_one_layout_is_not_taken_for_the_other(tmp_path):
         load_lspet(tmp_path)
 
 
-@pytest.mark.parametrize(("value", "message"), [(2.0, "a visibility that is neither 0 nor 1"), (np.nan, "a visibility")])
+@pytest.mark.parametrize(("value", "message"), [(2.0, "a visibility is neither 0 nor 1"), (np.nan, "a visibility")])
 def test_a_malformed_image_is_named(tmp_path, value, message):
     joints = np.zeros((3, 14, 2000))
     joints[2, 0, 41] = value
@@ -61,9 +61,9 @@ def test_a_malformed_image_is_named(tmp_path, value, message):
 
 
 def test_what_is_absent_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"joints\.mat: no such file; python -m benchmark\.data fetch lsp gets it"):
+    with pytest.raises(InputError, match=r"joints\.mat: no such file; download it by python -m benchmark\.data fetch lsp"):
         load_lsp(tmp_path, "train")
-    with pytest.raises(InputError, match=r"joints\.mat: no such file; python -m benchmark\.data fetch lspet gets it"):
+    with pytest.raises(InputError, match=r"joints\.mat: no such file; download it by python -m benchmark\.data fetch lspet"):
         load_lspet(tmp_path)
     with pytest.raises(InputError, match="LSP has no split 'val'; known: train, test"):
         load_lsp(tmp_path, "val")
@@ -80,7 +80,7 @@ class TestRealFiles:
             assert (people.sizes > 10).all()
 
     def test_right_is_the_person_s_own(self, pose_data):
-        """Upright persons who face the camera, as most do, have their right shoulder on the picture's left."""
+        """Upright people who face the camera, as most do, have their right shoulder on the left of the image."""
         people = load_lsp(pose_data / "lsp", "train")
         right, left = (people.joints[:, LSP_JOINTS.index(f"{side}_shoulder"), 0] for side in ("right", "left"))
         assert (right < left).mean() > 0.6

@@ -1,4 +1,4 @@
-"""MPII: the official MATLAB file, HRNet's JSON, gt_valid.mat and valid.h5 tell the same persons."""
+"""MPII: the official MATLAB file, HRNet's JSON, gt_valid.mat and valid.h5 describe the same people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmark.data.synthetic.write import write_datasets
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """MPII's official layout, made of Synthetic people."""
+    """MPII's official layout, with Synthetic people."""
     out = tmp_path_factory.mktemp("people")
     write_datasets(out, 24, seed=3, layout="mpii", validation=8, size=128)
     return out / "mpii"
@@ -29,10 +29,10 @@ def person(**changes) -> dict:
     return {"image": "000000007.jpg", "center": [101.0, 51.0], "scale": 2.0, "joints": joints, "joints_vis": [1] * 16} | changes
 
 
-def write_json(folder: Path, *persons: dict, name: str = "valid.json") -> Path:
+def write_json(folder: Path, *people: dict, name: str = "valid.json") -> Path:
     path = folder / "annot" / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(persons))
+    path.write_text(json.dumps(people))
     return path
 
 
@@ -72,7 +72,7 @@ def test_test_persons_have_no_joints(tmp_path):
     [
         ({"joints": [[1, 2]] * 15}, r"person 1: joints has shape \[15, 2\], expected \[16, 2\]"),
         ({"center": [1, float("nan")]}, "person 1: center is not finite"),
-        ({"center": "here"}, "person 1: center is not made of numbers"),
+        ({"center": "here"}, "person 1: center contains something other than numbers"),
         ({"scale": 0}, "person 1: scale is 0, not positive"),
         ({"image": "cat.jpg"}, "MPII image 'cat.jpg': the name is not a number"),
     ],
@@ -94,7 +94,7 @@ def test_a_missing_field_is_named(tmp_path):
 @pytest.mark.parametrize("content", ["{", '{"a": 1}'])
 def test_a_file_that_is_no_list_of_persons_is_refused(tmp_path, content):
     write_json(tmp_path).write_text(content)
-    with pytest.raises(InputError, match=r"valid\.json: (not JSON|expected a list of persons)"):
+    with pytest.raises(InputError, match=r"valid\.json: (not JSON|expected a list of people)"):
         load_mpii(tmp_path, "val")
 
 
@@ -110,20 +110,20 @@ def test_what_is_absent_is_named(tmp_path):
 class TestTheOfficialMatlabFile:
     def test_it_tells_the_same_persons_as_the_json(self, folder):
         for split, count in (("train", 16), ("val", 8)):
-            other = load_mpii(folder, split)
+            from_json = load_mpii(folder, split)
             people = load_mpii(folder, split, annotations=folder / "mpii_human_pose_v1_u12_1.mat")
-            assert len(people) == len(other) == count
-            assert people.images == other.images
-            np.testing.assert_allclose(people.joints, other.joints, atol=1e-4)
-            np.testing.assert_allclose(people.centers, other.centers, atol=1e-3)
-            np.testing.assert_allclose(people.sizes, other.sizes, atol=1e-3)
-            np.testing.assert_array_equal(people.visible > 0, other.visible > 0)
+            assert len(people) == len(from_json) == count
+            assert people.images == from_json.images
+            np.testing.assert_allclose(people.joints, from_json.joints, atol=1e-4)
+            np.testing.assert_allclose(people.centers, from_json.centers, atol=1e-3)
+            np.testing.assert_allclose(people.sizes, from_json.sizes, atol=1e-3)
+            np.testing.assert_array_equal(people.visible > 0, from_json.visible > 0)
 
     def test_it_alone_tells_occluded_joints_from_visible_ones(self, folder):
         people = load_mpii(folder, "trainval")
         assert set(np.unique(people.visible)) == {0, 1, 2}
         heads = [MPII_JOINTS.index("upper_neck"), MPII_JOINTS.index("head_top")]
-        assert not (people.visible[:, heads] == 1).any()  # of these two MPII does not say
+        assert not (people.visible[:, heads] == 1).any()  # MPII states no visibility for these two
 
     def test_its_head_sizes_are_those_of_gt_valid(self, folder):
         from_boxes = load_mpii(folder, "val").head_sizes
@@ -142,7 +142,9 @@ class TestTheOfficialMatlabFile:
         path = tmp_path / "mpii_human_pose_v1_u12_1.mat"
         path.write_bytes((folder / path.name).read_bytes())
         assert len(load_mpii(tmp_path, "trainval")) == 24
-        with pytest.raises(InputError, match=r"does not tell train apart; valid\.h5 or annot/valid\.json must stand beside it"):
+        with pytest.raises(
+            InputError, match=r"does not distinguish train from val; put valid\.h5 or annot/valid\.json beside it"
+        ):
             load_mpii(tmp_path, "train")
 
     def test_a_malformed_person_is_named_as_in_matlab(self, folder, tmp_path):
@@ -155,10 +157,10 @@ class TestTheOfficialMatlabFile:
     def test_a_file_that_is_none_is_refused(self, tmp_path):
         path = tmp_path / "mpii_human_pose_v1_u12_1.mat"
         path.write_bytes(b"MATLAB no more")
-        with pytest.raises(InputError, match="not a MATLAB file that can be read"):
+        with pytest.raises(InputError, match="not a readable MATLAB file"):
             load_mpii(tmp_path, "trainval")
         savemat(path, {"other": 1})
-        with pytest.raises(InputError, match="no variable 'RELEASE' in it"):
+        with pytest.raises(InputError, match="contains no variable 'RELEASE'"):
             load_mpii(tmp_path, "trainval")
 
     def test_test_images_and_persons_without_position_are_left_out(self, folder, tmp_path):
@@ -201,12 +203,12 @@ class TestRealFiles:
     def test_valid_h5_has_whole_pixels_for_the_head_s_two_joints_and_shows_ten_other_persons(self, pose_data):
         people = load_mpii(pose_data / "mpii", "val")
         points = loadmat(pose_data / "mpii" / "gt_valid.mat")["pos_gt_src"].transpose(2, 0, 1)
-        apart = np.where(people.visible[..., None] > 0, np.abs(people.joints + 1 - points), 0)
-        others = apart.max(axis=(1, 2)) > 20
+        distances = np.where(people.visible[..., None] > 0, np.abs(people.joints + 1 - points), 0)
+        others = distances.max(axis=(1, 2)) > 20
         assert others.sum() == 10
         head = [MPII_JOINTS.index("upper_neck"), MPII_JOINTS.index("head_top")]
-        assert 0.9 < apart[~others][:, head].max() < 1
-        assert np.delete(apart[~others], head, axis=1).max() < 1e-4
+        assert 0.9 < distances[~others][:, head].max() < 1
+        assert np.delete(distances[~others], head, axis=1).max() < 1e-4
 
     def test_the_sample_s_crops_are_those_of_valid_h5(self, pose_data):
         sample, val = load_mpii(pose_data / "mpii", "sample"), load_mpii(pose_data / "mpii", "val")

@@ -1,4 +1,4 @@
-"""People: columns that belong together, and choosing rows."""
+"""People: columns of one length, and the selection of rows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def people(n: int = 4, **changes) -> People:
 
 @pytest.mark.parametrize("rows", [[2, 0], np.array([2, 0]), (2, 0)])
 def test_select_takes_rows_of_every_column_in_the_given_order(rows):
-    chosen = people().select(rows)
-    assert len(chosen) == 2
-    assert chosen.ids.tolist() == [102, 100]
-    assert [path.name for path in chosen.images] == ["2.jpg", "0.jpg"]
-    assert chosen.areas.tolist() == [2.0, 0.0]
-    assert chosen.scores is None
-    assert chosen.joints[:, 0, 0].tolist() == [8.0, 0.0]
+    selected = people().select(rows)
+    assert len(selected) == 2
+    assert selected.ids.tolist() == [102, 100]
+    assert [path.name for path in selected.images] == ["2.jpg", "0.jpg"]
+    assert selected.areas.tolist() == [2.0, 0.0]
+    assert selected.scores is None
+    assert selected.joints[:, 0, 0].tolist() == [8.0, 0.0]
 
 
 def test_select_takes_a_mask_and_may_leave_nobody():

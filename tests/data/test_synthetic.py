@@ -1,4 +1,4 @@
-"""Synthetic people: the same seed draws the same, joints are where the drawing has them, bodies bend as bodies do."""
+"""Synthetic people: the same seed draws the same, joints lie on the drawn bodies, and poses stay within human limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def poses() -> list[dict[str, float]]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every written file but the .mat ones, whose header holds the date."""
+    """Every written file except the .mat files, whose header contains the date."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -45,9 +45,9 @@ class TestSameSeedSamePeople:
         assert files(tmp_path / "a") == files(tmp_path / "b")
 
     def test_another_seed_or_split_draws_others(self):
-        one = draw_scene(0, "train", 0).pixels
-        assert one.shape != (other := draw_scene(1, "train", 0).pixels).shape or (one != other).any()
-        assert one.shape != (other := draw_scene(0, "val", 0).pixels).shape or (one != other).any()
+        image = draw_scene(0, "train", 0).pixels
+        for seed, split in ((1, "train"), (0, "val")):
+            assert not np.array_equal(image, draw_scene(seed, split, 0).pixels)
 
     def test_more_people_change_none_of_those_before(self, tmp_path):
         write_datasets(tmp_path / "few", 6, seed=4, layout="mpii", validation=0, size=96)
@@ -74,20 +74,20 @@ class TestWrittenFiles:
         of_mpii, of_coco = ([names.index(name) for name in shared] for names in (MPII_JOINTS, COCO_JOINTS))
         np.testing.assert_allclose(mpii.joints[:, of_mpii], coco.joints[:, of_coco], atol=0.0051)  # COCO's are rounded
         np.testing.assert_array_equal(mpii.visible[:, of_mpii] > 0, coco.visible[:, of_coco] > 0)
-        for ours, theirs in zip(mpii.images, coco.images, strict=True):
-            assert ours.read_bytes() == theirs.read_bytes()
+        for mpii_image, coco_image in zip(mpii.images, coco.images, strict=True):
+            assert mpii_image.read_bytes() == coco_image.read_bytes()
 
     def test_the_crop_of_mpii_s_rule_holds_the_person(self, tmp_path):
         write_datasets(tmp_path, 40, seed=2, layout="mpii", validation=0)
         people = load_people("mpii", "train", tmp_path)
-        off = np.abs(people.joints - people.centers[:, None]) / (people.sizes[:, None] / 2)
-        inside = (off <= 1.25).all(axis=-1)[people.visible > 0]
+        distances = np.abs(people.joints - people.centers[:, None]) / (people.sizes[:, None] / 2)
+        inside = (distances <= 1.25).all(axis=-1)[people.visible > 0]
         assert inside.mean() > 0.99
 
     def test_the_same_folder_may_be_written_again_but_not_with_other_people(self, tmp_path):
         write_datasets(tmp_path, 3, seed=0, layout="mpii", size=96)
         write_datasets(tmp_path, 3, seed=0, layout="mpii", size=96)
-        with pytest.raises(InputError, match="mpii: holds Synthetic people of other settings"):
+        with pytest.raises(InputError, match="mpii: contains Synthetic people of other settings"):
             write_datasets(tmp_path, 3, seed=1, layout="mpii", size=96)
 
     def test_a_folder_with_something_else_is_left_alone(self, tmp_path):
@@ -111,7 +111,7 @@ class TestWrittenFiles:
 class TestAnnotations:
     def test_a_visible_joint_lies_on_what_is_seen_of_its_person(self, scenes):
         for scene in scenes:
-            for person in scene.persons:
+            for person in scene.people:
                 mask = np.zeros(scene.pixels.shape[:2], np.uint8)
                 cv2.fillPoly(mask, person.outlines, 1)
                 mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
@@ -122,14 +122,14 @@ class TestAnnotations:
     def test_joints_outside_the_picture_are_not_annotated(self, scenes):
         for scene in scenes:
             height, width = scene.pixels.shape[:2]
-            for person in scene.persons:
+            for person in scene.people:
                 joints, visible = person.arrays(MPII_JOINTS)
                 assert ((joints[visible > 0] >= 0) & (joints[visible > 0] <= (width - 1, height - 1))).all()
 
     def test_boxes_and_areas_are_of_what_is_seen(self, scenes):
         for scene in scenes:
             height, width = scene.pixels.shape[:2]
-            for person in scene.persons:
+            for person in scene.people:
                 x, y, w, h = person.box
                 assert x >= 0
                 assert y >= 0
@@ -138,15 +138,15 @@ class TestAnnotations:
                 assert 0 < person.area <= w * h
 
     def test_there_are_occluded_and_cut_off_joints_and_groups(self, scenes):
-        visible = np.concatenate([person.arrays(COCO_JOINTS)[1] for scene in scenes for person in scene.persons])
+        visible = np.concatenate([person.arrays(COCO_JOINTS)[1] for scene in scenes for person in scene.people])
         shares = [(visible == value).mean() for value in (0, 1, 2)]
         assert 0.02 < shares[0] < 0.25
         assert 0.05 < shares[1] < 0.3
         assert shares[2] > 0.55
-        assert {len(scene.persons) for scene in scenes} >= {1, 2, 3}
+        assert {len(scene.people) for scene in scenes} >= {1, 2, 3}
 
     def test_the_head_box_holds_both_ends_of_the_head(self, scenes):
-        for person in (person for scene in scenes for person in scene.persons):
+        for person in (person for scene in scenes for person in scene.people):
             left, top, right, bottom = person.head_box
             for name in ("head_top", "upper_neck"):
                 x, y = person.joints[name]
@@ -200,7 +200,7 @@ def test_50_scenes_a_second_are_drawn_on_one_core():
     cv2.setNumThreads(1)
     try:
         seconds = []
-        for _ in range(4):  # the fastest run: the machine may have other work
+        for _ in range(4):  # the fastest of several, as the machine may be busy
             started = time.process_time()
             for number in range(20):
                 draw_scene(0, SPLITS[0], number)

@@ -1,4 +1,4 @@
-"""Cached crops: the photograph's own bytes, bounded, resumable, and never half there."""
+"""Cached crops: the image's own bytes, bounded, resumable, and never incomplete under the final name."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions, extract_crop, open_cache
 from benchmark.pipeline.crops import transform_points
-from tests.evaluation.photographs import people, scene
+from tests.evaluation.photographs import people as write_people
+from tests.evaluation.photographs import scene
 
 
 @pytest.fixture
-def persons(tmp_path: Path) -> People:
-    return people(tmp_path / "images", 10, (90, 120))
+def people(tmp_path: Path) -> People:
+    return write_people(tmp_path / "images", 10, (90, 120))
 
 
-def regions_of(persons: People) -> np.ndarray:
-    return np.concatenate([persons.centers - persons.sizes, persons.centers + persons.sizes], 1)
+def regions_of(people: People) -> np.ndarray:
+    return np.concatenate([people.centers - people.sizes, people.centers + people.sizes], 1)
 
 
-def build(folder: Path, persons: People, **options) -> CropCache:
-    return build_cache(folder, persons, regions_of(persons), np.ones(len(persons)), threads=2, **options)
+def build(folder: Path, people: People, **options) -> CropCache:
+    return build_cache(folder, people, regions_of(people), np.ones(len(people)), threads=2, **options)
 
 
-def test_a_crop_is_the_photographs_own_bytes(tmp_path: Path, persons: People) -> None:
-    made = build(tmp_path / "cache", persons)
-    assert len(made) == 10
-    for row, path in enumerate(persons.images):
-        left, top = -made.matrices[row, :, 2].astype(int)
-        height, width = made.shapes[row]
+def test_a_crop_is_the_photographs_own_bytes(tmp_path: Path, people: People) -> None:
+    cache = build(tmp_path / "cache", people)
+    assert len(cache) == 10
+    for row, path in enumerate(people.images):
+        left, top = -cache.transforms[row, :, 2].astype(int)
+        height, width = cache.shapes[row]
         image = read_image(path)
-        np.testing.assert_array_equal(made[row], image[top : top + height, left : left + width])
-        low = np.maximum(regions_of(persons)[row, :2], 0)
-        high = np.minimum(regions_of(persons)[row, 2:], [119, 89])
+        np.testing.assert_array_equal(cache[row], image[top : top + height, left : left + width])
+        low = np.maximum(regions_of(people)[row, :2], 0)
+        high = np.minimum(regions_of(people)[row, 2:], [119, 89])
         assert (np.array([left, top]) <= low).all()
         assert (np.array([left + width, top + height]) - 1 >= high).all()
 
@@ -56,24 +57,24 @@ def test_a_shrunk_crop_maps_borders_to_borders() -> None:
 
 
 def test_a_region_outside_of_the_photograph_is_black() -> None:
-    nothing, _ = extract_crop(scene(50, 50), np.array([200.0, 10.0, 300.0, 90.0]), 1.0)
-    assert nothing.shape == (1, 1, 3)
-    assert not nothing.any()
+    crop, _ = extract_crop(scene(50, 50), np.array([200.0, 10.0, 300.0, 90.0]), 1.0)
+    assert crop.shape == (1, 1, 3)
+    assert not crop.any()
 
 
-def test_a_complete_cache_is_opened_without_reading_photographs(tmp_path: Path, persons: People) -> None:
-    made = build(tmp_path / "cache", persons)
+def test_a_complete_cache_is_opened_without_reading_photographs(tmp_path: Path, people: People) -> None:
+    cache = build(tmp_path / "cache", people)
 
-    def unwanted(path: Path) -> np.ndarray:
+    def fail(path: Path) -> np.ndarray:
         raise AssertionError(path)
 
-    again = build(tmp_path / "cache", persons, read=unwanted)
-    np.testing.assert_array_equal(again[7], made[7])
+    reopened = build(tmp_path / "cache", people, read=fail)
+    np.testing.assert_array_equal(reopened[7], cache[7])
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cache.json", "index.npy", "pixels.bin"]
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, persons: People) -> None:
-    whole = build(tmp_path / "whole", persons)
+def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: People) -> None:
+    whole = build(tmp_path / "whole", people)
     read: list[Path] = []
 
     def failing(path: Path) -> np.ndarray:
@@ -84,71 +85,71 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, persons: 
 
     folder = tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt):
-        build_cache(folder, persons, regions_of(persons), np.ones(10), threads=1, read=failing)
+        build_cache(folder, people, regions_of(people), np.ones(10), threads=1, read=failing)
     assert not folder.exists()
-    with pytest.raises(InputError, match="no cache of crops"):
+    with pytest.raises(InputError, match="no readable cache of crops"):
         open_cache(folder)
     for name in ("pixels.bin", "entries.bin"):  # as if killed in the middle of writing
         with open(tmp_path / "cache.partial" / name, "ab") as file:
             file.write(b"torn")
     counts: list[int] = []
-    done = len(read)
+    read_before = len(read)
     read.clear()
-    resumed = build(folder, persons, read=lambda path: read.append(path) or read_image(path), progress=counts.append)
+    resumed = build(folder, people, read=lambda path: read.append(path) or read_image(path), progress=counts.append)
     assert 0 < len(read) < 10
     assert counts[0] + len(read) == 10
-    assert counts[0] <= done
+    assert counts[0] <= read_before
     assert sum(counts) == 10
     for row in range(10):
         np.testing.assert_array_equal(resumed[row], whole[row])
 
 
-def test_the_rest_of_another_build_is_not_taken_over(tmp_path: Path, persons: People) -> None:
+def test_the_rest_of_another_build_is_not_taken_over(tmp_path: Path, people: People) -> None:
     with pytest.raises(InputError, match="need more than 50,000 bytes"):
-        build(tmp_path / "cache", persons, limit=50_000)
-    moved = replace(persons, centers=persons.centers + 1)
-    made = build(tmp_path / "cache", moved)
-    np.testing.assert_array_equal(made[3], build(tmp_path / "fresh", moved)[3])
+        build(tmp_path / "cache", people, limit=50_000)
+    moved = replace(people, centers=people.centers + 1)
+    cache = build(tmp_path / "cache", moved)
+    np.testing.assert_array_equal(cache[3], build(tmp_path / "fresh", moved)[3])
 
 
-def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, persons: People) -> None:
-    with pytest.raises(InputError, match="of the persons fit"):
-        build(tmp_path / "cache", persons, limit=100_000)
-    assert len(build(tmp_path / "cache", persons)) == 10
+def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, people: People) -> None:
+    with pytest.raises(InputError, match="of the people fit"):
+        build(tmp_path / "cache", people, limit=100_000)
+    assert len(build(tmp_path / "cache", people)) == 10
 
 
-def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, persons: People) -> None:
-    couple = replace(persons, images=tuple(persons.images[row // 2] for row in range(10)))
+def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, people: People) -> None:
+    couple = replace(people, images=tuple(people.images[row // 2] for row in range(10)))
     read: list[Path] = []
-    made = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or read_image(path))
+    cache = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or read_image(path))
     assert len(read) == 5
-    left, top = -made.matrices[9, :, 2].astype(int)
-    np.testing.assert_array_equal(made[9][0, 0], read_image(couple.images[9])[top, left])
+    left, top = -cache.transforms[9, :, 2].astype(int)
+    np.testing.assert_array_equal(cache[9][0, 0], read_image(couple.images[9])[top, left])
 
 
-def test_other_crops_damage_and_a_second_builder_are_refused(tmp_path: Path, persons: People) -> None:
+def test_other_crops_damage_and_a_second_builder_are_refused(tmp_path: Path, people: People) -> None:
     folder = tmp_path / "cache"
-    build(folder, persons)
-    with pytest.raises(InputError, match="a cache of other crops"):
-        build(folder, replace(persons, centers=persons.centers + 1))
+    build(folder, people)
+    with pytest.raises(InputError, match="holds a cache of other crops"):
+        build(folder, replace(people, centers=people.centers + 1))
     with open(tmp_path / "other.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another process is building"):
-            build(tmp_path / "other", persons)
+            build(tmp_path / "other", people)
     with open(folder / "pixels.bin", "ab") as file:
         file.write(b"more")
     with pytest.raises(InputError, match="damaged"):
         open_cache(folder)
 
 
-def test_a_broken_photograph_is_named(tmp_path: Path, persons: People) -> None:
-    persons.images[4].write_bytes(b"nothing")
+def test_a_broken_photograph_is_named(tmp_path: Path, people: People) -> None:
+    people.images[4].write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"0004\.png"):
-        build(tmp_path / "cache", persons)
+        build(tmp_path / "cache", people)
 
 
-def test_densities_never_enlarge_and_follow_the_input(persons: People) -> None:
-    box = replace(persons, sizes=np.tile([40.0, 40.0], (10, 1)))  # padded to 50 pixels
+def test_densities_never_enlarge_and_follow_the_input(people: People) -> None:
+    box = replace(people, sizes=np.tile([40.0, 40.0], (10, 1)))  # padded to 50 pixels
     np.testing.assert_allclose(crop_resolutions(box, "hrnet", (20, 20), 1.0), 0.4)
     np.testing.assert_allclose(crop_resolutions(box, "hrnet", (20, 20), 2.0), 0.8)
     np.testing.assert_allclose(crop_resolutions(box, "hrnet", (256, 256), 1.0), 1.0)
@@ -157,8 +158,8 @@ def test_densities_never_enlarge_and_follow_the_input(persons: People) -> None:
         crop_resolutions(box, "hrnet", (20, 20), 0.0)
 
 
-def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, persons: People) -> None:
-    """One builds, the others wait and open it."""
+def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, people: People) -> None:
+    """One process builds the cache, the others wait and open it."""
     reads: list[Path] = []
 
     def slow(path: Path) -> np.ndarray:
@@ -167,6 +168,6 @@ def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, pe
         return read_image(path)
 
     with ThreadPoolExecutor(3) as pool:
-        made = list(pool.map(lambda _: build(tmp_path / "cache", persons, read=slow, wait=True), range(3)))
-    assert len(reads) == len(persons)
-    assert all(np.array_equal(one.pixels, made[0].pixels) for one in made)
+        caches = list(pool.map(lambda _: build(tmp_path / "cache", people, read=slow, wait=True), range(3)))
+    assert len(reads) == len(people)
+    assert all(np.array_equal(cache.pixels, caches[0].pixels) for cache in caches)

@@ -23,13 +23,14 @@ from benchmark.pipeline.crops import (
     transform_points,
     warp_image,
 )
-from tests.evaluation.photographs import people, scene
+from tests.evaluation.photographs import people as write_people
+from tests.evaluation.photographs import scene
 
 PORTRAIT = (256, 192)
 
 
 def three_points(center: np.ndarray, size: np.ndarray, rotation: float, output_hw: tuple[int, int]) -> np.ndarray:
-    """The same map as the public code finds it: centre, middle of the upper side and a third corner, in float32."""
+    """The transform as the public code computes it, in float32: from the centre, the middle of the top and a third corner."""
     height, width = output_hw
     angle = np.pi * rotation / 180
     up = np.array([size[0] * 0.5 * np.sin(angle), -size[0] * 0.5 * np.cos(angle)])
@@ -50,42 +51,46 @@ def three_points(center: np.ndarray, size: np.ndarray, rotation: float, output_h
 )
 def test_the_map_is_the_three_point_map_of_the_public_code(center, width: float, rotation: float) -> None:
     size = fit_aspect(np.array([width, 1.0]), PORTRAIT)
-    ours = box_transform(np.array(center), size, rotation, output_hw=PORTRAIT)
-    theirs = three_points(np.array(center), size, rotation, PORTRAIT)
+    transform = box_transform(np.array(center), size, rotation, output_hw=PORTRAIT)
+    expected = three_points(np.array(center), size, rotation, PORTRAIT)
     corners = np.array([[0.0, 0.0], [600.0, 0.0], [0.0, 400.0], [600.0, 400.0]])
     scale = 192 / width
-    np.testing.assert_allclose(transform_points(ours, corners), transform_points(theirs, corners), atol=2e-3 * max(scale, 1))
+    np.testing.assert_allclose(
+        transform_points(transform, corners), transform_points(expected, corners), atol=2e-3 * max(scale, 1)
+    )
 
 
 def test_an_evaluation_crop_equals_the_public_codes_pixel_for_pixel(tmp_path: Path) -> None:
     """Numbers that float32 holds exactly, so that the public code's three points lose nothing."""
-    persons = people(tmp_path, 3)
-    persons = replace(persons, centers=np.round(persons.centers), sizes=np.array([[96.0, 128.0], [60.0, 80.0], [48.0, 64.0]]))
-    maps = crop_transforms(persons, "hrnet", PORTRAIT)
-    for row, path in enumerate(persons.images):
+    people = write_people(tmp_path, 3)
+    people = replace(people, centers=np.round(people.centers), sizes=np.array([[96.0, 128.0], [60.0, 80.0], [48.0, 64.0]]))
+    transforms = crop_transforms(people, "hrnet", PORTRAIT)
+    for row, path in enumerate(people.images):
         image = read_image(path)
-        theirs = three_points(persons.centers[row], persons.sizes[row] * 1.25, 0.0, PORTRAIT)
-        expected = cv2.warpAffine(image, theirs, (192, 256), flags=cv2.INTER_LINEAR)
-        np.testing.assert_array_equal(warp_image(image, maps[row], PORTRAIT), expected)
+        transform = three_points(people.centers[row], people.sizes[row] * 1.25, 0.0, PORTRAIT)
+        expected = cv2.warpAffine(image, transform, (192, 256), flags=cv2.INTER_LINEAR)
+        np.testing.assert_array_equal(warp_image(image, transforms[row], PORTRAIT), expected)
     assert expected.std() > 10
 
 
 def test_boxes_grow_to_the_aspect_of_the_input_and_by_a_quarter(tmp_path: Path) -> None:
-    persons = replace(
-        people(tmp_path, 2), centers=np.array([[100.0, 80.0], [50.0, 60.0]]), sizes=np.array([[30.0, 120.0], [90.0, 40.0]])
+    people = replace(
+        write_people(tmp_path, 2),
+        centers=np.array([[100.0, 80.0], [50.0, 60.0]]),
+        sizes=np.array([[30.0, 120.0], [90.0, 40.0]]),
     )
-    maps = crop_transforms(persons, "hrnet", PORTRAIT)
-    # 30 x 120 becomes 90 x 120, then 112.5 x 150; 90 x 40 becomes 90 x 120, too.
-    np.testing.assert_allclose(maps[:, 0, 0], 192 / 112.5)
-    left_top = transform_points(invert_transforms(maps), np.zeros((2, 2)))
-    np.testing.assert_allclose(left_top, persons.centers - [112.5 / 2, 75.0])
+    transforms = crop_transforms(people, "hrnet", PORTRAIT)
+    # 30 x 120 becomes 90 x 120, then 112.5 x 150; 90 x 40 becomes 90 x 120 too.
+    np.testing.assert_allclose(transforms[:, 0, 0], 192 / 112.5)
+    left_top = transform_points(invert_transforms(transforms), np.zeros((2, 2)))
+    np.testing.assert_allclose(left_top, people.centers - [112.5 / 2, 75.0])
 
 
 def test_annotated_coco_boxes_lose_their_last_pixel(tmp_path: Path) -> None:
-    persons = people(tmp_path, 1)
-    trimmed = replace(persons, centers=persons.centers - 0.5, sizes=persons.sizes - 1)
+    people = write_people(tmp_path, 1)
+    trimmed = replace(people, centers=people.centers - 0.5, sizes=people.sizes - 1)
     np.testing.assert_allclose(
-        crop_transforms(persons, "hrnet_annotated", PORTRAIT), crop_transforms(trimmed, "hrnet", PORTRAIT)
+        crop_transforms(people, "hrnet_annotated", PORTRAIT), crop_transforms(trimmed, "hrnet", PORTRAIT)
     )
 
 
@@ -124,21 +129,21 @@ def test_there_and_back(rotation: float, flip: bool, width: float) -> None:
     np.testing.assert_allclose(
         transform_points(invert_transforms(transform), transform_points(transform, points)), points, atol=1e-8
     )
-    unity = compose_transforms(invert_transforms(transform), transform)
-    np.testing.assert_allclose(unity, [[1, 0, 0], [0, 1, 0]], atol=1e-8)
+    identity = compose_transforms(invert_transforms(transform), transform)
+    np.testing.assert_allclose(identity, [[1, 0, 0], [0, 1, 0]], atol=1e-8)
 
 
 def test_each_row_of_points_goes_through_its_own_map() -> None:
-    maps = np.array([[[1.0, 0.0, 5.0], [0.0, 1.0, 0.0]], [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]])
+    transforms = np.array([[[1.0, 0.0, 5.0], [0.0, 1.0, 0.0]], [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]])
     points = np.ones((2, 3, 2))
-    np.testing.assert_array_equal(transform_points(maps, points)[:, 0], [[6.0, 1.0], [2.0, 2.0]])
+    np.testing.assert_array_equal(transform_points(transforms, points)[:, 0], [[6.0, 1.0], [2.0, 2.0]])
 
 
 def test_impossible_boxes_and_unknown_rules_are_refused(tmp_path: Path) -> None:
-    persons = people(tmp_path, 2)
+    people = write_people(tmp_path, 2)
     with pytest.raises(InputError, match="no crop rule 'square'"):
-        crop_transforms(persons, "square", PORTRAIT)
-    flat = replace(persons, sizes=np.array([[10.0, 20.0], [0.0, 20.0]]))
+        crop_transforms(people, "square", PORTRAIT)
+    flat = replace(people, sizes=np.array([[10.0, 20.0], [0.0, 20.0]]))
     with pytest.raises(InputError, match=r"0001.png: person 1 has a box of 0 x 20"):
         crop_transforms(flat, "hrnet", PORTRAIT)
 

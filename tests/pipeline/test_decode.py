@@ -1,4 +1,4 @@
-"""Each decoding finds what it says it finds, and test-time averaging puts maps where they belong."""
+"""Each decoding method finds the peak by its rule, and test-time processing puts heatmaps where they belong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -21,10 +20,8 @@ from benchmark.pipeline.decode import (
     decode_quarter_shift,
     decode_smoothed,
     flip_back,
-    flip_test,
     input_to_map,
     map_to_input,
-    multi_scale,
     smooth_maps,
     zoom_maps,
 )
@@ -40,10 +37,10 @@ def bump(x: float, y: float, height: int = 48, width: int = 40, sigma: float = 2
 
 
 def test_argmax_finds_each_maps_own_peak_and_height() -> None:
-    maps = torch.zeros(2, 2, 6, 9)
-    maps[0, 0, 4, 7], maps[0, 1, 0, 3], maps[1, 0, 5, 8] = 0.5, 2.0, 0.25
-    maps[1, 1] = -1.0
-    peaks = decode_argmax(maps)
+    heatmaps = torch.zeros(2, 2, 6, 9)
+    heatmaps[0, 0, 4, 7], heatmaps[0, 1, 0, 3], heatmaps[1, 0, 5, 8] = 0.5, 2.0, 0.25
+    heatmaps[1, 1] = -1.0
+    peaks = decode_argmax(heatmaps)
     assert peaks.points.tolist() == [[[7, 4], [3, 0]], [[8, 5], [0, 0]]]
     assert peaks.scores.tolist() == [[0.5, 2.0], [0.25, -1.0]]
 
@@ -64,55 +61,55 @@ def test_the_quarter_shift_leaves_peaks_at_the_border_alone(x: float, y: float, 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(8, 32), st.floats(8, 40))
 def test_dark_recovers_the_centre_of_an_exact_gaussian(x: float, y: float) -> None:
-    found = decode_dark(bump(x, y)).points[0, 0]
-    assert found.tolist() == pytest.approx([x, y], abs=0.02)
+    point = decode_dark(bump(x, y)).points[0, 0]
+    assert point.tolist() == pytest.approx([x, y], abs=0.02)
     assert torch.dist(decode_argmax(bump(x, y)).points[0, 0], torch.tensor([x, y])) <= 0.71
 
 
 def test_dark_on_uneven_maps_is_what_its_equations_say() -> None:
-    """Its steps one map at a time: OpenCV's blur on a padded map, the old maximum, logarithm, one Newton step."""
-    maps = torch.rand(3, 4, 30, 26, generator=torch.Generator().manual_seed(0)) + bump(12.3, 14.2, 30, 26) * 2
-    found = decode_dark(maps)
+    """Check the steps one heatmap at a time: OpenCV's blur on a padded heatmap, the old maximum, logarithm, a Newton step."""
+    heatmaps = torch.rand(3, 4, 30, 26, generator=torch.Generator().manual_seed(0)) + bump(12.3, 14.2, 30, 26) * 2
+    peaks = decode_dark(heatmaps)
     for person in range(3):
         for joint in range(4):
-            heatmap = maps[person, joint].numpy().astype(np.float64)
+            heatmap = heatmaps[person, joint].numpy().astype(np.float64)
             row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
             smooth = cv2.GaussianBlur(np.pad(heatmap, 5), (11, 11), 0)[5:-5, 5:-5]
             log = np.log(np.maximum(smooth * heatmap.max() / smooth.max(), 1e-10))
-            place = np.array([column, row], float)
+            point = np.array([column, row], float)
             if 1 < column < 24 and 1 < row < 28:
                 near = log[row - 2 : row + 3, column - 2 : column + 3]
                 slope = np.array([near[2, 3] - near[2, 1], near[3, 2] - near[1, 2]]) / 2
                 xy = (near[3, 3] - near[1, 3] - near[3, 1] + near[1, 1]) / 4
                 xx, yy = near[2, 4] - 2 * near[2, 2] + near[2, 0], near[4, 2] - 2 * near[2, 2] + near[0, 2]
-                place -= np.linalg.solve(np.array([[xx / 4, xy], [xy, yy / 4]]), slope)
-            np.testing.assert_allclose(found.points[person, joint], place, rtol=1e-3, atol=1e-3)
-            assert float(found.scores[person, joint]) == pytest.approx(heatmap.max())
+                point -= np.linalg.solve(np.array([[xx / 4, xy], [xy, yy / 4]]), slope)
+            np.testing.assert_allclose(peaks.points[person, joint], point, rtol=1e-3, atol=1e-3)
+            assert float(peaks.scores[person, joint]) == pytest.approx(heatmap.max())
 
 
 def test_the_gaussian_filter_is_scipys() -> None:
-    maps = torch.rand(2, 3, 17, 11, generator=torch.Generator().manual_seed(0))
+    heatmaps = torch.rand(2, 3, 17, 11, generator=torch.Generator().manual_seed(0))
     for sigma in (1.0, 2.5):
-        expected = ndimage.gaussian_filter(maps.double().numpy(), (0, 0, sigma, sigma))
-        np.testing.assert_allclose(smooth_maps(maps, sigma), expected, atol=1e-6)
+        expected = ndimage.gaussian_filter(heatmaps.double().numpy(), (0, 0, sigma, sigma))
+        np.testing.assert_allclose(smooth_maps(heatmaps, sigma), expected, atol=1e-6)
     tiny = torch.rand(1, 1, 3, 2)
     np.testing.assert_allclose(smooth_maps(tiny, 1.0), ndimage.gaussian_filter(tiny.double().numpy(), (0, 0, 1, 1)), atol=1e-6)
 
 
 def test_filtering_prefers_a_broad_peak_to_a_single_high_pixel() -> None:
-    maps = bump(20, 15) * 0.8
-    maps[0, 0, 40, 5] = 1.0
-    assert decode_argmax(maps).points[0, 0].tolist() == [5, 40]
-    found = decode_smoothed(maps)
-    assert found.points[0, 0].tolist() == [20, 15]
-    assert 0.5 < found.scores[0, 0] < 0.8
+    heatmaps = bump(20, 15) * 0.8
+    heatmaps[0, 0, 40, 5] = 1.0
+    assert decode_argmax(heatmaps).points[0, 0].tolist() == [5, 40]
+    peaks = decode_smoothed(heatmaps)
+    assert peaks.points[0, 0].tolist() == [20, 15]
+    assert 0.5 < peaks.scores[0, 0] < 0.8
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_pixels_of_the_input_and_of_the_heatmap_there_and_back(convention: MapConvention) -> None:
     points = torch.rand(4, 5, 2, dtype=torch.float64) * 300 - 20
-    there = input_to_map(points, 4.0, convention)
-    torch.testing.assert_close(map_to_input(there, 4.0, convention), points)
+    on_heatmap = input_to_map(points, 4.0, convention)
+    torch.testing.assert_close(map_to_input(on_heatmap, 4.0, convention), points)
 
 
 def test_the_conventions_share_first_centres_or_borders() -> None:
@@ -127,29 +124,28 @@ def test_the_conventions_share_first_centres_or_borders() -> None:
     [("hrnet", "argmax", 2.0), ("unbiased", "quarter", 1.0), ("unbiased", "dark", 0.1), ("efficientpose", "argmax", 2.0)],
 )
 def test_decoding_a_target_returns_the_joint(style: str, method: str, tolerance: float) -> None:
-    """Within half a pixel of the heatmap; a quarter with the shift; and to a fraction of an input pixel by DARK."""
+    """Within half a pixel of the heatmap, a quarter with the shift, and a fraction of an input pixel by DARK."""
     joints = 40 + torch.rand(4, 16, 2, generator=torch.Generator().manual_seed(0)) * 170
-    maps, _ = draw_gaussians(joints, torch.ones(4, 16), heatmap_hw=(64, 64), stride=4.0, style=style)
-    found = decode_heatmaps(maps, method, 4.0, TARGET_STYLES[style].convention).points
-    assert (found - joints).abs().max() <= tolerance + 1e-4
-    with pytest.raises(InputError, match="no decoding 'guess'"):
-        decode_heatmaps(maps, "guess", 4.0)
+    heatmaps, _ = draw_gaussians(joints, torch.ones(4, 16), heatmap_hw=(64, 64), stride=4.0, style=style)
+    decoded = decode_heatmaps(heatmaps, method, 4.0, TARGET_STYLES[style].convention).points
+    assert (decoded - joints).abs().max() <= tolerance + 1e-4
+    with pytest.raises(InputError, match="no decoding method 'guess'"):
+        decode_heatmaps(heatmaps, "guess", 4.0)
 
 
 # ------------------------------------------------------------------------------------------------------------ test time
 
-BACK = mirrored_indices(MPII_JOINTS)
+MIRRORED = mirrored_indices(MPII_JOINTS)
 
 
 def perfect(convention: MapConvention, joints: torch.Tensor, stride: float = 4.0):
-    """A network that sees the joints exactly: maps of a mirrored image show the mirrored joints, left and right exchanged."""
+    """A network that sees the joints exactly: heatmaps of a mirrored image show mirrored joints, left and right exchanged."""
     width = 256
-    sign = {"seen": torch.ones(1)}
 
     def forward(images: torch.Tensor) -> torch.Tensor:
         points = joints
-        if images[0, 0, 0, 0] != sign["seen"]:  # the mark is at the left unless the image was mirrored
-            points = joints[:, list(BACK)].clone()
+        if images[0, 0, 0, 0] != 1:  # the mark is at the left unless the image was mirrored
+            points = joints[:, list(MIRRORED)].clone()
             points[..., 0] = width - 1 - points[..., 0]
         centers = input_to_map(points, stride, convention)
         rows, columns = torch.arange(64)[:, None], torch.arange(64)
@@ -165,59 +161,28 @@ def perfect(convention: MapConvention, joints: torch.Tensor, stride: float = 4.0
     ("convention", "shift", "error"), [("center", False, 0.0), ("corner", False, -0.75), ("corner", True, 0.25)]
 )
 def test_where_the_maps_of_mirrored_images_lie(convention: MapConvention, shift: bool, error: float) -> None:
-    """Pixels of the heatmap. This is why HRNet shifts: 3/4 of a pixel of error becomes 1/4."""
+    """Check pixels of the heatmap: HRNet shifts because 3/4 of a pixel of error then becomes 1/4."""
     joints = 60 + torch.rand(2, 16, 2, generator=torch.Generator().manual_seed(0)) * 130
     forward, images = perfect(convention, joints)
-    back = flip_back(forward(images.flip(-1)), BACK, shift=shift)
-    moved = decode_dark(back).points - decode_dark(forward(images)).points
+    unmirrored = flip_back(forward(images.flip(-1)), MIRRORED, shift=shift)
+    moved = decode_dark(unmirrored).points - decode_dark(forward(images)).points
     assert moved[..., 0].numpy() == pytest.approx(np.full((2, 16), error), abs=0.02)
     assert moved[..., 1].numpy() == pytest.approx(np.zeros((2, 16)), abs=0.02)
 
 
 def test_shifting_equals_moving_the_mirrored_map_by_one_pixel() -> None:
-    maps = torch.rand(2, 16, 8, 10)
-    plain, shifted = (flip_back(maps, BACK, shift=shift) for shift in (False, True))
+    heatmaps = torch.rand(2, 16, 8, 10)
+    plain, shifted = (flip_back(heatmaps, MIRRORED, shift=shift) for shift in (False, True))
     assert torch.equal(shifted[..., 1:], plain[..., :-1])
     assert torch.equal(shifted[..., 0], plain[..., 0])
-    assert torch.equal(flip_back(plain, BACK, shift=False), maps)
+    assert torch.equal(flip_back(plain, MIRRORED, shift=False), heatmaps)
     left, right = MPII_JOINTS.index("left_knee"), MPII_JOINTS.index("right_knee")
-    assert torch.equal(plain[:, left], maps[:, right].flip(-1))
-
-
-def test_the_flip_test_of_a_network_that_mirrors_with_its_input_changes_nothing() -> None:
-    joints = 60 + torch.rand(2, 16, 2, generator=torch.Generator().manual_seed(0)) * 130
-    forward, images = perfect("center", joints)
-    torch.testing.assert_close(flip_test(forward, images, BACK, shift=False), forward(images), atol=1e-5, rtol=0)
-
-
-def test_a_symmetric_map_stays_under_the_flip_test() -> None:
-    """A joint on the axis of the input: its map is its own mirror image, which the shift moves by half a pixel."""
-    axis = bump(31.5, 20, 64, 64).expand(1, 16, 64, 64)
-    same = flip_test(lambda images: axis, torch.zeros(1, 3, 4, 4), BACK, shift=False)
-    torch.testing.assert_close(same, axis)
-    moved = flip_test(lambda images: axis, torch.zeros(1, 3, 4, 4), BACK, shift=True)
-    difference = decode_dark(moved).points - torch.tensor([31.5, 20.0])
-    assert difference[..., 0].numpy() == pytest.approx(np.full((1, 16), 0.5), abs=0.02)
+    assert torch.equal(plain[:, left], heatmaps[:, right].flip(-1))
 
 
 def test_zooming_there_and_back_keeps_what_stayed_on_the_canvas() -> None:
-    maps = bump(24.0, 22.0, 48, 40, sigma=4)
+    heatmaps = bump(24.0, 22.0, 48, 40, sigma=4)
     for scale in (0.8, 1.25):
-        torch.testing.assert_close(zoom_maps(zoom_maps(maps, scale), 1 / scale), maps, atol=0.05, rtol=0)
+        torch.testing.assert_close(zoom_maps(zoom_maps(heatmaps, scale), 1 / scale), heatmaps, atol=0.05, rtol=0)
     larger = decode_dark(zoom_maps(bump(24.0, 22.0), 1.5)).points[0, 0]
     assert larger.tolist() == pytest.approx([19.5 + 1.5 * 4.5, 23.5 - 1.5 * 1.5], abs=0.05)
-
-
-def test_multi_scale_maps_of_a_network_that_follows_its_input_lie_on_each_other() -> None:
-    joint = bump(70.0, 90.0, 192, 160, sigma=10).expand(1, 3, 192, 160)
-    calls = []
-
-    def forward(images: torch.Tensor) -> torch.Tensor:
-        calls.append(images)
-        return F.avg_pool2d(images[:, :1], 4)
-
-    several = multi_scale(forward, joint, (0.8, 1.0, 1.25))
-    assert len(calls) == 3
-    found, single = decode_dark(several).points[0, 0], decode_dark(forward(joint)).points[0, 0]
-    assert found.tolist() == pytest.approx(single.tolist(), abs=0.05)
-    torch.testing.assert_close(multi_scale(forward, joint, (1.0,)), forward(joint))

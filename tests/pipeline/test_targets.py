@@ -16,26 +16,26 @@ from reproductions.efficientpose.targets import segment_indices
 SEEN = torch.ones(1, 1, dtype=torch.uint8)
 
 
-def one(x: float, y: float, **options) -> tuple[torch.Tensor, float]:
-    """The map and weight of a single joint at (x, y) of an input of 256 x 192 with a stride of 4."""
+def draw_joint(x: float, y: float, **options) -> tuple[torch.Tensor, float]:
+    """The heatmap and weight of a single joint at (x, y) of an input of 256 x 192 with a stride of 4."""
     options = {"heatmap_hw": (64, 48), "stride": 4.0} | options
-    maps, weights = draw_gaussians(torch.tensor([[[x, y]]], dtype=torch.float64), SEEN, **options)
-    return maps[0, 0], float(weights[0, 0])
+    heatmaps, weights = draw_gaussians(torch.tensor([[[x, y]]], dtype=torch.float64), SEEN, **options)
+    return heatmaps[0, 0], float(weights[0, 0])
 
 
 def drawn_by_hand(x: float, y: float, sigma: int = 2) -> np.ndarray:
-    """HRNet's target as its code describes it: a patch of 6 sigma + 1, pasted about the rounded joint and cut at the border."""
+    """HRNet's target as in its code: a patch of 6 sigma + 1 pixels, pasted about the rounded joint and cut at the border."""
     radius = 3 * sigma
     column, row = int(x / 4 + 0.5), int(y / 4 + 0.5)
     canvas = np.zeros((64 + 4 * radius, 48 + 4 * radius))
-    place = np.arange(2 * radius + 1) - radius
-    patch = np.exp(-(place[:, None] ** 2 + place**2) / (2 * sigma**2))
+    distance = np.arange(2 * radius + 1) - radius
+    patch = np.exp(-(distance[:, None] ** 2 + distance**2) / (2 * sigma**2))
     canvas[row + radius : row + 3 * radius + 1, column + radius : column + 3 * radius + 1] = patch
     return canvas[2 * radius : 2 * radius + 64, 2 * radius : 2 * radius + 48]
 
 
 def test_hrnets_gaussian_at_known_pixels() -> None:
-    heatmap, weight = one(81.9, 122.0)  # pixel 20.475 rounds to 20, 30.5 to 31
+    heatmap, weight = draw_joint(81.9, 122.0)  # pixel 20.475 rounds to 20, 30.5 to 31
     assert weight == 1
     assert heatmap[31, 20] == 1
     assert heatmap[31, 22] == pytest.approx(math.exp(-0.5))
@@ -49,24 +49,24 @@ def test_hrnets_gaussian_at_known_pixels() -> None:
 def test_hrnets_gaussian_equals_the_pasted_patch_also_at_the_border(sigma: int) -> None:
     generator = np.random.default_rng(0)
     for x, y in [(0.0, 0.0), (191.9, 255.9), (-20.0, 100.0), (-1.0, -2.1), *generator.uniform(-20, 200, (20, 2))]:
-        np.testing.assert_allclose(one(x, y, sigma=sigma)[0], drawn_by_hand(x, y, sigma), atol=1e-6)
+        np.testing.assert_allclose(draw_joint(x, y, sigma=sigma)[0], drawn_by_hand(x, y, sigma), atol=1e-6)
 
 
 def test_a_joint_weighs_nothing_when_its_patch_is_outside_or_it_is_not_annotated() -> None:
     for x, weight in ((191.0, 1), (213.0, 1), (214.0, 0), (-26.0, 1), (-29.0, 1), (-34.0, 0)):  # at 53.5 the patch begins at 48
-        heatmap, found = one(x, 100.0)
-        assert found == weight, x
+        heatmap, drawn_weight = draw_joint(x, 100.0)
+        assert drawn_weight == weight, x
         assert weight or not heatmap.any()
-    maps, weights = draw_gaussians(
+    heatmaps, weights = draw_gaussians(
         torch.full((1, 2, 2), 50.0), torch.tensor([[0, 1]], dtype=torch.uint8), heatmap_hw=(64, 48), stride=4.0
     )
     assert weights.tolist() == [[0.0, 1.0]]
-    assert not maps[0, 0].any()
-    assert maps[0, 1].max() == 1
+    assert not heatmaps[0, 0].any()
+    assert heatmaps[0, 1].max() == 1
 
 
 def test_the_unbiased_gaussian_is_centred_on_the_joint_itself_and_has_no_window() -> None:
-    heatmap, _ = one(82.0, 121.0, style="unbiased")  # 20.5, 30.25
+    heatmap, _ = draw_joint(82.0, 121.0, style="unbiased")  # 20.5, 30.25
     assert heatmap[30, 20] == heatmap[30, 21] == pytest.approx(math.exp(-(0.25 + 0.0625) / 8))
     assert heatmap[0, 20] == pytest.approx(math.exp(-(0.25 + 30.25**2) / 8), abs=1e-9)
     assert heatmap[60, 20] == pytest.approx(math.exp(-(0.25 + 29.75**2) / 8), abs=1e-9)
@@ -74,20 +74,20 @@ def test_the_unbiased_gaussian_is_centred_on_the_joint_itself_and_has_no_window(
 
 
 def test_efficientposes_gaussian_lacks_the_factor_two_and_sits_in_the_pixel_of_the_joint() -> None:
-    heatmap, weight = one(87.4, 99.6, heatmap_hw=(46, 46), stride=8.0, sigma=2.5, style="efficientpose")
+    heatmap, weight = draw_joint(87.4, 99.6, heatmap_hw=(46, 46), stride=8.0, sigma=2.5, style="efficientpose")
     assert weight == 1
     assert heatmap[12, 10] == 1  # 87.4 + 0.5 is in the eleventh eight, 99.6 + 0.5 in the thirteenth
     assert heatmap[12, 13] == pytest.approx(math.exp(-9 / 6.25))
     assert heatmap[14, 13] == pytest.approx(math.exp(-13 / 6.25))
-    half = one(87.4, 99.6, heatmap_hw=(46, 46), stride=8.0, sigma=2.5, style="hrnet")[0]
+    half = draw_joint(87.4, 99.6, heatmap_hw=(46, 46), stride=8.0, sigma=2.5, style="hrnet")[0]
     assert half[12, 14] == pytest.approx(math.exp(-9 / 12.5))  # with it, and rounded in the other convention: 10.925 to 11
 
 
 def test_efficientpose_trains_missing_joints_towards_empty_maps() -> None:
-    outside, weight = one(368.0, 100.0, heatmap_hw=(46, 46), stride=8.0, style="efficientpose")
+    outside, weight = draw_joint(368.0, 100.0, heatmap_hw=(46, 46), stride=8.0, style="efficientpose")
     assert weight == 1
     assert not outside.any()
-    last, _ = one(367.4, 100.0, heatmap_hw=(46, 46), stride=8.0, style="efficientpose")
+    last, _ = draw_joint(367.4, 100.0, heatmap_hw=(46, 46), stride=8.0, style="efficientpose")
     assert last[12, 45] == 1
 
 
@@ -96,12 +96,12 @@ def test_batches_are_drawn_as_their_persons_alone() -> None:
     joints = torch.rand(5, 16, 2, generator=generator) * 300 - 30
     visible = torch.randint(0, 3, (5, 16), generator=generator)
     for style in TARGET_STYLES:
-        maps, weights = draw_gaussians(joints, visible, heatmap_hw=(64, 64), stride=4.0, style=style)
+        heatmaps, weights = draw_gaussians(joints, visible, heatmap_hw=(64, 64), stride=4.0, style=style)
         for person in range(5):
             alone = draw_gaussians(
                 joints[person : person + 1], visible[person : person + 1], heatmap_hw=(64, 64), stride=4.0, style=style
             )
-            assert torch.equal(maps[person], alone[0][0])
+            assert torch.equal(heatmaps[person], alone[0][0])
             assert torch.equal(weights[person], alone[1][0])
 
 
@@ -148,6 +148,6 @@ def test_efficientpose_has_fourteen_segments() -> None:
 
 def test_unknown_styles_and_impossible_sigmas_are_refused() -> None:
     with pytest.raises(InputError, match="no target style 'flat'"):
-        one(0, 0, style="flat")
-    with pytest.raises(InputError, match="sigma is positive, not 0"):
-        one(0, 0, sigma=0.0)
+        draw_joint(0, 0, style="flat")
+    with pytest.raises(InputError, match="sigma must be positive, not 0"):
+        draw_joint(0, 0, sigma=0.0)

@@ -1,4 +1,4 @@
-"""Painting Synthetic people: tapered capsules shaded as cylinders, cloth, backgrounds, and things that stand in the way."""
+"""Painting of Synthetic people: bodies of tapered capsules shaded as cylinders, cloth, and backgrounds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 Colour = np.ndarray  # float32 [3], 0 to 255, RGB
 SKIN = np.array([[255, 219, 184], [241, 194, 150], [224, 172, 125], [198, 134, 88], [141, 85, 54], [92, 56, 38]], np.float32)
 HAIR = np.array([[28, 22, 20], [60, 40, 28], [110, 72, 40], [176, 130, 70], [205, 175, 120], [130, 60, 35], [150, 148, 146]])
-LIGHT = np.array([-0.45, -0.6], np.float32)  # where the light comes from in the picture (x, y)
+LIGHT = np.array([-0.45, -0.6], np.float32)  # direction of the light in the image (x, y)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloth:
-    """A garment's look: two colours in a pattern that follows the limb, ``period`` pixels apart."""
+    """The appearance of a garment: two colours in a pattern that follows the limb and repeats every ``period`` pixels."""
 
     colour: Colour
     second: Colour
@@ -26,7 +26,7 @@ class Cloth:
     phase: float = 0.0
 
     def paint(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-        """Colours ``[..., 3]`` at distances along and across the limb, pixels."""
+        """Return the colours ``[..., 3]`` at distances along and across the limb, in pixels."""
         if self.pattern == "plain":
             return np.broadcast_to(self.colour, (*along.shape, 3))
         frequency = 2 * np.pi / self.period
@@ -36,13 +36,13 @@ class Cloth:
 
 
 def bright_colour(random: np.random.Generator) -> Colour:
-    """A colour of cloth or things: any hue, from grey to vivid."""
+    """Draw a colour of cloth or objects, float32 ``[3]``: any hue, from grey to vivid."""
     hsv = np.array([[[random.integers(180), 255 * random.beta(1.3, 1.3), random.integers(35, 250)]]], np.uint8)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
 
 
 def draw_cloth(random: np.random.Generator, scale: float) -> Cloth:
-    """A random garment for a person ``scale`` pixels high."""
+    """Draw a garment for a person ``scale`` pixels high."""
     pattern = str(random.choice(["plain", "stripes", "hoops", "checks", "dots"], p=[0.45, 0.15, 0.15, 0.15, 0.1]))
     return Cloth(
         colour=bright_colour(random),
@@ -54,13 +54,19 @@ def draw_cloth(random: np.random.Generator, scale: float) -> Cloth:
 
 
 class Canvas:
-    """A picture in the making: ``pixels`` float32 ``[H, W, 3]`` RGB, and ``owner`` int32 ``[H, W]``, whose part shows where."""
+    """An image that is being painted.
+
+    Attributes:
+        pixels: float32 ``[H, W, 3]`` RGB.
+        owner: which body part is seen at each pixel, int32 ``[H, W]``; 0 is none.
+    """
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels = pixels
-        self.owner: np.ndarray = np.zeros(pixels.shape[:2], np.int32)  # 0: nobody
+        self.owner: np.ndarray = np.zeros(pixels.shape[:2], np.int32)
 
     def _window(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, np.ndarray, np.ndarray] | None:
+        """Return rows, columns and pixel coordinates of the part of a rectangle that lies in the image; None if it is empty."""
         height, width = self.owner.shape
         x0, y0 = (max(int(edge), 0) for edge in np.floor(low))
         x1, y1 = min(int(np.ceil(high[0])) + 1, width), min(int(np.ceil(high[1])) + 1, height)
@@ -77,9 +83,9 @@ class Canvas:
     def capsule(
         self, start: np.ndarray, end: np.ndarray, radii: tuple[float, float], cloth: Cloth, owner: int, shade: float = 1.0
     ) -> None:
-        """A limb from ``start`` to ``end`` (pixels) with these radii at its ends, lit as a round body."""
-        thick = max(radii) + 1
-        window = self._window(np.minimum(start, end) - thick, np.maximum(start, end) + thick)
+        """Paint a limb from ``start`` to ``end`` (pixels) with these radii at its ends, lit as a round body."""
+        margin = max(radii) + 1
+        window = self._window(np.minimum(start, end) - margin, np.maximum(start, end) + margin)
         if window is None:
             return
         rows, columns, xs, ys = window
@@ -93,7 +99,7 @@ class Canvas:
         distance = np.hypot(along - share * length, across)
         alpha = np.clip(radius - distance + 0.5, 0, 1)
         side = np.clip(across / np.maximum(radius, 0.5), -1, 1)
-        facing = float(-uy * LIGHT[0] + ux * LIGHT[1])  # which flank the light meets
+        facing = float(-uy * LIGHT[0] + ux * LIGHT[1])  # which side of the limb the light hits
         light = (0.60 + 0.40 * np.sqrt(1 - 0.9 * side * side) + 0.16 * side * facing) * shade
         self._blend(rows, columns, cloth.paint(along, across) * light[..., None], alpha, owner)
 
@@ -105,7 +111,7 @@ class Canvas:
         owner: int,
         shade: float = 1.0,
     ) -> None:
-        """What circles (centre, radius) enclose, as a torso or a skirt; the cloth's pattern follows ``axis``."""
+        """Paint the convex hull of circles (centre, radius), as a torso or a skirt; the cloth's pattern follows ``axis``."""
         centres, radii = np.array([centre for centre, _ in circles]), np.array([radius for _, radius in circles])
         window = self._window((centres - radii[:, None]).min(0) - 1, (centres + radii[:, None]).max(0) + 1)
         if window is None:
@@ -129,9 +135,9 @@ class Canvas:
         self._blend(rows, columns, cloth.paint(along, across) * light[..., None], mask.astype(np.float32) / 255, owner)
 
     def ellipse(self, centre: np.ndarray, up: np.ndarray, radii: tuple[float, float], colour: Colour, owner: int) -> None:
-        """A head or an eye: radii across and along ``up`` (a unit vector, pixels)."""
-        reach = max(radii) + 1
-        window = self._window(centre - reach, centre + reach)
+        """Paint an ellipse, as a head or an eye, with radii across and along the unit vector ``up``, in pixels."""
+        margin = max(radii) + 1
+        window = self._window(centre - margin, centre + margin)
         if window is None:
             return
         rows, columns, xs, ys = window
@@ -146,29 +152,29 @@ class Canvas:
 
 
 def draw_background(random: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A cluttered place: soft colours, a ground, boxes, poles and discs with patterns, grain. float32 ``[H, W, 3]``."""
+    """Draw a cluttered background, float32 ``[H, W, 3]``: soft colours, a ground, patterned boxes, poles, discs, and grain."""
     cells = int(random.integers(2, 5))
     base = np.stack([bright_colour(random) for _ in range(cells * cells)]).reshape(cells, cells, 3)
-    picture = cv2.resize(base, (width, height), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(base, (width, height), interpolation=cv2.INTER_CUBIC)
     if random.random() < 0.6:
         horizon = int(height * random.uniform(0.45, 0.85))
-        picture[horizon:] = 0.35 * picture[horizon:] + 0.65 * bright_colour(random)
-    picture = np.clip(picture, 0, 255)
+        image[horizon:] = 0.35 * image[horizon:] + 0.65 * bright_colour(random)
+    image = np.clip(image, 0, 255)
     shapes: list[Callable[[np.ndarray, np.random.Generator], None]] = [_box, _pole, _disc, _triangle]
     for _ in range(int(random.integers(8, 22))):
-        shapes[int(random.integers(len(shapes)))](picture, random)
+        shapes[int(random.integers(len(shapes)))](image, random)
     if random.random() < 0.7:  # out of focus, as behind people
         sigma = random.uniform(0.6, 2.0)
-        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+        image = cv2.GaussianBlur(image, (0, 0), sigma)
     for octave in (4, 16):
         coarse = random.integers(0, 256, (height // octave + 1, width // octave + 1), np.uint8).astype(np.float32)
         grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) - 127.5
-        picture += grain[..., None] * np.float32(random.uniform(0.03, 0.2))
-    return np.clip(picture, 0, 255)
+        image += grain[..., None] * np.float32(random.uniform(0.03, 0.2))
+    return np.clip(image, 0, 255)
 
 
-def _place(picture: np.ndarray, random: np.random.Generator) -> tuple[int, int]:
-    height, width = picture.shape[:2]
+def _random_pixel(image: np.ndarray, random: np.random.Generator) -> tuple[int, int]:
+    height, width = image.shape[:2]
     return int(random.integers(width)), int(random.integers(height))
 
 
@@ -176,37 +182,37 @@ def _tuple(colour: Colour) -> tuple[float, float, float]:
     return float(colour[0]), float(colour[1]), float(colour[2])
 
 
-def _box(picture: np.ndarray, random: np.random.Generator) -> None:
-    x, y = _place(picture, random)
-    w, h = (int(size) for size in random.integers(8, max(picture.shape[:2]) // 2, 2))
-    part = picture[max(y - h // 2, 0) : y + h // 2 + 1, max(x - w // 2, 0) : x + w // 2 + 1]
+def _box(image: np.ndarray, random: np.random.Generator) -> None:
+    x, y = _random_pixel(image, random)
+    w, h = (int(size) for size in random.integers(8, max(image.shape[:2]) // 2, 2))
+    part = image[max(y - h // 2, 0) : y + h // 2 + 1, max(x - w // 2, 0) : x + w // 2 + 1]
     rows, columns = np.arange(part.shape[0], dtype=np.float32)[:, None], np.arange(part.shape[1], dtype=np.float32)[None, :]
     along, across = np.broadcast_arrays(rows, columns)
     part[:] = draw_cloth(random, 2 * h).paint(along, across)
 
 
-def _pole(picture: np.ndarray, random: np.random.Generator) -> None:
-    start, end = _place(picture, random), _place(picture, random)
-    cv2.line(picture, start, end, _tuple(bright_colour(random)), int(random.integers(1, 12)), cv2.LINE_AA)
+def _pole(image: np.ndarray, random: np.random.Generator) -> None:
+    start, end = _random_pixel(image, random), _random_pixel(image, random)
+    cv2.line(image, start, end, _tuple(bright_colour(random)), int(random.integers(1, 12)), cv2.LINE_AA)
 
 
-def _disc(picture: np.ndarray, random: np.random.Generator) -> None:
+def _disc(image: np.ndarray, random: np.random.Generator) -> None:
     filled = random.random() < 0.7
     radius, colour = int(random.integers(4, 30)), _tuple(bright_colour(random))
-    cv2.circle(picture, _place(picture, random), radius, colour, -1 if filled else int(random.integers(1, 5)), cv2.LINE_AA)
+    cv2.circle(image, _random_pixel(image, random), radius, colour, -1 if filled else int(random.integers(1, 5)), cv2.LINE_AA)
 
 
-def _triangle(picture: np.ndarray, random: np.random.Generator) -> None:
-    corners = np.array(_place(picture, random)) + random.integers(-50, 50, (int(random.integers(3, 6)), 2))
-    cv2.fillConvexPoly(picture, cv2.convexHull(corners.astype(np.int32)), _tuple(bright_colour(random)), cv2.LINE_AA)
+def _triangle(image: np.ndarray, random: np.random.Generator) -> None:
+    corners = np.array(_random_pixel(image, random)) + random.integers(-50, 50, (int(random.integers(3, 6)), 2))
+    cv2.fillConvexPoly(image, cv2.convexHull(corners.astype(np.int32)), _tuple(bright_colour(random)), cv2.LINE_AA)
 
 
-def finish_picture(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """What a camera makes of it: uneven light, exposure, a little blur and noise. uint8 ``[H, W, 3]``."""
-    height, width = picture.shape[:2]
+def finish_image(random: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Imitate a camera, uint8 ``[H, W, 3]``: uneven light and exposure, a little blur, and noise."""
+    height, width = image.shape[:2]
     corners = random.uniform(0.75, 1.15, (2, 2)).astype(np.float32)
-    picture = picture * cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    image = image * cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     if random.random() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.3, 0.8))
-    noise = random.integers(-128, 128, picture.shape, np.int8).astype(np.float32)
-    return np.clip(picture + noise * np.float32(random.uniform(0.01, 0.06)), 0, 255).astype(np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.3, 0.8))
+    noise = random.integers(-128, 128, image.shape, np.int8).astype(np.float32)
+    return np.clip(image + noise * np.float32(random.uniform(0.01, 0.06)), 0, 255).astype(np.uint8)

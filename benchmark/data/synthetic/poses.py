@@ -1,4 +1,4 @@
-"""Poses of Synthetic people: a jointed body in three dimensions whose joints turn no further than a person's do.
+"""Poses of Synthetic people: a jointed body in three dimensions whose joints rotate within human limits.
 
 The body's frame: x to the person's left, y down, z forward (out of the chest), the pelvis at the origin, the standing height 1.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-# Lengths as shares of the standing height, about those of an adult (Drillis and Contini, 1966, rounded).
+# Lengths relative to the standing height, close to those of an adult (Drillis and Contini, 1966, rounded).
 SPINE, NECK, HEAD = 0.285, 0.055, 0.150
 HIPS, SHOULDERS = 0.052, 0.108  # half the distance between the two
 UPPER_ARM, FOREARM, THIGH, SHIN, FOOT = 0.175, 0.150, 0.240, 0.240, 0.075
 HEAD_RADIUS = 0.062
 
-# Ranges in degrees, from which each kind of pose draws evenly: how far a joint may turn. Flexion lifts a limb forward.
+# How far each joint may rotate, in degrees; a kind of pose draws uniformly from its own ranges. Flexion lifts a limb forward.
 LIMITS = {
     "spine_flexion": (-20, 60),
     "spine_tilt": (-25, 25),
@@ -53,7 +53,7 @@ SHARES = {"standing": 0.3, "walking": 0.25, "sitting": 0.12, "active": 0.33}
 
 
 def rotation(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
-    """The rotation ``[3, 3]`` about z, then x, then y, degrees. A positive x lifts what hangs down forward."""
+    """Compute the rotation about z, then x, then y, in degrees, ``[3, 3]``; a positive x lifts a hanging limb forward."""
     (sx, sy, sz), (cx, cy, cz) = np.sin(np.radians([x, y, z])), np.cos(np.radians([x, y, z]))
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -62,7 +62,7 @@ def rotation(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
 
 
 def draw_pose(random: np.random.Generator) -> dict[str, float]:
-    """One pose as angles in degrees, within ``LIMITS``; those of limbs come once a side, as ``left_elbow_flexion``."""
+    """Draw a pose as angles in degrees, within ``LIMITS``; limbs have one for each side, as ``left_elbow_flexion``."""
     kind = str(random.choice(list(SHARES), p=list(SHARES.values())))
     ranges = LIMITS | KINDS[kind]
     angles = {}
@@ -71,21 +71,21 @@ def draw_pose(random: np.random.Generator) -> dict[str, float]:
         for side in ("left_", "right_") if limb else ("",):
             angles[side + name] = float(random.uniform(low, high))
     if kind == "walking":  # arms swing against the legs
-        for side, other in (("left_", "right_"), ("right_", "left_")):
+        for side, opposite in (("left_", "right_"), ("right_", "left_")):
             low, high = ranges["hip_flexion"]
-            forward = (angles[other + "hip_flexion"] - low) / (high - low)
+            forward = (angles[opposite + "hip_flexion"] - low) / (high - low)
             low, high = ranges["shoulder_flexion"]
             angles[side + "shoulder_flexion"] = low + forward * (high - low)
     return angles
 
 
 def place_joints(angles: dict[str, float]) -> dict[str, np.ndarray]:
-    """Where the joints of a body of height 1 are in its own frame, ``[3]`` each, by MPII's and COCO's names.
+    """Compute the joints of a body of height 1 in its own frame, ``[3]`` each, by MPII's and COCO's names.
 
-    Besides: ``left_toe``, ``right_toe``, and ``head``, the head's centre.
+    Three more are ``left_toe``, ``right_toe``, and ``head``, the centre of the head.
     """
     down, up = np.array([0.0, 1.0, 0.0]), np.array([0.0, -1.0, 0.0])
-    # Flexion bends the spine forward: what stands up turns the other way than what hangs down.
+    # Flexion bends the spine forward: the torso points up, so it rotates the opposite way to the limbs, which hang down.
     torso = rotation(x=-angles["spine_flexion"], y=angles["spine_twist"], z=angles["spine_tilt"])
     at: dict[str, np.ndarray] = {"pelvis": np.zeros(3)}
     at["thorax"] = torso @ up * SPINE
@@ -94,9 +94,9 @@ def place_joints(angles: dict[str, float]) -> dict[str, np.ndarray]:
     at["head_top"] = at["upper_neck"] + head @ up * HEAD
     at["head"] = at["upper_neck"] + head @ np.array([0.0, -0.55 * HEAD, 0.012])
     face = {"nose": (0, 0.012, 1.12), "eye": (0.42, -0.16, 0.86), "ear": (0.92, 0.0, 0.0)}
-    for part, place in face.items():
+    for part, offset in face.items():
         for side, sign in (("left_", 1), ("right_", -1)):
-            at[part if part == "nose" else side + part] = at["head"] + head @ (np.array(place) * (sign, 1, 1)) * HEAD_RADIUS
+            at[part if part == "nose" else side + part] = at["head"] + head @ (np.array(offset) * (sign, 1, 1)) * HEAD_RADIUS
     for side, sign in (("left_", 1), ("right_", -1)):
         angle = {name: angles[side + name] for name in LIMITS if side + name in angles}
         # Abduction moves a limb away from the body, hence to the person's left or right.
@@ -119,7 +119,7 @@ def place_joints(angles: dict[str, float]) -> dict[str, np.ndarray]:
 
 
 def draw_camera(random: np.random.Generator) -> np.ndarray:
-    """From which side the camera looks ``[3, 3]``: any, more often the front; people mostly stand upright, some lie."""
+    """Draw the rotation of the camera, ``[3, 3]``: from any side but more often the front, and of people mostly upright."""
     yaw = random.uniform(-180, 180) if random.random() < 0.4 else random.normal(0, 40)
     roll = random.uniform(-100, 100) if random.random() < 0.07 else random.normal(0, 6)
     return rotation(z=roll) @ rotation(x=random.normal(-4, 6)) @ rotation(y=yaw)

@@ -1,9 +1,8 @@
-"""Synthetic people: drawn figures with exact joints, so that everything runs without a download.
+"""Synthetic people: drawn people with exact joints, so that the whole suite runs without a download.
 
-Each scene is a function of (seed, split, number) alone: making more of them changes none of those before. Up to three
-people, bodies of :mod:`benchmark.data.synthetic.poses` seen by a camera far away, stand before clutter and behind things;
-what hides a
-joint is known pixel by pixel.
+Each scene is a function of (seed, split, number) alone: drawing more scenes does not change the earlier ones. Up to three
+people (bodies of :mod:`benchmark.data.synthetic.poses`, seen by a distant camera) stand in front of clutter and partly behind
+objects; for each pixel it is known which part is seen there.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from benchmark.data.synthetic.painting import (
     bright_colour,
     draw_background,
     draw_cloth,
-    finish_picture,
+    finish_image,
 )
 from benchmark.data.synthetic.poses import HEAD, HEAD_RADIUS, draw_camera, draw_pose, place_joints
 
-SYNTHETIC_VERSION = 1  # of the drawn pictures: the same seed draws the same as long as this does not change
+SYNTHETIC_VERSION = 1  # the same seed draws the same images as long as this does not change
 SPLITS = ("train", "val")
 LIMBS = ("upper_arm", "forearm", "thigh", "shin", "foot")  # a hand belongs to its forearm
 PARTS = ("torso", "neck", "head", "skirt", *(side + limb for side in ("left_", "right_") for limb in LIMBS))
 STRIDE = 32  # owner = STRIDE x person (from 1) + part
-LEAST_JOINTS, LEAST_AREA = 5, 60  # of those annotated and seen: who shows less is left out
-# Which parts show a joint when they are what is seen there: another part, person or thing hides it.
+LEAST_JOINTS, LEAST_AREA = 5, 60  # visible joints and pixels that a person needs to be annotated
+# A joint is visible where one of these parts is seen; any other part, person or object occludes it.
 SHOWN_BY = {
     "pelvis": ("torso", "skirt", "left_thigh", "right_thigh"),
     "thorax": ("torso", "neck"),
@@ -51,32 +50,42 @@ SHOWN_BY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A drawn person's annotations: pixels, (0, 0) being the centre of the top-left pixel; visibility as in People."""
+    """The annotations of a drawn person: pixels, where (0, 0) is the centre of the top-left pixel.
+
+    Attributes:
+        joints: (x, y) by joint name.
+        visible: by joint name, as in :class:`benchmark.data.people.People`.
+        height: of the person standing upright, pixels.
+        head_box: left, top, right, bottom.
+        box: x, y, width, height of the visible part.
+        area: of the visible part, square pixels.
+        outlines: of the visible part, ``[n, 2]`` each.
+    """
 
     joints: dict[str, tuple[float, float]]
     visible: dict[str, int]
-    height: float  # standing upright, pixels
-    head_box: tuple[float, float, float, float]  # left, top, right, bottom, pixels
-    box: tuple[int, int, int, int]  # of what is seen: x, y, width, height in pixels
-    area: int  # of what is seen, square pixels
-    outlines: tuple[np.ndarray, ...]  # of what is seen, [n, 2] each
+    height: float
+    head_box: tuple[float, float, float, float]
+    box: tuple[int, int, int, int]
+    area: int
+    outlines: tuple[np.ndarray, ...]
 
     def arrays(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Joints ``[K, 2]`` and visibility ``[K]`` in a dataset's order."""
+        """Return joints ``[K, 2]`` and visibility ``[K]`` in the order of ``names``."""
         return np.array([self.joints[name] for name in names]), np.array([self.visible[name] for name in names], np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A picture, uint8 RGB ``[H, W, 3]``, and who is annotated in it."""
+    """An image, uint8 RGB ``[H, W, 3]``, and the people annotated in it."""
 
     pixels: np.ndarray
-    persons: tuple[Person, ...]
+    people: tuple[Person, ...]
 
 
 @dataclass(frozen=True)
 class _Body:
-    """A posed body in the picture: joints ``[3]`` in pixels, the third axis towards the camera."""
+    """A posed body in the image: joints ``[3]`` in pixels, with the third axis towards the camera."""
 
     at: dict[str, np.ndarray]
     height: float
@@ -86,35 +95,35 @@ class _Body:
 
 
 def draw_scene(seed: int, split: str, number: int, size: int = 256, most: int = 3) -> Scene:
-    """The scene of that number: a picture about ``size`` pixels wide and high with at most ``most`` people annotated."""
+    """Draw the scene of this number: an image about ``size`` pixels wide and high, with at most ``most`` people."""
     random = np.random.default_rng([SYNTHETIC_VERSION, seed, SPLITS.index(split), number])
     height, width = (int(side) for side in np.round(size * random.uniform(0.85, 1.2, 2)))
     canvas = Canvas(draw_background(random, height, width).astype(np.float32))
     count = min(int(random.choice([1, 2, 3], p=[0.66, 0.25, 0.09])), most)
-    heights = np.sort(height * random.uniform(0.45, 1.0, count))  # the smaller stand behind
+    heights = np.sort(height * random.uniform(0.45, 1.0, count))  # smaller people stand further back
     bodies = []
     for person, pixels in enumerate(heights, 1):
         body = _pose_body(random, float(pixels), height, width)
         bodies.append(body)
         _paint_person(canvas, random, body, person)
         if random.random() < 0.35:
-            _put_something_before(canvas, random, body)
-    persons = [_annotate(canvas, body, person) for person, body in enumerate(bodies, 1)]
-    return Scene(pixels=finish_picture(random, canvas.pixels), persons=tuple(person for person in persons if person))
+            _paint_occluder(canvas, random, body)
+    people = [_annotate(canvas, body, person) for person, body in enumerate(bodies, 1)]
+    return Scene(pixels=finish_image(random, canvas.pixels), people=tuple(person for person in people if person))
 
 
 def _pose_body(random: np.random.Generator, pixels: float, height: int, width: int) -> _Body:
-    """A body somewhere in the picture; on each axis at most a fifth of it lies outside, unless it is larger than that."""
+    """Draw a body in the image; on each axis at most a fifth of it lies outside, unless the body is larger than the image."""
     camera = draw_camera(random)
-    at = {name: camera @ place * pixels for name, place in place_joints(draw_pose(random)).items()}
-    points = np.array([place[:2] for place in at.values()])
+    at = {name: camera @ joint * pixels for name, joint in place_joints(draw_pose(random)).items()}
+    points = np.array([joint[:2] for joint in at.values()])
     low, high = points.min(0), points.max(0)
     extent, frame = high - low, np.array([width, height])
     room = np.maximum(frame - extent, 0)
     beyond = 0.2 * extent * (random.random() < 0.25)
     start = random.uniform(-beyond, room + beyond + 0.001)
     shift = np.append(np.where(extent > frame, (frame - extent) / 2, start) - low, 0)
-    return _Body({name: place + shift for name, place in at.items()}, pixels)
+    return _Body({name: joint + shift for name, joint in at.items()}, pixels)
 
 
 def _paint_person(canvas: Canvas, random: np.random.Generator, body: _Body, person: int) -> None:
@@ -131,9 +140,9 @@ def _paint_person(canvas: Canvas, random: np.random.Generator, body: _Body, pers
 
     def limb(part: str, start: str, end: str, radii: tuple[float, float], cloth: Cloth) -> None:
         depth = float(body.at[start][2] + body.at[end][2]) / 2
-        shade = float(np.clip(1 + 0.5 * (depth - body.at["pelvis"][2]) / size, 0.75, 1.1))  # what is behind lies in shadow
-        thick = (radii[0] * size * build, radii[1] * size * build)
-        strokes.append((depth, lambda: canvas.capsule(body.flat(start), body.flat(end), thick, cloth, owner(part), shade)))
+        shade = float(np.clip(1 + 0.5 * (depth - body.at["pelvis"][2]) / size, 0.75, 1.1))  # parts behind the pelvis are darker
+        scaled = (radii[0] * size * build, radii[1] * size * build)
+        strokes.append((depth, lambda: canvas.capsule(body.flat(start), body.flat(end), scaled, cloth, owner(part), shade)))
 
     strokes: list[tuple[float, object]] = []
     for side in ("left_", "right_"):
@@ -163,7 +172,7 @@ def _paint_person(canvas: Canvas, random: np.random.Generator, body: _Body, pers
         bright_colour(random) if random.random() < 0.2 else None,
     )
     strokes.append((float(body.at["head"][2]) + 0.02 * size, lambda: _head(canvas, body, tone, hair, style, owner("head"))))
-    for _, stroke in sorted(strokes, key=lambda entry: entry[0]):
+    for _, stroke in sorted(strokes, key=lambda entry: entry[0]):  # the farthest part first
         stroke()  # type: ignore[operator]
 
 
@@ -186,12 +195,12 @@ def _skirt(canvas: Canvas, body: _Body, build: float, cloth: Cloth, owner: int) 
 def _head(
     canvas: Canvas, body: _Body, tone: np.ndarray, hair: np.ndarray, style: tuple[float, bool, np.ndarray | None], owner: int
 ) -> None:
-    """Hair behind, face, eyes and mouth where they face the camera, ears, then the hair (or a cap) above the brow."""
+    """Paint long hair behind the head, ears, face, eyes and mouth if they face the camera, and the hair or a cap on top."""
     fringe, long, cap = style
     centre, size = body.flat("head"), body.height
     up = body.flat("head_top") - body.flat("upper_neck")
     up = up / max(float(np.hypot(*up)), 1e-3)
-    towards = (body.at["nose"] - body.at["head"]) / (1.12 * HEAD_RADIUS * size)  # where the face looks, about unit length
+    towards = (body.at["nose"] - body.at["head"]) / (1.12 * HEAD_RADIUS * size)  # direction of the face, about unit length
     width, tall = 0.78 * HEAD * 0.5 * size, 0.47 * HEAD * size
     if long:
         canvas.ellipse(
@@ -210,15 +219,15 @@ def _head(
         nose, mouth = body.flat("nose"), centre + towards[:2] * 0.85 * width - up * 0.48 * tall
         canvas.ellipse(nose, up, (0.10 * width, 0.15 * tall), tone * 0.86, owner)
         canvas.ellipse(mouth, up, (0.28 * width, 0.06 * tall), tone * np.array([0.8, 0.5, 0.5], np.float32), owner)
-    # Hair grows from the back of the head: the more the face turns away, the more of it is seen.
+    # Hair covers the back of the head: the more the face turns away, the more of it is seen.
     away = float(np.clip(-towards[2], 0, 1))
     back = centre - towards[:2] * 0.45 * width + up * (0.52 - 0.3 * away) * tall
     cover = (0.45 + 0.25 * fringe) * (1 - away) + 0.95 * away
     canvas.ellipse(back, up, (width * (1.0 + 0.04 * fringe), tall * cover), hair if cap is None else cap, owner)
 
 
-def _put_something_before(canvas: Canvas, random: np.random.Generator, body: _Body) -> None:
-    """A thing that belongs to nobody, over a random joint: a post, a ball, a board, or a loose limb-like bar."""
+def _paint_occluder(canvas: Canvas, random: np.random.Generator, body: _Body) -> None:
+    """Paint an object over a random joint: a post, a ball or a board."""
     target = body.flat(str(random.choice(list(body.at))))
     cloth, size = draw_cloth(random, body.height), body.height
     kind = random.integers(3)
@@ -235,6 +244,7 @@ def _put_something_before(canvas: Canvas, random: np.random.Generator, body: _Bo
 
 
 def _annotate(canvas: Canvas, body: _Body, person: int) -> Person | None:
+    """Return the annotations of a painted person, or None if too little is visible."""
     height, width = canvas.owner.shape
     seen = (canvas.owner >= STRIDE * person) & (canvas.owner < STRIDE * (person + 1))
     joints, visible = {}, {}
@@ -261,41 +271,43 @@ def _annotate(canvas: Canvas, body: _Body, person: int) -> Person | None:
 
 
 def _faces_away(body: _Body, name: str) -> bool:
-    """Whether an eye, an ear or the nose is on the far side of the head: annotators of COCO leave those out."""
+    """Return whether an eye, an ear or the nose is on the far side of the head; annotators of COCO omit those."""
     if name not in COCO_JOINTS[:5]:
         return False
     return bool(body.at[name][2] < body.at["head"][2] - (0.3 * HEAD_RADIUS * body.height if name.endswith("ear") else 0))
 
 
 def _shows(canvas: Canvas, name: str, person: int, x: int, y: int) -> bool:
-    """Whether one of the joint's own parts is what is seen at the pixel or next to it."""
-    side, _, part = name.partition("_")
-    parts = [own if own in PARTS else f"{side}_{own}" for own in SHOWN_BY.get(name) or SHOWN_BY[part]]
+    """Return whether one of the joint's own parts is seen at the pixel or next to it."""
+    side, _, joint = name.partition("_")
+    parts = [part if part in PARTS else f"{side}_{part}" for part in SHOWN_BY.get(name) or SHOWN_BY[joint]]
     near = canvas.owner[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-    return not {STRIDE * person + PARTS.index(own) for own in parts}.isdisjoint(near.ravel().tolist())
+    return not {STRIDE * person + PARTS.index(part) for part in parts}.isdisjoint(near.ravel().tolist())
 
 
 def _head_box(body: _Body) -> tuple[float, float, float, float]:
     top, bottom = body.flat("head_top"), body.flat("upper_neck")
     up, half = (top - bottom) / 2, 0.39 * HEAD * body.height
     length = max(float(np.hypot(*up)), 1e-3)
-    reach = np.hypot(up, half * np.abs(up[::-1]) / length)  # the upright box around the head's ellipse
-    (left, high), (right, low) = (top + bottom) / 2 - reach, (top + bottom) / 2 + reach
+    extent = np.hypot(up, half * np.abs(up[::-1]) / length)  # the upright box around the head's ellipse
+    (left, high), (right, low) = (top + bottom) / 2 - extent, (top + bottom) / 2 + extent
     return float(left), float(high), float(right), float(low)
 
 
 def draw_preview(folder: Path, seed: int = 0, rows: int = 4, columns: int = 6, size: int = 256) -> Path:
-    """A sheet of scenes with the joints drawn in, as PNG: ``folder/synthetic_people.png``."""
+    """Draw a grid of scenes with their joints into ``folder/synthetic_people.png``, and return its path."""
     sheet = np.zeros((rows * size, columns * size, 3), np.uint8)
     for number in range(rows * columns):
         scene = draw_scene(seed, "train", number, size)
-        picture = scene.pixels.copy()
-        for person in scene.persons:
-            for (x, y), seen in zip(*person.arrays(COCO_JOINTS), strict=True):
-                if seen:
-                    cv2.circle(picture, (round(x), round(y)), 2, (60, 255, 60) if seen == 2 else (255, 60, 60), -1, cv2.LINE_AA)
+        image = scene.pixels.copy()
+        for person in scene.people:
+            for (x, y), visible in zip(*person.arrays(COCO_JOINTS), strict=True):
+                if visible:
+                    cv2.circle(
+                        image, (round(x), round(y)), 2, (60, 255, 60) if visible == 2 else (255, 60, 60), -1, cv2.LINE_AA
+                    )
         row, column = divmod(number, columns)
-        sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = cv2.resize(picture, (size, size))
+        sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = cv2.resize(image, (size, size))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "synthetic_people.png"
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))

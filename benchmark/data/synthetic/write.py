@@ -1,4 +1,4 @@
-"""Writing Synthetic people in MPII's and COCO's own formats, so that the same readers take them."""
+"""Writer of Synthetic people in the formats of MPII and COCO, so that the same readers read them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
 from benchmark.data.annotation_files import SYNTHETIC
-from benchmark.data.mpii import LOWERED, ORIGIN, REFERENCE
+from benchmark.data.mpii import CENTER_SHIFT, ORIGIN, REFERENCE_HEIGHT
 from benchmark.data.synthetic.scenes import SPLITS, SYNTHETIC_VERSION, Person, Scene, draw_scene
 
 QUALITY = 92  # JPEG
-# Joints joined by COCO's skeleton, counted from 1.
+# Pairs of joints in COCO's skeleton, counted from 1.
 COCO_SKELETON = (
     (16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10), (9, 11), (2, 3),
     (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7),
@@ -33,105 +33,110 @@ def write_datasets(
     *,
     validation: int | None = None,
     size: int = 256,
-    progress: Callable[[int], object] = lambda persons: None,
+    progress: Callable[[int], object] = lambda people: None,
 ) -> None:
-    """Draw ``people`` persons into ``out/mpii`` and ``out/coco``, laid out and annotated as those datasets are.
+    """Draw people into ``out/mpii`` and ``out/coco``, with the files and annotations of those datasets.
 
     Args:
-        validation: how many of them make up the validation split; by default a fifth. The others are the training split.
-        size: of the pictures, pixels.
-        progress: called with the number of persons each time some are done.
+        people: number of people in both splits together.
+        validation: number of these in the validation split; by default a fifth. The others are the training split.
+        size: approximate width and height of the images, pixels.
+        progress: called with the number of people each time some are finished.
 
     Raises:
-        InputError: a number makes no sense, or a folder to be written already holds something else.
+        InputError: a number is out of range, or a folder to be written already contains other files.
     """
     validation = people // 5 if validation is None else validation
-    if people < 1 or not 0 <= validation <= people:
-        raise InputError(f"{people} people, {validation} of them for validation: at least one person is needed")
+    if people < 1:
+        raise InputError(f"{people} people: at least 1 is needed")
+    if not 0 <= validation <= people:
+        raise InputError(f"{validation} people for validation: must be between 0 and {people}, the number of all people")
     if size < 64 or seed < 0:
-        raise InputError(f"size {size}, seed {seed}: pictures are at least 64 pixels, and seeds are not negative")
+        raise InputError(f"size {size}, seed {seed}: the size must be at least 64 pixels, and the seed must not be negative")
     counts = {"train": people - validation, "val": validation}
     identity = {"generator": "Synthetic people", "version": SYNTHETIC_VERSION, "seed": seed, "size": size, "people": counts}
     writers: list[_Mpii | _Coco] = []
     for kind in (_Mpii, _Coco):
         if layout in (kind.name, "both"):
-            _claim(out / kind.name, identity)
+            _prepare_folder(out / kind.name, identity)
             writers.append(kind(out / kind.name))
     for split in SPLITS:
         for number, scene in _scenes(seed, split, counts[split], size):
-            encoded = cv2.imencode(".jpg", cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[
-                1
-            ]
+            bgr = cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR)
+            _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
             for writer in writers:
                 writer.add(split, number, scene, encoded.tobytes())
-            progress(len(scene.persons))
+            progress(len(scene.people))
     for writer in writers:
         writer.finish()
         with atomic_write(writer.folder / SYNTHETIC) as temporary:
             temporary.write_text(json.dumps(identity, indent=1) + "\n")
 
 
-def _claim(folder: Path, identity: dict[str, Any]) -> None:
+def _prepare_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Create and mark the folder; refuse one with other files."""
     marker = folder / SYNTHETIC
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
-        raise InputError(f"{folder}: not empty, and not written by Synthetic people; name another --out")
+        raise InputError(f"{folder}: not empty, and not written by Synthetic people; choose another --out")
     if marker.is_file() and json.loads(marker.read_text()) != identity:
-        raise InputError(f"{folder}: holds Synthetic people of other settings ({SYNTHETIC}); name another --out")
+        raise InputError(f"{folder}: contains Synthetic people of other settings (see {SYNTHETIC}); choose another --out")
     with atomic_write(marker) as temporary:
         temporary.write_text(json.dumps(identity, indent=1) + "\n")
 
 
 def _scenes(seed: int, split: str, people: int, size: int) -> Iterator[tuple[int, Scene]]:
-    """Scenes until so many people are in them; those without anybody are left out."""
+    """Yield numbers and scenes until they contain this many people; scenes without people are skipped."""
     number = 0
     while people > 0:
         scene = draw_scene(seed, split, number, size, most=min(people, 3))
-        if scene.persons:
+        if scene.people:
             yield number, scene
-            people -= len(scene.persons)
+            people -= len(scene.people)
         number += 1
 
 
 def _position(person: Person) -> tuple[list[float], float]:
-    """MPII's position and scale: the box of the joints, lowered by the readers' rule, has the person's centre."""
+    """Return MPII's position and scale; the readers' shift moves the position to the centre of the joints' box."""
     joints, visible = person.arrays(MPII_JOINTS)
     known = joints[visible > 0]
-    scale = person.height / REFERENCE
+    scale = person.height / REFERENCE_HEIGHT
     x, y = (known.min(0) + known.max(0)) / 2 + ORIGIN
-    return [float(x), float(y - LOWERED * scale)], scale
+    return [float(x), float(y - CENTER_SHIFT * scale)], scale
 
 
 class _Mpii:
-    """``images``, ``mpii_human_pose_v1_u12_1.mat``, HRNet's ``annot/train.json`` and ``valid.json``, ``gt_valid.mat``."""
+    """Writer of ``images``, ``mpii_human_pose_v1_u12_1.mat``, and ``annot/`` with HRNet's JSON files and ``gt_valid.mat``."""
 
     name = "mpii"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.images: list[tuple[str, str, tuple[Person, ...]]] = []  # split, file name, persons
+        self.images: list[tuple[str, str, tuple[Person, ...]]] = []  # split, file name, people
         (folder / "images").mkdir(exist_ok=True)
         (folder / "annot").mkdir(exist_ok=True)
 
     def add(self, split: str, number: int, scene: Scene, encoded: bytes) -> None:
+        """Write the image of a scene, and keep its annotations."""
         name = f"{1 + SPLITS.index(split)}{number:08d}.jpg"
         (self.folder / "images" / name).write_bytes(encoded)
-        self.images.append((split, name, scene.persons))
+        self.images.append((split, name, scene.people))
 
     def finish(self) -> None:
+        """Write the annotation files."""
         from scipy.io import savemat
 
         for split, file in (("train", "train.json"), ("val", "valid.json")):
             rows = [
                 _json_row(name, person)
-                for image_split, name, persons in self.images
+                for image_split, name, people in self.images
                 if image_split == split
-                for person in persons
+                for person in people
             ]
             (self.folder / "annot" / file).write_text(json.dumps(rows))
-        validation = [person for split, _, persons in self.images if split == "val" for person in persons]
+        validation = [person for split, _, people in self.images if split == "val" for person in people]
         if validation:
             savemat(self.folder / "annot" / "gt_valid.mat", _gt_valid(validation))
-        release = _release([(name, persons) for _, name, persons in self.images])
+        release = _release([(name, people) for _, name, people in self.images])
         savemat(self.folder / "mpii_human_pose_v1_u12_1.mat", {"RELEASE": release})
 
 
@@ -148,9 +153,9 @@ def _json_row(name: str, person: Person) -> dict[str, Any]:
     }
 
 
-def _gt_valid(persons: list[Person]) -> dict[str, Any]:
-    joints, visible = (np.stack(column) for column in zip(*(person.arrays(MPII_JOINTS) for person in persons), strict=True))
-    heads = np.array([person.head_box for person in persons]).reshape(-1, 2, 2)
+def _gt_valid(people: list[Person]) -> dict[str, Any]:
+    joints, visible = (np.stack(column) for column in zip(*(person.arrays(MPII_JOINTS) for person in people), strict=True))
+    heads = np.array([person.head_box for person in people]).reshape(-1, 2, 2)
     return {
         "dataset_joints": np.array(MPII_JOINTS, object)[None],
         "jnt_missing": (visible == 0).astype(np.uint8).T,
@@ -160,21 +165,24 @@ def _gt_valid(persons: list[Person]) -> dict[str, Any]:
 
 
 def _structs(rows: list[dict[str, Any]]) -> np.ndarray:
-    """A MATLAB struct array ``[1, n]``."""
+    """Return a MATLAB struct array ``[1, n]``."""
     array = np.empty((1, len(rows)), dtype=[(name, object) for name in rows[0]])
-    for place, row in enumerate(rows):
-        array[0, place] = tuple(row.values())
+    for index, row in enumerate(rows):
+        array[0, index] = tuple(row.values())
     return array
 
 
 def _release(images: list[tuple[str, tuple[Person, ...]]]) -> dict[str, Any]:
-    """The variable RELEASE of the official file: every image is one for training, every person stands apart."""
+    """Return the variable RELEASE of the official file: all images are for training, all people are in ``single_person``."""
     singles = np.empty((len(images), 1), object)
-    for place, (_, persons) in enumerate(images):
-        singles[place, 0] = np.arange(1, len(persons) + 1, dtype=np.float64)[:, None]
+    for index, (_, people) in enumerate(images):
+        singles[index, 0] = np.arange(1, len(people) + 1, dtype=np.float64)[:, None]
     return {
         "annolist": _structs(
-            [{"image": {"name": name}, "annorect": _structs([_annorect(one) for one in persons])} for name, persons in images]
+            [
+                {"image": {"name": name}, "annorect": _structs([_annorect(person) for person in people])}
+                for name, people in images
+            ]
         ),
         "img_train": np.ones((1, len(images))),
         "version": "12",
@@ -187,15 +195,17 @@ def _annorect(person: Person) -> dict[str, Any]:
     (x, y), scale = _position(person)
     points = []
     for joint in np.flatnonzero(visible):
-        unstated = MPII_JOINTS[joint] in ("upper_neck", "head_top")  # the head box gives those two, without visibility
-        seen: Any = np.zeros((0, 0)) if unstated else float(visible[joint] == 2)
-        points.append({"x": joints[joint, 0] + ORIGIN, "y": joints[joint, 1] + ORIGIN, "id": float(joint), "is_visible": seen})
+        on_head = MPII_JOINTS[joint] in ("upper_neck", "head_top")  # MPII states no visibility for these two
+        is_visible: Any = np.zeros((0, 0)) if on_head else float(visible[joint] == 2)
+        points.append(
+            {"x": joints[joint, 0] + ORIGIN, "y": joints[joint, 1] + ORIGIN, "id": float(joint), "is_visible": is_visible}
+        )
     corners = dict(zip(("x1", "y1", "x2", "y2"), (edge + ORIGIN for edge in person.head_box), strict=True))
     return corners | {"annopoints": {"point": _structs(points)}, "scale": scale, "objpos": {"x": x, "y": y}}
 
 
 class _Coco:
-    """``images/{train,val}2017`` and ``annotations/person_keypoints_{train,val}2017.json``."""
+    """Writer of ``images/{train,val}2017`` and ``annotations/person_keypoints_{train,val}2017.json``."""
 
     name = "coco"
 
@@ -208,15 +218,17 @@ class _Coco:
             (folder / "images" / f"{split}2017").mkdir(parents=True, exist_ok=True)
 
     def add(self, split: str, number: int, scene: Scene, encoded: bytes) -> None:
+        """Write the image of a scene, and keep its annotations."""
         image = (1 + SPLITS.index(split)) * 100_000_000 + number
         name = f"{image:012d}.jpg"
         (self.folder / "images" / f"{split}2017" / name).write_bytes(encoded)
         height, width = scene.pixels.shape[:2]
         self.images[split].append({"id": image, "file_name": name, "height": height, "width": width, "license": 1})
-        for place, person in enumerate(scene.persons):
-            self.annotations[split].append(_coco_annotation(10 * image + place, image, person))
+        for index, person in enumerate(scene.people):
+            self.annotations[split].append(_coco_annotation(10 * image + index, image, person))
 
     def finish(self) -> None:
+        """Write the annotation files."""
         category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": COCO_JOINTS, "skeleton": COCO_SKELETON}
         for split in SPLITS:
             content = {
