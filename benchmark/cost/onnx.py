@@ -59,7 +59,7 @@ def count_onnx(path: Path, input_hw: tuple[int, int]) -> tuple[dict[str, Any], s
     ops = [_to_op(node, shapes, constant) for node in products]
     product_weights = {name for node in products for name in node.input[:2] if name in constant}
     params = {"weights": sum(prod(shapes[name]) for name in product_weights)}
-    missing_reason = "in an ONNX export, batch norms and activations can no longer be told apart from convolutions"
+    missing_reason = "an ONNX export no longer separates batch norms and activations from convolutions"
     return {"params": params, "flops": {name: COUNTERS[name](ops) for name in COUNTED}}, missing_reason
 
 

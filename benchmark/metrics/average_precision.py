@@ -35,7 +35,7 @@ class Matches:
         in_area: [A, D] bool, whether the detection's own area lies in the range.
         matched: [A, T, D] bool, whether a person was found for the detection.
         ignored: [A, T, D] bool, whether that person is ignored.
-        persons: [I, A], number of people in each image that are not ignored.
+        people: [I, A], number of people in each image that are not ignored.
     """
 
     image: np.ndarray
@@ -43,7 +43,7 @@ class Matches:
     in_area: np.ndarray
     matched: np.ndarray
     ignored: np.ndarray
-    persons: np.ndarray
+    people: np.ndarray
 
 
 class _Curve(NamedTuple):
@@ -69,7 +69,7 @@ class _Curves(NamedTuple):
         single: steps that represent one copy of their detection; every other step represents all copies.
         copy: number of the copy that each step in ``single`` represents.
         in_area: [A, S] 0 or 1.
-        persons: [I, A].
+        people: [I, A].
         curves: curves [A][T].
     """
 
@@ -77,14 +77,14 @@ class _Curves(NamedTuple):
     single: np.ndarray
     copy: np.ndarray
     in_area: np.ndarray
-    persons: np.ndarray
+    people: np.ndarray
     curves: list[list[_Curve]]
 
 
 def compute_average_precision(matches: Matches) -> dict[str, float]:
     """Compute the ten metrics as fractions from 0 to 1; -1 where there is no person to find, as in pycocotools."""
     curves = _build_curves(matches, max_count=1)
-    values = _compute_metrics(curves, np.ones(len(matches.persons)))
+    values = _compute_metrics(curves, np.ones(len(matches.people)))
     return dict(zip(AP_METRICS, values.tolist(), strict=True))
 
 
@@ -115,15 +115,15 @@ def _build_curves(matches: Matches, max_count: int) -> _Curves:
     curves = []
     for in_area, matched, ignored in zip(matches.in_area, matches.matched, matches.ignored, strict=True):
         row = []
-        for match, ignore in zip(matched, ignored, strict=True):
+        for is_matched, is_ignored in zip(matched, ignored, strict=True):
             # A detection outside the area range counts only if it hits; every other match outside counts nowhere.
-            position = np.flatnonzero((match & (in_area | ~ignore))[source])
-            hit = (~ignore)[source[position]].astype(float)
+            position = np.flatnonzero((is_matched & (in_area | ~is_ignored))[source])
+            hit = (~is_ignored)[source[position]].astype(float)
             row.append(_Curve(position, hit, hit - in_area[source[position]]))
         curves.append(row)
     single = np.flatnonzero(copy >= 0)
     in_area = matches.in_area[:, source].astype(float)
-    return _Curves(matches.image[source], single, copy[single], in_area, matches.persons.astype(float), curves)
+    return _Curves(matches.image[source], single, copy[single], in_area, matches.people.astype(float), curves)
 
 
 def _split_into_steps(matches: Matches, max_count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -154,13 +154,13 @@ def _compute_metrics(curves: _Curves, counts: np.ndarray) -> np.ndarray:
     """Compute the metrics [10] of the dataset that contains image i ``counts[i]`` times ([I])."""
     weight = counts[curves.image]
     weight[curves.single] = weight[curves.single] > curves.copy
-    persons = counts @ curves.persons
+    people = counts @ curves.people
     values = np.full(len(AP_METRICS), UNDEFINED)
     for area, (in_area, row) in enumerate(zip(curves.in_area, curves.curves, strict=True)):
-        if not persons[area]:
+        if not people[area]:
             continue
         counted = np.cumsum(weight * in_area)
-        pairs = [_precision_and_recall(curve, weight, counted, persons[area]) for curve in row]
+        pairs = [_precision_and_recall(curve, weight, counted, people[area]) for curve in row]
         precision, recall = (np.array(values) for values in zip(*pairs, strict=True))
         if area == 0:
             values[[0, 1, 2]] = [precision.ravel().mean(), precision[0].mean(), precision[5].mean()]
@@ -170,7 +170,7 @@ def _compute_metrics(curves: _Curves, counts: np.ndarray) -> np.ndarray:
     return values
 
 
-def _precision_and_recall(curve: _Curve, weight: np.ndarray, counted: np.ndarray, persons: float) -> tuple[np.ndarray, float]:
+def _precision_and_recall(curve: _Curve, weight: np.ndarray, counted: np.ndarray, people: float) -> tuple[np.ndarray, float]:
     """Compute the interpolated precision [101] at each recall, and the highest recall.
 
     Precision rises only at hits, so its maximum over all later detections is the maximum over the later matched ones. All
@@ -183,7 +183,7 @@ def _precision_and_recall(curve: _Curve, weight: np.ndarray, counted: np.ndarray
     hits = np.cumsum(match_weight * curve.hit)
     detections = counted[curve.position] + np.cumsum(match_weight * curve.correction)
     highest = np.maximum.accumulate((hits / (detections + TINY))[::-1])[::-1]
-    recall = hits / persons
+    recall = hits / people
     first = np.searchsorted(recall, RECALLS)
     reached = first < len(recall)
     precision[reached] = highest[first[reached]]

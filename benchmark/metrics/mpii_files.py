@@ -73,25 +73,25 @@ def read_mpii_annotations(path: Path) -> MpiiAnnotations:
     return annotations
 
 
-def read_mpii_predictions(path: Path, persons: int, joints: int = 16) -> np.ndarray:
+def read_mpii_predictions(path: Path, people: int, joints: int = 16) -> np.ndarray:
     """Read predicted joints [N, K, 2] in pixels, with the file's origin.
 
     The file is a .mat (any version), .h5, .npy or .json (a list, or an object with ``preds``) with one array in any of the
     axis orders [N, K, 2], [K, 2, N], [2, K, N] and [N, 2, K]; the first of these orders that fits the shape is used.
 
     Args:
-        persons: N, the number of annotated people.
+        people: N, the number of annotated people.
         joints: K.
 
     Raises:
         InputError: the file is missing, broken, or contains no such array, or a coordinate is not finite.
     """
     array = _select_predictions(path, _read_arrays(path))
-    sizes = (persons, joints, 2)
+    sizes = (people, joints, 2)
     orders = [axes for axes in ((0, 1, 2), (1, 2, 0), (2, 1, 0), (0, 2, 1)) if array.shape == tuple(sizes[i] for i in axes)]
     if not orders:
-        expected = f"[{persons}, {joints}, 2] or [{joints}, 2, {persons}]"
-        raise InputError(f"{path}: predictions have shape {list(array.shape)}, expected {expected} for {persons} people")
+        expected = f"[{people}, {joints}, 2] or [{joints}, 2, {people}]"
+        raise InputError(f"{path}: predictions have shape {list(array.shape)}, expected {expected} for {people} people")
     points = array.transpose(np.argsort(orders[0])).astype(np.float64)
     check_finite(points, str(path))
     return points

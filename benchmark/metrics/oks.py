@@ -105,7 +105,7 @@ def match_detections(persons: CocoPersons, detections: CocoDetections) -> Matche
         in_area=((detected_areas >= AREAS[:, :1]) & (detected_areas <= AREAS[:, 1:]))[:, order],
         matched=matched[..., order],
         ignored=ignored[..., order],
-        persons=np.stack([np.bincount(person_image[row], minlength=len(images)) for row in counts], axis=1),
+        people=np.stack([np.bincount(person_image[row], minlength=len(images)) for row in counts], axis=1),
     )
 
 

@@ -60,7 +60,7 @@ def test_a_thousand_bootstrap_replicates(benchmark, arrays: Arrays) -> None:
     matches = match_detections(*arrays)
 
     def resample() -> dict[str, Any]:
-        return resample_average_precision(matches, draw_counts(len(matches.persons)))
+        return resample_average_precision(matches, draw_counts(len(matches.people)))
 
     replicates = benchmark.pedantic(resample, rounds=1)
     assert replicates["AP"].shape == (1000,)

@@ -85,7 +85,7 @@ def random_case(seed: int) -> tuple[Annotations, Detections]:
     images = generator.permutation(50)[: generator.integers(1, 7)].tolist()
     density = generator.choice([0.5, 2, 6])
     whole = generator.random() < 0.3  # whole pixels make similarities tie too
-    persons: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
     for image in images:
         for _ in range(generator.poisson(density) + (image == images[0])):
             size = generator.choice([0, 5, 32, 60, 96, 200])
@@ -98,15 +98,15 @@ def random_case(seed: int) -> tuple[Annotations, Detections]:
                 generator.choice([box[2] * box[3] * 0.6, *EDGES, *np.nextafter(EDGES, 0), *np.nextafter(EDGES, np.inf)])
             )
             keypoints = np.concatenate([points, visibility], axis=1) * (visibility > 0)
-            entry = person(len(persons) + 1, image, keypoints, box, area, crowd=generator.random() < 0.15)
+            entry = person(len(people) + 1, image, keypoints, box, area, crowd=generator.random() < 0.15)
             if generator.random() < 0.1:  # the file's own count may differ from the keypoints
                 entry["num_keypoints"] = int(generator.choice([0, 3]))
-            persons.append(entry)
+            people.append(entry)
             if generator.random() < 0.15:  # a duplicate person: of equal similarities, the later one is chosen
-                twin = copy.deepcopy(entry) | {"id": len(persons) + 1, "iscrowd": int(generator.random() < 0.3)}
-                persons.append(twin)
-    generator.shuffle(persons)
-    annotations = {"images": [{"id": image} for image in images], "annotations": persons, "categories": [CATEGORY]}
+                twin = copy.deepcopy(entry) | {"id": len(people) + 1, "iscrowd": int(generator.random() < 0.3)}
+                people.append(twin)
+    generator.shuffle(people)
+    annotations = {"images": [{"id": image} for image in images], "annotations": people, "categories": [CATEGORY]}
     detections = perturb(annotations, seed, boxes=bool(generator.random() < 0.7))
     for _ in range(generator.choice([0, 3, 40]) + (not detections)):  # more than 20 per image
         box = np.concatenate([generator.uniform(0, 300, 2), generator.choice([10, 32, 96, 150], 2)])
@@ -124,19 +124,19 @@ def repeat(annotations: Annotations, detections: Detections, counts: np.ndarray)
     """Return a resampled dataset, where the i-th image by id occurs ``counts[i]`` times, with its copies next to each other."""
     images = sorted(image["id"] for image in annotations["images"])
     spread = int(counts.max(initial=1))
-    persons, copied_detections = [], []
+    people, copied_detections = [], []
     copies = {
         image: [position * spread + copy for copy in range(count)]
         for position, (image, count) in enumerate(zip(images, counts, strict=True))
     }
     for annotation in annotations["annotations"]:
-        persons += [annotation | {"image_id": image} for image in copies[annotation["image_id"]]]
-    for index, entry in enumerate(persons):
-        persons[index] = entry | {"id": index + 1}
+        people += [annotation | {"image_id": image} for image in copies[annotation["image_id"]]]
+    for index, entry in enumerate(people):
+        people[index] = entry | {"id": index + 1}
     for detection in detections:
         copied_detections += [detection | {"image_id": image} for image in copies[detection["image_id"]]]
     copied_images = [{"id": image} for image in sorted(itertools.chain(*copies.values()))]
-    return annotations | {"images": copied_images, "annotations": persons}, copied_detections
+    return annotations | {"images": copied_images, "annotations": people}, copied_detections
 
 
 def val2017_sized(seed: int = 0) -> tuple[Annotations, Detections]:
@@ -146,23 +146,23 @@ def val2017_sized(seed: int = 0) -> tuple[Annotations, Detections]:
     are empty; each of the others has between 1 and about 20 people.
     """
     generator = np.random.default_rng(seed)
-    persons, detections, with_keypoints = 11_004, 104_125, 6_352
+    people, detections, with_keypoints = 11_004, 104_125, 6_352
     crowded = generator.gamma(1.0, size=2_693)
-    image = np.sort(np.concatenate([np.arange(2_693), generator.choice(2_693, persons - 2_693, p=crowded / crowded.sum())]))
-    height = np.exp(generator.normal(4.4, 0.8, persons)).clip(8, 600)
-    box = np.stack(
-        [generator.uniform(0, 500, persons), generator.uniform(0, 400, persons), height * 0.5, height], axis=1
-    ).round(2)
-    inside = box[:, None, :2] + generator.uniform(size=(persons, 17, 2)) * box[:, None, 2:]
-    visible = generator.uniform(size=(persons, 17)) < generator.uniform(0.3, 1, (persons, 1))
-    visible &= (generator.permutation(persons) < with_keypoints)[:, None]
-    shown = np.concatenate([inside.round(), np.full((persons, 17, 1), 2.0)], axis=2) * visible[..., None]
-    area = (box[:, 2] * box[:, 3] * generator.uniform(0.4, 0.8, persons)).round(4).tolist()
-    crowd = ~visible.any(1) & (generator.uniform(size=persons) < 0.05)
-    truth = [person(i + 1, int(image[i]), shown[i], box[i], area[i], bool(crowd[i])) for i in range(persons)]
+    image = np.sort(np.concatenate([np.arange(2_693), generator.choice(2_693, people - 2_693, p=crowded / crowded.sum())]))
+    height = np.exp(generator.normal(4.4, 0.8, people)).clip(8, 600)
+    box = np.stack([generator.uniform(0, 500, people), generator.uniform(0, 400, people), height * 0.5, height], axis=1).round(
+        2
+    )
+    inside = box[:, None, :2] + generator.uniform(size=(people, 17, 2)) * box[:, None, 2:]
+    visible = generator.uniform(size=(people, 17)) < generator.uniform(0.3, 1, (people, 1))
+    visible &= (generator.permutation(people) < with_keypoints)[:, None]
+    shown = np.concatenate([inside.round(), np.full((people, 17, 1), 2.0)], axis=2) * visible[..., None]
+    area = (box[:, 2] * box[:, 3] * generator.uniform(0.4, 0.8, people)).round(4).tolist()
+    crowd = ~visible.any(1) & (generator.uniform(size=people) < 0.05)
+    truth = [person(i + 1, int(image[i]), shown[i], box[i], area[i], bool(crowd[i])) for i in range(people)]
 
-    detected = np.flatnonzero(generator.uniform(size=persons) < 0.9)
-    copied = generator.choice(persons, detections - len(detected))
+    detected = np.flatnonzero(generator.uniform(size=people) < 0.9)
+    copied = generator.choice(people, detections - len(detected))
     size = np.sqrt(area)[:, None, None]
     near = inside[detected] + generator.normal(size=(len(detected), 17, 2)) * size[detected] * generator.choice(
         [0.02, 0.04, 0.1], (len(detected), 1, 1)

@@ -44,21 +44,21 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_reads_the_same(tmp_path: Path, name: str):
     WRITERS[name](tmp_path / name)
-    points = read_mpii_predictions(tmp_path / name, persons=N)
+    points = read_mpii_predictions(tmp_path / name, people=N)
     assert points.dtype == np.float64
     np.testing.assert_array_equal(points, POINTS)
 
 
-@pytest.mark.parametrize("persons", [2, 16])
-def test_persons_come_first_where_sizes_coincide(tmp_path: Path, persons: int):
-    points = np.random.default_rng(1).uniform(0, 500, (persons, 16, 2))
+@pytest.mark.parametrize("people", [2, 16])
+def test_persons_come_first_where_sizes_coincide(tmp_path: Path, people: int):
+    points = np.random.default_rng(1).uniform(0, 500, (people, 16, 2))
     np.save(tmp_path / "preds.npy", points)
-    np.testing.assert_array_equal(read_mpii_predictions(tmp_path / "preds.npy", persons), points)
+    np.testing.assert_array_equal(read_mpii_predictions(tmp_path / "preds.npy", people), points)
 
 
 def test_other_joint_sets_are_read_too(tmp_path: Path):
     np.save(tmp_path / "lsp.npy", POINTS[:, :14])
-    assert read_mpii_predictions(tmp_path / "lsp.npy", persons=N, joints=14).shape == (N, 14, 2)
+    assert read_mpii_predictions(tmp_path / "lsp.npy", people=N, joints=14).shape == (N, 14, 2)
 
 
 def test_files_of_matlab_and_torch_count_from_one():
@@ -137,7 +137,7 @@ def test_broken_predictions_are_refused_by_name(tmp_path: Path, name: str, monke
     write, message = BROKEN[name]
     write(tmp_path / name)
     with pytest.raises(InputError, match=message) as error:
-        read_mpii_predictions(tmp_path / name, persons=N)
+        read_mpii_predictions(tmp_path / name, people=N)
     assert str(error.value).startswith(str(tmp_path / name))
     assert not (tmp_path / "pwned").exists()
 

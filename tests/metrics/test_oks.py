@@ -77,20 +77,20 @@ def test_generated_cases_hold_what_makes_scoring_hard():
     occurrences: Counter[str] = Counter()
     for seed in range(200):
         annotations, detections = random_case(seed)
-        persons = annotations["annotations"]
+        people = annotations["annotations"]
         images = Counter(detection["image_id"] for detection in detections)
         scores = Counter((detection["image_id"], detection["score"]) for detection in detections)
         metrics = evaluate(annotations, detections)
-        occurrences["crowd"] += any(entry["iscrowd"] for entry in persons)
-        occurrences["no keypoints"] += any(entry["num_keypoints"] == 0 for entry in persons)
+        occurrences["crowd"] += any(entry["iscrowd"] for entry in people)
+        occurrences["no keypoints"] += any(entry["num_keypoints"] == 0 for entry in people)
         occurrences["keypoints hidden, yet counted"] += any(
-            entry["num_keypoints"] > 0 and not any(entry["keypoints"][2::3]) for entry in persons
+            entry["num_keypoints"] > 0 and not any(entry["keypoints"][2::3]) for entry in people
         )
         occurrences["more than 20 detections"] += max(images.values()) > 20
         occurrences["tie within an image"] += max(scores.values()) > 1
         occurrences["tie between images"] += len({score for _, score in scores}) < len(scores)
-        occurrences["area on a boundary"] += any(entry["area"] in EDGES for entry in persons)
-        occurrences["image without persons"] += len({entry["image_id"] for entry in persons}) < len(annotations["images"])
+        occurrences["area on a boundary"] += any(entry["area"] in EDGES for entry in people)
+        occurrences["image without people"] += len({entry["image_id"] for entry in people}) < len(annotations["images"])
         occurrences["image without detections"] += len(images) < len(annotations["images"])
         occurrences["detections without boxes"] += "bbox" not in detections[0]
         occurrences["undefined metric"] += -1 in metrics.values()
@@ -119,8 +119,8 @@ TRUTH = np.concatenate([np.random.default_rng(0).uniform(100, 200, (17, 2)), np.
 BOX = np.array([100.0, 100.0, 100.0, 100.0])
 
 
-def dataset(*persons: dict[str, Any], images: int = 1) -> dict[str, Any]:
-    entries = [person(1, 1, TRUTH, BOX, 6000.0) | changes | {"id": index + 1} for index, changes in enumerate(persons)]
+def dataset(*people: dict[str, Any], images: int = 1) -> dict[str, Any]:
+    entries = [person(1, 1, TRUTH, BOX, 6000.0) | changes | {"id": index + 1} for index, changes in enumerate(people)]
     return {"images": [{"id": i + 1} for i in range(images)], "annotations": entries, "categories": [CATEGORY]}
 
 

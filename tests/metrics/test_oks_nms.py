@@ -38,16 +38,16 @@ def suppressed_by_hand(joints: np.ndarray, areas: np.ndarray, scores: np.ndarray
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    persons=st.integers(0, 12),
+    count=st.integers(0, 12),
     spread=st.sampled_from([0.0, 1.0, 5.0, 30.0]),
     threshold=st.sampled_from([0.05, 0.5, 0.9, 1.0]),
     levels=st.sampled_from([2, 1000]),  # few levels make ties
 )
-def test_suppression_is_the_greedy_one(seed: int, persons: int, spread: float, threshold: float, levels: int) -> None:
+def test_suppression_is_the_greedy_one(seed: int, count: int, spread: float, threshold: float, levels: int) -> None:
     generator = np.random.default_rng(seed)
-    people = generator.uniform(0, 100, (3, 17, 2))[generator.integers(0, 3, persons)]  # three people, detected repeatedly
-    joints = people + spread * generator.standard_normal((persons, 17, 2))
-    areas, scores = generator.uniform(100, 9000, persons), generator.integers(0, levels, persons) / levels
+    people = generator.uniform(0, 100, (3, 17, 2))[generator.integers(0, 3, count)]  # three people, detected repeatedly
+    joints = people + spread * generator.standard_normal((count, 17, 2))
+    areas, scores = generator.uniform(100, 9000, count), generator.integers(0, levels, count) / levels
     remaining = keep_distinct(joints, areas, scores, threshold)
     assert remaining.tolist() == suppressed_by_hand(joints, areas, scores, threshold)
 
