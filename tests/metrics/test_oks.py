@@ -254,7 +254,7 @@ def spoiled(rows: Any, name: str, index: Any, value: float) -> Any:
 
 
 @pytest.mark.parametrize("first", range(0, 120, 40))
-def test_a_replicate_is_the_dataset_with_its_images_repeat(first: int):
+def test_a_replicate_is_the_dataset_with_its_images_repeated(first: int):
     compared = 0
     for seed in range(first, first + 40):
         annotations, entries = random_case(seed)
