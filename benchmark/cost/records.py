@@ -1,4 +1,4 @@
-"""Measure the cost of a model and its parts, and write it as a record."""
+"""Measure the cost of a model and its parts, and describe it as a record."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmark.models.registry import build_on_meta, check_input_size, find_entr
 
 
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
-    """Whole-number counts of a model and of its named parts (``scopes``).
+    """Count parameters and operations of a model for one image, and of each of its named parts (``scopes``).
 
     Raises:
-        InputError: unknown model, or a size that the network refuses.
+        InputError: the model is unknown, or its network does not take images of this size.
     """
-    from torch import nn  # a usage error needs no torch
+    from torch import nn  # here, so that a usage error is reported without waiting for torch
 
     from benchmark.cost.counters import count_operations
     from benchmark.cost.trace import count_parameters, trace_network
@@ -27,8 +27,8 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
     network = build_on_meta(model, joints=joints)
     try:
         trace = trace_network(network, height, width)
-    except RuntimeError as problem:
-        raise InputError(f"{model} takes no {height}x{width} image: {str(problem).splitlines()[0]}") from None
+    except RuntimeError as error:
+        raise InputError(f"{model} cannot run on {height}x{width} images: {str(error).splitlines()[0]}") from None
     scopes = {
         name: {
             "params": count_parameters(nn.ModuleList(network.get_submodule(part) for part in parts)),
@@ -40,7 +40,7 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
 
 
 def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> Record:
-    """The record of one model's cost at one size with one dataset's head."""
+    """Return the record of a model's cost at one input size, with the head for one dataset."""
     joints = JOINT_COUNTS.get(dataset) or int(dataset.split()[0])
     return Record(
         **cost_identity(model, dataset, size),

@@ -28,95 +28,100 @@ Scores = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreArguments:
-    """What to score, and how to print it."""
+    """Arguments of the score command."""
 
     annotations: Path
-    """Ground truth: gt_valid.mat or valid.h5; COCO: person_keypoints_*.json."""
+    """Ground truth. MPII: gt_valid.mat or valid.h5; COCO: person_keypoints_*.json."""
     predictions: Path
-    """Predicted joints in image pixels, in the order of the annotations: .mat, .h5, .npy or .json, [N, 16, 2] or [16, 2, N];
-    COCO: a results file, a .json list of detections."""
+    """Predicted joints in image pixels. MPII: a .mat, .h5, .npy or .json file with an array [N, 16, 2] or [16, 2, N], in the
+    order of the annotations; COCO: a results file, a .json list of detections."""
     against: Path | None = None
-    """Predictions to compare with: paired differences (predictions minus these) are added."""
+    """Predictions to compare with; adds the paired differences (predictions minus these)."""
     dataset: Literal["mpii", "coco"] = "mpii"
-    """Which dataset's metric and file formats."""
+    """Dataset, which decides the metric and the file formats."""
     preset: tuple[str, ...] = tuple(PCKH_PRESETS)
-    """MPII: which conventions."""
+    """MPII: evaluation conventions to apply."""
     origin: Literal[0, 1] | None = None
-    """MPII: where all given predictions put the top-left pixel's centre: (0,0) or (1,1). If not given, 1 for .mat and .h5,
-    else 0."""
+    """MPII: coordinate of the centre of the top-left pixel, in x and y, in all prediction files. If not given, 1 for .mat and
+    .h5, else 0."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON instead of tables; benchmark/schemas/score.schema.json describes it."""
+    """Print JSON instead of tables, as described by benchmark/schemas/score.schema.json."""
+
+    @property
+    def prediction_files(self) -> list[Path]:
+        """Return the file to score and, if given, the file to compare with."""
+        return [self.predictions] if self.against is None else [self.predictions, self.against]
+
+    def origin_of(self, path: Path) -> Literal[0, 1]:
+        """Return the coordinate of the top-left pixel's centre in a prediction file: as given, or usual for its format."""
+        return default_origin(path) if self.origin is None else self.origin
 
 
 def score_mpii(arguments: ScoreArguments) -> Scores:
-    """PCKh of one file, and its paired differences to another, as ``--json`` prints them.
+    """Compute the PCKh of a file and its paired differences to another file, as printed by ``--json``.
 
     Raises:
-        InputError: a file is missing, broken, or does not fit the annotations.
+        InputError: a file is missing, broken, or does not fit the annotations; or a preset is unknown.
     """
-    unknown = [name for name in arguments.preset if name not in PCKH_PRESETS]
-    if unknown or not arguments.preset:
-        raise InputError(f"--preset {' '.join(unknown) or 'needs a name'}: known are {', '.join(PCKH_PRESETS)}")
+    if unknown := [name for name in arguments.preset if name not in PCKH_PRESETS]:
+        raise InputError(f"--preset {' '.join(unknown)}: unknown, choose from {', '.join(PCKH_PRESETS)}")
+    if not arguments.preset:
+        raise InputError(f"--preset: give at least one of {', '.join(PCKH_PRESETS)}")
     annotations = read_mpii_annotations(arguments.annotations)
-    persons = len(annotations.joints)
-    paths = [arguments.predictions] + ([arguments.against] if arguments.against else [])
-    files = {str(path): (read_mpii_predictions(path, persons), _origin(arguments, path)) for path in paths}
+    people = len(annotations.joints)
+    files = {str(path): (read_mpii_predictions(path, people), arguments.origin_of(path)) for path in arguments.prediction_files}
     presets = {name: PCKH_PRESETS[name] for name in arguments.preset}
     estimates = bootstrap_pckh(files, *annotations, presets)
-    scores: Scores = {"dataset": "mpii", "n": persons, "presets": {}, "against": {}}
+    scores: Scores = {"dataset": "mpii", "n": people, "presets": {}, "against": {}}
     for name in presets:
-        ours = {threshold: estimates[str(paths[0]), name, threshold] for threshold in PCKH_THRESHOLDS}
-        scores["presets"][name] = {str(threshold): _score(estimate) for threshold, estimate in ours.items()}
+        results = {threshold: estimates[str(arguments.predictions), name, threshold] for threshold in PCKH_THRESHOLDS}
+        scores["presets"][name] = {str(threshold): _to_score(result) for threshold, result in results.items()}
         if arguments.against:
-            theirs = {threshold: estimates[str(paths[1]), name, threshold] for threshold in PCKH_THRESHOLDS}
-            scores["against"][name] = {str(t): _comparison(ours[t], theirs[t]) for t in PCKH_THRESHOLDS}
+            scores["against"][name] = {
+                str(threshold): _to_difference(result, estimates[str(arguments.against), name, threshold])
+                for threshold, result in results.items()
+            }
     return scores
 
 
-def _origin(arguments: ScoreArguments, path: Path) -> Literal[0, 1]:
-    return default_origin(path) if arguments.origin is None else arguments.origin
-
-
-def _score(estimate: PckhEstimate) -> Scores:
+def _to_score(estimate: PckhEstimate) -> Scores:
     joints = {part: percent for part, percent in estimate.value.items() if part != MEAN_COLUMN}
     ci95 = percentile_interval(estimate.replicates[MEAN_COLUMN])
     return {"mean": estimate.value[MEAN_COLUMN], "ci95": list(ci95), "joints": joints}
 
 
-def _comparison(ours: PckhEstimate, theirs: PckhEstimate) -> Scores:
+def _to_difference(estimate: PckhEstimate, baseline: PckhEstimate) -> Scores:
     differences = {
         part: {
-            "difference": ours.value[part] - theirs.value[part],
-            "ci95": list(percentile_interval(ours.replicates[part] - theirs.replicates[part])),
+            "difference": estimate.value[part] - baseline.value[part],
+            "ci95": list(percentile_interval(estimate.replicates[part] - baseline.replicates[part])),
         }
-        for part in ours.value
+        for part in estimate.value
     }
     return differences.pop(MEAN_COLUMN) | {"joints": differences}
 
 
 def score_coco(arguments: ScoreArguments) -> Scores:
-    """The ten keypoint figures of one file, and its paired differences to another, as ``--json`` prints them.
+    """Compute the ten keypoint metrics of a file and its paired differences to another file, as printed by ``--json``.
 
-    A figure for which no person counts is -1, as in pycocotools, and has no interval and no difference (None).
+    A metric without any person to find is -1, as in pycocotools, and has neither an interval nor a difference (None).
 
     Raises:
-        InputError: a file is missing, broken, or does not fit the annotations; an option is MPII's.
+        InputError: a file is missing, broken, or does not fit the annotations; or an option only applies to MPII.
     """
     if arguments.preset != tuple(PCKH_PRESETS) or arguments.origin is not None:
-        raise InputError("--preset and --origin are for MPII: COCO has one convention")
+        raise InputError("--preset and --origin only apply to MPII; leave them out for COCO")
     persons = read_coco_annotations(arguments.annotations)
-    paths = [arguments.predictions] + ([arguments.against] if arguments.against else [])
-    matches = [match_detections(persons, read_coco_detections(path, persons)) for path in paths]
+    matches = [match_detections(persons, read_coco_detections(path, persons)) for path in arguments.prediction_files]
     counts = draw_counts(len(persons.images))  # the same for both files, so that differences are paired
     values = [compute_average_precision(matched) for matched in matches]
     replicates = [resample_average_precision(matched, counts) for matched in matches]
     scores: Scores = {"dataset": "coco", "n": len(persons.images), **values[0]}
     scores["ci95"] = {name: ap_interval(replicates[0][name]) for name in AP_METRICS}
     if arguments.against:
-        defined = {name: values[0][name] != UNDEFINED for name in AP_METRICS}
         scores["against"] = {
             name: {
-                "difference": values[0][name] - values[1][name] if defined[name] else None,
+                "difference": None if values[0][name] == UNDEFINED else values[0][name] - values[1][name],
                 "ci95": ap_interval(replicates[0][name] - replicates[1][name]),
             }
             for name in AP_METRICS

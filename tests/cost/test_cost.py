@@ -1,4 +1,4 @@
-"""The cost instrument: against arithmetic by hand, against fvcore, and against torch's own counter."""
+"""The cost counters agree with arithmetic by hand, with fvcore and with torch's own counter."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ def test_true_macs_agree_with_torch(model: str) -> None:
     assert 2 * count(network, height, width)["macs"] == counter.get_total_flops()
 
 
-# fvcore loses the names of modules that hand dictionaries to each other, and gives up; torch's counter does not.
-LOST_BY_FVCORE = {"autopose/searched"}
+# fvcore fails on modules that pass dictionaries to each other; torch's counter does not.
+UNSUPPORTED_BY_FVCORE = {"autopose/searched"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [model for model in built_models() if model not in LOST_BY_FVCORE])
+@pytest.mark.parametrize("model", [model for model in built_models() if model not in UNSUPPORTED_BY_FVCORE])
 def test_true_macs_agree_with_fvcore(model: str) -> None:
     _check_fvcore(model)
 
@@ -139,39 +139,39 @@ def _network(model: str, device: str = "meta") -> tuple[nn.Module, tuple[int, in
 
 
 def _check_fvcore(model: str) -> None:
-    """fvcore traces with TorchScript, which needs real tensors; its norms and pooling are left out of the comparison."""
+    """Compare with fvcore, except for norms and pooling. It traces with TorchScript, which needs real tensors."""
     network, (height, width) = _network(model, "cpu")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     analysis = FlopCountAnalysis(network, torch.zeros(1, 3, height, width))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
     operators = analysis.by_operator()
-    theirs = sum(operators.get(name, 0) for name in ("conv", "linear", "matmul", "bmm", "addmm", "einsum"))
-    assert count(network, height, width)["macs"] == theirs
+    fvcore_macs = sum(operators.get(name, 0) for name in ("conv", "linear", "matmul", "bmm", "addmm", "einsum"))
+    assert count(network, height, width)["macs"] == fvcore_macs
 
 
-# --- what breaking the instrument would do ------------------------------------------------------------------------------------
+# --- sensitivity of the counters ----------------------------------------------------------------------------------------------
 
 
 def test_counting_at_input_positions_would_lose_the_printed_gflops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SimpleBaseline-R50 prints 12.0 GFLOPs: only the count at output positions reaches it."""
+    """Reach the 12.0 GFLOPs printed for SimpleBaseline-R50 only by counting at output positions."""
     network = build_on_meta("baselines/simple_baseline-r50", joints=16)
     assert f"{count(network, 256, 256)['hrnet'] / 2**30:.1f}" == "12.0"
-    monkeypatch.setitem(COUNTERS, "hrnet", COUNTERS["macs"])  # the instrument, broken on purpose
+    monkeypatch.setitem(COUNTERS, "hrnet", COUNTERS["macs"])  # broken on purpose
     assert f"{count(network, 256, 256)['hrnet'] / 2**30:.1f}" != "12.0"
 
 
 @pytest.mark.parametrize("model", ["efficientpose/RT", "baselines/lite_hrnet-18", "heatmap_weighting/mobilenet_v3"])
 def test_shapes_that_are_not_asked_for_are_the_right_ones(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = trace_network(build_on_meta(model, joints=16), 128, 128).ops
-    monkeypatch.setattr(trace, "_shape_only", lambda name, args: None)
-    assert trace_network(build_on_meta(model, joints=16), 128, 128).ops == quick
+    fast_ops = trace_network(build_on_meta(model, joints=16), 128, 128).ops
+    monkeypatch.setattr(trace, "_result_by_shape", lambda name, args: None)
+    assert trace_network(build_on_meta(model, joints=16), 128, 128).ops == fast_ops
 
 
 def test_scopes_divide_a_network_without_rest() -> None:
     network = nn.Sequential()
     network.add_module("backbone", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()))
     network.add_module("head", nn.Conv2d(4, 2, 1))
-    found = trace_network(network, 8, 6)
-    parts = [count_operations(found.within([name]))["macs"] for name in ("backbone", "head")]
+    network_trace = trace_network(network, 8, 6)
+    parts = [count_operations(network_trace.within([name]))["macs"] for name in ("backbone", "head")]
     assert parts == [8 * 6 * prod((4, 3, 3, 3)), 8 * 6 * 8]
-    assert sum(parts) == count_operations(found.ops)["macs"]
+    assert sum(parts) == count_operations(network_trace.ops)["macs"]

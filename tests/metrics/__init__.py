@@ -1,0 +1,1 @@
+"""Tests of the accuracy metrics and of the files that they read."""

@@ -1,4 +1,4 @@
-"""Reading COCO annotations and results: what is read, and what is refused in one line that names it."""
+"""COCO annotations and results become arrays, and a mistake in a file is one line that names it."""
 
 from __future__ import annotations
 
@@ -78,20 +78,23 @@ REFUSED_ANNOTATIONS = {
     "not JSON": ("{", "not JSON"),
     "a list": ([], "not COCO annotations"),
     "no images": (changed(ANNOTATIONS, "images", drop=True), "not COCO annotations"),
-    "nobody": (changed(ANNOTATIONS, "annotations", to=[]), "no persons in it"),
-    "no person category": (changed(ANNOTATIONS, "categories", 0, "id", to=2), "no category 1 (person) in it"),
+    "nobody": (changed(ANNOTATIONS, "annotations", to=[]), "contains no people"),
+    "no person category": (changed(ANNOTATIONS, "categories", 0, "id", to=2), "no category has the id 1 (person)"),
     "a duplicate": (changed(ANNOTATIONS, *ROW, "id", to=1), "annotations 0 and 1 have the same id"),
-    "id 0": (changed(ANNOTATIONS, *ROW, "id", to=0), "annotation 1: id 0, must be positive"),
-    "two images of one id": (changed(ANNOTATIONS, "images", 1, "id", to=7), "image 7 is named 2 times"),
-    "an unknown image": (changed(ANNOTATIONS, *ROW, "image_id", to=8), "annotation 1: image 8 is not among the annotated ones"),
+    "id 0": (changed(ANNOTATIONS, *ROW, "id", to=0), "annotation 1: id is 0, must be positive"),
+    "two images of one id": (changed(ANNOTATIONS, "images", 1, "id", to=7), "image 7 is listed 2 times"),
+    "an unknown image": (
+        changed(ANNOTATIONS, *ROW, "image_id", to=8),
+        "annotation 1: image 8 is not among the annotated images",
+    ),
     "another category": (
         changed(ANNOTATIONS, *ROW, "category_id", to=3),
         "annotation 1: category_id is 3, expected 1 (person)",
     ),
-    "no area": (changed(ANNOTATIONS, *ROW, "area", drop=True), "annotation 1: no area"),
-    "an empty area": (changed(ANNOTATIONS, *ROW, "area", to=None), "annotation 1: area must be a number, found null"),
-    "a negative area": (changed(ANNOTATIONS, *ROW, "area", to=-2.5), "annotation 1 (image 7): its area is negative, -2.5"),
-    "no count of keypoints": (changed(ANNOTATIONS, *ROW, "num_keypoints", drop=True), "annotation 1: no num_keypoints"),
+    "no area": (changed(ANNOTATIONS, *ROW, "area", drop=True), "annotation 1: area is missing"),
+    "an empty area": (changed(ANNOTATIONS, *ROW, "area", to=None), "annotation 1: area must be a number, not null"),
+    "a negative area": (changed(ANNOTATIONS, *ROW, "area", to=-2.5), "annotation 1 (image 7): area is negative, -2.5"),
+    "no count of keypoints": (changed(ANNOTATIONS, *ROW, "num_keypoints", drop=True), "annotation 1: num_keypoints is missing"),
     "a crowd of 2": (changed(ANNOTATIONS, *ROW, "iscrowd", to=2), "annotation 1: iscrowd is 2, must be 0 or 1"),
     "NaN": (changed(ANNOTATIONS, *ROW, "keypoints", 4, to=float("nan")), "annotation 1 (image 7): keypoints[1, 1] is nan"),
     "16 keypoints": (
@@ -102,18 +105,18 @@ REFUSED_ANNOTATIONS = {
     "no object": (changed(ANNOTATIONS, *ROW, to="person"), "annotation 1: not an object"),
 }
 REFUSED_DETECTIONS = {
-    "annotations": (ANNOTATIONS, "not COCO detections: not a list"),
-    "nothing": ([], "no detections in it"),
+    "annotations": (ANNOTATIONS, "not COCO detections: expected a list"),
+    "nothing": ([], "contains no detections"),
     "a duplicate": ([*DETECTIONS, DETECTION], "detections 0 and 3 have the same image, score and keypoints"),
     "a repeated id": (
         [entry | {"id": 4, "image_id": 5, "score": index} for index, entry in enumerate(DETECTIONS)],
         "detections 0 and 1 have the same image and id",
     ),
-    "an unknown image": (changed(DETECTIONS, 2, "image_id", to=6), "detection 2: image 6 is not among the annotated ones"),
-    "an image's name": (changed(DETECTIONS, 2, "image_id", to="5"), 'detection 2: image_id must be a whole number, found "5"'),
-    "half an image": (changed(DETECTIONS, 2, "image_id", to=5.5), "detection 2: image_id must be a whole number, found 5.5"),
+    "an unknown image": (changed(DETECTIONS, 2, "image_id", to=6), "detection 2: image 6 is not among the annotated images"),
+    "an image's name": (changed(DETECTIONS, 2, "image_id", to="5"), 'detection 2: image_id must be a whole number, not "5"'),
+    "half an image": (changed(DETECTIONS, 2, "image_id", to=5.5), "detection 2: image_id must be a whole number, not 5.5"),
     "another category": (changed(DETECTIONS, 2, "category_id", to=2), "detection 2: category_id is 2, expected 1 (person)"),
-    "no score": (changed(DETECTIONS, 2, "score", drop=True), "detection 2: no score"),
+    "no score": (changed(DETECTIONS, 2, "score", drop=True), "detection 2: score is missing"),
     "NaN": (changed(DETECTIONS, 2, "score", to=float("nan")), "detection 2 (image 5): scores is nan"),
     "an infinite keypoint": (
         changed(DETECTIONS, 2, "keypoints", 3, to=float("inf")),
@@ -122,9 +125,15 @@ REFUSED_DETECTIONS = {
     "short keypoints": (changed(DETECTIONS, 2, "keypoints", to=[0] * 34), "detection 2: keypoints has 34 numbers, expected 51"),
     "all short": ([DETECTION | {"keypoints": [1] * 34}], "detection 0: keypoints has 34 numbers, expected 51"),
     "words": (changed(DETECTIONS, 2, "keypoints", 0, to="left"), "detection 2: keypoints must be a list of 51 numbers"),
-    "a missing box": (changed(DETECTIONS, 2, "bbox", drop=True), "detection 2: no bbox"),
-    "masks": ([{key: value for key, value in (DETECTION | {"segmentation": []}).items() if key != "bbox"}], "no bbox"),
-    "an id beyond 64 bits": (changed(DETECTIONS, 2, "image_id", to=2**70), "the image_id of its detection entries"),
+    "a missing box": (changed(DETECTIONS, 2, "bbox", drop=True), "detection 2: bbox is missing"),
+    "masks": (
+        [{key: value for key, value in (DETECTION | {"segmentation": []}).items() if key != "bbox"}],
+        "detections have a segmentation but no bbox",
+    ),
+    "an id beyond 64 bits": (
+        changed(DETECTIONS, 2, "image_id", to=2**70),
+        "the image_id of each detection must be a whole number within 64 bits",
+    ),
 }
 
 
@@ -146,9 +155,9 @@ def test_an_absent_file_is_named(tmp_path: Path):
         read_coco_annotations(tmp_path / "absent.json")
 
 
-def expect_refusal(read: Callable[[], Any], *said: str) -> None:
+def expect_refusal(read: Callable[[], Any], *parts: str) -> None:
     with pytest.raises(InputError) as refusal:
         read()
     line = str(refusal.value)
-    assert all(part in line for part in said), line
+    assert all(part in line for part in parts), line
     assert "\n" not in line

@@ -1,4 +1,4 @@
-"""Every file format comes out as the same [N, 16, 2] array, and whatever is wrong with a file is said in one line."""
+"""Every file format is read as the same [N, 16, 2] array, and a mistake in a file is one line that names it."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_reads_the_same(tmp_path: Path, name: str):
     WRITERS[name](tmp_path / name)
-    points = read_mpii_predictions(tmp_path / name, persons=N)
+    points = read_mpii_predictions(tmp_path / name, people=N)
     assert points.dtype == np.float64
     np.testing.assert_array_equal(points, POINTS)
 
 
-@pytest.mark.parametrize("persons", [2, 16])
-def test_persons_come_first_where_sizes_coincide(tmp_path: Path, persons: int):
-    points = np.random.default_rng(1).uniform(0, 500, (persons, 16, 2))
+@pytest.mark.parametrize("people", [2, 16])
+def test_persons_come_first_where_sizes_coincide(tmp_path: Path, people: int):
+    points = np.random.default_rng(1).uniform(0, 500, (people, 16, 2))
     np.save(tmp_path / "preds.npy", points)
-    np.testing.assert_array_equal(read_mpii_predictions(tmp_path / "preds.npy", persons), points)
+    np.testing.assert_array_equal(read_mpii_predictions(tmp_path / "preds.npy", people), points)
 
 
 def test_other_joint_sets_are_read_too(tmp_path: Path):
     np.save(tmp_path / "lsp.npy", POINTS[:, :14])
-    assert read_mpii_predictions(tmp_path / "lsp.npy", persons=N, joints=14).shape == (N, 14, 2)
+    assert read_mpii_predictions(tmp_path / "lsp.npy", people=N, joints=14).shape == (N, 14, 2)
 
 
 def test_files_of_matlab_and_torch_count_from_one():
@@ -77,7 +77,7 @@ def cut(path: Path, write: Callable[[Path], object]) -> None:
 
 
 class Payload:
-    """What a pickle can do on loading."""
+    """A pickle that runs code when it is loaded."""
 
     def __reduce__(self):
         return (Path.touch, (Path("pwned"),))
@@ -92,32 +92,32 @@ def broken(joint: tuple[int, int, int], value: float) -> np.ndarray:
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.mat": (lambda path: None, "no such file"),
     "folder.mat": (lambda path: path.mkdir(), "no such file"),
-    "unknown.csv": (lambda path: path.write_text("1,2"), r"unknown kind of file; known: \.mat, \.h5, \.npy, \.json"),
-    "none": (lambda path: path.write_text("1,2"), "unknown kind of file"),
-    "empty.mat": (lambda path: path.touch(), "not a readable .mat file"),
-    "text.mat": (lambda path: path.write_text("no matlab\n" * 100), "not a readable .mat file"),
-    "cut.mat": (lambda path: cut(path, WRITERS["preds.mat"]), "not a readable .mat file"),
-    "empty.h5": (lambda path: path.touch(), "not a readable .h5 file"),
-    "text.h5": (lambda path: path.write_text("no hdf5"), "not a readable .h5 file"),
-    "cut.h5": (lambda path: cut(path, WRITERS["preds.h5"]), "not a readable .h5 file"),
-    "empty.npy": (lambda path: path.touch(), "not a readable .npy file"),
-    "cut.npy": (lambda path: cut(path, WRITERS["preds.npy"]), "not a readable .npy file"),
+    "unknown.csv": (lambda path: path.write_text("1,2"), r"unknown file type, must be one of \.mat, \.h5, \.npy, \.json"),
+    "none": (lambda path: path.write_text("1,2"), "unknown file type"),
+    "empty.mat": (lambda path: path.touch(), "cannot be read as a .mat file"),
+    "text.mat": (lambda path: path.write_text("no matlab\n" * 100), "cannot be read as a .mat file"),
+    "cut.mat": (lambda path: cut(path, WRITERS["preds.mat"]), "cannot be read as a .mat file"),
+    "empty.h5": (lambda path: path.touch(), "cannot be read as a .h5 file"),
+    "text.h5": (lambda path: path.write_text("no hdf5"), "cannot be read as a .h5 file"),
+    "cut.h5": (lambda path: cut(path, WRITERS["preds.h5"]), "cannot be read as a .h5 file"),
+    "empty.npy": (lambda path: path.touch(), "cannot be read as a .npy file"),
+    "cut.npy": (lambda path: cut(path, WRITERS["preds.npy"]), "cannot be read as a .npy file"),
     "objects.npy": (lambda path: np.save(path, np.array([Payload()]), allow_pickle=True), "allow_pickle=False"),
-    "pickled.npy": (lambda path: path.write_bytes(pickle.dumps(Payload())), "not a readable .npy file"),
-    "empty.json": (lambda path: path.touch(), "not a readable .json file"),
-    "cut.json": (lambda path: cut(path, WRITERS["list.json"]), "not a readable .json file"),
-    "binary.json": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a readable .json file"),
-    "number.json": (lambda path: path.write_text("3"), "neither a list nor an object with preds"),
-    "keyless.json": (lambda path: path.write_text('{"a": 1}'), "neither a list nor an object with preds"),
-    "ragged.json": (lambda path: path.write_text("[[[1, 2], [3]]]"), "not a readable .json file"),
-    "strings.json": (lambda path: path.write_text('[["1", "2"]]'), "must be numbers only"),
-    "nulls.json": (lambda path: path.write_text("[[null, 2]]"), "must be numbers only"),
-    "deep.json": (lambda path: path.write_text("[" * 100_000), "not a readable .json file"),
+    "pickled.npy": (lambda path: path.write_bytes(pickle.dumps(Payload())), "cannot be read as a .npy file"),
+    "empty.json": (lambda path: path.touch(), "cannot be read as a .json file"),
+    "cut.json": (lambda path: cut(path, WRITERS["list.json"]), "cannot be read as a .json file"),
+    "binary.json": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "cannot be read as a .json file"),
+    "number.json": (lambda path: path.write_text("3"), "expected a list or an object with preds"),
+    "keyless.json": (lambda path: path.write_text('{"a": 1}'), "expected a list or an object with preds"),
+    "ragged.json": (lambda path: path.write_text("[[[1, 2], [3]]]"), "cannot be read as a .json file"),
+    "strings.json": (lambda path: path.write_text('[["1", "2"]]'), "must only contain numbers"),
+    "nulls.json": (lambda path: path.write_text("[[null, 2]]"), "must only contain numbers"),
+    "deep.json": (lambda path: path.write_text("[" * 100_000), "cannot be read as a .json file"),
     "joints.npy": (lambda path: np.save(path, POINTS[:, :15]), r"shape \[5, 15, 2\], expected \[5, 16, 2\] or \[16, 2, 5\]"),
     "flat.npy": (lambda path: np.save(path, POINTS.reshape(N, 32)), r"shape \[5, 32\]"),
     "scored.npy": (lambda path: np.save(path, np.ones((N, 16, 3))), r"shape \[5, 16, 3\]"),
-    "fewer.mat": (lambda path: savemat(path, {"preds": POINTS[:4]}), r"shape \[4, 16, 2\].* for 5 persons"),
-    "more.npy": (lambda path: np.save(path, np.ones((6, 16, 2))), r"shape \[6, 16, 2\].* for 5 persons"),
+    "fewer.mat": (lambda path: savemat(path, {"preds": POINTS[:4]}), r"shape \[4, 16, 2\].* for 5 people"),
+    "more.npy": (lambda path: np.save(path, np.ones((6, 16, 2))), r"shape \[6, 16, 2\].* for 5 people"),
     "nobody.npy": (lambda path: np.save(path, POINTS[:0]), r"shape \[0, 16, 2\]"),
     "two.mat": (lambda path: savemat(path, {"a": POINTS, "b": POINTS}), r"a \[5, 16, 2\], b \[5, 16, 2\]"),
     "words.mat": (lambda path: savemat(path, {"preds": "none"}), "no array of numbers"),
@@ -136,9 +136,9 @@ def test_broken_predictions_are_refused_by_name(tmp_path: Path, name: str, monke
     monkeypatch.chdir(tmp_path)
     write, message = BROKEN[name]
     write(tmp_path / name)
-    with pytest.raises(InputError, match=message) as mistake:
-        read_mpii_predictions(tmp_path / name, persons=N)
-    assert str(mistake.value).startswith(str(tmp_path / name))
+    with pytest.raises(InputError, match=message) as error:
+        read_mpii_predictions(tmp_path / name, people=N)
+    assert str(error.value).startswith(str(tmp_path / name))
     assert not (tmp_path / "pwned").exists()
 
 
@@ -174,13 +174,13 @@ def with_nan(person: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"headboxes_src": np.zeros((2, 2, N))}, "person 0: head size 0, must be positive"),
-        ({"headboxes_src": np.full((2, 2, N), np.nan)}, "person 0: head size nan"),
+        ({"headboxes_src": np.zeros((2, 2, N))}, "person 0: head size is 0, must be positive"),
+        ({"headboxes_src": np.full((2, 2, N), np.nan)}, "person 0: head size is nan"),
         ({"headboxes_src": np.ones((2, 2, N - 1))}, r"headboxes_src has shape \[2, 2, 4\], expected \[2, 2, 5\]"),
         ({"jnt_missing": np.zeros((16, N + 1))}, r"jnt_missing has shape \[16, 6\], expected \[16, 5\]"),
         ({"pos_gt_src": POINTS[:, :14].transpose(1, 2, 0)}, r"pos_gt_src has shape \[14, 2, 5\], expected \[16, 2, 5\]"),
         ({"pos_gt_src": with_nan(person=3)}, r"person 3, joint 2 \(right_hip\): x is nan"),
-        ({"jnt_missing": "text"}, "neither pos_gt_src, jnt_missing, headboxes_src nor part, normalize in it"),
+        ({"jnt_missing": "text"}, "contains neither pos_gt_src, jnt_missing, headboxes_src nor part, normalize"),
     ],
 )
 def test_impossible_ground_truth_is_refused(tmp_path: Path, changes: dict, message: str):
@@ -191,7 +191,7 @@ def test_impossible_ground_truth_is_refused(tmp_path: Path, changes: dict, messa
 
 def test_ground_truth_of_nobody_is_refused(tmp_path: Path):
     save_h5(tmp_path / "valid.h5", part=np.ones((0, 16, 2)), normalize=np.ones(0))
-    with pytest.raises(InputError, match="no persons in it"):
+    with pytest.raises(InputError, match="contains no people"):
         read_mpii_annotations(tmp_path / "valid.h5")
 
 
@@ -205,12 +205,12 @@ def paths(pose_data: Path) -> tuple[Path, Path]:
     paths = (pose_data / "mpii/gt_valid.mat", pose_data / "mpii/valid.h5")
     for path in paths:
         if not path.is_file():
-            pytest.skip(f"{path} is not there")
+            pytest.skip(f"{path} does not exist")
     return paths
 
 
 class TestTheTwoMpiiFiles:
-    """gt_valid.mat and valid.h5 describe the same 2,958 persons."""
+    """gt_valid.mat and valid.h5 describe the same 2,958 people."""
 
     def test_the_same_44240_joints_are_annotated(self, paths):
         mat, h5 = map(read_mpii_annotations, paths)
@@ -233,6 +233,6 @@ class TestTheTwoMpiiFiles:
     def test_joints_differ_by_less_than_a_pixel_but_for_ten_persons(self, paths):
         mat, h5 = map(read_mpii_annotations, paths)
         furthest = np.where(mat.annotated[..., None], np.abs(mat.joints - h5.joints), 0).max(axis=(1, 2))
-        apart = furthest[furthest >= 1]
-        assert len(apart) == 10
-        assert (round(apart.min()), round(apart.max())) == (22, 571)
+        differing = furthest[furthest >= 1]
+        assert len(differing) == 10
+        assert (round(differing.min()), round(differing.max())) == (22, 571)

@@ -1,10 +1,11 @@
-"""PCKh under each public convention: published figures, cases worked by hand, and what must not change it."""
+"""PCKh under each public convention: published values, cases worked by hand, and changes that must not matter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes, joint_indices
 from benchmark.metrics.mpii_files import MpiiAnnotations, read_mpii_annotations, read_mpii_predictions
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhPreset, bootstrap_pckh, compute_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhPreset, bootstrap_pckh
 
 # pytorch-pose README, the 2-stack Hourglass of these predictions
 PUBLISHED = {
@@ -29,6 +30,21 @@ PUBLISHED = {
     MEAN_COLUMN: "86.76",
 }
 every_preset = pytest.mark.parametrize("preset", PCKH_PRESETS.values(), ids=PCKH_PRESETS)
+
+
+def pckh(
+    predictions: np.ndarray,
+    truth: np.ndarray,
+    head_size: np.ndarray,
+    visible: np.ndarray,
+    preset: PckhPreset,
+    threshold: float = 0.5,
+    origin: Literal[0, 1] = 1,
+) -> dict[str, float]:
+    """Return the PCKh of each part and the mean in percent."""
+    files = {"predictions": (predictions, origin)}
+    estimates = bootstrap_pckh(files, truth, head_size, visible, {"preset": preset}, (threshold,))
+    return estimates["predictions", "preset", threshold].value
 
 
 def printed(scores: Mapping[str, float]) -> dict[str, str]:
@@ -47,58 +63,59 @@ def hourglass(pose_data: Path, annotations: MpiiAnnotations) -> np.ndarray:
 
 def present(path: Path) -> Path:
     if not path.is_file():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} does not exist")
     return path
 
 
 class TestPublished:
-    """The published row comes out to the printed digit, and would not if any part of the convention were wrong."""
+    """The published row is reproduced to the printed digit, and any wrong part of the convention changes it."""
 
     def test_all_eight_figures(self, hourglass: np.ndarray, annotations: MpiiAnnotations):
-        assert printed(compute_pckh(hourglass, *annotations, PCKH_PRESETS["pytorch_pose"])) == PUBLISHED
+        assert printed(pckh(hourglass, *annotations, PCKH_PRESETS["pytorch_pose"])) == PUBLISHED
 
     def test_parts_are_the_same_under_hrnet_and_mmpose_but_not_the_mean(self, hourglass, annotations):
         for name in ("hrnet", "mmpose"):
-            scores = printed(compute_pckh(hourglass, *annotations, PCKH_PRESETS[name]))
+            scores = printed(pckh(hourglass, *annotations, PCKH_PRESETS[name]))
             assert {part for part in PUBLISHED if scores[part] != PUBLISHED[part]} == {MEAN_COLUMN}
 
     def test_the_official_head_is_another_one(self, hourglass, annotations):
-        scores = printed(compute_pckh(hourglass, *annotations, PCKH_PRESETS["mpii_official"]))
+        scores = printed(pckh(hourglass, *annotations, PCKH_PRESETS["mpii_official"]))
         assert {part for part in PUBLISHED if scores[part] != PUBLISHED[part]} == {"Head", MEAN_COLUMN}
 
     def test_a_one_pixel_offset_shows_in_every_mean(self, hourglass, annotations):
         preset = PCKH_PRESETS["pytorch_pose"]
-        moved = compute_pckh(hourglass, *annotations, preset, origin=0)
+        moved = pckh(hourglass, *annotations, preset, origin=0)
         assert printed(moved)[MEAN_COLUMN] != PUBLISHED[MEAN_COLUMN]
         for shift in (-1, 1):
-            tight = compute_pckh(hourglass, *annotations, preset, 0.1)[MEAN_COLUMN]
-            assert 3 < abs(compute_pckh(hourglass + shift, *annotations, preset, 0.1)[MEAN_COLUMN] - tight) < 5
+            tight = pckh(hourglass, *annotations, preset, 0.1)[MEAN_COLUMN]
+            assert 3 < abs(pckh(hourglass + shift, *annotations, preset, 0.1)[MEAN_COLUMN] - tight) < 5
 
     def test_a_head_size_without_its_factor_shows_in_every_figure(self, hourglass, annotations):
         wrong = annotations._replace(head_size=annotations.head_size / 0.6)
-        scores = printed(compute_pckh(hourglass, *wrong, PCKH_PRESETS["pytorch_pose"]))
+        scores = printed(pckh(hourglass, *wrong, PCKH_PRESETS["pytorch_pose"]))
         assert all(scores[part] != PUBLISHED[part] for part in PUBLISHED)
 
     @pytest.mark.parametrize("change", [{"mean": "visible"}, {"mean": "parts"}, {"joints": tuple(range(16))}], ids=str)
     def test_another_mean_shows(self, hourglass, annotations, change: dict):
-        scores = compute_pckh(hourglass, *annotations, replace(PCKH_PRESETS["pytorch_pose"], **change))
+        scores = pckh(hourglass, *annotations, replace(PCKH_PRESETS["pytorch_pose"], **change))
         assert printed(scores)[MEAN_COLUMN] != PUBLISHED[MEAN_COLUMN]
 
     def test_left_and_right_swapped_shows(self, hourglass, annotations):
         mirrored = joint_indices(MPII_JOINTS, [swap_side(name) for name in MPII_JOINTS])
-        scores = printed(compute_pckh(hourglass[:, mirrored], *annotations, PCKH_PRESETS["pytorch_pose"]))
+        scores = printed(pckh(hourglass[:, mirrored], *annotations, PCKH_PRESETS["pytorch_pose"]))
         assert [part for part in PUBLISHED if scores[part] == PUBLISHED[part]] == ["Head"]
 
     def test_the_comparison_makes_no_difference_here(self, hourglass, annotations):
-        for name, other in (("hrnet", "<"), ("pytorch_pose", "<=")):
+        for name, comparison in (("hrnet", "<"), ("pytorch_pose", "<=")):
+            changed = replace(PCKH_PRESETS[name], comparison=comparison)
             for threshold in PCKH_THRESHOLDS:
-                theirs = compute_pckh(hourglass, *annotations, PCKH_PRESETS[name], threshold)
-                assert theirs == compute_pckh(hourglass, *annotations, replace(PCKH_PRESETS[name], comparison=other), threshold)
+                scores = pckh(hourglass, *annotations, PCKH_PRESETS[name], threshold)
+                assert scores == pckh(hourglass, *annotations, changed, threshold)
 
     def test_hrnets_eleven_hundredths_are_worth_four_points(self, hourglass, annotations):
         gain = (
-            compute_pckh(hourglass, *annotations, PCKH_PRESETS["hrnet"], 0.1)[MEAN_COLUMN]
-            - compute_pckh(hourglass, *annotations, PCKH_PRESETS["mmpose"], 0.1)[MEAN_COLUMN]
+            pckh(hourglass, *annotations, PCKH_PRESETS["hrnet"], 0.1)[MEAN_COLUMN]
+            - pckh(hourglass, *annotations, PCKH_PRESETS["mmpose"], 0.1)[MEAN_COLUMN]
         )
         assert 3.8 < gain < 4.4
 
@@ -108,75 +125,73 @@ def swap_side(name: str) -> str:
     return {"left": f"right_{rest}", "right": f"left_{rest}"}.get(side, name)
 
 
-def persons(count: int, head: float = 10.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth, head sizes and visibilities of persons whose joints all show."""
+def people(count: int, head: float = 10.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return joints, head sizes and visibilities of people whose joints are all annotated."""
     truth = np.arange(count * 32, dtype=float).reshape(count, 16, 2)
     return truth, np.full(count, head), np.ones((count, 16), dtype=bool)
 
 
 def test_mean_rules_by_hand():
-    """One joint is missed in both persons, and the second person shows no other: 13 of 15 annotated joints are hit."""
-    truth, head, visible = persons(2)
+    """Miss one joint of both people, where the second has no other joint annotated: 13 of 15 annotated joints are hit."""
+    truth, head, visible = people(2)
     visible[1, 1:] = False
     predictions = truth.copy()
     predictions[:, 0] += 1000  # the right ankle
     rules = {rule: replace(PCKH_PRESETS["hrnet"], mean=rule) for rule in ("visible", "joints", "parts")}
-    means = {rule: compute_pckh(predictions, truth, head, visible, preset)[MEAN_COLUMN] for rule, preset in rules.items()}
+    means = {rule: pckh(predictions, truth, head, visible, preset)[MEAN_COLUMN] for rule, preset in rules.items()}
     assert means == pytest.approx({"visible": 100 * 13 / 15, "joints": 100 * 13 / 14, "parts": (6 * 100 + 50) / 7})
 
 
 @every_preset
 def test_pelvis_and_thorax_count_nowhere(preset: PckhPreset):
-    truth, head, visible = persons(3)
+    truth, head, visible = people(3)
     predictions = truth.copy()
     predictions[:, [6, 7]] += 1000
-    assert set(compute_pckh(predictions, truth, head, visible, preset).values()) == {100.0}
+    assert set(pckh(predictions, truth, head, visible, preset).values()) == {100.0}
 
 
 @pytest.mark.parametrize("joint", [joint for joint in range(16) if joint not in (6, 7)], ids=MPII_JOINTS.__getitem__)
 @every_preset
 def test_every_other_joint_counts(preset: PckhPreset, joint: int):
-    truth, head, visible = persons(3)
+    truth, head, visible = people(3)
     predictions = truth.copy()
     predictions[:, joint] += 1000
-    assert compute_pckh(predictions, truth, head, visible, preset)[MEAN_COLUMN] == pytest.approx(100 * 13 / 14)
+    assert pckh(predictions, truth, head, visible, preset)[MEAN_COLUMN] == pytest.approx(100 * 13 / 14)
 
 
 def test_the_official_head_is_neck_and_head_top():
-    truth, head, visible = persons(1)
+    truth, head, visible = people(1)
     predictions = truth.copy()
     predictions[:, MPII_JOINTS.index("upper_neck")] += 1000
-    heads = {name: compute_pckh(predictions, truth, head, visible, preset)["Head"] for name, preset in PCKH_PRESETS.items()}
+    heads = {name: pckh(predictions, truth, head, visible, preset)["Head"] for name, preset in PCKH_PRESETS.items()}
     assert heads == {"mpii_official": 50.0, "hrnet": 100.0, "mmpose": 100.0, "pytorch_pose": 100.0}
 
 
 def test_at_the_threshold_itself():
-    """A 3-4-5 triangle: every joint is off by exactly half a head."""
-    truth, head, visible = persons(2, head=10.0)
+    """Move every joint by exactly half a head size, in a 3-4-5 triangle."""
+    truth, head, visible = people(2, head=10.0)
     means = {
-        name: compute_pckh(truth + np.array([3.0, 4.0]), truth, head, visible, preset)[MEAN_COLUMN]
+        name: pckh(truth + np.array([3.0, 4.0]), truth, head, visible, preset)[MEAN_COLUMN]
         for name, preset in PCKH_PRESETS.items()
     }
     assert means == {"mpii_official": 100.0, "hrnet": 100.0, "mmpose": 100.0, "pytorch_pose": 0.0}
 
 
 def test_hrnet_prints_a_tenth_and_means_eleven_hundredths():
-    truth, head, visible = persons(2, head=100.0)
+    truth, head, visible = people(2, head=100.0)
     predictions = truth + np.array([10.5, 0.0])
-    means = {
-        name: compute_pckh(predictions, truth, head, visible, preset, 0.1)[MEAN_COLUMN] for name, preset in PCKH_PRESETS.items()
-    }
+    means = {name: pckh(predictions, truth, head, visible, preset, 0.1)[MEAN_COLUMN] for name, preset in PCKH_PRESETS.items()}
     assert means == {"mpii_official": 0.0, "hrnet": 100.0, "mmpose": 0.0, "pytorch_pose": 0.0}
-    assert compute_pckh(truth + np.array([11.5, 0.0]), truth, head, visible, PCKH_PRESETS["hrnet"], 0.1)[MEAN_COLUMN] == 0.0
+    assert pckh(truth + np.array([11.5, 0.0]), truth, head, visible, PCKH_PRESETS["hrnet"], 0.1)[MEAN_COLUMN] == 0.0
     assert PCKH_PRESETS["hrnet"].effective(0.5) == 0.5
 
 
 @every_preset
 def test_predictions_counted_from_zero_are_moved_by_one_pixel(preset: PckhPreset):
-    truth, head, visible = persons(2, head=1.0)
-    assert compute_pckh(truth - 1, truth, head, visible, preset, origin=0)[MEAN_COLUMN] == 100.0
-    assert compute_pckh(truth - 1, truth, head, visible, preset, origin=1)[MEAN_COLUMN] == 0.0
-    assert compute_pckh(truth - 1, truth, head, visible, replace(preset, offset=0.0), origin=0)[MEAN_COLUMN] == 0.0
+    truth, head, visible = people(2, head=1.0)
+    assert pckh(truth - 1, truth, head, visible, preset, origin=0)[MEAN_COLUMN] == 100.0
+    assert pckh(truth - 1, truth, head, visible, preset, origin=1)[MEAN_COLUMN] == 0.0
+    assert pckh(truth - 1, truth, head, visible, replace(preset, offset=0.0), origin=0)[MEAN_COLUMN] == 0.0
 
 
 def test_head_size_is_six_tenths_of_the_diagonal():
@@ -184,7 +199,7 @@ def test_head_size_is_six_tenths_of_the_diagonal():
     np.testing.assert_allclose(compute_head_sizes(boxes), [3.0, 6.0])
 
 
-# ---- whatever the joints are: integers, so that moving and doubling them is exact ----
+# ---- properties for generated joints: integers, so that moving and doubling them is exact ----
 
 coordinates = st.integers(-1000, 1000).map(float)
 
@@ -218,7 +233,7 @@ def test_agrees_with_counting_one_joint_at_a_time(case, preset: PckhPreset, thre
                 hits[joint] += distance <= limit if preset.comparison == "<=" else distance < limit
                 seen[joint] += 1
     percent = [100 * hit / count for hit, count in zip(hits, seen, strict=True)]
-    scores = compute_pckh(predictions, truth, head, visible, preset, threshold)
+    scores = pckh(predictions, truth, head, visible, preset, threshold)
     scored = [joint for joint in range(16) if joint not in (6, 7)]
     if preset.mean == "joints":
         assert scores[MEAN_COLUMN] == pytest.approx(sum(percent[joint] for joint in scored) / 14)
@@ -233,7 +248,7 @@ def test_agrees_with_counting_one_joint_at_a_time(case, preset: PckhPreset, thre
 def test_moving_and_scaling_the_image_changes_nothing(case, preset: PckhPreset, threshold: float, move, scale: float):
     predictions, truth, head, visible = case
     moved = (predictions * scale + move, truth * scale + move, head * scale, visible)
-    assert compute_pckh(*moved, preset, threshold) == compute_pckh(*case, preset, threshold)
+    assert pckh(*moved, preset, threshold) == pckh(*case, preset, threshold)
 
 
 @settings(deadline=None)
@@ -241,7 +256,7 @@ def test_moving_and_scaling_the_image_changes_nothing(case, preset: PckhPreset, 
 def test_a_wider_threshold_never_lowers_it(case, preset: PckhPreset, pair):
     narrow, wide = sorted(pair)
     preset = replace(preset, thresholds={})
-    low, high = compute_pckh(*case, preset, narrow), compute_pckh(*case, preset, wide)
+    low, high = pckh(*case, preset, narrow), pckh(*case, preset, wide)
     assert all(low[part] <= high[part] for part in low)
 
 
@@ -251,7 +266,7 @@ def test_the_order_of_persons_does_not_matter(case, preset: PckhPreset, threshol
     order = list(range(len(case[0])))
     random.shuffle(order)
     shuffled = tuple(array[order] for array in case)
-    assert compute_pckh(*shuffled, preset, threshold) == compute_pckh(*case, preset, threshold)
+    assert pckh(*shuffled, preset, threshold) == pckh(*case, preset, threshold)
 
 
 @settings(deadline=None)
@@ -260,7 +275,7 @@ def test_joints_that_are_not_annotated_never_count(case, preset: PckhPreset, thr
     predictions, truth, head, visible = case
     hidden = ~visible[..., None]
     changed = (np.where(hidden, elsewhere, predictions), np.where(hidden, np.nan, truth), head, visible)
-    assert compute_pckh(*changed, preset, threshold) == compute_pckh(*case, preset, threshold)
+    assert pckh(*changed, preset, threshold) == pckh(*case, preset, threshold)
 
 
 @settings(deadline=None, max_examples=20)
@@ -270,15 +285,15 @@ def test_estimates_are_the_single_figures_with_replicates_around_them(case):
     estimates = bootstrap_pckh({"file": (predictions, 1)}, *rest, PCKH_PRESETS)
     assert set(estimates) == {("file", name, threshold) for name in PCKH_PRESETS for threshold in PCKH_THRESHOLDS}
     for (_, name, threshold), estimate in estimates.items():
-        assert estimate.value == compute_pckh(predictions, *rest, PCKH_PRESETS[name], threshold)
+        assert estimate.value == pckh(predictions, *rest, PCKH_PRESETS[name], threshold)
         assert all(samples.shape == (1000,) for samples in estimate.replicates.values())
         assert np.nanmin(estimate.replicates[MEAN_COLUMN]) <= estimate.value[MEAN_COLUMN] + 1e-9
         assert np.nanmax(estimate.replicates[MEAN_COLUMN]) >= estimate.value[MEAN_COLUMN] - 1e-9
 
 
 def test_differences_of_estimates_are_paired():
-    """The second file is the first with one person spoiled: the difference is drawn with that person, and only with him."""
-    truth, head, visible = persons(40)
+    """Draw a difference only together with the one person whose predictions differ between the two files."""
+    truth, head, visible = people(40)
     spoiled = truth.copy()
     spoiled[7] += 1000
     estimates = bootstrap_pckh({"good": (truth, 1), "spoiled": (spoiled, 1)}, truth, head, visible, PCKH_PRESETS)
@@ -296,25 +311,25 @@ def test_differences_of_estimates_are_paired():
     [
         (lambda p, t, h, v: (p[:, :15], t, h, v), r"predictions: shape \(3, 15, 2\)"),
         (lambda p, t, h, v: (p[:2], t, h, v), r"predictions: shape \(2, 16, 2\)"),
-        (lambda p, t, h, v: (p, t, h[:2], v), r"head sizes \(2,\)"),
+        (lambda p, t, h, v: (p, t, h[:2], v), r"head sizes have shape \(2,\)"),
         (lambda p, t, h, v: (p, t, h, v[:, :4]), r"visibilities \(3, 4\)"),
         (lambda p, t, h, v: (put(p, (1, 9, 0), np.nan), t, h, v), r"person 1, joint 9 \(head_top\): x is nan"),
         (lambda p, t, h, v: (put(p, (2, 6, 1), -np.inf), t, h, v), r"person 2, joint 6 \(pelvis\): y is -inf"),
         (lambda p, t, h, v: (p, put(t, (0, 3, 1), np.nan), h, v), r"annotations: person 0, joint 3 \(left_hip\): y is nan"),
-        (lambda p, t, h, v: (p, t, put(h, 1, 0.0), v), r"person 1: head size 0, must be positive"),
-        (lambda p, t, h, v: (p, t, put(h, 2, -3.0), v), r"person 2: head size -3"),
-        (lambda p, t, h, v: (p, t, put(h, 2, np.nan), v), r"person 2: head size nan"),
-        (lambda p, t, h, v: (p, t, h, put(v, (slice(None), 11), False)), r"no person shows joint right_elbow"),
+        (lambda p, t, h, v: (p, t, put(h, 1, 0.0), v), r"person 1: head size is 0, must be positive"),
+        (lambda p, t, h, v: (p, t, put(h, 2, -3.0), v), r"person 2: head size is -3"),
+        (lambda p, t, h, v: (p, t, put(h, 2, np.nan), v), r"person 2: head size is nan"),
+        (lambda p, t, h, v: (p, t, h, put(v, (slice(None), 11), False)), r"joint right_elbow is never annotated"),
         (lambda p, t, h, v: (p[:0], t[:0], h[:0], v[:0]), r"shape \(0, 16, 2\)"),
     ],
 )
 def test_impossible_values_are_refused_by_name(spoil, message: str):
-    truth, head, visible = persons(3)
+    truth, head, visible = people(3)
     with pytest.raises(InputError, match=message):
-        compute_pckh(*spoil(truth.copy(), truth, head, visible), PCKH_PRESETS["hrnet"])
+        pckh(*spoil(truth.copy(), truth, head, visible), PCKH_PRESETS["hrnet"])
 
 
-def put(array: np.ndarray, where, value: float) -> np.ndarray:
+def put(array: np.ndarray, index, value: float) -> np.ndarray:
     changed = array.copy()
-    changed[where] = value
+    changed[index] = value
     return changed

@@ -1,4 +1,4 @@
-"""The score command: its figures, its JSON, and one line for every mistake."""
+"""The score command prints the right scores as tables and JSON, and one line for every mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scipy.io import savemat
 from benchmark.metrics.average_precision import AP_METRICS
 from benchmark.metrics.pckh import PCKH_PRESETS
 from benchmark.score import main
-from tests.metrics.coco_cases import perturbed, pycocotools_figures, random_case
+from tests.metrics.coco_cases import perturb, pycocotools_metrics, random_case
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "schemas" / "score.schema.json").read_text())
 N = 60
@@ -24,7 +24,7 @@ N = 60
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder with ground truth, good predictions (1-based .mat and 0-based .npy), and worse ones."""
+    """Return a folder with ground truth, good predictions (1-based .mat and 0-based .npy), and worse ones."""
     generator = np.random.default_rng(0)
     truth = generator.uniform(50, 500, (N, 16, 2))
     boxes = np.zeros((2, 2, N))
@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(files: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs the command on the folder's gt.mat; further arguments without a dash are files in it or values."""
+    """Return a function that runs the command on the folder's gt.mat; arguments with a dot are files in the folder."""
 
     def run(predictions: str, *arguments: str) -> str:
         given = [str(files / argument) if "." in argument else argument for argument in arguments]
@@ -89,11 +89,11 @@ def test_differences_are_of_the_two_files_own_figures(command):
     worse = json.loads(command("worse.mat", "--json"))
     for name, rows in both["against"].items():
         for threshold, row in rows.items():
-            ours, theirs = both["presets"][name][threshold], worse["presets"][name][threshold]
-            assert row["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
+            good_row, worse_row = both["presets"][name][threshold], worse["presets"][name][threshold]
+            assert row["difference"] == pytest.approx(good_row["mean"] - worse_row["mean"])
             assert row["ci95"][0] < row["difference"] < row["ci95"][1]
             for part, cell in row["joints"].items():
-                assert cell["difference"] == pytest.approx(ours["joints"][part] - theirs["joints"][part])
+                assert cell["difference"] == pytest.approx(good_row["joints"][part] - worse_row["joints"][part])
     assert both["against"]["hrnet"]["0.5"]["ci95"][0] > 0  # the second file's noise is clearly larger
 
 
@@ -136,7 +136,7 @@ def test_published_figures_through_the_command(pose_data: Path, capsys: pytest.C
     paths = [pose_data / "mpii/gt_valid.mat", pose_data / "mpii/predictions/hourglass_s2_b1.mat"]
     for path in paths:
         if not path.is_file():
-            pytest.skip(f"{path} is not there")
+            pytest.skip(f"{path} does not exist")
     main(["--annotations", str(paths[0]), "--predictions", str(paths[1]), "--preset", "pytorch_pose"])
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("pytorch_pose @0.5"))
     published = ["95.80", "94.57", "88.12", "83.31", "86.24", "80.88", "77.44", "86.76"]  # README of pytorch-pose
@@ -147,15 +147,15 @@ def test_published_figures_through_the_command(pose_data: Path, capsys: pytest.C
     ("predictions", "arguments", "message"),
     [
         ("absent.mat", [], "absent.mat: no such file"),
-        ("gt.txt", [], "gt.txt: unknown kind of file"),
-        ("broken.mat", [], "broken.mat: not a readable .mat file"),
+        ("gt.txt", [], "gt.txt: unknown file type"),
+        ("broken.mat", [], "broken.mat: cannot be read as a .mat file"),
         ("short.npy", [], "short.npy: predictions have shape [59, 16, 2], expected [60, 16, 2]"),
         ("nan.npy", [], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
         ("pickled.npy", [], "allow_pickle=False"),
         ("good.mat", ["--against", "nan.npy"], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
         ("good.mat", ["--annotations", "good.mat"], "good.mat: not MPII annotations"),
-        ("good.mat", ["--preset", "coco"], "--preset coco: known are mpii_official, hrnet, mmpose, pytorch_pose"),
-        ("good.mat", ["--preset"], "--preset"),
+        ("good.mat", ["--preset", "coco"], "--preset coco: unknown, choose from mpii_official, hrnet, mmpose, pytorch_pose"),
+        ("good.mat", ["--preset"], "--preset: give at least one of mpii_official"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(files: Path, command, capsys, predictions: str, arguments, message: str):
@@ -165,10 +165,10 @@ def test_a_mistake_is_one_line_and_status_2(files: Path, command, capsys, predic
     np.save(files / "pickled.npy", np.array([{}]), allow_pickle=True)
     points[4, 10, 1] = np.nan
     np.save(files / "nan.npy", points)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         command(predictions, *arguments)
     output = capsys.readouterr()
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     assert output.out == ""
     assert output.err.startswith("error: ")
     assert message in output.err
@@ -177,13 +177,13 @@ def test_a_mistake_is_one_line_and_status_2(files: Path, command, capsys, predic
 
 @pytest.mark.parametrize("arguments", [[], ["--origin", "2"], ["--dataset", "flic"]])
 def test_wrong_usage_is_status_2(arguments: list[str], files: Path):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main([*arguments, "--predictions", str(files / "good.mat")])
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
 
 
 def test_as_a_program(files: Path):
-    """Help shows an example, a mistake leaves no traceback, and torch is never imported."""
+    """Run as a program: the help shows an example, a mistake prints no traceback, and torch is never imported."""
     python = [sys.executable, "-c", "import sys, benchmark.score as s; s.main(sys.argv[1:]); assert 'torch' not in sys.modules"]
     arguments = ["--annotations", str(files / "gt.mat"), "--predictions"]
     assert subprocess.run([*python, *arguments, str(files / "good.mat")], capture_output=True).returncode == 0
@@ -196,14 +196,14 @@ def test_as_a_program(files: Path):
     assert "python -m benchmark.score --annotations gt_valid.mat" in shown.stdout
 
 
-# --dataset coco. This case has persons of both sizes in several images.
+# --dataset coco. This case has people of both sizes in several images.
 ANNOTATIONS = random_case(7)[0]
-BETTER, OTHER = perturbed(ANNOTATIONS, 0), perturbed(ANNOTATIONS, 1)
+BETTER, OTHER = perturb(ANNOTATIONS, 0), perturb(ANNOTATIONS, 1)
 
 
 @pytest.fixture
 def coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs the command on files of these contents, in the order of its options."""
+    """Return a function that runs the command on files with these contents, in the order of its options."""
 
     def run(annotations: object, predictions: object, against: object = None, *arguments: str) -> str:
         given = ["--dataset", "coco"]
@@ -222,7 +222,7 @@ def test_coco_json_follows_its_schema_and_equals_pycocotools(coco):
     paired = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
     for scores in (alone, paired):
         jsonschema.validate(scores, SCHEMA)
-        assert {name: scores[name] for name in AP_METRICS} == pycocotools_figures(ANNOTATIONS, BETTER)
+        assert {name: scores[name] for name in AP_METRICS} == pycocotools_metrics(ANNOTATIONS, BETTER)
     assert list(alone) == ["dataset", "n", *AP_METRICS, "ci95"]
     assert list(paired) == [*alone, "against"]
     assert alone["n"] == len(ANNOTATIONS["images"]) > 1
@@ -251,7 +251,7 @@ def test_coco_figures_for_which_no_person_counts_have_no_interval(coco):
     assert (scores["APL"], scores["ci95"]["APL"], scores["ARL"], scores["ci95"]["ARL"]) == (-1, None, -1, None)
     assert scores["against"]["APL"] == {"difference": None, "ci95": None}
     assert scores["ci95"]["APM"] is not None
-    assert coco(small, BETTER, OTHER).count("no person counts") == 4
+    assert coco(small, BETTER, OTHER).count("undefined: no person to find") == 4
 
 
 def test_the_schema_refuses_what_the_coco_command_never_prints(coco):
@@ -275,7 +275,7 @@ def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: py
     paths = [pose_data / f"coco/oks_fixture/{name}_dataset.json" for name in ("gt", "dt")]
     for path in paths:
         if not path.is_file():
-            pytest.skip(f"{path} is not there")
+            pytest.skip(f"{path} does not exist")
     main(["--dataset", "coco", "--annotations", str(paths[0]), "--predictions", str(paths[1]), "--json"])
     scores = json.loads(capsys.readouterr().out)
     published = [0.504884, 0.722772, 0.633663, 0.466337, 0.750495, 0.518182, 0.727273, 0.636364, 0.466667, 0.75]
@@ -287,25 +287,25 @@ def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: py
     [
         ({"score": float("nan")}, [], "predictions.json: detection 0 (image {image}): scores is nan"),
         ({"keypoints": [float("nan")] * 51}, [], "predictions.json: detection 0 (image {image}): keypoints[0, 0] is nan"),
-        ({"image_id": 999}, [], "predictions.json: detection 0: image 999 is not among the annotated ones"),
+        ({"image_id": 999}, [], "predictions.json: detection 0: image 999 is not among the annotated images"),
         ({"keypoints": [1.0] * 48}, [], "predictions.json: detection 0: keypoints has 48 numbers, expected 51"),
         (BETTER[1], [], "predictions.json: detections 0 and 1 have the same image, score and keypoints"),
-        ({}, ["--origin", "1"], "--preset and --origin are for MPII"),
-        ({}, ["--preset", "hrnet"], "--preset and --origin are for MPII"),
+        ({}, ["--origin", "1"], "--preset and --origin only apply to MPII"),
+        ({}, ["--preset", "hrnet"], "--preset and --origin only apply to MPII"),
     ],
 )
 def test_a_coco_mistake_is_one_line_and_status_2(coco, capsys, spoil: dict[str, object], arguments: list[str], message: str):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         coco(ANNOTATIONS, [BETTER[0] | spoil, *BETTER[1:]], None, *arguments)
     output = capsys.readouterr()
-    assert (left.value.code, output.out) == (2, "")
+    assert (exit_info.value.code, output.out) == (2, "")
     assert output.err.startswith("error: ")
     assert message.format(image=BETTER[0]["image_id"]) in output.err
     assert output.err.count("\n") == 1
 
 
 def test_coco_as_a_program(tmp_path: Path):
-    """Help shows an example, and torch is never imported."""
+    """Run as a program: the help shows an example, and torch is never imported."""
     (tmp_path / "gt.json").write_text(json.dumps(ANNOTATIONS))
     (tmp_path / "dt.json").write_text(json.dumps(BETTER))
     python = [sys.executable, "-c", "import sys, benchmark.score as s; s.main(sys.argv[1:]); assert 'torch' not in sys.modules"]

@@ -1,0 +1,64 @@
+"""Format the scores of prediction files as text tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmark.metrics.average_precision import AP_METRICS
+from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS
+from benchmark.metrics.score_files import ScoreArguments, Scores
+
+
+def format_mpii(arguments: ScoreArguments, scores: Scores) -> str:
+    """Format the result of :func:`benchmark.metrics.score_files.score_mpii` as text."""
+    lines = [f"MPII, people: {scores['n']}; PCKh in percent, 95 % intervals of the mean over people"]
+    for path in arguments.prediction_files:
+        origin = arguments.origin_of(path)
+        lines.append(f"{path}: centre of the top-left pixel at ({origin}, {origin})")
+
+    parts = list(next(iter(scores["presets"].values()))["0.5"]["joints"])
+    header = " " * 22 + "".join(f"{part:>10}" for part in [*parts, MEAN_COLUMN]) + "    95 % interval"
+    lines += ["", header]
+    for name, rows in scores["presets"].items():
+        for threshold, row in rows.items():
+            values = "".join(f"{percent:10.2f}" for percent in [*row["joints"].values(), row["mean"]])
+            low, high = row["ci95"]
+            lines.append(f"{_row_label(name, threshold):22}{values}    [{low:.2f}, {high:.2f}]")
+
+    if scores["against"]:
+        lines += ["", f"{arguments.predictions} minus {arguments.against}, paired", header]
+    for name, rows in scores["against"].items():
+        for threshold, row in rows.items():
+            cells = [*row["joints"].values(), row]
+            values = "".join(f"{cell['difference']:+10.2f}" for cell in cells)
+            low, high = row["ci95"]
+            lines.append(f"{_row_label(name, threshold):22}{values}    [{low:+.2f}, {high:+.2f}]")
+            for index, end in enumerate(("low", "high")):
+                lines.append(f"{end:>21} " + "".join(f"{cell['ci95'][index]:+10.2f}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _row_label(name: str, threshold: str) -> str:
+    effective = PCKH_PRESETS[name].effective(float(threshold))
+    return f"{name} @{threshold}" + ("" if effective == float(threshold) else f" (={effective})")
+
+
+def format_coco(arguments: ScoreArguments, scores: Scores) -> str:
+    """Format the result of :func:`benchmark.metrics.score_files.score_coco` as text."""
+    lines = [f"COCO, images: {scores['n']}; fractions of 1, 95 % intervals over images", "", f"{arguments.predictions}"]
+    lines += _coco_rows([(name, scores[name], scores["ci95"][name]) for name in AP_METRICS], "")
+    if "against" in scores:
+        lines += ["", f"{arguments.predictions} minus {arguments.against}, paired"]
+        lines += _coco_rows([(name, row["difference"], row["ci95"]) for name, row in scores["against"].items()], "+")
+    return "\n".join(lines)
+
+
+def _coco_rows(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], sign: str) -> list[str]:
+    return [
+        f"  {name:5}"
+        + (f"{value:{sign}8.4f}    [{ci95[0]:{sign}.4f}, {ci95[1]:{sign}.4f}]" if ci95 else "   undefined: no person to find")
+        for name, value, ci95 in rows
+    ]
+
+
+FORMATTERS: Mapping[str, Callable[[ScoreArguments, Scores], str]] = {"mpii": format_mpii, "coco": format_coco}
