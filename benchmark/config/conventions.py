@@ -9,8 +9,6 @@ import numpy as np
 
 from benchmark.core.keypoints import LSP_JOINTS, joint_indices
 
-COST_VERSION = 2  # of the counting rules in benchmark.cost.trace; goes up when any of them changes
-
 
 @dataclass(frozen=True)
 class FlopsConvention:

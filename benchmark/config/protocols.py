@@ -13,7 +13,6 @@ from typing import Literal
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import LSP_FROM_MPII
 
-PROTOCOLS_VERSION = 1  # goes up when the meaning of a name below changes
 WHOLE_IMAGE = "picture"  # the crop that is no crop: the whole photograph, its aspect kept, centred on black
 
 

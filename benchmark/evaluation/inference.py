@@ -22,14 +22,14 @@ from torch import Tensor
 from benchmark.config.protocols import Protocol
 from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import mirrored_indices
+from benchmark.core.versions import versions_of
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.evaluation.backends import Backend
-from benchmark.pipeline.batches import BATCHES_VERSION, normalize
-from benchmark.pipeline.crops import CROPS_VERSION, invert_transforms, person_transforms, sample_inputs, transform_points
-from benchmark.pipeline.decode import DECODE_VERSION, decode_heatmaps, flip_back, zoom_maps
+from benchmark.pipeline.batches import normalize
+from benchmark.pipeline.crops import invert_transforms, person_transforms, sample_inputs, transform_points
+from benchmark.pipeline.decode import decode_heatmaps, flip_back, zoom_maps
 
-INFERENCE_VERSION = 1
 CHUNK = 32  # persons
 CPU_BATCH = 8  # of them at once, whose maps a CPU's caches can hold
 
@@ -112,7 +112,7 @@ def assemble_chunks(parts: Iterable[Mapping[int, Mapping[str, Predictions]]], pe
 
 
 def _key(chunk: People, backend: Backend, protocol: Protocol, broken: str) -> str:
-    versions = [INFERENCE_VERSION, CROPS_VERSION, BATCHES_VERSION, DECODE_VERSION]
+    versions = versions_of("inference", "crops", "batches", "decoding")
     told = {key: value for key, value in asdict(protocol).items() if value != asdict(Protocol())[key] and key != "description"}
     files = [
         (path.name, *((stat := path.stat()).st_size, stat.st_mtime_ns)) if path.is_file() else path.name

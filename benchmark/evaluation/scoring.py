@@ -27,8 +27,6 @@ from benchmark.metrics.pck import bootstrap_pck
 from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhEstimate, bootstrap_pckh
 from benchmark.pipeline.crops import fit_aspect
 
-SCORING_VERSION = 1
-
 
 class MetricResult(NamedTuple):
     """One metric of one protocol: percent, or COCO's fractions."""

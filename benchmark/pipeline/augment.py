@@ -17,8 +17,6 @@ from benchmark.core.keypoints import mirrored_indices, upper_body_indices
 from benchmark.data.people import People
 from benchmark.pipeline.crops import box_transform, check_boxes, fit_aspect, transform_points, trim_boxes
 
-AUGMENT_VERSION = 1
-
 # P(z < 0.5) of a standard normal number: how often the upper half is preferred.
 UPPER_HALF = 0.6914624612740131
 

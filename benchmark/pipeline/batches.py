@@ -27,7 +27,6 @@ from benchmark.pipeline.augment import Views, view_joints
 from benchmark.pipeline.crop_cache import CropCache
 from benchmark.pipeline.crops import invert_transforms, warp_image
 
-BATCHES_VERSION = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0 to 1
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

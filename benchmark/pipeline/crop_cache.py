@@ -22,11 +22,11 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
+from benchmark.core.versions import VERSIONS
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.pipeline.crops import compose_transforms, crop_transforms, invert_transforms
 
-CACHE_VERSION = 1
 MAX_BYTES = 64 << 30
 ENTRY = np.dtype(
     [("row", "<i8"), ("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("matrix", "<f8", (2, 3))]  # one person
@@ -142,7 +142,7 @@ def open_cache(folder: Path, identity: str | None = None) -> CropCache:
     if identity is not None and description.get("identity") != identity:
         raise InputError(f"{folder}: holds a cache of other crops; remove it or name another folder")
     sizes = (len(pixels), len(index))
-    if description.get("version") != CACHE_VERSION or sizes != (description.get("bytes"), description.get("persons")):
+    if description.get("version") != VERSIONS["crop_cache"] or sizes != (description.get("bytes"), description.get("persons")):
         raise InputError(f"{folder}: the cache of crops is damaged or of another version; remove it")
     shapes = np.stack([index["height"], index["width"]], 1).astype(np.int64)
     return CropCache(pixels=pixels, offsets=index["offset"], shapes=shapes, transforms=index["matrix"])
@@ -178,7 +178,7 @@ def extract_crop(image: np.ndarray, region: np.ndarray, resolution: float) -> tu
 
 def cache_digest(people: People, regions: np.ndarray, resolutions: np.ndarray) -> str:
     """Compute a digest of everything that the cached bytes depend on, except the contents of the images."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {people.dataset} {people.split}".encode())
+    digest = hashlib.sha256(f"{VERSIONS['crop_cache']} {people.dataset} {people.split}".encode())
     digest.update("\n".join(image.name for image in people.images).encode())
     for column in (people.ids, regions, resolutions):
         digest.update(np.ascontiguousarray(column).tobytes())
@@ -243,5 +243,5 @@ def _write_crops(
     index = np.sort(np.fromfile(partial / "entries.bin", ENTRY), order="row")
     np.save(partial / "index.npy", index)
     (partial / "cache.json").write_text(
-        json.dumps({"version": CACHE_VERSION, "identity": identity, "persons": len(index), "bytes": size}) + "\n"
+        json.dumps({"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}) + "\n"
     )

@@ -17,8 +17,6 @@ from benchmark.config.protocols import WHOLE_IMAGE, Protocol
 from benchmark.core.errors import InputError
 from benchmark.data.people import People
 
-CROPS_VERSION = 1
-
 
 def fit_aspect(sizes: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
     """Enlarge the shorter side of boxes to the aspect of the input, ``[..., 2]`` (width, height)."""

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from benchmark.core.errors import InputError
 
-DECODE_VERSION = 1
-
 # Where a pixel of the heatmap lies in the input. "corner": x_input = stride x, as in HRNet, SimpleBaseline and mmpose; the two
 # grids share the centre of their first pixel, so that mirroring the input also shifts its heatmap by a part of a pixel.
 # "center": x_input + 1/2 = stride (x + 1/2); the grids share their borders, as in resizing, and mirroring shifts nothing.

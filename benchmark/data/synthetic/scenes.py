@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
+from benchmark.core.versions import VERSIONS
 from benchmark.data.synthetic.painting import (
     HAIR,
     SKIN,
@@ -26,7 +27,6 @@ from benchmark.data.synthetic.painting import (
 )
 from benchmark.data.synthetic.poses import HEAD, HEAD_RADIUS, draw_camera, draw_pose, place_joints
 
-SYNTHETIC_VERSION = 1  # the same seed draws the same images as long as this does not change
 SPLITS = ("train", "val")
 LIMBS = ("upper_arm", "forearm", "thigh", "shin", "foot")  # a hand belongs to its forearm
 PARTS = ("torso", "neck", "head", "skirt", *(side + limb for side in ("left_", "right_") for limb in LIMBS))
@@ -96,7 +96,7 @@ class _Body:
 
 def draw_scene(seed: int, split: str, number: int, size: int = 256, most: int = 3) -> Scene:
     """Draw the scene of this number: an image about ``size`` pixels wide and high, with at most ``most`` people."""
-    random = np.random.default_rng([SYNTHETIC_VERSION, seed, SPLITS.index(split), number])
+    random = np.random.default_rng([VERSIONS["synthetic_people"], seed, SPLITS.index(split), number])
     height, width = (int(side) for side in np.round(size * random.uniform(0.85, 1.2, 2)))
     canvas = Canvas(draw_background(random, height, width).astype(np.float32))
     count = min(int(random.choice([1, 2, 3], p=[0.66, 0.25, 0.09])), most)

@@ -13,9 +13,10 @@ import numpy as np
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
+from benchmark.core.versions import VERSIONS
 from benchmark.data.annotation_files import SYNTHETIC
 from benchmark.data.mpii import CENTER_SHIFT, ORIGIN, REFERENCE_HEIGHT
-from benchmark.data.synthetic.scenes import SPLITS, SYNTHETIC_VERSION, Person, Scene, draw_scene
+from benchmark.data.synthetic.scenes import SPLITS, Person, Scene, draw_scene
 
 QUALITY = 92  # JPEG
 # Pairs of joints in COCO's skeleton, counted from 1.
@@ -54,7 +55,13 @@ def write_datasets(
     if size < 64 or seed < 0:
         raise InputError(f"size {size}, seed {seed}: the size must be at least 64 pixels, and the seed must not be negative")
     counts = {"train": people - validation, "val": validation}
-    identity = {"generator": "Synthetic people", "version": SYNTHETIC_VERSION, "seed": seed, "size": size, "people": counts}
+    identity = {
+        "generator": "Synthetic people",
+        "version": VERSIONS["synthetic_people"],
+        "seed": seed,
+        "size": size,
+        "people": counts,
+    }
     writers: list[_Mpii | _Coco] = []
     for kind in (_Mpii, _Coco):
         if layout in (kind.name, "both"):
@@ -232,7 +239,10 @@ class _Coco:
         category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": COCO_JOINTS, "skeleton": COCO_SKELETON}
         for split in SPLITS:
             content = {
-                "info": {"description": f"Synthetic people {SYNTHETIC_VERSION}", "version": str(SYNTHETIC_VERSION)},
+                "info": {
+                    "description": f"Synthetic people {VERSIONS['synthetic_people']}",
+                    "version": str(VERSIONS["synthetic_people"]),
+                },
                 "licenses": [{"id": 1, "name": "drawn by this project's generator", "url": ""}],
                 "images": self.images[split],
                 "annotations": self.annotations[split],
