@@ -1,11 +1,11 @@
 """Compare AutoPose's search space with three narrower ones (AutoPose, Table 4).
 
-The narrower spaces have at most one branch a stage, plain concatenations in place of aggregation cells, or all branches always
-on. Each space has a search of its own, and the network that it finds is trained.
+The narrower spaces have at most one branch per stage, plain concatenations in place of aggregation cells, or all branches in
+every stage. Each space is searched separately, and the network that is found is trained.
 
 Claim: on COCO the full space reaches 73.6 AP; one branch reaches 63.9, concatenation 70.8, all branches 71.8.
-Cost: 4 searches, each followed by training; 12 runs under ``lsp`` (3 seeds, about half an hour a search on one core), 20 under
-``lsp-gpu``, 4 as in the paper.
+Cost: 4 searches, each followed by training; 12 runs under ``lsp`` (3 seeds, about half an hour per search on one core), 20
+under ``lsp-gpu``, 4 as in the paper.
 
     python -m benchmark.ablate search_space --protocol lsp --seeds 3
 """
