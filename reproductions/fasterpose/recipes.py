@@ -73,7 +73,7 @@ RECIPES: Mapping[str, Recipe] = {
             augmentation="hrnet_mpii",
             crop="mpii",
             protocol="fasterpose",
-            assumptions=(*_ASSUMPTIONS, Assumption(unspecified="batch size", choice="32", source=f"{_CODE}: 32 on one GPU")),
+            assumptions=(*_ASSUMPTIONS, Assumption(unspecified="batch size", choice="32", source=f"{_CODE}; 32 on one GPU")),
         ),
         replace(GENERAL_RECIPES["lsp"], loss=_LOSS, starts=_STARTS, protocol="fasterpose-lsp"),
         replace(GENERAL_RECIPES["synthetic"], loss=_LOSS, starts=_STARTS, protocol="fasterpose"),
