@@ -1,9 +1,10 @@
-"""Cross-resolution features: does a second backbone on the halved image help? EfficientPose, Table 6.
+"""Compare EfficientPose with and without a second backbone that sees the image at half resolution (EfficientPose, Table 6).
 
-The paper's I loses 0.08 points of PCKh@50 by it and gains 0.56 of PCKh@10; II gains 0.12 and 0.71.
+Claim: on MPII it costs I 0.08 points of PCKh@50 and gains 0.56 of PCKh@10; II gains 0.12 and 0.71.
+Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 2 by the paper's recipe.
 
-As in the ablation of detection passes, training starts from EfficientNet-Lite0 with maps that are nearly empty: from scratch,
-three epochs leave EfficientPose below the mean pose.
+As in ``detection_passes``, training starts from EfficientNet-Lite0 with heatmaps that are nearly empty: from scratch, three
+epochs leave EfficientPose below the mean pose.
 
     python -m benchmark.ablate cross_resolution --protocol lsp --seeds 3
 """
@@ -17,7 +18,7 @@ ABLATION = Ablation(
     title="Cross-resolution features",
     paper="efficientpose",
     table="table6",
-    description="the low-level branch helps under the strict threshold",
+    description="low-level features from a second backbone improve accuracy at the strict threshold",
     variants=(
         Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
         Variant(name="off", model="efficientpose/I+low_level=off", row="efficientpose_i_off"),

@@ -1,7 +1,8 @@
-"""Up-scaling: what do bilinear transposed convolutions behind the heatmaps bring? EfficientPose, Table 9.
+"""Compare heatmaps before and after the bilinear transposed convolutions that upscale them (EfficientPose, Table 9).
 
-The paper's I gains 1.14 points of PCKh@50 and 12.33 of PCKh@10. Their kernels never learn, so that the published weights answer
-for both variants: the maps before and after them, decoded alike, without any training.
+Claim: on MPII upscaling gains I 1.14 points of PCKh@50 and 12.33 of PCKh@10.
+Cost: no training. The upscaling kernels never learn, so the published weights serve both variants: the same network is tested
+on its heatmaps before and after upscaling, decoded alike.
 
     python -m benchmark.ablate upscaling --protocol lsp --seeds 3
 """
@@ -15,7 +16,7 @@ ABLATION = Ablation(
     title="Up-scaling",
     paper="efficientpose",
     table="table9",
-    description="up-scaled maps are more accurate, far more so under the strict threshold",
+    description="upscaled heatmaps are more accurate, above all at the strict threshold",
     variants=(
         Variant(
             name="on",

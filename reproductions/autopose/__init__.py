@@ -1,7 +1,7 @@
-"""AutoPose (Gong et al., arXiv:2008.07018): parallel branches of four scales, found by a controller and a cell search.
+"""AutoPose (Gong et al., arXiv:2008.07018): parallel branches at four scales, searched by a controller and by gradients.
 
-The searched architecture and the code were never published. What stands here is a reconstruction of the search space, from
-the paper's text, and of one network in it (``example.autopose.toml``).
+Neither the searched architecture nor the code was published. This package reconstructs the search space from the paper's text,
+with one network of it (``example.autopose.toml``), and the search.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTRIES = (
         inputs=("256x192", "256x256"),
         multiple=4,
         evidence="reconstruction",
-        source="arXiv:2008.07018, Secs. 3.1 and 4.2; neither Fig. 4's scale vectors nor the cells were published as data",
+        source="arXiv:2008.07018, Secs. 3.1 and 4.2; the scale vectors of Fig. 4 and the cells were not published as data",
     ),
 )
 

@@ -1,7 +1,7 @@
-"""The controller: a recurrent network that decides which branches run, stage after stage, and learns from rewards (Sec. 3.2.1).
+"""The controller: a recurrent network that decides, stage by stage, which branches run, and learns from rewards (Sec. 3.2.1).
 
-What the text leaves open follows AutoGAN by the same first author: an LSTM that starts from zeros and is then shown what it
-decided last, a linear layer a step, and a moving average of rewards as baseline.
+Details that the text leaves out follow AutoGAN, by the same first author: an LSTM that starts from zeros and then receives its
+last decision, a linear layer for each step, and a moving average of rewards as baseline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ State = tuple[Tensor, Tensor]
 
 
 class Sample(NamedTuple):
-    """Scale vectors, one a stage, and the logarithm of the probability with which just these are drawn."""
+    """The scale vectors of all stages, and the logarithm of their joint probability (a scalar)."""
 
     stages: tuple[Vector, ...]
     log_probability: Tensor
@@ -27,11 +27,12 @@ class Sample(NamedTuple):
 class Controller(nn.Module):
     """A distribution over the scale vectors of all stages.
 
-    A step scores the branches, and a vector in proportion to exp(the sum of its branches' scores): where all 16 vectors are
-    allowed, that is four Bernoulli decisions, and where fewer are, the same among those.
+    Each step scores the branches; a vector's probability is proportional to exp(sum of its branches' scores). Where all 16
+    vectors are allowed, this equals four Bernoulli decisions; otherwise, the same decisions restricted to the allowed vectors.
 
     Args:
-        allowed: the vectors that a stage can have.
+        allowed: The vectors that a stage can have.
+        hidden: Width of the LSTM.
     """
 
     vectors: Tensor
@@ -44,51 +45,59 @@ class Controller(nn.Module):
         self.lstm = nn.LSTMCell(hidden, hidden)
         self.decoders = nn.ModuleList(nn.Linear(hidden, len(SCALES)) for _ in range(STAGES))
 
-    def _begin(self) -> tuple[Tensor, State | None]:
+    def _initial(self) -> tuple[Tensor, State | None]:
         return self.vectors.new_zeros(1, self.lstm.input_size), None
 
     def sample(self, generator: torch.Generator | None = None) -> Sample:
         """Draw a vector for each stage.
 
         Args:
-            generator: on the processor; None: torch's global one.
+            generator: A generator on the CPU; None for torch's global one.
         """
-        token, state = self._begin()
-        stages, total = [], self.vectors.new_zeros(())
+        token, state = self._initial()
+        stages, log_probability = [], self.vectors.new_zeros(())
         for decoder in self.decoders:
             state = self.lstm(token, state)
             scores = (decoder(state[0]) @ self.vectors.T).log_softmax(1)[0]
-            drawn = torch.multinomial(scores.detach().cpu().exp(), 1, generator=generator)
-            stages.append(self.allowed[int(drawn)])
-            total = total + scores[int(drawn)]
-            token = self.tokens(drawn.to(token.device))
-        return Sample(tuple(stages), total)
+            index = torch.multinomial(scores.detach().cpu().exp(), 1, generator=generator)
+            stages.append(self.allowed[int(index)])
+            log_probability = log_probability + scores[int(index)]
+            token = self.tokens(index.to(token.device))
+        return Sample(tuple(stages), log_probability)
 
-    def steps(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of each stage, ``[histories, vectors]``: the logarithms of the vectors' probabilities after all that can have been
-        drawn before, and of the probabilities of having drawn that and then this."""
-        token, state = self._begin()
-        before = self.vectors.new_zeros(1)
+    def log_probabilities(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield for each stage two tensors of log-probabilities, ``[histories, vectors]``.
+
+        A history is a choice of vectors for all earlier stages. The first tensor holds the probability of each vector given the
+        history, the second that of the history and the vector together.
+        """
+        token, state = self._initial()
+        history = self.vectors.new_zeros(1)
         for decoder in self.decoders:
             state = self.lstm(token, state)
-            scores = (decoder(state[0]) @ self.vectors.T).log_softmax(1)
-            joint = before[:, None] + scores
-            yield scores, joint
-            before, token = joint.flatten(), self.tokens.weight.repeat(len(joint), 1)
+            conditional = (decoder(state[0]) @ self.vectors.T).log_softmax(1)
+            joint = history[:, None] + conditional
+            yield conditional, joint
+            history, token = joint.flatten(), self.tokens.weight.repeat(len(joint), 1)
             state = (state[0].repeat_interleave(len(self.allowed), 0), state[1].repeat_interleave(len(self.allowed), 0))
 
     def entropy(self) -> Tensor:
-        """Of the vectors of all stages together, in nats, exactly."""
-        return -torch.stack([(joint.exp() * scores).sum() for scores, joint in self.steps()]).sum()
+        """Compute the exact entropy of the vectors of all stages together, in nats (a scalar)."""
+        return -torch.stack([(joint.exp() * conditional).sum() for conditional, joint in self.log_probabilities()]).sum()
 
     @property
     def largest_entropy(self) -> float:
-        """That of a controller to which all vectors are alike, in nats."""
+        """Return the entropy of the uniform distribution over the allowed vectors of all stages, in nats."""
         return STAGES * float(torch.tensor(float(len(self.allowed))).log())
 
 
-def loss(samples: Sequence[Sample], rewards: Sequence[float], baseline: float, entropy: Tensor, factor: float) -> Tensor:
-    """REINFORCE: its descent makes samples more probable whose reward is above the baseline, and ``factor`` times the entropy
-    larger."""
+def reinforce_loss(
+    samples: Sequence[Sample], rewards: Sequence[float], baseline: float, entropy: Tensor, factor: float
+) -> Tensor:
+    """Compute the REINFORCE loss with an entropy bonus (a scalar).
+
+    Minimizing it raises the probability of samples whose reward exceeds ``baseline``, lowers that of the others, and increases
+    ``factor`` times the entropy.
+    """
     gains = [sample.log_probability * (reward - baseline) for sample, reward in zip(samples, rewards, strict=True)]
     return -torch.stack(gains).mean() - factor * entropy

@@ -1,19 +1,19 @@
 """AutoPose's network, built from an architecture (a reconstruction: Gong et al., arXiv:2008.07018, published no code).
 
-stem -> three stages of two multi-scale modules -> head. Four branches run side by side at 1/4 to 1/32 of the image; a stage
-runs those that its scale vector names, and the others hand their features on unchanged.
+stem -> three stages of two multi-scale modules -> head. Four branches run in parallel at 1/4 to 1/32 of the image size. A stage
+runs the branches that its scale vector selects; the others pass their features on unchanged.
 
-Choices, where the public text leaves a gap, with whose practice they follow:
+Assumptions, where the public text is incomplete, and the network that each follows:
 
-* *Stem.* Two 3x3 convolutions of stride 2 and 64 channels (HRNet), one bottleneck with a fourth of its output's channels
-  inside (ResNet), then 3x3 convolutions of stride 2, one a scale.
+* *Stem.* Two 3x3 convolutions of stride 2 and 64 channels (HRNet), one bottleneck whose inner width is a quarter of its output
+  (ResNet), then one 3x3 convolution of stride 2 for each further scale.
 * *Convolution operations* are ReLU, convolution, batch norm (DARTS, GDAS, Auto-DeepLab); pooling has no batch norm.
-* *Compression* after a cell's concatenation is a 1x1 convolution, in the same order.
-* *Resampling* before an aggregation cell is HRNet's fusion: upwards 1x1 convolution, batch norm, nearest neighbour;
-  downwards 3x3 convolutions of stride 2, the last of which changes the channels and has no ReLU.
-* *Head.* Sec. 3 speaks of a sum of the branches, Sec. 4.2 of a concatenation and a convolution of stride 1. The branches
-  differ in channels, so it is the concatenation; the convolution is 1x1, as in HRNet.
-* *Initialisation* is PyTorch's.
+* *Compression* after a cell's concatenation is ReLU, 1x1 convolution, batch norm.
+* *Resampling* before an aggregation cell is HRNet's fusion. To a finer scale: 1x1 convolution, batch norm, nearest neighbour.
+  To a coarser scale: 3x3 convolutions of stride 2, the last of which changes the channels and has no ReLU.
+* *Head.* Sec. 3 states a sum of the branches, Sec. 4.2 a concatenation and a convolution of stride 1. The branches differ in
+  channels, so the head concatenates; the convolution is 1x1, as in HRNet.
+* *Initialization* is PyTorch's, except for the head.
 """
 
 from __future__ import annotations
@@ -54,24 +54,27 @@ def build(
     branches: Branches = "searched",
     aggregation: Aggregation = "cells",
 ) -> AutoPose:
-    """The network of an architecture, or of an architecture file.
+    """Build the network of an architecture, or of an architecture file.
 
     Args:
-        branches: ``single`` and ``all`` replace the scale vectors, ``aggregation="concat"`` the aggregation cells, as in
-            the ablation of Table 4.
+        architecture: An architecture, or the path of its file.
+        num_joints: Number of joints.
+        branches: ``single`` and ``all`` replace the scale vectors, as in the ablation of Table 4.
+        aggregation: ``concat`` replaces the aggregation cells, as in the ablation of Table 4.
 
     Raises:
-        InputError: the file is not of the format, or a switch has no such value.
+        InputError: The file does not follow the format, or a switch has no such value.
     """
-    found = architecture if isinstance(architecture, Architecture) else read(architecture)
-    return AutoPose(architecture=with_branches(found, branches), num_joints=num_joints, aggregation=aggregation)
+    if not isinstance(architecture, Architecture):
+        architecture = read(architecture)
+    return AutoPose(architecture=with_branches(architecture, branches), num_joints=num_joints, aggregation=aggregation)
 
 
 class AutoPose(nn.Module):
     """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` (sizes rounded up).
 
-    The head starts from N(0, 0.001) with zero bias, as that of HRNet does, with which the paper compares and whose recipe it
-    follows; the text says nothing of it.
+    The head's weights start from a normal distribution with standard deviation 0.001 and its bias from zero. The text does not
+    state this; it is HRNet's initialization, and the paper compares with HRNet and follows its recipe.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class AutoPose(nn.Module):
     ) -> None:
         super().__init__()
         if aggregation not in get_args(Aggregation):
-            raise InputError(f"aggregation is {' or '.join(get_args(Aggregation))}, not {aggregation!r}")
+            raise InputError(f"aggregation must be {' or '.join(get_args(Aggregation))}, not {aggregation!r}")
         self.stem = Stem(channels=architecture.channels, width=stem_channels)
         self.stages = nn.Sequential(
             *(
@@ -104,13 +107,14 @@ class AutoPose(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         features = self.stages(self.stem(images))
         size = features[SCALES[0]].shape[-2:]
-        return self.head(torch.cat([resized(features[scale], size) for scale in SCALES], 1))
+        return self.head(torch.cat([resize(features[scale], size) for scale in SCALES], 1))
 
 
 class Stem(nn.Module):
-    """``images [N, 3, H, W]`` -> the features of all scales, ``{"1/4": [N, channels[0], H/4, W/4], ...}`` (Sec. 4.2)."""
+    """``images [N, 3, H, W]`` -> features of all scales ``{"1/4": [N, channels[0], H/4, W/4], ...}`` (Sec. 4.2)."""
 
     def __init__(self, *, channels: Sequence[int], width: int) -> None:
         super().__init__()
@@ -124,6 +128,7 @@ class Stem(nn.Module):
         self.down = nn.ModuleList(conv_bn(finer, coarser, stride=2) for finer, coarser in pairs)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the features by scale, finest first."""
         x = self.convs(images)
         levels = [F.relu(self.bottleneck(x) + self.shortcut(x))]
         for conv in self.down:
@@ -132,10 +137,12 @@ class Stem(nn.Module):
 
 
 class MultiScaleModule(nn.Module):
-    """On each active branch two individual cells and an aggregation cell; the other branches are skipped (Eq. 1, Fig. 2).
+    """Two individual cells and an aggregation cell on each active branch; other branches are skipped (Eq. 1, Fig. 2).
 
-    Features of all scales in, features of the same shapes out. ``active`` names the branches that run: all that it has, unless
-    a search switches some of them off.
+    Features of all scales in, features of the same shapes out.
+
+    Attributes:
+        active: Scales of the branches that run: all that were built, unless a search switches some off.
     """
 
     def __init__(
@@ -160,6 +167,7 @@ class MultiScaleModule(nn.Module):
         )
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return features of all scales; those of inactive branches are the inputs themselves."""
         outputs = {}
         for scale in self.active:
             outputs[scale] = features[scale]
@@ -169,56 +177,62 @@ class MultiScaleModule(nn.Module):
 
 
 class AggregationCell(nn.Module):
-    """Brings the features of all active scales to the cell's own scale and runs the cell on them (Eq. 3).
+    """A cell on the features of all active scales, resampled to the cell's own scale (Eq. 3).
 
     Args:
-        nodes: the searched cell; None, or none of them, puts a plain concatenation and the 1x1 convolution in its place
-            (Table 4).
-        scale: the cell's own.
-        active: the channels of each scale that takes part, the cell's own among them.
+        nodes: Nodes of the searched cell; None or no nodes for a plain concatenation and the 1x1 convolution (Table 4).
+        scale: The scale of the cell's branch.
+        active: Channels of each active scale, including the cell's own.
     """
 
     def __init__(self, *, nodes: Sequence[Node] | None, scale: str, active: Mapping[str, int]) -> None:
         super().__init__()
         self.scale = scale
-        self.resample = nn.ModuleDict({other: resample(other, scale, active) for other in active})
+        self.resample = nn.ModuleDict({source: build_resampling(source, scale, active) for source in active})
         self.cell = Cell(nodes=nodes, inputs=list(active), channels=active[scale])
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the features of the cell's scale, from those of all active scales."""
         size = features[self.scale].shape[-2:]
-        return self.cell({other: resized(self.resample[other](x), size) for other, x in features.items()})
+        return self.cell({source: resize(self.resample[source](x), size) for source, x in features.items()})
 
 
 class Cell(nn.Module):
-    """Each node is a sum of operations on inputs and earlier nodes; the output is all nodes, concatenated and compressed.
+    """A cell ``{name: [N, channels, h, w]} -> [N, channels, h, w]``; each node sums operations on inputs and earlier nodes.
 
-    Maps ``{name: [N, channels, h, w]}`` to ``[N, channels, h, w]``. Edges from inputs other than ``inputs`` are left out, and
-    so are those from inputs that are not given; without nodes it is the inputs themselves that are concatenated.
+    The output is the concatenation of all nodes, compressed to ``channels``; without nodes, that of the inputs. Edges from
+    inputs that are not in ``inputs`` are not built, and edges from inputs that are absent from a forward pass are skipped.
     """
 
     def __init__(self, *, nodes: Sequence[Node] | None, inputs: Sequence[str], channels: int) -> None:
         super().__init__()
         nodes = nodes or ()
         self.inputs = tuple(inputs)
-        known = {*inputs, *(f"node{number}" for number in range(1, len(nodes) + 1))}
+        sources = {*inputs, *(f"node{number}" for number in range(1, len(nodes) + 1))}
         self.nodes = nn.ModuleList(
-            nn.ModuleDict({name: operation(op, channels) for name, op in edges.items() if name in known}) for edges in nodes
+            nn.ModuleDict({name: build_operation(op, channels) for name, op in edges.items() if name in sources})
+            for edges in nodes
         )
         self.compress = relu_conv_bn((len(nodes) or len(inputs)) * channels, channels, 1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the compressed concatenation ``[N, channels, h, w]``."""
         features = dict(inputs)
         for number, edges in enumerate(self.nodes, 1):
             features[f"node{number}"] = reduce(add, [op(features[name]) for name, op in edges.items() if name in features])
         outputs = list(features.values())[len(inputs) :]
         if not len(self.nodes):
-            nothing = torch.zeros_like(next(iter(inputs.values())))  # as much as an input adds that is not built
-            outputs = [inputs.get(name, nothing) for name in self.inputs]
+            zeros = torch.zeros_like(next(iter(inputs.values())))  # an absent input adds as much as one that is not built
+            outputs = [inputs.get(name, zeros) for name in self.inputs]
         return self.compress(torch.cat(outputs, 1))
 
 
-def operation(name: str, channels: int) -> nn.Module:
-    """One of :data:`reproductions.autopose.architectures.OPERATIONS`; it keeps channels and size."""
+def build_operation(name: str, channels: int) -> nn.Module:
+    """Build one of the OPERATIONS of a cell, which keeps channels and size.
+
+    Raises:
+        InputError: There is no operation ``name``.
+    """
     match name:
         case "skip":
             return nn.Identity()
@@ -232,30 +246,30 @@ def operation(name: str, channels: int) -> nn.Module:
 
 
 def relu_conv_bn(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
-    """A convolution as an operation has it, and a cell's compression."""
+    """Build a convolution operation, or a cell's compression."""
     return nn.Sequential(nn.ReLU(), conv_bn(in_channels, out_channels, kernel, act=None))
 
 
-def resample(source: str, target: str, channels: Mapping[str, int]) -> nn.Module:
-    """From one scale's channels to another's, with the strides of the way down; the way up is left to :func:`resized`."""
+def build_resampling(source: str, target: str, channels: Mapping[str, int]) -> nn.Module:
+    """Build the convolutions from one scale to another; they reduce the size, but leave enlarging to :func:`resize`."""
     steps = SCALES.index(target) - SCALES.index(source)
     if steps == 0:
         return nn.Identity()
     if steps < 0:
         return conv_bn(channels[source], channels[target], 1, act=None)
-    narrow = [conv_bn(channels[source], channels[source], stride=2) for _ in range(steps - 1)]
-    return nn.Sequential(*narrow, conv_bn(channels[source], channels[target], stride=2, act=None))
+    strided = [conv_bn(channels[source], channels[source], stride=2) for _ in range(steps - 1)]
+    return nn.Sequential(*strided, conv_bn(channels[source], channels[target], stride=2, act=None))
 
 
-def resized(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Features of that height and width, by the nearest neighbour."""
+def resize(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the features at that height and width, ``[N, C, *size]``, by nearest neighbour."""
     return features if features.shape[-2:] == size else F.interpolate(features, tuple(size), mode="nearest")
 
 
 def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
-    """The network of an architecture file.
+    """Build the network of an architecture file.
 
     Raises:
-        InputError: see :func:`read`.
+        InputError: See :func:`read`.
     """
     return build(path, num_joints=num_joints)

@@ -1,7 +1,7 @@
-"""How far the search space reaches: GFLOPs from its cheapest to its dearest network, under every convention.
+"""Compute the GFLOPs of the search space from its cheapest to its most expensive network, under every convention.
 
-The paper prints 10.65 GFLOPs for its network (Table 2) and neither the architecture, nor its parameters, nor how it counted.
-Whether the reconstructed space can hold such a network is all that can be asked; ``python -m
+The paper prints 10.65 GFLOPs for its network (Table 2), but not the architecture, its parameters, or how operations are
+counted. So it can only be checked whether the reconstructed space can contain such a network; ``python -m
 reproductions.autopose.readings`` prints the answer in about half a minute.
 """
 
@@ -21,7 +21,13 @@ from reproductions.autopose.network import build
 
 @dataclass(frozen=True)
 class Row:
-    """``params`` are the trainable ones; ``flops`` the counts under each convention, in its own operations, unscaled."""
+    """The cost of one network of the search space.
+
+    Attributes:
+        name: Description of the network.
+        params: Number of trainable parameters.
+        flops: Number of operations by convention, unscaled.
+    """
 
     name: str
     params: int
@@ -29,23 +35,25 @@ class Row:
 
 
 def cost_range(height: int = 256, width: int = 192, *, joints: int = 17, nodes: tuple[int, int] = (4, 2)) -> list[Row]:
-    """The costs of the example, of the network without branches and of all branches with one operation on every edge.
+    """Compute the costs of the example, of no branches, and of all branches with the same operation on every edge.
 
     Args:
-        height, width: of the image, in pixels.
-        nodes: how many an individual and an aggregation cell have; the paper's numbers are lost.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        joints: Number of joints.
+        nodes: Numbers of nodes of an individual and an aggregation cell; the paper's are missing from its text.
     """
     example = read(EXAMPLE)
     networks = {"no branches (minimum)": _uniform("skip", active=0, nodes=nodes)}
     networks |= {
         f"all branches, {op}": _uniform(op, active=1, nodes=nodes) for op in ("skip", "conv_1x1", "conv_3x3", "conv_5x5")
     }
-    networks |= {f"example, branches={b}": with_branches(example, b) for b in ("single", "searched", "all")}
+    networks |= {f"example, branches={name}": with_branches(example, name) for name in ("single", "searched", "all")}
     return [_row(name, architecture, height, width, joints) for name, architecture in networks.items()]
 
 
 def _uniform(op: str, *, active: int, nodes: tuple[int, int]) -> Architecture:
-    """One operation everywhere, every node taking all that Eqs. 2 and 3 let it take."""
+    """Return an architecture with the same operation on all edges that Eqs. 2 and 3 allow."""
     individual, aggregation = nodes
     return Architecture(
         name=op,
@@ -61,12 +69,12 @@ def _uniform(op: str, *, active: int, nodes: tuple[int, int]) -> Architecture:
 def _row(name: str, architecture: Architecture, height: int, width: int, joints: int) -> Row:
     with torch.device("meta"):
         network = build(architecture, num_joints=joints)
-    counted = count_cost(network, height, width)
-    return Row(name, counted["params"]["trainable"], counted["flops"])
+    cost = count_cost(network, height, width)
+    return Row(name, cost["params"]["trainable"], cost["flops"])
 
 
 def read_flops(table: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what Table 2's GFLOPs come to for networks of the reconstructed space, from its cheapest to its dearest."""
+    """Return the GFLOPs of Table 2 for networks of the reconstructed space, under every convention."""
     if table != "table2":
         return {}
     rows = cost_range()
@@ -82,4 +90,5 @@ def read_flops(table: str) -> dict[str, list[dict[str, Any]]]:
 if __name__ == "__main__":
     print(f"{'256x192, 17 joints':28s}{'params M':>10s}" + "".join(f"{name:>13s}" for name in FLOPS))
     for row in cost_range():
-        print(f"{row.name:28s}{row.params / 1e6:10.2f}" + "".join(f"{row.flops[n] / c.giga:13.2f}" for n, c in FLOPS.items()))
+        gflops = "".join(f"{row.flops[name] / convention.giga:13.2f}" for name, convention in FLOPS.items())
+        print(f"{row.name:28s}{row.params / 1e6:10.2f}{gflops}")

@@ -1,6 +1,6 @@
-"""How AutoPose's network is trained once it is found (sections 4.1 and 4.2), and what the paper leaves open.
+"""Training recipes of AutoPose's searched network (Secs. 4.1 and 4.2), and their assumptions.
 
-Several numbers, and all ranges, are missing from the text that is public in machine-readable form.
+Several numbers, and all ranges, are missing from the paper's public machine-readable text.
 """
 
 from __future__ import annotations
@@ -10,39 +10,41 @@ from dataclasses import replace
 
 from benchmark.config.recipes import Assumption, Recipe, Schedule
 
-_HRNET = "as HRNet, which the paper compares with"
-_OPEN = (
+_HRNET = "HRNet, which the paper compares with"
+_ASSUMPTIONS = (
     Assumption(
-        unspecified="how far images are rotated",
-        choice="normal, 45 degrees, clipped at 90, with probability 0.6",
+        unspecified="range of rotations",
+        choice="normal with a standard deviation of 45 degrees, clipped at 90, with probability 0.6",
         source=_HRNET,
     ),
     Assumption(
-        unspecified="whether images are scaled or halved", choice="neither", source="the text names flips and rotations alone"
+        unspecified="scale and half-body augmentation", choice="neither", source="the text names only flips and rotations"
     ),
     Assumption(unspecified="Adam's betas, missing from the text", choice="0.9 and 0.999", source="PyTorch's defaults"),
-    Assumption(unspecified="weight decay", choice="none", source="none is stated"),
+    Assumption(unspecified="weight decay", choice="none", source="the text states none"),
     Assumption(
         unspecified="loss of the final training",
-        choice="mean squared error times a half",
-        source="the text has it for the search",
+        choice="half the mean squared error",
+        source="the text states it for the search",
     ),
-    Assumption(unspecified="targets", choice="Gaussians of 2 pixels, drawn as HRNet's code does", source=_HRNET),
-    Assumption(unspecified="which epoch's weights are reported", choice="the last", source="nothing is said of choosing one"),
-    Assumption(unspecified="how it is tested", choice="flip test with the one-pixel shift, quarter shift", source=_HRNET),
+    Assumption(unspecified="targets", choice="Gaussians with a sigma of 2 pixels, as drawn by HRNet's code", source=_HRNET),
+    Assumption(unspecified="epoch whose weights are reported", choice="the last", source="the text mentions no selection"),
+    Assumption(unspecified="test protocol", choice="flip test with the one-pixel shift, quarter shift", source=_HRNET),
 )
 
 
-def _size(shown: str, source: str) -> Assumption:
-    return Assumption(unspecified="input size, missing from the text", choice=shown, source=source)
+def _input_size(size: str, source: str) -> Assumption:
+    return Assumption(unspecified="input size, missing from the text", choice=size, source=source)
 
 
 _BOXES = Assumption(
-    unspecified="persons' boxes in COCO's validation images", choice="annotated boxes", source="the text names no detector"
+    unspecified="boxes of people in COCO's validation images",
+    choice="the annotated boxes",
+    source="the text names no detector",
 )
 _COCO = Recipe(
     name="coco",
-    source="sections 4.1 and 4.2: architecture found on COCO",
+    source="Secs. 4.1 and 4.2: the architecture found on COCO",
     train=(("coco", "train"),),
     test=("coco", "val"),
     num_people=149813,
@@ -53,7 +55,7 @@ _COCO = Recipe(
     augmentation="flip_rotation",
     crop="hrnet_annotated",
     protocol="hrnet-annotated",
-    assumptions=(_size("256x192", "the compared networks' in Table 2"), *_OPEN, _BOXES),
+    assumptions=(_input_size("256x192", "that of the compared networks in Table 2"), *_ASSUMPTIONS, _BOXES),
 )
 
 RECIPES: Mapping[str, Recipe] = {
@@ -63,7 +65,7 @@ RECIPES: Mapping[str, Recipe] = {
         replace(
             _COCO,
             name="mpii",
-            source="sections 4.1 to 4.3: the architecture found on COCO, trained anew on MPII",
+            source="Secs. 4.1 to 4.3: the architecture found on COCO, trained from scratch on MPII",
             train=(("mpii", "train"),),
             test=("mpii", "val"),
             num_people=22246,
@@ -71,12 +73,12 @@ RECIPES: Mapping[str, Recipe] = {
             crop="mpii",
             protocol="hrnet",
             assumptions=(
-                _size("256x256", "usual for MPII; the text says that it is larger than COCO's"),
-                *_OPEN,
+                _input_size("256x256", "the usual one for MPII; the text says that it is larger than COCO's"),
+                *_ASSUMPTIONS,
                 Assumption(
-                    unspecified="epochs, rate and batch on MPII",
+                    unspecified="epochs, learning rate and batch size on MPII",
                     choice="as on COCO",
-                    source="the text states them once for the network",
+                    source="the text states them once, for the network",
                 ),
             ),
         ),

@@ -1,8 +1,8 @@
-"""How AutoPose is searched for (Secs. 3.2, 3.3 and 4.2), what the paper leaves open, and what fits a small machine.
+"""Configs of AutoPose's search: the paper's own (Secs. 3.2, 3.3 and 4.2), and smaller ones for small machines.
 
-Each size of search comes in five: as it is, and for the ablations of Tables 4 and 5 with at most one branch a stage
-(``-single``), with plain concatenations for aggregation cells (``-concat``), with all branches (``-all``), and on images with
-half the sides (``-reduced``).
+Each config has four variants, for the ablations of Tables 4 and 5: at most one branch per stage (``-single``), plain
+concatenations in place of aggregation cells (``-concat``), all branches in every stage (``-all``), and images of half the
+height and width (``-reduced``).
 """
 
 from __future__ import annotations
@@ -13,26 +13,36 @@ from dataclasses import replace
 from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Schedule, Target
 from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE, SearchConfig, SearchPhase
 from reproductions.autopose.recipes import RECIPES
-from reproductions.autopose.search_gaps import FEWER_NODES, GENERAL, NODES, PAPER, SHORT, SINGLE, SIZE, VIEWS, rates
+from reproductions.autopose.search_assumptions import (
+    AUGMENTATION,
+    FEWER_NODES,
+    GENERAL,
+    NODES,
+    PAPER,
+    REDUCED_SIZE,
+    SHORT,
+    SINGLE_BRANCH,
+    learning_rates,
+)
 
-CONTROLLER = "controller"
+CONTROLLER = "controller"  # the phase in which it learns
 
 _OPTIONS = {
-    "channels": [16, 32, 64, 128],
-    "derived": [32, 64, 128, 256],
-    "nodes": [4, 2],
-    "branches": "searched",
-    "temperature": [10.0, 0.1],
-    "rate": 3.5e-4,
-    "samples": 2,
-    "baseline": 0.9,
-    "entropy": 1e-3,
-    "candidates": 10,
+    "channels": [16, 32, 64, 128],  # of the super-network's branches, finest first
+    "derived": [32, 64, 128, 256],  # of the derived network's branches
+    "nodes": [4, 2],  # of an individual and of an aggregation cell; 0 for a plain concatenation
+    "branches": "searched",  # the vectors a stage can have, a key of VECTORS
+    "temperature": [10.0, 0.1],  # of the Gumbel-softmax, at the start and at the end
+    "rate": 3.5e-4,  # the controller's learning rate
+    "samples": 2,  # scale vectors that the controller draws for an update
+    "baseline": 0.9,  # decay of the moving average of rewards
+    "entropy": 1e-3,  # factor of the controller's entropy in its loss
+    "candidates": 10,  # scale vectors, the best of which is derived
 }
 
 
 def _phases(first: int) -> tuple[SearchPhase, ...]:
-    """The controller waits for so many epochs."""
+    """Return the phases of an epoch; the controller learns from epoch ``first`` on, counted from 0."""
     return (
         SearchPhase(name=WEIGHTS_PHASE),
         SearchPhase(name=ARCHITECTURE_PHASE, part="held out"),
@@ -43,7 +53,7 @@ def _phases(first: int) -> tuple[SearchPhase, ...]:
 _ALPHAS = Optimizer(lr=3e-4, betas=(0.5, 0.999))
 _PAPER = SearchConfig(
     name="paper",
-    description="as printed: COCO at 256x192, the controller from epoch 5 on; 2.5 days of a Titan RTX in the paper",
+    description="the paper's search: COCO at 256x192, controller from epoch 5 on; 2.5 days on a Titan RTX in the paper",
     recipe=replace(
         RECIPES["coco"],
         name="coco-search",
@@ -58,14 +68,15 @@ _PAPER = SearchConfig(
     retrain=RECIPES["coco"],
     candidate_epochs=5,
     options=_OPTIONS,
-    assumptions=(*PAPER, *rates(), *GENERAL, NODES, VIEWS),
+    assumptions=(*PAPER, *learning_rates(), *GENERAL, NODES, AUGMENTATION),
 )
 
-# What the alphas can travel: 3e-4 a step over 30 epochs of 936 steps. A small search has a thirtieth of the steps.
+# Smaller searches have larger learning rates of the alphas, so that rate times steps is what it is in the paper's search: 3e-4
+# times 30 epochs of 936 steps. The small search has a thirtieth of the steps.
 _LSP = replace(
     GENERAL_RECIPES["lsp"],
     name="lsp-search",
-    source="this project: the paper's search in minutes on two cores",
+    source="this project: the paper's search, in minutes on two cores",
     input="64x64",
     target=Target(sigma=1.0),
     epochs=40,
@@ -77,8 +88,8 @@ _LSP = replace(
 _SMALL = replace(
     _PAPER,
     name="small",
-    description="Leeds Sports Pose at 64x64, 40 epochs, half the paper's channels, costs at 256x256; about half an hour "
-    "on a core, and an hour at random",
+    description="Leeds Sports Pose at 64x64, 40 epochs, half the paper's channels, costs at 256x256; on one core about half an "
+    "hour for the search, and an hour for random search",
     recipe=_LSP,
     phases=_phases(20),
     architecture=replace(_ALPHAS, lr=0.0084),
@@ -88,7 +99,7 @@ _SMALL = replace(
     deployment_input="256x256",
     options={**_OPTIONS, "channels": [8, 16, 32, 64], "derived": [16, 32, 64, 128], "nodes": [2, 1], "rate": 3.5e-3},
     assumptions=(
-        *rates("0.0084", "3.5e-3", short=True),
+        *learning_rates("0.0084", "3.5e-3", short=True),
         *GENERAL,
         *SHORT,
         FEWER_NODES,
@@ -103,13 +114,13 @@ _GPU = replace(
     architecture=replace(_ALPHAS, lr=0.0056),
     retrain=replace(GENERAL_RECIPES["lsp"], name="lsp-searched-gpu", epochs=60, evaluate_every=10),
     options={**_OPTIONS, "rate": 3.5e-3},
-    assumptions=(*rates("0.0056", "3.5e-3", short=True), *GENERAL, *SHORT, NODES),
+    assumptions=(*learning_rates("0.0056", "3.5e-3", short=True), *GENERAL, *SHORT, NODES),
 )
 _SYNTHETIC = replace(GENERAL_RECIPES["synthetic"], name="synthetic-search", input="32x32", schedule=Schedule(kind="cosine"))
 _TINY = replace(
     _SMALL,
     name="tiny",
-    description="Synthetic people at 32x32: shows that it runs, and no more",
+    description="Synthetic people at 32x32: only shows that the search runs",
     recipe=_SYNTHETIC,
     phases=_phases(1),
     retrain=replace(_SYNTHETIC, name="synthetic-searched", epochs=1),
@@ -117,24 +128,24 @@ _TINY = replace(
     seeds=1,
     deployment_input="",
     options={**_SMALL.options, "channels": [4, 8, 16, 32], "derived": [8, 16, 32, 64]},
-    assumptions=(*GENERAL, FEWER_NODES, VIEWS),
+    assumptions=(*GENERAL, FEWER_NODES, AUGMENTATION),
 )
 
 
 def _variants(base: SearchConfig) -> Iterator[SearchConfig]:
-    """A search, and those that Tables 4 and 5 compare with it."""
+    """Yield a search and the variants that Tables 4 and 5 compare with it."""
 
-    def variant(name: str, says: str, **options: object) -> SearchConfig:
+    def variant(name: str, difference: str, **options: object) -> SearchConfig:
         return replace(
-            base, name=f"{base.name}-{name}", description=f"{base.name}, {says}", options={**base.options, **options}
+            base, name=f"{base.name}-{name}", description=f"{base.name}, {difference}", options={**base.options, **options}
         )
 
     yield base
-    single = variant("single", "at most one branch a stage", branches="single")
-    yield replace(single, assumptions=(*base.assumptions, SINGLE))
-    yield variant("concat", "plain concatenations for aggregation cells", nodes=[base.options["nodes"][0], 0])
-    every = variant("all", "all four branches in every stage", branches="all")
-    yield replace(every, phases=tuple(phase for phase in base.phases if phase.name != CONTROLLER))
+    single = variant("single", "at most one branch per stage", branches="single")
+    yield replace(single, assumptions=(*base.assumptions, SINGLE_BRANCH))
+    yield variant("concat", "plain concatenations in place of aggregation cells", nodes=[base.options["nodes"][0], 0])
+    all_branches = variant("all", "all four branches in every stage", branches="all")
+    yield replace(all_branches, phases=tuple(phase for phase in base.phases if phase.name != CONTROLLER))
     sides = [int(side) // 2 for side in base.recipe.input.split("x")]
     recipe = replace(
         base.recipe,
@@ -142,8 +153,8 @@ def _variants(base: SearchConfig) -> Iterator[SearchConfig]:
         input="{}x{}".format(*sides),
         target=replace(base.recipe.target, sigma=base.recipe.target.sigma / 2),
     )
-    reduced = variant("reduced", "searched on images with half the sides, trained on whole ones")
-    yield replace(reduced, recipe=recipe, deployment_input=base.cost_input, assumptions=(*base.assumptions, SIZE))
+    reduced = variant("reduced", "searched on images of half the height and width, trained on full ones")
+    yield replace(reduced, recipe=recipe, deployment_input=base.cost_input, assumptions=(*base.assumptions, REDUCED_SIZE))
 
 
 SEARCHES = tuple(variant for base in (_SMALL, _GPU, _PAPER, _TINY) for variant in _variants(base))

@@ -1,4 +1,4 @@
-"""What the built network is made of, where the paper's text states a number, as strings written the way it writes them."""
+"""Describe the built network in the numbers that the paper's text states, written as the paper writes them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reproductions.wording import WORDS
 
 
 def describe_structure(table: str) -> dict[str, str]:
-    """Return ``{"row/column": string}`` for Secs. 3 and 4.2, counted on the example with all branches; else nothing."""
+    """Return ``{"row/column": string}`` for Secs. 3 and 4.2, from the example with all branches; empty for other tables."""
     if table != "text_structure":
         return {}
     architecture = with_branches(read(EXAMPLE), "all")
     with torch.device("meta"):
         network = build(architecture, num_joints=17)
     module = network.stages[0]
-    found = {
+    values = {
         "branches": str(len(module.individual)),
         "search_channels": ", ".join(str(width // 2) for width in architecture.channels),  # half of the derived network's
         "modules": str(len(network.stages) // len(architecture.stages)),
@@ -27,4 +27,4 @@ def describe_structure(table: str) -> dict[str, str]:
         "stem_convs": WORDS[sum(layer[0].stride == (2, 2) for layer in network.stem.convs)],
         "operations": WORDS[len(OPERATIONS)],
     }
-    return {f"{row}/structure": value for row, value in found.items()}
+    return {f"{row}/structure": value for row, value in values.items()}

@@ -1,3 +1,5 @@
+"""Architecture files are read, checked and written, and errors name the file, the key and the line."""
+
 from __future__ import annotations
 
 import json
@@ -41,15 +43,15 @@ def test_the_example_uses_every_operation_and_at_most_two_inputs_a_node():
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    found = replace(
+    architecture = replace(
         read(EXAMPLE),
         name="a-1",
         evidence="searched",
         note='"quoted" \\ back-slashed, 姿勢 🙂',
         aggregation=({scale: "skip" for scale in SCALES}, {scale: "conv_1x1" for scale in SCALES} | {"node1": "conv_5x5"}),
     )
-    (tmp_path / "a.toml").write_text(write(found), encoding="utf-8")
-    assert read(tmp_path / "a.toml") == found
+    (tmp_path / "a.toml").write_text(write(architecture), encoding="utf-8")
+    assert read(tmp_path / "a.toml") == architecture
 
 
 def test_an_invalid_architecture_is_not_written():

@@ -1,3 +1,5 @@
+"""AutoPose's network: shapes, cells and branches against the equations, and the costs of the search space."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -12,7 +14,7 @@ from benchmark.cost.trace import count_parameters, trace_network
 from benchmark.models.registry import build_model
 from reproductions.autopose import structure
 from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, parse, read, write
-from reproductions.autopose.network import AggregationCell, Cell, MultiScaleModule, build, operation
+from reproductions.autopose.network import AggregationCell, Cell, MultiScaleModule, build, build_operation
 from reproductions.autopose.readings import cost_range
 
 EXAMPLE_NETWORK = read(EXAMPLE)
@@ -60,9 +62,9 @@ def test_a_stage_without_branches_costs_nothing_so_that_depth_can_be_searched():
     with torch.device("meta"):
         network = build(replace(SMALL, stages=((0, 0, 0, 0),) * 3), num_joints=3)
     assert count_parameters(network.stages) == {"trainable": 0, "stored": 0, "weights": 0}
-    found = trace_network(network, 64, 64)
-    assert found.within(["stages"]) == []
-    assert found.within(["head"]) != []
+    trace = trace_network(network, 64, 64)
+    assert trace.within(["stages"]) == []
+    assert trace.within(["head"]) != []
 
 
 def test_an_inactive_branch_hands_its_features_on_unchanged():
@@ -84,8 +86,8 @@ def test_each_active_branch_sees_all_active_branches_and_no_other():
         scale_vector=(1, 0, 1, 1), channels=(4,) * 4, individual=SMALL.individual, aggregation=SMALL.aggregation
     ).eval()
     for scale in ("1/4", "1/16", "1/32"):
-        seen = torch.autograd.grad(module(features)[scale].square().sum(), list(features.values()), allow_unused=True)
-        assert [gradient is not None for gradient in seen] == [True, False, True, True]
+        gradients = torch.autograd.grad(module(features)[scale].square().sum(), list(features.values()), allow_unused=True)
+        assert [gradient is not None for gradient in gradients] == [True, False, True, True]
 
 
 def test_a_node_is_the_sum_of_its_operations_and_the_output_the_concatenation():
@@ -104,12 +106,12 @@ def test_without_its_nodes_an_aggregation_cell_is_a_plain_concatenation():
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_keeps_the_shape(name):
-    assert operation(name, 4)(torch.randn(2, 4, 7, 5)).shape == (2, 4, 7, 5)
+    assert build_operation(name, 4)(torch.randn(2, 4, 7, 5)).shape == (2, 4, 7, 5)
 
 
 def test_unknown_operations_and_switches_are_refused():
     with pytest.raises(InputError, match="conv_7x7"):
-        operation("conv_7x7", 4)
+        build_operation("conv_7x7", 4)
     with pytest.raises(InputError, match="'sum'"):
         build(SMALL, num_joints=3, aggregation="sum")
     with pytest.raises(InputError, match="'two'"):
@@ -123,7 +125,8 @@ def test_the_individual_cells_cost_the_same_on_every_scale():
     trace = trace_network(network, 256, 192)
     costs = {scale: sum(map(count_macs, trace.within([f"stages.0.individual.{scale}"]))) for scale in SCALES}
     assert len(set(costs.values())) == 1
-    assert costs["1/4"] == 2 * (3 * 9 + 25 + 1 + 4) * 32 * 32 * 64 * 48  # two cells: the convolutions' kernels, compression
+    cells, kernels, compression = 2, 3 * 9 + 25 + 1, 4
+    assert costs["1/4"] == cells * (kernels + compression) * 32 * 32 * 64 * 48
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +149,8 @@ def test_the_printed_gflops_lie_inside_the_range_under_every_convention(space):
 
 
 def test_the_example_is_no_claim_to_the_printed_gflops(space):
-    """It is cheaper than 10.65 under HRNet's convention, and with all branches it is dearer: nothing was adjusted."""
-    searched, all_four = (space[f"example, branches={b}"].flops["hrnet"] / 2**30 for b in ("searched", "all"))
+    """It costs less than 10.65 GFLOPs under HRNet's convention, and more with all branches: nothing was adjusted."""
+    searched, all_four = (space[f"example, branches={name}"].flops["hrnet"] / 2**30 for name in ("searched", "all"))
     assert (round(searched, 2), round(all_four, 2)) == (7.59, 12.58)
 
 
@@ -163,9 +166,9 @@ def test_the_cost_of_the_dearest_cells_follows_from_the_equations():
     with torch.device("meta"):
         network = build(architecture, num_joints=17)
     edges = [op for op in trace_network(network, 256, 192).ops if op.name == "convolution" and op.inputs[1][2:] == (5, 5)]
-    modules, branches, cost_of_one = 2, 4, 25 * 32 * 32 * 64 * 48
+    modules, branches, edge_macs = 2, 4, 25 * 32 * 32 * 64 * 48
     assert len(edges) == modules * branches * (2 * 10 + 2 * 4)
-    assert sum(map(count_macs, edges)) == len(edges) * cost_of_one
+    assert sum(map(count_macs, edges)) == len(edges) * edge_macs
 
 
 def test_node_to_node_edges_are_allowed_in_aggregation_cells():

@@ -1,4 +1,4 @@
-"""One path is computed at a time, the controller learns from rewards, what is derived is the best, and tables predict costs."""
+"""AutoPose's search: paths, cells, controller, derivation, lookup tables, resuming, and the configs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from benchmark.training.checkpoint import read_progress
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.losses import Targets
 from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, VECTORS, Architecture, parse, read, write
-from reproductions.autopose.controller import Controller, Sample, loss
+from reproductions.autopose.controller import Controller, Sample, reinforce_loss
 from reproductions.autopose.network import AutoPose, build
 from reproductions.autopose.search import Search, build_search_algorithm, list_components, sample_architecture, used_components
 from reproductions.autopose.search_configs import CONTROLLER
 from reproductions.autopose.search_space import components, components_of
-from reproductions.autopose.supernet import Mixed, SuperNetwork, by_batch, straight_through
+from reproductions.autopose.supernet import MixedOperation, SuperNetwork, straight_through, use_batch_statistics
 from reproductions.network_checks import saved
 
 TINY = replace(find_search("autopose", "tiny"), held_out=0.4)
@@ -55,14 +55,14 @@ def _one_thread() -> Iterator[None]:
 
 
 class Flat(dict[str, float]):
-    """Every part costs the same."""
+    """Costs of components that are all 1."""
 
     def __missing__(self, part: str) -> float:
         return 1.0
 
 
 def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> Search:
-    """With a node a cell, which is built the fastest, unless ``options`` say otherwise."""
+    """Build a search of config ``name``, with one node per cell to be fast, unless ``options`` change that."""
     scale = find_search("autopose", name)
     scale = replace(scale, options={**scale.options, "nodes": [1, min(1, scale.options["nodes"][1])], **options})
     table = LookupTable(cost="flops", costs=Flat(), input="32x32", joints=joints)
@@ -70,37 +70,37 @@ def searcher(name: str = "tiny", joints: int = JOINTS, **options: Any) -> Search
 
 
 @pytest.fixture(scope="module")
-def found() -> Search:
-    """One that tests may move on."""
+def search() -> Search:
+    """Return a search that tests share and may train further."""
     return searcher()
 
 
-def batch(persons: int = 4) -> tuple[Tensor, Targets]:
+def batch(people: int = 4) -> tuple[Tensor, Targets]:
     generator = torch.Generator().manual_seed(1)
-    maps = torch.rand(persons, JOINTS, SIZE // 4, SIZE // 4, generator=generator)
-    return torch.randn(persons, 3, SIZE, SIZE, generator=generator), Targets(maps, torch.ones(persons, JOINTS))
+    heatmaps = torch.rand(people, JOINTS, SIZE // 4, SIZE // 4, generator=generator)
+    return torch.randn(people, 3, SIZE, SIZE, generator=generator), Targets(heatmaps, torch.ones(people, JOINTS))
 
 
-def running(monkeypatch: pytest.MonkeyPatch, found: Search, stages: Any) -> None:
-    """Let every step run these branches."""
-    monkeypatch.setattr(found, "_branches", lambda: stages)
+def running(monkeypatch: pytest.MonkeyPatch, search: Search, stages: Any) -> None:
+    """Make every step run these branches."""
+    monkeypatch.setattr(search, "_branches", lambda: stages)
 
 
-def changed(found: Search, phase: str) -> set[str]:
-    """The parameters that a step moves."""
-    before = {name: value.detach().clone() for name, value in found.network.named_parameters()}
-    found.optimizers()[WEIGHTS_PHASE].param_groups[0]["lr"] = 1e-3
-    found.step(phase, batch(), 0.5)
-    return {name for name, value in found.network.named_parameters() if not torch.equal(value, before[name])}
+def changed(search: Search, phase: str) -> set[str]:
+    """Return the names of the parameters that a step changes."""
+    before = {name: value.detach().clone() for name, value in search.network.named_parameters()}
+    search.optimizers()[WEIGHTS_PHASE].param_groups[0]["lr"] = 1e-3
+    search.step(phase, batch(), 0.5)
+    return {name for name, value in search.network.named_parameters() if not torch.equal(value, before[name])}
 
 
 def executed(network: SuperNetwork, run: Callable[[], object]) -> int:
-    """How many operations of edges a run computes."""
+    """Return the number of edge operations that ``run`` computes."""
     count = []
     handles = [
         choice.register_forward_hook(lambda *_: count.append(1))
         for mixed in network.modules()
-        if isinstance(mixed, Mixed)
+        if isinstance(mixed, MixedOperation)
         for choice in mixed.choices
     ]
     run()
@@ -110,7 +110,7 @@ def executed(network: SuperNetwork, run: Callable[[], object]) -> int:
 
 
 def edges_of(network: SuperNetwork, stages: Any) -> int:
-    """How many edges there are along the branches that run, without those from scales that do not."""
+    """Return the number of edges on the branches that run, without edges from inactive scales."""
     individual = len(network.edges["individual"])
     nodes = {edge.node for edge in network.edges.get("aggregation", [])}
     active = [sum(vector) for vector in stages]
@@ -118,30 +118,30 @@ def edges_of(network: SuperNetwork, stages: Any) -> int:
 
 
 def path(network: SuperNetwork, stages: Any) -> AutoPose:
-    """The network of what is drawn, with the same weights."""
-    cells = {"individual": network.chosen("individual"), "aggregation": network.chosen("aggregation")}
+    """Return the network of the current path, with the super-network's weights."""
+    cells = {"individual": network.current_cell("individual"), "aggregation": network.current_cell("aggregation")}
     channels = tuple(find_search("autopose", "tiny").options["channels"])
-    own = Architecture(name="path", evidence="searched", note="", channels=channels, stages=stages, **cells)  # type: ignore[arg-type]
-    made = build(own, num_joints=JOINTS)
+    architecture = Architecture(name="path", evidence="searched", note="", channels=channels, stages=stages, **cells)  # type: ignore[arg-type]
+    network_of_path = build(architecture, num_joints=JOINTS)
     shared = network.state_dict()
 
     def name_of(name: str) -> str:
-        found = re.fullmatch(r"(.*\.)(individual|aggregation)(\..*?nodes\.)(\d+)(\.)([^.]+)(\..*)", name)
-        if not found:
+        match = re.fullmatch(r"(.*\.)(individual|aggregation)(\..*?nodes\.)(\d+)(\.)([^.]+)(\..*)", name)
+        if not match:
             return name
-        operation = cells[found[2]][int(found[4])][found[6]]
-        return "".join(found.groups()[:-1]) + f".choices.{OPERATIONS.index(operation)}{found[7]}"
+        operation = cells[match[2]][int(match[4])][match[6]]
+        return "".join(match.groups()[:-1]) + f".choices.{OPERATIONS.index(operation)}{match[7]}"
 
-    def value_of(name: str, own: Tensor) -> Tensor:
+    def value_of(name: str, parameter: Tensor) -> Tensor:
         value = shared[name_of(name)]
-        if value.shape == own.shape:
+        if value.shape == parameter.shape:
             return value
-        vector = stages[int(name.split(".")[1]) // 2]  # a concatenation: the columns of the scales that run
-        return value.unflatten(1, (len(SCALES), -1))[:, [place for place, runs in enumerate(vector) if runs]].flatten(1, 2)
+        vector = stages[int(name.split(".")[1]) // 2]  # a concatenation: keep the columns of the scales that run
+        return value.unflatten(1, (len(SCALES), -1))[:, [index for index, runs in enumerate(vector) if runs]].flatten(1, 2)
 
-    by_batch(made)
-    made.load_state_dict({name: value_of(name, own) for name, own in made.named_parameters()})
-    return made.train().to(memory_format=torch.channels_last)
+    use_batch_statistics(network_of_path)
+    network_of_path.load_state_dict({name: value_of(name, parameter) for name, parameter in network_of_path.named_parameters()})
+    return network_of_path.train().to(memory_format=torch.channels_last)
 
 
 # --- cells by gradients ------------------------------------------------------------------------------------------------------
@@ -156,9 +156,9 @@ def test_a_sample_is_one_hot_and_has_the_gradient_of_the_soft_one() -> None:
     torch.manual_seed(7)
     noise = -torch.empty(5, 6).exponential_().log()
     soft = ((alpha.log_softmax(1) + noise) / 2.0).softmax(1)
-    ours, theirs = (torch.autograd.grad((one * weights).sum(), alpha)[0] for one in (gates, soft))
-    assert torch.allclose(ours, theirs, atol=1e-6)
-    assert (ours != 0).all(), "every operation's alpha learns from the one that was drawn"
+    gradient, soft_gradient = (torch.autograd.grad((sample * weights).sum(), alpha)[0] for sample in (gates, soft))
+    assert torch.allclose(gradient, soft_gradient, atol=1e-6)
+    assert (gradient != 0).all(), "the alphas of all operations learn from the drawn one"
 
 
 def test_operations_are_drawn_by_their_probabilities_at_every_temperature() -> None:
@@ -176,7 +176,7 @@ def test_all_stages_and_branches_share_the_alphas_of_an_edge() -> None:
     }
     owners: dict[int, int] = {}
     for mixed in network.modules():
-        if isinstance(mixed, Mixed):
+        if isinstance(mixed, MixedOperation):
             owners[id(mixed.edge)] = owners.get(id(mixed.edge), 0) + 1
     stages, modules, branches = 3, 2, 4
     assert sorted(owners.values()) == [stages * modules * branches] * 4 + [stages * modules * branches * 2] * 3
@@ -188,44 +188,44 @@ def test_along_a_path_it_computes_what_that_architectures_network_does(name: str
     images, _ = batch()
     for seed in range(3):
         torch.manual_seed(seed)
-        network.run(SOME)
-        network.draw(1.0, learn=False)
+        network.set_branches(SOME)
+        network.draw_operations(1.0, learn=False)
         assert torch.allclose(network(images), path(network, SOME)(images), atol=1e-4)
 
 
-def test_a_path_takes_the_memory_of_its_network(found: Search) -> None:
-    network = found.shared
+def test_a_path_takes_the_memory_of_its_network(search: Search) -> None:
+    network = search.shared
     images, _ = batch()
-    network.run(SOME)
-    network.draw(1.0, learn=False)
+    network.set_branches(SOME)
+    network.draw_operations(1.0, learn=False)
     assert saved(network, images) == saved(path(network, SOME), images)
 
 
 @pytest.mark.parametrize("phase", [WEIGHTS_PHASE, ARCHITECTURE_PHASE])
-def test_a_step_computes_one_operation_an_edge(monkeypatch: pytest.MonkeyPatch, found: Search, phase: str) -> None:
-    running(monkeypatch, found, SOME)
-    assert executed(found.shared, lambda: found.step(phase, batch(), 0.5)) == edges_of(found.shared, SOME)
+def test_a_step_computes_one_operation_an_edge(monkeypatch: pytest.MonkeyPatch, search: Search, phase: str) -> None:
+    running(monkeypatch, search, SOME)
+    assert executed(search.shared, lambda: search.step(phase, batch(), 0.5)) == edges_of(search.shared, SOME)
 
 
-def test_a_weight_step_moves_the_path_and_no_other_parameter(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
-    running(monkeypatch, found, SOME)
-    moved = changed(found, WEIGHTS_PHASE)
-    own = path(found.shared, SOME)
-    assert len(moved) == len(list(own.parameters()))
+def test_a_weight_step_moves_the_path_and_no_other_parameter(monkeypatch: pytest.MonkeyPatch, search: Search) -> None:
+    running(monkeypatch, search, SOME)
+    moved = changed(search, WEIGHTS_PHASE)
+    path_network = path(search.shared, SOME)
+    assert len(moved) == len(list(path_network.parameters()))
     assert not [name for name in moved if "alphas" in name or name.startswith("controller")]
     assert not [name for name in moved if ".stages.2." in name or ".stages.0.individual.1/4" in name], "they do not run"
 
 
-def test_an_architecture_step_moves_the_alphas_alone(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
-    running(monkeypatch, found, SOME)
-    assert changed(found, ARCHITECTURE_PHASE) == {"shared.alphas.individual", "shared.alphas.aggregation"}
+def test_an_architecture_step_moves_the_alphas_alone(monkeypatch: pytest.MonkeyPatch, search: Search) -> None:
+    running(monkeypatch, search, SOME)
+    assert changed(search, ARCHITECTURE_PHASE) == {"shared.alphas.individual", "shared.alphas.aggregation"}
 
 
 @pytest.mark.parametrize("phase", [WEIGHTS_PHASE, ARCHITECTURE_PHASE])
-def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, found: Search, phase: str) -> None:
-    running(monkeypatch, found, OFF)
-    moved = changed(found, phase)
-    assert all(name.startswith(("shared.stem", "shared.head")) for name in moved), "cells that take no part do not learn"
+def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, search: Search, phase: str) -> None:
+    running(monkeypatch, search, OFF)
+    moved = changed(search, phase)
+    assert all(name.startswith(("shared.stem", "shared.head")) for name in moved), "unused cells do not learn"
     assert bool(moved) == (phase == WEIGHTS_PHASE)
 
 
@@ -234,35 +234,35 @@ def test_all_branches_may_be_off(monkeypatch: pytest.MonkeyPatch, found: Search,
 
 def policy(branches: Any = "searched") -> Controller:
     torch.manual_seed(0)
-    made = Controller(allowed=VECTORS[branches], hidden=20)
-    for decoder in made.decoders:
+    controller = Controller(allowed=VECTORS[branches], hidden=20)
+    for decoder in controller.decoders:
         nn.init.normal_(decoder.bias)
-    return made
+    return controller
 
 
 def test_a_step_decides_on_each_branch_by_itself() -> None:
-    made = policy()
-    scores, _ = next(iter(made.steps()))
-    on = scores[0].exp() @ made.vectors  # how probable each branch is
-    product = (made.vectors * on + (1 - made.vectors) * (1 - on)).prod(1)
+    controller = policy()
+    scores, _ = next(iter(controller.log_probabilities()))
+    on = scores[0].exp() @ controller.vectors  # probability of each branch
+    product = (controller.vectors * on + (1 - controller.vectors) * (1 - on)).prod(1)
     assert torch.allclose(scores[0].exp(), product, atol=1e-6)
 
 
 @pytest.mark.parametrize("branches", ["searched", "single", "all"])
 def test_its_entropy_is_that_of_all_it_can_draw(branches: str) -> None:
-    made = policy(branches)
-    joint = [joint.detach() for _, joint in made.steps()][-1]
+    controller = policy(branches)
+    joint = [joint.detach() for _, joint in controller.log_probabilities()][-1]
     assert float(joint.exp().sum()) == pytest.approx(1)
     assert joint.numel() == len(VECTORS[branches]) ** 3  # type: ignore[index]
-    assert made.entropy().item() == pytest.approx(-float((joint.exp() * joint).sum()), abs=1e-5)
+    assert controller.entropy().item() == pytest.approx(-float((joint.exp() * joint).sum()), abs=1e-5)
 
 
 def test_a_samples_probability_is_that_of_its_history() -> None:
-    made = policy()
-    joint = [joint.detach() for _, joint in made.steps()][-1]
+    controller = policy()
+    joint = [joint.detach() for _, joint in controller.log_probabilities()][-1]
     for _ in range(5):
-        sample = made.sample()
-        first, second, third = (made.allowed.index(vector) for vector in sample.stages)
+        sample = controller.sample()
+        first, second, third = (controller.allowed.index(vector) for vector in sample.stages)
         assert sample.log_probability.item() == pytest.approx(float(joint[first * 16 + second, third]), abs=1e-5)
 
 
@@ -274,75 +274,75 @@ def test_what_is_not_allowed_is_never_drawn() -> None:
 
 def test_a_rewarded_sample_becomes_more_probable_and_a_poor_one_less() -> None:
     for reward, sign in ((0.9, 1), (0.1, -1)):
-        made = policy()
-        sample = made.sample(torch.Generator().manual_seed(3))
-        loss([sample], [reward], 0.5, made.entropy(), 0.0).backward()
+        controller = policy()
+        sample = controller.sample(torch.Generator().manual_seed(3))
+        reinforce_loss([sample], [reward], 0.5, controller.entropy(), 0.0).backward()
         with torch.no_grad():
-            for parameter in made.parameters():
+            for parameter in controller.parameters():
                 parameter -= 0.01 * (parameter.grad if parameter.grad is not None else 0)
-        again = made.sample(torch.Generator().manual_seed(3))
+        again = controller.sample(torch.Generator().manual_seed(3))
         assert again.stages == sample.stages
         assert sign * (again.log_probability - sample.log_probability).item() > 0
 
 
 def test_reinforce_finds_the_branches_that_are_rewarded() -> None:
-    made, wanted = policy(), ((0, 1, 1, 1), (1, 0, 1, 0), (1, 1, 0, 0))
-    adam = torch.optim.Adam(made.parameters(), 0.01)
+    controller, rewarded = policy(), ((0, 1, 1, 1), (1, 0, 1, 0), (1, 1, 0, 0))
+    adam = torch.optim.Adam(controller.parameters(), 0.01)
     baseline = 0.5
     for _ in range(120):
-        samples = [made.sample() for _ in range(2)]
-        rewards = [float(np.mean(np.array(sample.stages) == np.array(wanted))) for sample in samples]
+        samples = [controller.sample() for _ in range(2)]
+        rewards = [float(np.mean(np.array(sample.stages) == np.array(rewarded))) for sample in samples]
         adam.zero_grad()
-        loss(samples, rewards, baseline, made.entropy(), 1e-3).backward()
+        reinforce_loss(samples, rewards, baseline, controller.entropy(), 1e-3).backward()
         adam.step()
         baseline = 0.9 * baseline + 0.1 * float(np.mean(rewards))
-    assert baseline > 0.9, "a random one has half of the branches right"
-    assert made.entropy().item() < 0.3 * made.largest_entropy
+    assert baseline > 0.9, "a random controller has half of the branches right"
+    assert controller.entropy().item() < 0.3 * controller.largest_entropy
 
 
 def test_the_entropy_term_alone_makes_all_vectors_alike() -> None:
-    made = policy()
-    before = made.entropy().item()
+    controller = policy()
+    before = controller.entropy().item()
     for _ in range(20):
-        made.zero_grad()
-        loss([made.sample()], [0.5], 0.5, made.entropy(), 1.0).backward()
+        controller.zero_grad()
+        reinforce_loss([controller.sample()], [0.5], 0.5, controller.entropy(), 1.0).backward()
         with torch.no_grad():
-            for parameter in made.parameters():
+            for parameter in controller.parameters():
                 parameter -= 0.1 * (parameter.grad if parameter.grad is not None else 0)
-    assert before < made.entropy().item() <= made.largest_entropy + 1e-4
+    assert before < controller.entropy().item() <= controller.largest_entropy + 1e-4
 
 
-def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_the_rewards(found: Search) -> None:
-    assert {name.partition(".")[0] for name in changed(found, CONTROLLER)} == {"controller"}
-    first = found.baseline
+def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_the_rewards(search: Search) -> None:
+    assert {name.partition(".")[0] for name in changed(search, CONTROLLER)} == {"controller"}
+    first = search.baseline
     assert first is not None
-    figures = found.step(CONTROLLER, batch(), 0.5)
-    assert found.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
+    figures = search.step(CONTROLLER, batch(), 0.5)
+    assert search.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
 
 
 def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -> None:
-    found = searcher("tiny-single")
-    *_, (_, joint) = found.policy.steps()
+    search = searcher("tiny-single")
+    *_, (_, joint) = search.policy.log_probabilities()
     shares = joint.exp().flatten().tolist()
-    drawn = list(product(found.policy.allowed, repeat=3))
+    drawn = list(product(search.policy.allowed, repeat=3))
     assert len(drawn) == len(shares) == 5**3
-    costs = [found.table.predict(components_of(found._architecture(stages))) for stages in drawn]
-    wanted = sum(share * cost for share, cost in zip(shares, costs, strict=True))
-    assert found.figures()["expected cost"] == pytest.approx(found.table.shown(wanted), rel=1e-5)
-    assert min(costs) < wanted < max(costs)
+    costs = [search.table.predict(components_of(search._architecture(stages))) for stages in drawn]
+    expected = sum(share * cost for share, cost in zip(shares, costs, strict=True))
+    assert search.figures()["expected cost"] == pytest.approx(search.table.shown(expected), rel=1e-5)
+    assert min(costs) < expected < max(costs)
 
 
-def test_before_the_controller_learns_as_many_branches_run_as_may(monkeypatch: pytest.MonkeyPatch, found: Search) -> None:
+def test_before_the_controller_learns_as_many_branches_run_as_may(monkeypatch: pytest.MonkeyPatch, search: Search) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(found, "baseline", None)
-    monkeypatch.setattr(found.policy, "sample", lambda *_: asked.append(1) or Sample(OFF, torch.zeros(())))
-    assert found._branches() == ((1, 1, 1, 1),) * 3
+    monkeypatch.setattr(search, "baseline", None)
+    monkeypatch.setattr(search.policy, "sample", lambda *_: asked.append(1) or Sample(OFF, torch.zeros(())))
+    assert search._branches() == ((1, 1, 1, 1),) * 3
     assert not asked
-    monkeypatch.setattr(found, "baseline", 0.5)
-    assert (found._branches(), asked) == (OFF, [1])
-    monkeypatch.setattr(found, "baseline", None)
-    monkeypatch.setattr(found.policy, "allowed", VECTORS["single"])
-    drawn = [found._branches() for _ in range(300)]
+    monkeypatch.setattr(search, "baseline", 0.5)
+    assert (search._branches(), asked) == (OFF, [1])
+    monkeypatch.setattr(search, "baseline", None)
+    monkeypatch.setattr(search.policy, "allowed", VECTORS["single"])
+    drawn = [search._branches() for _ in range(300)]
     assert {sum(vector) for stages in drawn for vector in stages} == {1}
     assert np.mean([vector for stages in drawn for vector in stages], 0) == pytest.approx([0.25] * 4, abs=0.05)
 
@@ -360,62 +360,63 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plan(root: Path) -> SearchPlan:
     people, _ = load_training_people(TINY.recipe, root)
-    return SearchPlan(TINY, {part: BatchLoader(own, TINY.recipe, 0) for part, own in split_people(people, TINY).items()})
+    parts = split_people(people, TINY)
+    return SearchPlan(TINY, {name: BatchLoader(part, TINY.recipe, 0) for name, part in parts.items()})
 
 
 def test_of_the_vectors_that_are_drawn_the_best_is_derived(
-    found: Search, plan: SearchPlan, monkeypatch: pytest.MonkeyPatch
+    search: Search, plan: SearchPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
 
-    def worth(stages: Any, batches: Any) -> Tensor:
+    def accuracy(stages: Any, batch: Any) -> Tensor:
         judged.append(stages)
-        return torch.tensor(float(sum(place * sum(vector) for place, vector in enumerate(stages))))
+        return torch.tensor(float(sum(index * sum(vector) for index, vector in enumerate(stages))))
 
-    monkeypatch.setattr(found, "_worth", worth)
+    monkeypatch.setattr(search, "_accuracy", accuracy)
     held_out = plan.feeds["held out"]
-    best = parse(found.derive(held_out)).stages
+    best = parse(search.derive(held_out)).stages
     drawn = set(judged)
-    assert 5 < len(drawn) <= found.options["candidates"]
-    assert len(judged) == held_out.steps_per_epoch * len(drawn), "each on all persons that are held out"
-    assert float(worth(best, ())) == max(float(worth(stages, ())) for stages in drawn)
+    assert 5 < len(drawn) <= search.options["candidates"]
+    assert len(judged) == held_out.steps_per_epoch * len(drawn), "each on all held-out people"
+    assert float(accuracy(best, ())) == max(float(accuracy(stages, ())) for stages in drawn)
     torch.manual_seed(5)
-    assert parse(found.derive(held_out)).stages == best, "the same however often it is asked"
+    assert parse(search.derive(held_out)).stages == best, "the same when repeated"
 
 
 def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
-    found = SuperNetwork(channels=(4, 4, 4, 4), nodes=(3, 1), num_joints=JOINTS)
+    network = SuperNetwork(channels=(4, 4, 4, 4), nodes=(3, 1), num_joints=JOINTS)
     with torch.no_grad():
-        found.alphas["individual"].zero_()
-        for edge, place, value in ((0, 1, 3.0), (1, 2, 3.0), (2, 5, 1.0), (3, 0, 1.0), (4, 4, 2.0), (5, 3, 3.0)):
-            found.alphas["individual"][edge, place] = value
-        found.alphas["aggregation"].copy_(torch.eye(6)[[5, 1, 0, 2]])
-    assert found.derived("individual") == (
+        network.alphas["individual"].zero_()
+        for edge, choice, value in ((0, 1, 3.0), (1, 2, 3.0), (2, 5, 1.0), (3, 0, 1.0), (4, 4, 2.0), (5, 3, 3.0)):
+            network.alphas["individual"][edge, choice] = value
+        network.alphas["aggregation"].copy_(torch.eye(6)[[5, 1, 0, 2]])
+    assert network.derive_cell("individual") == (
         {"input": "conv_3x3"},
         {"input": "conv_5x5", "node1": "skip"},
-        {"node1": "max_pool_3x3", "node2": "avg_pool_3x3"},  # and not the input, whose operation is the least probable
+        {"node1": "max_pool_3x3", "node2": "avg_pool_3x3"},  # not the input, whose operation is the least probable
     )
-    assert found.derived("aggregation") == ({"1/4": "skip", "1/8": "conv_3x3", "1/16": "conv_1x1", "1/32": "conv_5x5"},)
+    assert network.derive_cell("aggregation") == ({"1/4": "skip", "1/8": "conv_3x3", "1/16": "conv_1x1", "1/32": "conv_5x5"},)
 
 
 def test_a_derived_file_builds_the_network_that_it_says(plan: SearchPlan, tmp_path: Path) -> None:
     text = searcher(joints=16, nodes=[2, 1]).derive(plan.feeds["held out"])
-    own = parse(text)
-    assert own.evidence == "searched"
-    assert own.channels == tuple(2 * width for width in find_search("autopose", "tiny").options["channels"])
+    architecture = parse(text)
+    assert architecture.evidence == "searched"
+    assert architecture.channels == tuple(2 * width for width in find_search("autopose", "tiny").options["channels"])
     model = write_architecture("autopose", text, tmp_path, "found")
     assert model.startswith("autopose/file:found-")
     network = build_model(model, joints=JOINTS)
     assert [tuple(int(scale in module.active) for scale in SCALES) for module in network.stages] == [
-        vector for vector in own.stages for _ in range(2)
+        vector for vector in architecture.stages for _ in range(2)
     ]
     kernels = {"conv_1x1": (1, 1), "conv_3x3": (3, 3), "conv_5x5": (5, 5)}
     pools = {"avg_pool_3x3": nn.AvgPool2d, "max_pool_3x3": nn.MaxPool2d, "skip": nn.Identity}
     cells = [cell for module in network.stages for both in module.individual.values() for cell in both]
     for cell in cells:
-        for node, wanted in zip(cell.nodes, own.individual, strict=True):
-            assert list(node) == list(wanted)
-            for source, name in wanted.items():
+        for node, derived in zip(cell.nodes, architecture.individual, strict=True):
+            assert list(node) == list(derived)
+            for source, name in derived.items():
                 if name in pools:
                     assert isinstance(node[source], pools[name])
                 else:
@@ -430,7 +431,7 @@ def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
     path.write_text(write(read(EXAMPLE)), encoding="utf-8")
     model = find_entry(str(path)).id
     assert model.startswith("autopose/file:mine-")
-    assert find_entry(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "known by what it says"
+    assert find_entry(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "identified by its contents"
     assert measure_cost(model, 17, 256, 192) == measure_cost("autopose/searched", 17, 256, 192)
 
 
@@ -467,8 +468,8 @@ def test_operations_of_the_parts_add_up_to_the_network(name: str) -> None:
 
 def test_operations_add_up_where_sizes_are_rounded_and_nothing_runs() -> None:
     example = read(EXAMPLE)
-    found = components(example.channels, (4, 2), joints=17, input_hw=(100, 92))
-    table = measure_table(found, "flops", input="100x92", joints=17)
+    parts = components(example.channels, (4, 2), joints=17, input_hw=(100, 92))
+    table = measure_table(parts, "flops", input="100x92", joints=17)
     for architecture in (example, replace(example, stages=OFF)):
         assert table.predict(components_of(architecture)) == whole(architecture, 17, 100, 92)
 
@@ -477,9 +478,9 @@ def test_random_architectures_cost_about_what_is_asked_for() -> None:
     scale, generator = find_search("autopose", "tiny"), np.random.default_rng(0)
     table = measure_table(list_components(scale, JOINTS), "flops", input=scale.cost_input, joints=JOINTS)
     usual = [table.predict(used_components(sample_architecture(scale, table, None, generator))) for _ in range(30)]
-    for wanted in np.percentile(usual, [20, 50, 80]):
-        drawn = [table.predict(used_components(sample_architecture(scale, table, wanted, generator))) for _ in range(5)]
-        assert np.median(np.abs(np.array(drawn) / wanted - 1)) < scale.tolerance
+    for target in np.percentile(usual, [20, 50, 80]):
+        drawn = [table.predict(used_components(sample_architecture(scale, table, target, generator))) for _ in range(5)]
+        assert np.median(np.abs(np.array(drawn) / target - 1)) < scale.tolerance
 
 
 # --- the search as a command -------------------------------------------------------------------------------------------------
@@ -494,7 +495,7 @@ def state(folder: Path) -> dict[str, Tensor]:
 def test_stopped_within_each_phase_it_is_the_same_search(
     plan: SearchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights, alphas, controller, moments, baseline and generator: to the last bit."""
+    """Weights, alphas, controller, moments, baseline and generator are equal to the last bit."""
     table = LookupTable(cost="flops", costs=Flat(), input="32x32", joints=16)
     scale = replace(TINY, options={**TINY.options, "nodes": [1, 1]})
 
@@ -512,12 +513,12 @@ def test_stopped_within_each_phase_it_is_the_same_search(
     for number in inside.values():
         with monkeypatch.context() as context:
 
-            def interrupted(self: Search, phase: str, *given: Any, stop: int = number, patch: Any = context) -> Any:
+            def interrupted(self: Search, phase: str, *arguments: Any, stop: int = number, patch: Any = context) -> Any:
                 if len(done) == stop:
                     raise KeyboardInterrupt
                 done.append(phase)
                 patch.setattr("benchmark.nas.trainer.SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
-                return step(self, phase, *given)
+                return step(self, phase, *arguments)
 
             context.setattr(Search, "step", interrupted)
             with pytest.raises(KeyboardInterrupt):
@@ -525,9 +526,9 @@ def test_stopped_within_each_phase_it_is_the_same_search(
         assert read_progress(stopped.folder / "last.safetensors")["step"] == number
         torch.manual_seed(number)  # what another program would leave behind
     again, _ = run_search(stopped, plan, tensorboard=False)
-    ours, theirs = state(tmp_path / "stopped"), state(tmp_path / "whole")
-    assert ours.keys() == theirs.keys()
-    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    resumed, uninterrupted = state(tmp_path / "stopped"), state(tmp_path / "whole")
+    assert resumed.keys() == uninterrupted.keys()
+    assert [name for name in resumed if not torch.equal(resumed[name], uninterrupted[name])] == []
     progress = [read_progress(tmp_path / name / "last.safetensors") for name in ("stopped", "whole")]
     assert progress[0]["searcher"] == progress[1]["searcher"] != {"baseline": None}
     assert again == text == (tmp_path / "stopped" / "derived.autopose.toml").read_text()
@@ -535,41 +536,43 @@ def test_stopped_within_each_phase_it_is_the_same_search(
 
 @pytest.fixture(scope="module")
 def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
-    """The records of a search with its baseline."""
+    """Return the records of a search and its random baseline."""
     folder = tmp_path_factory.mktemp("finished")
     paths: dict[str, Any] = {"root": root, "out": folder / "run", "cache": root / "cache", "table": folder / "table.json"}
-    given = SearchArguments(package="autopose", scale="tiny", device="cpu", as_json=True, **paths)
-    search_command(given, folder / "records")
+    arguments = SearchArguments(package="autopose", scale="tiny", device="cpu", as_json=True, **paths)
+    search_command(arguments, folder / "records")
     return load_records(folder / "records")
 
 
 def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, Record]) -> None:
-    random, found = sorted((r for r in finished.values() if r.kind == "search"), key=lambda record: record.setting["strategy"])
+    random, searched = sorted(
+        (r for r in finished.values() if r.kind == "search"), key=lambda record: record.setting["strategy"]
+    )
     assert random.setting["strategy"] == "best of random search"
-    assert found.setting["strategy"] == "searched"
-    for record in (found, random):
+    assert searched.setting["strategy"] == "searched"
+    for record in (searched, random):
         assert finished[record.samples["accuracy"]].subject == record.samples["model"]
         assert parse(record.samples["architecture"])
     for candidate in random.samples["candidates"]:
-        assert candidate["cost"] == pytest.approx(found.samples["cost"], rel=find_search("autopose", "tiny").tolerance)
-    first, second = (figures for _, figures in found.samples["curves"])
-    told = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
-    assert told <= first.keys()
-    assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "it waits for an epoch"
+        assert candidate["cost"] == pytest.approx(searched.samples["cost"], rel=find_search("autopose", "tiny").tolerance)
+    first, second = (figures for _, figures in searched.samples["curves"])
+    always_reported = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
+    assert always_reported <= first.keys()
+    assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "the controller waits for an epoch"
     assert 0 < first["entropy of cells"] <= 1
     assert first["expected cost"] > 0
 
 
 def test_the_page_shows_branches_entropies_and_rewards(finished: dict[str, Record]) -> None:
-    page, pictures = search_page(finished), search_figures(finished)
+    page, figures = search_page(finished), search_figures(finished)
     assert "stages = [" in page
-    assert pictures == search_figures(finished), "the same bytes"
-    (picture,) = pictures.values()
+    assert figures == search_figures(finished), "the same bytes"
+    (figure,) = figures.values()
     for shown in (b"entropy of cells", b"entropy of branches", b"controller accuracy"):
-        assert b"<!-- " + shown + b" -->" in picture
+        assert b"<!-- " + shown + b" -->" in figure
 
 
-# --- the scales --------------------------------------------------------------------------------------------------------------
+# --- the configs -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_papers_scale_says_what_the_paper_says() -> None:
@@ -591,23 +594,23 @@ def test_alphas_can_travel_as_far_as_at_the_papers_scale(name: str) -> None:
 
 @pytest.mark.parametrize("base", ["small", "gpu", "paper", "tiny"])
 def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
-    own = find_search("autopose", base)
-    single, concat, every, reduced = (
+    config = find_search("autopose", base)
+    single, concat, all_branches, reduced = (
         find_search("autopose", f"{base}-{name}") for name in ("single", "concat", "all", "reduced")
     )
-    assert single.options == {**own.options, "branches": "single"}
-    assert concat.options == {**own.options, "nodes": [own.options["nodes"][0], 0]}
-    assert every.options == {**own.options, "branches": "all"}
-    assert [phase.name for phase in every.phases] == [WEIGHTS_PHASE, ARCHITECTURE_PHASE]
-    assert [2 * int(side) for side in reduced.recipe.input.split("x")] == [int(side) for side in own.recipe.input.split("x")]
-    assert {scale.retrain.digest() for scale in (own, single, concat, every, reduced)} == {own.retrain.digest()}
-    assert {scale.cost_input for scale in (own, single, concat, every, reduced)} == {own.cost_input}
+    assert single.options == {**config.options, "branches": "single"}
+    assert concat.options == {**config.options, "nodes": [config.options["nodes"][0], 0]}
+    assert all_branches.options == {**config.options, "branches": "all"}
+    assert [phase.name for phase in all_branches.phases] == [WEIGHTS_PHASE, ARCHITECTURE_PHASE]
+    assert [2 * int(side) for side in reduced.recipe.input.split("x")] == [int(side) for side in config.recipe.input.split("x")]
+    assert {scale.retrain.digest() for scale in (config, single, concat, all_branches, reduced)} == {config.retrain.digest()}
+    assert {scale.cost_input for scale in (config, single, concat, all_branches, reduced)} == {config.cost_input}
 
 
 def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: SearchPlan) -> None:
-    found = searcher("tiny-all", joints=16)
-    assert found.figures().keys() == {"entropy of cells", "expected cost"}
-    assert parse(found.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
+    search = searcher("tiny-all", joints=16)
+    assert search.figures().keys() == {"entropy of cells", "expected cost"}
+    assert parse(search.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
 
 
 def test_tables_are_of_what_is_deployed(tmp_path: Path) -> None:

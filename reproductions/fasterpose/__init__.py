@@ -1,6 +1,6 @@
-"""FasterPose (Dai et al., arXiv:2107.03215; ACM TOMM 2022): heatmaps from low-resolution features, a cross-entropy loss.
+"""FasterPose (Dai et al., arXiv:2107.03215; ACM TOMM 2022): heatmaps from low-resolution features, and a cross-entropy loss.
 
-Only the abstract is public. Everything here is a reconstruction from it, with the open questions as switches.
+Only the abstract is public. Everything here is a reconstruction from it; what it leaves open can be chosen by switches.
 """
 
 from __future__ import annotations

@@ -14,32 +14,29 @@ from benchmark.training.losses import Targets
 
 
 def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: float = 0.0) -> Tensor:
-    """Cross-entropy between ``sigmoid(logits)`` and a target that may be anything from 0 to 1, averaged over all pixels.
+    """Compute the cross-entropy between ``sigmoid(logits)`` and a continuous target, averaged over all pixels (a scalar).
 
-    A reconstruction: the paper's equation is not public. Its abstract says that the loss carries cross-entropy over from
-    binary supervision to a continuous range and that training profits from the sigmoid, and this is the one loss that says
-    just that: ``-y log s - (1 - y) log(1 - s)`` with ``s = sigmoid(z)``. Its gradient ``(s - y) / count`` lacks the factor
-    ``s (1 - s)`` with which a squared error of sigmoids vanishes on confident mistakes. The paper cites the focal loss,
-    so ``gamma`` can add a modulating factor ``|y - s|^gamma``; whether the paper has one is unknown.
+    This is a reconstruction, as the paper's equation is not public. The abstract says that the loss generalizes cross-entropy
+    from binary supervision to a continuous range, and that training benefits from the sigmoid. Read literally, that is
+    ``-y log s - (1 - y) log(1 - s)`` with ``s = sigmoid(z)``. Its gradient is ``(s - y) / count``. The gradient of a squared
+    error of sigmoids has the additional factor ``s (1 - s)``, which makes it vanish on confident mistakes. The paper cites the
+    focal loss, so ``gamma`` can add a modulating factor ``|y - s|^gamma``; whether the paper has one is unknown.
 
     Args:
         logits: ``[N, K, h, w]``, before the sigmoid.
         target: ``[N, K, h, w]`` heatmaps from 0 to 1, with a peak of 1.
-        weight: ``[N, K]``, 0 for joints that are not labelled; the average is over all pixels all the same.
-        gamma: 0 for none, or at least 1 (below 1 the gradient is infinite where ``s = y``).
-
-    Returns:
-        A scalar.
+        weight: ``[N, K]``, 0 for joints that are not labelled; their pixels still count in the average.
+        gamma: 0 for no modulating factor, or at least 1 (below 1 the gradient is infinite where ``s = y``).
 
     Raises:
-        InputError: shapes that differ, or another ``gamma``.
+        InputError: The shapes differ, or ``gamma`` is neither 0 nor at least 1.
     """
     if logits.shape != target.shape:
-        raise InputError(f"logits are {list(logits.shape)}, the target is {list(target.shape)}")
+        raise InputError(f"logits and target differ in shape: {list(logits.shape)} and {list(target.shape)}")
     if weight is not None and weight.shape != logits.shape[:2]:
-        raise InputError(f"the weight is {list(weight.shape)}, not {list(logits.shape[:2])} as the joints are")
+        raise InputError(f"weight has shape {list(weight.shape)}; it must be [N, K], here {list(logits.shape[:2])}")
     if not (gamma == 0 or gamma >= 1):
-        raise InputError(f"gamma is 0 or at least 1, not {gamma}")
+        raise InputError(f"gamma must be 0 or at least 1, not {gamma}")
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if gamma:
         loss = loss * (target - torch.sigmoid(logits)).abs() ** gamma
@@ -49,14 +46,14 @@ def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: 
 
 
 def heatmaps(logits: Tensor) -> Tensor:
-    """The heatmaps from 0 to 1 that :func:`rce` fits to the target, same shape as the logits."""
+    """Return the heatmaps from 0 to 1 that :func:`rce` fits to the target, in the shape of the logits."""
     return torch.sigmoid(logits)
 
 
 def regressive(outputs: Any, truth: Targets, *, gamma: float = 0.0) -> Tensor:
-    """:func:`rce` of a network's final maps, taken for logits, for a recipe.
+    """Compute :func:`rce` of a network's final outputs, read as logits; this is the function that recipes name.
 
     Raises:
-        InputError: see :func:`rce`.
+        InputError: See :func:`rce`.
     """
     return rce(final_heatmaps(outputs), truth.heatmaps, truth.weights, gamma=gamma)

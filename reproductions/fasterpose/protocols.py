@@ -1,4 +1,4 @@
-"""How FasterPose is tested: as SimpleBaseline, on the sigmoid of what the network predicts; nothing of it is public."""
+"""Test FasterPose as SimpleBaseline is tested, on the sigmoid of its logits; its own protocol is not public."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from benchmark.config.protocols import Protocol
 
-_OWN = Protocol(activation="sigmoid", flip="shifted", description="SimpleBaseline's, on the sigmoid of the maps")
+_FASTERPOSE = Protocol(
+    activation="sigmoid", flip="shifted", description="SimpleBaseline's protocol, on the sigmoid of the logits"
+)
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "fasterpose": _OWN,
-    "fasterpose-annotated": replace(_OWN, crop="hrnet_annotated", description="the same with COCO's annotated boxes"),
-    "fasterpose-lsp": replace(_OWN, crop="lsp", description="the same about the box of the joints"),
+    "fasterpose": _FASTERPOSE,
+    "fasterpose-annotated": replace(_FASTERPOSE, crop="hrnet_annotated", description="the same, with COCO's annotated boxes"),
+    "fasterpose-lsp": replace(_FASTERPOSE, crop="lsp", description="the same, cropped around the joints"),
 }

@@ -1,8 +1,8 @@
-"""Against which network, and counted how, is FasterPose 58 % cheaper? The abstract names neither.
+"""Compute FasterPose's saving of operations under every reading of its abstract, which prints 58 %.
 
-``python -m reproductions.fasterpose.readings`` counts every reconstruction against every network that was dominant then,
-under every convention, at 256x192 with 17 joints, and marks what comes to the printed figure, rounded or cut off. It takes
-about half a minute.
+The abstract names neither the network that it compares with nor the way in which operations are counted. ``python -m
+reproductions.fasterpose.readings`` compares every reconstruction with every network that was dominant at the time, under every
+convention, at 256x192 with 17 joints, and marks the savings that round or truncate to 58 %. It takes about half a minute.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmark.config.conventions import FLOPS
 from benchmark.cost.counters import count_cost
 from benchmark.models.registry import build_model
 
-PRINTED = 58  # per cent, in the abstract
+PRINTED = 58  # percent, in the abstract
 CANDIDATES = (
     "baselines/simple_baseline-r50",
     "baselines/simple_baseline-r101",
@@ -34,7 +34,14 @@ RECONSTRUCTIONS = tuple(
 
 @dataclass(frozen=True)
 class Row:
-    """By how many per cent ``reconstruction`` takes fewer operations than ``candidate``; negative if it takes more."""
+    """The operations that a reconstruction saves against one candidate for the network the abstract compares with.
+
+    Attributes:
+        reconstruction: Model id of the reconstruction.
+        candidate: Model id of the network it is compared with.
+        convention: Name of the convention that operations are counted by.
+        reduction: Operations saved, in percent; negative if the reconstruction takes more.
+    """
 
     reconstruction: str
     candidate: str
@@ -43,13 +50,13 @@ class Row:
 
     @property
     def agreement(self) -> str:
-        """How the reduction comes to the printed figure: ``rounds``, ``cuts off`` (58.51 as 58), or not at all."""
+        """Return how the reduction becomes the printed value: ``rounds``, ``truncates`` (58.51 to 58), or an empty string."""
         if round(self.reduction) == PRINTED:
             return "rounds"
-        return "cuts off" if int(self.reduction) == PRINTED else ""
+        return "truncates" if int(self.reduction) == PRINTED else ""
 
 
-def reductions(
+def compute_reductions(
     reconstructions: Iterable[str] = RECONSTRUCTIONS,
     candidates: Iterable[str] = CANDIDATES,
     *,
@@ -57,29 +64,30 @@ def reductions(
     width: int = 192,
     joints: int = 17,
 ) -> list[Row]:
-    """One row for each reconstruction, candidate and convention; sizes in pixels.
+    """Compute one row for each reconstruction, candidate and convention, for images of ``height`` x ``width`` pixels.
 
     Raises:
-        InputError: an unknown model id.
+        InputError: A model id is unknown.
     """
     reconstructions, candidates = list(reconstructions), list(candidates)
-    counts = {model: _counts(model, height, width, joints) for model in dict.fromkeys([*reconstructions, *candidates])}
+    models = dict.fromkeys([*reconstructions, *candidates])
+    counts = {model: _count_operations(model, height, width, joints) for model in models}
     return [
-        Row(ours, theirs, convention, 100 * (1 - counts[ours][convention] / count))
-        for ours in reconstructions
-        for theirs in candidates
-        for convention, count in counts[theirs].items()
+        Row(reconstruction, candidate, convention, 100 * (1 - counts[reconstruction][convention] / count))
+        for reconstruction in reconstructions
+        for candidate in candidates
+        for convention, count in counts[candidate].items()
     ]
 
 
-def _counts(model: str, height: int, width: int, joints: int) -> dict[str, int]:
+def _count_operations(model: str, height: int, width: int, joints: int) -> dict[str, int]:
     with torch.device("meta"):
         network = build_model(model, joints=joints)
     return count_cost(network, height, width)["flops"]
 
 
 def read_saving(table: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what the abstract's saving comes to under each reading: it says neither against what, nor counted how."""
+    """Return the abstract's saving, in percent, under each reading: the network it is compared with, and the convention."""
     if table != "abstract":
         return {}
     return {
@@ -91,13 +99,15 @@ def read_saving(table: str) -> dict[str, list[dict[str, Any]]]:
                 "convention": row.convention,
                 "value": row.reduction,
             }
-            for row in reductions()
+            for row in compute_reductions()
         ]
     }
 
 
 if __name__ == "__main__":
-    print(f"{'per cent saved; = rounds to the printed one, ~ cut off':82s}" + "".join(f"{name:>12s}" for name in FLOPS))
-    for (ours, theirs), rows in groupby(reductions(), lambda row: (row.reconstruction, row.candidate)):
-        marks = {"rounds": "=", "cuts off": "~", "": " "}
-        print(f"{ours:50s}{theirs:32s}" + "".join(f"{row.reduction:11.2f}{marks[row.agreement]}" for row in rows))
+    legend = f"percent saved; = rounds to {PRINTED}, ~ truncates to {PRINTED}"
+    print(f"{legend:82s}" + "".join(f"{name:>12s}" for name in FLOPS))
+    marks = {"rounds": "=", "truncates": "~", "": " "}
+    for (reconstruction, candidate), rows in groupby(compute_reductions(), lambda row: (row.reconstruction, row.candidate)):
+        savings = "".join(f"{row.reduction:11.2f}{marks[row.agreement]}" for row in rows)
+        print(f"{reconstruction:50s}{candidate:32s}{savings}")

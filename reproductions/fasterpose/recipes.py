@@ -1,4 +1,4 @@
-"""How FasterPose might be trained: no part of its recipe is public, so that SimpleBaseline's stands in for all of it."""
+"""Training recipes for FasterPose: its own are not public, so SimpleBaseline's are used, with the abstract's loss."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Recipe, Schedu
 
 _LOSS = "reproductions.fasterpose.losses:regressive"
 _STARTS = {"imagenet": "reproductions.baselines.imagenet:from_imagenet"}
-_CODE = "SimpleBaseline's, github.com/microsoft/human-pose-estimation.pytorch, which the title refers to"
-_OPEN = (
+_CODE = "SimpleBaseline (github.com/microsoft/human-pose-estimation.pytorch), which the title refers to"
+_ASSUMPTIONS = (
     Assumption(
-        unspecified="the loss's equation",
-        choice="cross-entropy between the sigmoid and a Gaussian, no modulating factor",
-        source="what the abstract says of it, read literally",
+        unspecified="equation of the loss",
+        choice="cross-entropy between the sigmoid and a Gaussian target, without a modulating factor",
+        source="the abstract's description, read literally",
     ),
     Assumption(
-        unspecified="optimizer, rate and its steps, epochs", choice="Adam 1e-3, a tenth at 90 and 120, 140 epochs", source=_CODE
+        unspecified="optimizer, learning rate and its schedule, epochs",
+        choice="Adam at 1e-3, times 0.1 at epochs 90 and 120, 140 epochs",
+        source=_CODE,
     ),
-    Assumption(unspecified="augmentation, crops, targets, input size", choice="SimpleBaseline's", source=_CODE),
-    Assumption(unspecified="what the weights start from", choice="torchvision's ImageNet weights", source="as SimpleBaseline"),
+    Assumption(unspecified="augmentation, crops, targets, input size", choice="those of SimpleBaseline", source=_CODE),
+    Assumption(unspecified="initial weights", choice="torchvision's ImageNet weights", source="as SimpleBaseline"),
     Assumption(
-        unspecified="how it is tested",
+        unspecified="test protocol",
         choice="sigmoid, flip test with the one-pixel shift, quarter shift",
-        source="as SimpleBaseline; the abstract has a sigmoid in training",
+        source="as SimpleBaseline; the abstract mentions the sigmoid in training",
     ),
-    Assumption(unspecified="which epoch's weights are reported", choice="the last", source="nothing is public"),
+    Assumption(unspecified="epoch whose weights are reported", choice="the last", source="this project: nothing is public"),
 )
 
 _COCO = Recipe(
     name="coco",
-    source="the abstract, which has the loss alone",
+    source="the abstract, which describes only the loss",
     train=(("coco", "train"),),
     test=("coco", "val"),
     num_people=149813,
@@ -46,10 +48,12 @@ _COCO = Recipe(
     starts=_STARTS,
     protocol="fasterpose-annotated",
     assumptions=(
-        *_OPEN,
-        Assumption(unspecified="batch", choice="128", source="section 3 of SimpleBaseline: 32 on each of four GPUs"),
+        *_ASSUMPTIONS,
+        Assumption(unspecified="batch size", choice="128", source="SimpleBaseline, section 3: 32 on each of four GPUs"),
         Assumption(
-            unspecified="persons' boxes in COCO's validation images", choice="annotated boxes", source="nothing is public"
+            unspecified="boxes of people in COCO's validation images",
+            choice="the annotated boxes",
+            source="this project: nothing is public",
         ),
     ),
 )
@@ -69,7 +73,7 @@ RECIPES: Mapping[str, Recipe] = {
             augmentation="hrnet_mpii",
             crop="mpii",
             protocol="fasterpose",
-            assumptions=(*_OPEN, Assumption(unspecified="batch", choice="32", source=f"{_CODE}: one GPU")),
+            assumptions=(*_ASSUMPTIONS, Assumption(unspecified="batch size", choice="32", source=f"{_CODE}; 32 on one GPU")),
         ),
         replace(GENERAL_RECIPES["lsp"], loss=_LOSS, starts=_STARTS, protocol="fasterpose-lsp"),
         replace(GENERAL_RECIPES["synthetic"], loss=_LOSS, starts=_STARTS, protocol="fasterpose"),

@@ -1,3 +1,5 @@
+"""The reconstructed regressive cross-entropy against its definition, its gradient and its limits."""
+
 from __future__ import annotations
 
 import pytest

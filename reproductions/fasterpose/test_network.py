@@ -1,3 +1,5 @@
+"""FasterPose's reconstructed networks: shapes, costs, and the readings of the abstract's 58 %."""
+
 from __future__ import annotations
 
 import subprocess
@@ -11,13 +13,13 @@ from benchmark.core.errors import InputError
 from benchmark.cost.counters import count_cost
 from benchmark.models.registry import build_model, entries
 from reproductions.fasterpose.network import FasterPose
-from reproductions.fasterpose.readings import CANDIDATES, Row, reductions
+from reproductions.fasterpose.readings import CANDIDATES, Row, compute_reductions
 
 
 def counted(model: str, joints: int = 17) -> tuple[int, dict[str, int]]:
     with torch.device("meta"):
-        found = count_cost(build_model(model, joints=joints), 256, 192)
-    return found["params"]["trainable"], found["flops"]
+        cost = count_cost(build_model(model, joints=joints), 256, 192)
+    return cost["params"]["trainable"], cost["flops"]
 
 
 def test_listing_the_entries_does_not_import_torch():
@@ -26,9 +28,9 @@ def test_listing_the_entries_does_not_import_torch():
 
 
 def test_every_entry_calls_itself_a_reconstruction():
-    mine = [entry for entry in entries().values() if entry.id.startswith("fasterpose/")]
-    assert [entry.id for entry in mine] == ["fasterpose/r50", "fasterpose/r101", "fasterpose/r152"]
-    assert {entry.evidence for entry in mine} == {"reconstruction"}
+    listed = [entry for entry in entries().values() if entry.id.startswith("fasterpose/")]
+    assert [entry.id for entry in listed] == ["fasterpose/r50", "fasterpose/r101", "fasterpose/r152"]
+    assert {entry.evidence for entry in listed} == {"reconstruction"}
 
 
 @pytest.mark.parametrize("deconvs", [0, 1, 2, 3])
@@ -88,27 +90,27 @@ def test_unknown_depths_and_switches_are_refused():
 def rows():
     if missing := [model for model in CANDIDATES if model not in entries()]:
         pytest.skip(f"no entry {missing[0]}")
-    ours = [f"fasterpose/r50+{switches}" for switches in ("upsampling=pixel_shuffle", "upsampling=nearest", "deconvs=1")]
-    return reductions(ours)
+    variants = [f"fasterpose/r50+{switches}" for switches in ("upsampling=pixel_shuffle", "upsampling=nearest", "deconvs=1")]
+    return compute_reductions(variants)
 
 
-def find(rows: list[Row], reconstruction: str, candidate: str) -> dict[str, Row]:
+def by_convention(rows: list[Row], reconstruction: str, candidate: str) -> dict[str, Row]:
     return {
         row.convention: row for row in rows if row.reconstruction.endswith(reconstruction) and row.candidate.endswith(candidate)
     }
 
 
 def test_dropping_all_deconvolutions_saves_58_per_cent_where_they_count_at_output_positions_and_a_quarter_elsewhere(rows):
-    for upsampling, counted_at_outputs, true in (("nearest", 58.5, 26.2), ("pixel_shuffle", 57.4, 24.2)):
-        saved = find(rows, upsampling, "r50")
-        assert round(saved["hrnet"].reduction, 1) == counted_at_outputs
-        assert round(saved["macs"].reduction, 1) == true
+    for upsampling, at_outputs, true_macs in (("nearest", 58.5, 26.2), ("pixel_shuffle", 57.4, 24.2)):
+        saved = by_convention(rows, upsampling, "r50")
+        assert round(saved["hrnet"].reduction, 1) == at_outputs
+        assert round(saved["macs"].reduction, 1) == true_macs
 
 
 def test_no_reconstruction_without_deconvolutions_rounds_to_the_printed_58(rows):
-    """57.4 prints as 57 and 58.5 as 59; only cut off does the latter print 58."""
-    assert find(rows, "pixel_shuffle", "r50")["hrnet"].agreement == ""
-    assert find(rows, "nearest", "r50")["hrnet"].agreement == "cuts off"
+    """57.4 rounds to 57 and 58.5 to 59; only truncation turns the latter into 58."""
+    assert by_convention(rows, "pixel_shuffle", "r50")["hrnet"].agreement == ""
+    assert by_convention(rows, "nearest", "r50")["hrnet"].agreement == "truncates"
 
 
 def test_the_only_pair_that_rounds_to_58_keeps_one_deconvolution_and_is_set_against_a_deeper_network(rows):
@@ -122,6 +124,9 @@ def test_no_pair_comes_to_58_in_true_multiply_accumulates(rows):
 
 
 def test_from_figures_as_papers_print_them_the_trunk_alone_rounds_to_58():
-    """8.9 is what SimpleBaseline's table prints for R50 at 256x192 (8.99, cut off)."""
-    ours = {up: round(counted(f"fasterpose/r50+upsampling={up}")[1]["hrnet"] / 2**30, 1) for up in ("nearest", "pixel_shuffle")}
-    assert {up: round(100 * (1 - gflops / 8.9)) for up, gflops in ours.items()} == {"nearest": 58, "pixel_shuffle": 57}
+    """SimpleBaseline's table prints 8.9 for R50 at 256x192 (8.99, truncated)."""
+    saved = {}
+    for upsampling in ("nearest", "pixel_shuffle"):
+        gflops = round(counted(f"fasterpose/r50+upsampling={upsampling}")[1]["hrnet"] / 2**30, 1)
+        saved[upsampling] = round(100 * (1 - gflops / 8.9))
+    assert saved == {"nearest": 58, "pixel_shuffle": 57}

@@ -1,4 +1,4 @@
-"""FasterPose predicts logits: tested on their sigmoid, one forward pass serving whatever is done to it afterwards."""
+"""FasterPose predicts logits: it is tested on their sigmoid, and one forward pass serves all protocols."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import predict_people
 
 MODEL = "fasterpose/r50"
-PEAK, SIDE = (3, 5), 16  # column and row, pixels of the map
+PEAK, SIDE = (3, 5), 16  # column and row, pixels of the heatmap
 
 
 class Network:
-    """One joint's logits, all negative, highest at the peak of an image and at its mirror image's of a mirrored one."""
+    """Return one joint's logits, all negative, highest at the peak, or at the mirrored peak of a mirrored image."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -37,10 +37,10 @@ class Network:
 
 @pytest.fixture
 def person(tmp_path: Path) -> People:
-    """One person in a photograph that is bright on the left."""
-    picture = np.full((64, 64, 3), 20, np.uint8)
-    picture[:, :20] = 250
-    cv2.imwrite(str(tmp_path / "person.png"), picture)
+    """Return one person in an image that is bright on the left."""
+    pixels = np.full((64, 64, 3), 20, np.uint8)
+    pixels[:, :20] = 250
+    cv2.imwrite(str(tmp_path / "person.png"), pixels)
     return People(
         dataset="mpii",
         split="val",
@@ -58,17 +58,17 @@ def test_the_sigmoid_comes_before_averaging_and_decoding_and_costs_no_pass(perso
     network = Network()
     backend = Backend(network, ("nose",), (64, 64), "")
     plain = PROTOCOLS["hrnet-unshifted"]
-    chosen = {"sigmoid": replace(plain, activation="sigmoid"), "plain": plain}
-    found = predict_people(person, backend, chosen, tmp_path)[0]
-    assert network.calls == 2  # the image and its mirror image, whatever the protocols
+    protocols = {"sigmoid": replace(plain, activation="sigmoid"), "plain": plain}
+    predictions = predict_people(person, backend, protocols, tmp_path)[0]
+    assert network.calls == 2  # the image and its mirror image, for all protocols together
     height = 1 / (1 + math.exp(1))
-    assert found["sigmoid"].scores[0, 0] == pytest.approx(height, abs=1e-6)
-    assert found["plain"].scores[0, 0] == pytest.approx(-1)
-    assert tuple(np.round(found["sigmoid"].joints[0, 0])) == (4 * PEAK[0], 4 * PEAK[1])
-    assert tuple(np.round(found["plain"].joints[0, 0])) == (0, 0)  # no positive value: an empty map
-    again = predict_people(person, backend, chosen, tmp_path)[0]
+    assert predictions["sigmoid"].scores[0, 0] == pytest.approx(height, abs=1e-6)
+    assert predictions["plain"].scores[0, 0] == pytest.approx(-1)
+    assert tuple(np.round(predictions["sigmoid"].joints[0, 0])) == (4 * PEAK[0], 4 * PEAK[1])
+    assert tuple(np.round(predictions["plain"].joints[0, 0])) == (0, 0)  # no positive value: an empty heatmap
+    again = predict_people(person, backend, protocols, tmp_path)[0]
     assert network.calls == 2
-    assert again["sigmoid"].scores[0, 0] == found["sigmoid"].scores[0, 0] != found["plain"].scores[0, 0]
+    assert again["sigmoid"].scores[0, 0] == predictions["sigmoid"].scores[0, 0] != predictions["plain"].scores[0, 0]
 
 
 def test_the_default_is_its_own_for_each_kind_of_box() -> None:

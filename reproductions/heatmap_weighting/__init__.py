@@ -1,4 +1,4 @@
-"""Lightweight Human Pose Estimation Using Heatmap-Weighting Loss (Li and Xiang, arXiv 2205.10611)."""
+"""Lightweight Human Pose Estimation Using Heatmap-Weighting Loss (Li and Xiang, arXiv:2205.10611)."""
 
 from __future__ import annotations
 

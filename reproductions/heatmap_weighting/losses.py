@@ -1,4 +1,4 @@
-"""The heatmap-weighting loss: squared error, heavier where the target is high (Eq. 8)."""
+"""The heatmap-weighting loss: a squared error that weights each pixel by the height of its target (Eq. 8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.core.errors import InputError
 from benchmark.models.outputs import final_heatmaps
 from benchmark.training.losses import Targets
 
-# F of Eq. 8, the rows of Table IV; "none" leaves plain mean squared error.
+# F of Eq. 8, the rows of Table IV; "none" gives the plain mean squared error.
 WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": torch.zeros_like,
     "x": lambda target: target,
@@ -23,33 +23,33 @@ WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def heatmap_weighting_loss(heatmaps: Tensor, targets: Tensor, visible: Tensor, *, weighting: str = "x") -> Tensor:
-    """``mean over images, joints and pixels of (F(target) + 1) * (visible * (heatmap - target))^2``, a scalar.
+    """Compute the mean over images, joints and pixels of ``(F(target) + 1) * (visible * (heatmap - target))^2``, a scalar.
 
-    The equation prints a norm; the authors' released code squares it, and has no factor of a half. A joint's weight enters
-    the squared difference but not F: it scales the error by its square and leaves the pixel weights alone.
+    The equation prints a norm; the authors' released code squares it and has no factor of a half. A joint's weight enters the
+    squared difference but not F: it scales the error by its square and leaves the pixel weights unchanged.
 
     Args:
-        heatmaps: predicted, ``[N, K, h, w]``.
-        targets: in [0, 1], ``[N, K, h, w]``.
-        visible: weight of each joint, 0 where it is not annotated, ``[N, K]``.
-        weighting: F, one of ``none``, ``x``, ``2x``, ``x^2``, ``e^x``.
+        heatmaps: Predicted heatmaps, ``[N, K, h, w]``.
+        targets: Target heatmaps from 0 to 1, ``[N, K, h, w]``.
+        visible: Weight of each joint, 0 where it is not annotated, ``[N, K]``.
+        weighting: The function F, a key of :data:`WEIGHTINGS`.
 
     Raises:
-        InputError: an unknown ``weighting``, or shapes that do not fit together.
+        InputError: ``weighting`` is unknown, or the shapes do not fit together.
     """
     if weighting not in WEIGHTINGS:
-        raise InputError(f"no weighting {weighting!r}; known: {', '.join(WEIGHTINGS)}")
+        raise InputError(f"no weighting {weighting!r}; choose one of {', '.join(WEIGHTINGS)}")
     if heatmaps.shape != targets.shape or visible.shape != targets.shape[:2]:
-        shapes = ", ".join(str(list(t.shape)) for t in (heatmaps, targets, visible))
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in (heatmaps, targets, visible))
         raise InputError(f"heatmaps, targets and visible have shapes {shapes}; they must be [N, K, h, w] twice and [N, K]")
     difference = visible[:, :, None, None] * (heatmaps - targets)
     return ((WEIGHTINGS[weighting](targets) + 1) * difference.square()).mean()
 
 
 def weighted(outputs: Any, truth: Targets, *, weighting: str = "x") -> Tensor:
-    """:func:`heatmap_weighting_loss` of a network's final heatmaps, for a recipe.
+    """Compute :func:`heatmap_weighting_loss` of a network's final heatmaps; this is the function that recipes name.
 
     Raises:
-        InputError: an unknown ``weighting``, or maps that are not of the target's shape.
+        InputError: ``weighting`` is unknown, or the heatmaps do not have the targets' shape.
     """
     return heatmap_weighting_loss(final_heatmaps(outputs), truth.heatmaps, truth.weights, weighting=weighting)

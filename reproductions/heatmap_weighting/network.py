@@ -1,9 +1,9 @@
-"""The network of "Lightweight Human Pose Estimation Using Heatmap-Weighting Loss" (arXiv 2205.10611).
+"""The network of "Lightweight Human Pose Estimation Using Heatmap-Weighting Loss" (arXiv:2205.10611).
 
-SimpleBaseline with every part made light: mmpose's MobileNetV3, three up-sampling layers each split into a depthwise
-transposed and a pointwise convolution (Fig. 1), and an attention block (Fig. 2) after the third. Where the paper is silent the
-authors' released code decides: a ReLU after the first spatial convolution, a bias in the pointwise convolutions, squeeze
-ratio 4, and attention after the third layer only.
+SimpleBaseline with every part made lightweight: mmpose's MobileNetV3, three upsampling layers, each split into a depthwise
+transposed and a pointwise convolution (Fig. 1), and an attention block (Fig. 2) after the third. Details that the paper leaves
+out follow the authors' released code: a ReLU after the first spatial convolution, a bias in the pointwise convolutions,
+squeeze ratio 4, and attention after the third layer only.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from reproductions.layers import deconv_bn
 from reproductions.mobilenet_v3 import OUT_CHANNELS, HardSigmoid, MobileNetV3, SqueezeExcite, hard_sigmoid
 
 Attention = Literal["none", "se", "cbam", "ours"]
-CHANNELS = 256
-RATIO = 4
+CHANNELS = 256  # of every upsampling layer
+RATIO = 4  # squeeze ratio of channel attention
 
 
 class SpatialAttention(nn.Module):
-    """Scales each pixel by a number in [0, 1]: all channels to one map, then 3x3 (Eq. 6)."""
+    """Spatial attention: each pixel scaled by a number in [0, 1], from a 1x1 and a 3x3 convolution (Eq. 6)."""
 
     def __init__(self, channels: int, *, hsigmoid: HardSigmoid) -> None:
         super().__init__()
         self.scale = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1), hard_sigmoid(hsigmoid))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scaled features ``[N, C, h, w]``."""
         return x * self.scale(x)
 
 
 class ParallelAttention(nn.Module):
-    """The paper's block: the input, its channel attention and its spatial attention, added (Eq. 7)."""
+    """The paper's attention block: the sum of the input, its channel attention and its spatial attention (Eq. 7)."""
 
     def __init__(self, channels: int, *, hsigmoid: HardSigmoid) -> None:
         super().__init__()
@@ -42,14 +43,15 @@ class ParallelAttention(nn.Module):
         self.spatial = SpatialAttention(channels, hsigmoid=hsigmoid)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the sum ``[N, C, h, w]``."""
         return x + self.channel(x) + self.spatial(x)
 
 
 class CBAM(nn.Module):
-    """Channel, then spatial attention, each from means and maxima; the variant in the authors' released code.
+    """CBAM as in the authors' released code: channel attention, then spatial attention, each from means and maxima.
 
-    The squeeze has no bias and serves means and maxima alike; the spatial kernel is 7x7. The released file says 16 for the
-    squeeze ratio, but its signature takes the head's own arguments, so the head's 4 is used here.
+    The squeeze has no bias and is shared by means and maxima; the spatial kernel is 7x7. The default ratio of the released file
+    is 16, but the block is built with the head's arguments, so the head's 4 is used here.
     """
 
     def __init__(self, channels: int, *, hsigmoid: HardSigmoid) -> None:
@@ -63,17 +65,18 @@ class CBAM(nn.Module):
         self.sigmoid = hard_sigmoid(hsigmoid)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the attended features ``[N, C, h, w]``."""
         means, maxima = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
         x = x * self.sigmoid(self.channel(means) + self.channel(maxima))
-        maps = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * self.sigmoid(self.spatial(maps))
+        statistics = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
+        return x * self.sigmoid(self.spatial(statistics))
 
 
 def attention_block(kind: Attention, channels: int, *, hsigmoid: HardSigmoid) -> nn.Module:
-    """``[N, channels, h, w] -> [N, channels, h, w]``; the four rows of Table VI.
+    """Build one of the four attention blocks of Table VI, ``[N, channels, h, w] -> [N, channels, h, w]``.
 
     Raises:
-        InputError: a kind the table does not compare.
+        InputError: ``kind`` is not one of the four.
     """
     match kind:
         case "none":
@@ -84,11 +87,11 @@ def attention_block(kind: Attention, channels: int, *, hsigmoid: HardSigmoid) ->
             return CBAM(channels, hsigmoid=hsigmoid)
         case "ours":
             return ParallelAttention(channels, hsigmoid=hsigmoid)
-    raise InputError(f"attention takes none, se, cbam or ours, not {kind!r}")
+    raise InputError(f"attention must be none, se, cbam or ours, not {kind!r}")
 
 
 def light_deconv(in_channels: int) -> nn.Sequential:
-    """Doubles the size and mixes to 256 channels: depthwise transposed 4x4, then 1x1, each with batch norm and ReLU."""
+    """Build an upsampling layer ``[N, in_channels, h, w] -> [N, 256, 2h, 2w]``: depthwise transposed 4x4, then 1x1 (Fig. 1)."""
     return nn.Sequential(
         deconv_bn(in_channels, in_channels, groups=in_channels),
         nn.Conv2d(in_channels, CHANNELS, 1),
@@ -98,14 +101,15 @@ def light_deconv(in_channels: int) -> nn.Sequential:
 
 
 class LightweightPoseNet(nn.Module):
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 32 divides.
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``, for H and W divisible by 32.
 
     Args:
-        attention: the block after the third up-sampling layer.
-        hsigmoid: which hard sigmoid mmcv had when the authors trained; the release does not pin it (see ``hard_sigmoid``).
+        num_joints: Number of joints.
+        attention: Attention block after the third upsampling layer.
+        hsigmoid: The hard sigmoid, which differs between versions of mmcv; the release does not pin one (see ``hard_sigmoid``).
 
     Raises:
-        InputError: unknown ``attention`` or ``hsigmoid``.
+        InputError: ``attention`` or ``hsigmoid`` is unknown.
     """
 
     def __init__(self, *, num_joints: int, attention: Attention = "ours", hsigmoid: HardSigmoid = "sixth") -> None:
@@ -123,4 +127,5 @@ class LightweightPoseNet(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         return self.head(self.backbone(images))

@@ -1,6 +1,6 @@
-"""How the lightweight network is trained with the heatmap-weighting loss (section IV-A), and what the paper leaves open.
+"""Training recipes of the lightweight network with the heatmap-weighting loss (Sec. IV-A), and their assumptions.
 
-Table IV's other weightings are ``loss_options`` of the same recipes.
+The other weightings of Table IV are ``loss_options`` of the same recipes.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from dataclasses import replace
 from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Optimizer, Recipe, Schedule
 
 _LOSS = "reproductions.heatmap_weighting.losses:weighted"
-_RELEASED = "released configuration, github.com/HAIV-Lab/ICPR22w"
-_OPEN = (
-    Assumption(unspecified="what the weights start from", choice="from scratch", source=_RELEASED),
+_RELEASED = "the authors' released config, github.com/HAIV-Lab/ICPR22w"
+_ASSUMPTIONS = (
+    Assumption(unspecified="initial weights", choice="random (from scratch)", source=_RELEASED),
     Assumption(
-        unspecified="how scales and rotations are spread over the ranges in the text",
-        choice="normal, clipped at the ends of the ranges; turned with probability 0.6",
-        source=f"{_RELEASED}, whose factors mmpose reads so",
+        unspecified="distribution of scales and rotations over the ranges in the text",
+        choice="normal, clipped to the ranges; rotated with probability 0.6",
+        source=f"{_RELEASED}, as mmpose interprets its factors",
     ),
     Assumption(unspecified="weight decay", choice="none", source=_RELEASED),
-    Assumption(unspecified="sigma of the targets", choice="2 pixels at either input size", source=_RELEASED),
+    Assumption(unspecified="sigma of the targets", choice="2 pixels at both input sizes", source=_RELEASED),
     Assumption(
-        unspecified="which epoch's weights are reported",
-        choice="the best of those tested, every tenth",
-        source=f"{_RELEASED}, which keeps the best",
+        unspecified="epoch whose weights are reported",
+        choice="the best of every tenth epoch",
+        source=f"{_RELEASED}, which tests every tenth epoch and keeps the best",
     ),
 )
 _BOXES = Assumption(
-    unspecified="persons' boxes in COCO's validation images: those of a detector with 56.4 AP, by the released configuration",
-    choice="annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's",
-    source="a detector's boxes are not part of COCO",
+    unspecified="boxes of people in COCO's validation images; the released config names those of a detector with 56.4 AP",
+    choice="the annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's boxes",
+    source="this project: a detector's boxes are not part of COCO",
 )
 
 _MPII = Recipe(
     name="mpii",
-    source=f"section IV-A; {_RELEASED}",
+    source=f"Sec. IV-A; {_RELEASED}",
     train=(("mpii", "train"),),
     test=("mpii", "val"),
     num_people=22246,
@@ -49,7 +49,7 @@ _MPII = Recipe(
     loss=_LOSS,
     loss_options={"weighting": "x"},
     reports="best",
-    assumptions=_OPEN,
+    assumptions=_ASSUMPTIONS,
 )
 _COCO = replace(
     _MPII,
@@ -61,7 +61,7 @@ _COCO = replace(
     augmentation="mmpose_coco",
     crop="hrnet_annotated",
     protocol="hrnet-annotated",
-    assumptions=(*_OPEN, _BOXES),
+    assumptions=(*_ASSUMPTIONS, _BOXES),
 )
 
 RECIPES: Mapping[str, Recipe] = {

@@ -1,4 +1,4 @@
-"""What the built head is made of, where the paper's text states a number, as strings written the way it writes them."""
+"""Describe the built head in the numbers that the paper's text states, written as the paper writes them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from reproductions.wording import agreed
 
 
 def describe_structure(table: str) -> dict[str, str]:
-    """Return ``{"row/column": string}`` for the figures of Sec. III-A and Eq. 6; empty for other tables.
+    """Return ``{"row/column": string}`` for the numbers of Sec. III-A and Eq. 6; empty for other tables.
 
-    The width is that of a whole layer, after its pointwise convolution: the depthwise one keeps the width that it is given,
+    The width is that of a whole layer, after its pointwise convolution. The depthwise convolution keeps the width of its input,
     which for the first layer is the backbone's.
     """
     if table != "text_structure":
@@ -26,11 +26,11 @@ def describe_structure(table: str) -> dict[str, str]:
     pointwise = [part for layer in layers for part in layer.modules() if isinstance(part, nn.Conv2d)]
     (attention,) = (layer for layer in network.head if hasattr(layer, "spatial"))
     mix, spatial = (part for part in attention.spatial.modules() if isinstance(part, nn.Conv2d))
-    found = {
+    values = {
         "layers": str(len(layers)),
         "kernel": agreed(side for conv in depthwise for side in conv.kernel_size),
         "channels": agreed(conv.out_channels for conv in pointwise),
         "spatial_mix": "×".join(map(str, mix.kernel_size)),
         "spatial_kernel": "×".join(map(str, spatial.kernel_size)),
     }
-    return {f"{row}/structure": value for row, value in found.items()}
+    return {f"{row}/structure": value for row, value in values.items()}

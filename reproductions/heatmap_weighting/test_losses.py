@@ -1,4 +1,4 @@
-"""The heatmap-weighting loss against values worked out by hand."""
+"""The heatmap-weighting loss against values computed by hand."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def test_two_pixels_by_hand(weighting: str, expected: float) -> None:
 
 def test_without_weighting_it_is_the_mean_squared_error() -> None:
     heatmaps, targets = torch.rand(3, 5, 8, 6), torch.rand(3, 5, 8, 6)
-    ours = heatmap_weighting_loss(heatmaps, targets, torch.ones(3, 5), weighting="none")
-    torch.testing.assert_close(ours, functional.mse_loss(heatmaps, targets))
+    loss = heatmap_weighting_loss(heatmaps, targets, torch.ones(3, 5), weighting="none")
+    torch.testing.assert_close(loss, functional.mse_loss(heatmaps, targets))
 
 
 @pytest.mark.parametrize("weighting", [name for name in WEIGHTINGS if name != "e^x"])
 def test_an_empty_target_weighs_nothing_extra(weighting: str) -> None:
     heatmaps, targets = torch.rand(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
-    ours = heatmap_weighting_loss(heatmaps, targets, torch.ones(2, 3), weighting=weighting)
-    torch.testing.assert_close(ours, functional.mse_loss(heatmaps, targets))
+    loss = heatmap_weighting_loss(heatmaps, targets, torch.ones(2, 3), weighting=weighting)
+    torch.testing.assert_close(loss, functional.mse_loss(heatmaps, targets))
 
 
 def test_a_joints_weight_scales_the_error_by_its_square_and_not_the_pixel_weights() -> None:
-    # Half weight: squared errors 1/4 and 1; pixel weights stay 2 and 1.5. Were F taken of the weighted target, they would be
-    # 1.5 and 1.25 and the loss 0.8125.
-    ours = heatmap_weighting_loss(HEATMAPS, TARGETS, torch.full((1, 1), 0.5), weighting="x")
-    assert ours.item() == pytest.approx((2 * 0.25 + 1.5 * 1) / 2)
+    # Half weight: squared errors 1/4 and 1; pixel weights stay 2 and 1.5. If F took the weighted target, they would be 1.5 and
+    # 1.25, and the loss 0.8125.
+    loss = heatmap_weighting_loss(HEATMAPS, TARGETS, torch.full((1, 1), 0.5), weighting="x")
+    assert loss.item() == pytest.approx((2 * 0.25 + 1.5 * 1) / 2)
 
 
 def test_an_unannotated_joint_gives_no_loss_and_no_gradient_but_still_counts_in_the_mean() -> None:

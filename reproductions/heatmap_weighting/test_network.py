@@ -42,7 +42,7 @@ def test_parameters_by_part() -> None:
     with torch.device("meta"):
         networks = {kind: LightweightPoseNet(num_joints=17, attention=kind) for kind in ("none", "ours")}
     assert count(networks["ours"].backbone) == 2_634_526
-    # Channel attention 256-64-256 with biases, spatial 256-1 and 3x3 with biases.
+    # Channel attention: 256-64-256 with biases. Spatial attention: 256-1 and a 3x3, with biases.
     attention = 256 * 64 + 64 + 64 * 256 + 256 + 256 + 1 + 9 + 1
     assert count(networks["ours"]) - count(networks["none"]) == attention
     # Three layers of a depthwise 4x4 with batch norm and a 1x1 with bias and batch norm; then 17 heatmaps.
@@ -52,12 +52,12 @@ def test_parameters_by_part() -> None:
 
 def test_backbone_blocks_without_squeeze_equal_torchvisions_in_size() -> None:
     # Rows 2, 3 and 7 to 10 are common to mmpose's layout and MobileNetV3-Large.
-    theirs = torchvision.models.mobilenet_v3_large(weights=None).features
-    ours = MobileNetV3()
+    torchvision_layers = torchvision.models.mobilenet_v3_large(weights=None).features
+    layers = MobileNetV3()
     for row in (2, 3, 7, 8, 9, 10):
         assert not BLOCKS[row - 1][3]
-        a, b = (sum(p.numel() for p in network[row].parameters()) for network in (ours, theirs))
-        assert a == b, row
+        size, torchvision_size = (sum(p.numel() for p in part[row].parameters()) for part in (layers, torchvision_layers))
+        assert size == torchvision_size, row
 
 
 def test_backbone_halves_the_size_in_block_14_and_not_in_block_13() -> None:
@@ -83,7 +83,7 @@ def test_cbam_weighs_channels_before_pixels() -> None:
     x = torch.rand(2, 256, 4, 3)
     block = CBAM(256, hsigmoid="sixth").eval()
     with torch.no_grad():
-        block.channel[2].weight.zero_()  # hard sigmoid of 0 is a half
+        block.channel[2].weight.zero_()  # the hard sigmoid of 0 is 1/2
         block.spatial.weight.zero_()
         block.spatial.bias.fill_(3.0)  # ... and of 3 is 1
     torch.testing.assert_close(block(x), x / 2)

@@ -1,4 +1,4 @@
-"""What the paper's text says of the head is what is built."""
+"""The built head has the numbers that the paper's text states."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def test_the_figures_are_counted_on_the_head(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(network, "CHANNELS", 128)
     monkeypatch.setattr(network, "SpatialAttention", Wider)
     monkeypatch.setattr(
-        network, "deconv_bn", lambda one, two, groups: nn.Sequential(nn.ConvTranspose2d(one, two, 2, 2, groups=groups))
+        network,
+        "deconv_bn",
+        lambda inputs, outputs, groups: nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 2, 2, groups=groups)),
     )
     assert list(structure.describe_structure("text_structure").values()) == ["3", "2", "128", "3×3", "7×7"]
-    monkeypatch.setattr(network, "light_deconv", lambda one: conv_bn(one, 128))
+    monkeypatch.setattr(network, "light_deconv", lambda in_channels: conv_bn(in_channels, 128))
     assert structure.describe_structure("text_structure")["layers/structure"] == "0"
