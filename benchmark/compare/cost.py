@@ -77,7 +77,7 @@ def count_candidate(contender: Candidate, joints: int) -> None:
         output = outputs[-1]
     if misfit := heatmap_misfit(output, joints):
         contender.unfit = f"{subject.name} {misfit}"
-        if subject.pose:
+        if subject.predicts_heatmaps:
             raise InputError(contender.unfit)
 
 
