@@ -1,1 +1,1 @@
-"""One's own network beside the papers': cost, latency and accuracy, each counted as the table counted."""
+"""Compare your own network with the papers': cost, latency and accuracy, each measured as the printed table measures it."""

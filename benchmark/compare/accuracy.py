@@ -1,4 +1,4 @@
-"""How accurate the compared networks are: from weights and photographs, or from files of predictions, with paired intervals."""
+"""Measure the accuracy of the compared networks, from weights and images or from files of predictions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from benchmark.models.external import ExternalModel
 
 Interval = tuple[float, float]
 Dataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
-IMAGES = 5_000  # of COCO val2017
+COCO_VAL_IMAGES = 5_000
 
 
 class Estimate(NamedTuple):
-    """A figure, or a paired difference: percent, or COCO's fractions; parts are MPII's."""
+    """A metric's value, or the paired difference of two: in percent, or as a fraction for COCO; ``parts`` are MPII's."""
 
     value: float
     ci95: Interval | None
@@ -42,61 +42,74 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """The figures of a network by metric (see :func:`benchmark.evaluation.scoring.metric_names`), and how they exceed each
-    baseline's.
+    """Accuracy of a network, and its differences to the baselines.
 
-    ``n`` persons, or COCO's images, stand behind them. ``apart`` says why they do not belong beside printed ones, if so.
+    Attributes:
+        dataset: Dataset that it was measured on.
+        split: Split of the dataset.
+        n: Number of people, or of images for COCO's predictions.
+        how: Files, input size and protocol, in words.
+        estimates: By metric (see :func:`benchmark.evaluation.scoring.metric_names`).
+        differences: By baseline and metric, the paired difference: the network's value minus the baseline's.
+        not_comparable_reason: Why the values cannot be compared with printed ones, if so.
     """
 
     dataset: str
     split: str
     n: int
     how: str
-    figures: Mapping[str, Estimate]
-    over: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
-    apart: str = ""
+    estimates: Mapping[str, Estimate]
+    differences: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    not_comparable_reason: str = ""
 
 
 # --- from files of predictions ---------------------------------------------------------------------------------------------
 
 
 def validation_annotations(dataset: Literal["mpii", "coco"], root: Path | None) -> Path:
-    """The annotations of the validation split, below the data root.
+    """Find the annotations of the validation split below the data root.
 
     Raises:
-        InputError: they are not there.
+        InputError: there are none.
     """
     _, folder = find_dataset(dataset, root)
-    found = first_existing(folder, (*HEADS, *H5) if dataset == "mpii" else annotation_names("val"))
-    if found is None:
+    path = first_existing(folder, (*HEADS, *H5) if dataset == "mpii" else annotation_names("val"))
+    if path is None:
         raise InputError(f"{folder}: no annotations to score predictions against; give --annotations")
-    return found
+    return path
 
 
 def accuracy_from_predictions(
-    dataset: Literal["mpii", "coco"], annotations: Path, predictions: Path, against: Mapping[str, Path]
+    dataset: Literal["mpii", "coco"], annotations: Path, predictions: Path, baselines: Mapping[str, Path]
 ) -> Accuracy:
-    """The figures of a file, and its paired differences to each baseline's, as ``benchmark.score`` has them.
+    """Score a file of predictions as ``benchmark.score`` does, with paired differences to the files of the baselines.
 
     Raises:
         InputError: a file is missing, broken, or does not fit the annotations.
     """
 
-    def scored(other: Path | None) -> Scores:
-        arguments = ScoreArguments(annotations=annotations, predictions=predictions, against=other, dataset=dataset)
+    def score(against: Path | None) -> Scores:
+        arguments = ScoreArguments(annotations=annotations, predictions=predictions, against=against, dataset=dataset)
         return SCORERS[dataset](arguments)
 
-    read = _mpii if dataset == "mpii" else _coco
-    own = scored(None)
-    over = {name: read(scored(path), True) for name, path in against.items()}
-    whole = PERSON_COUNTS["val"] if dataset == "mpii" else IMAGES
-    unit = "persons" if dataset == "mpii" else "images"
-    apart = "" if own["n"] == whole else f"measured on {own['n']} {unit}, not on the {whole} of the table's split"
-    how = f"{predictions.name}, scored against {annotations.name}"
-    return Accuracy(dataset=dataset, split="val", n=own["n"], how=how, figures=read(own, False), over=over, apart=apart)
+    read_estimates = _mpii_estimates if dataset == "mpii" else _coco_estimates
+    scores = score(None)
+    differences = {name: read_estimates(score(path), True) for name, path in baselines.items()}
+    split_size, unit = (PERSON_COUNTS["val"], "people") if dataset == "mpii" else (COCO_VAL_IMAGES, "images")
+    incomplete = f"measured on {scores['n']} {unit}, not on the {split_size} of the table's split"
+    return Accuracy(
+        dataset=dataset,
+        split="val",
+        n=scores["n"],
+        how=f"{predictions.name}, scored against {annotations.name}",
+        estimates=read_estimates(scores, False),
+        differences=differences,
+        not_comparable_reason="" if scores["n"] == split_size else incomplete,
+    )
 
 
-def _mpii(scores: Scores, difference: bool) -> dict[str, Estimate]:
+def _mpii_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
+    """Read PCKh, or the paired differences of PCKh, from the output of ``benchmark.score``."""
     key, kind = ("difference", "against") if difference else ("mean", "presets")
     return {
         f"pckh@{threshold} ({preset})": Estimate(
@@ -109,14 +122,15 @@ def _mpii(scores: Scores, difference: bool) -> dict[str, Estimate]:
     }
 
 
-def _coco(scores: Scores, difference: bool) -> dict[str, Estimate]:
-    found = {}
+def _coco_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
+    """Read COCO's metrics, or their paired differences, from the output of ``benchmark.score``."""
+    estimates = {}
     for name in AP_METRICS:
         value = scores["against"][name]["difference"] if difference else scores[name]
         ci95 = scores["against"][name]["ci95"] if difference else scores["ci95"][name]
         if value is not None and (difference or value != UNDEFINED):
-            found[name] = Estimate(value, tuple(ci95) if ci95 else None)
-    return found
+            estimates[name] = Estimate(value, tuple(ci95) if ci95 else None)
+    return estimates
 
 
 # --- from weights ----------------------------------------------------------------------------------------------------------
@@ -124,7 +138,19 @@ def _coco(scores: Scores, difference: bool) -> dict[str, Estimate]:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """On whom, and how, networks are tested."""
+    """The people and settings that all networks are tested with.
+
+    Attributes:
+        people: Annotated people of a split.
+        folder: Folder of the dataset.
+        kind: ``lsp``, ``mpii`` or ``coco``.
+        protocol: Name of the protocol; None for the default of each network.
+        input_hw: Input size (height, width) in pixels of networks that have none of their own.
+        joints: Number of joints that the networks predict.
+        device: Device that they run on.
+        work: Folder for temporary predictions.
+        detected: Whether the boxes are those of a detector.
+    """
 
     people: People
     folder: Path
@@ -137,7 +163,7 @@ class Trial:
     detected: bool
 
     @classmethod
-    def on(
+    def load(
         cls,
         dataset: Dataset,
         *,
@@ -150,23 +176,23 @@ class Trial:
         device: str = "cpu",
         work: Path = Path("out/compare/work"),
     ) -> Trial:
-        """The persons of a split.
+        """Load the people of a split.
 
         Raises:
-            InputError: they are not there, their labels are hidden, or no dataset has a head of so many joints.
+            InputError: the dataset is missing, the split's labels are hidden, or an option does not fit the dataset.
         """
-        asked = EvaluateArguments(
+        arguments = EvaluateArguments(
             model="", weights=Path(), dataset=dataset, split=split, root=root, detections=detections, protocol=()
         )
-        if split in HIDDEN_SPLITS.get(asked.kind, ()):
+        if split in HIDDEN_SPLITS.get(arguments.kind, ()):
             raise InputError(
-                f"the labels of {asked.kind} {split} are hidden; its server's file is written by benchmark.evaluate"
+                f"the labels of {arguments.kind} {split} are hidden; write a file for its server with benchmark.evaluate"
             )
-        people, folder = load_test_people(asked)
+        people, folder = load_test_people(arguments)
         return cls(
             people=people,
             folder=folder,
-            kind=asked.kind,
+            kind=arguments.kind,
             protocol=protocol,
             input_hw=input_hw,
             joints=joints,
@@ -175,88 +201,91 @@ class Trial:
             detected=detections is not None,
         )
 
-    def figures(
+    def evaluate(
         self,
-        subject: ExternalModel,
+        external: ExternalModel,
         weights: Path | None,
         input_hw: tuple[int, int] | None,
-        progress: Callable[[int], object] = lambda persons: None,
+        progress: Callable[[int], object] = lambda people: None,
     ) -> tuple[Mapping[str, MetricResult], str]:
-        """A network's figures, and how they came about in words.
+        """Return a network's results by metric, and its weights, input size and protocol in words.
 
         Args:
-            input_hw: None for the size that the network was made for, if it is one of this project's.
+            input_hw: None for the default size of a model of this project.
+            progress: Called with the number of people that have just been processed.
 
         Raises:
-            InputError: weights or network do not fit, or a photograph is unreadable.
+            InputError: the weights do not fit the network, the network does not fit the dataset, or an image is unreadable.
         """
-        name, protocol = self._protocol(subject)
-        backend = load_external(subject, weights, joints=self.joints, input_hw=input_hw, device=self.device)
-        answers = joint_mapping(backend.joints, JOINT_NAMES[self.kind])
-        done = predict_people(
+        name, protocol = self._choose_protocol(external)
+        backend = load_external(external, weights, joints=self.joints, input_hw=input_hw, device=self.device)
+        mapping = joint_mapping(backend.joints, JOINT_NAMES[self.kind])
+        chunks = predict_people(
             self.people, backend, {name: protocol}, self.work, device=choose_device(self.device), progress=progress
         )
-        found = assemble_chunks([done], len(self.people))[name]
-        found = Predictions(found.joints[:, answers], found.scores[:, answers])
-        scored = score_predictions(self.people, {name: found}, {name: protocol}, self.folder, backend.input_hw)[name]
+        predictions = assemble_chunks([chunks], len(self.people))[name]
+        predictions = Predictions(predictions.joints[:, mapping], predictions.scores[:, mapping])
+        results = score_predictions(self.people, {name: predictions}, {name: protocol}, self.folder, backend.input_hw)[name]
         height, width = backend.input_hw
-        return scored, f"{weights.name if weights else 'weights as built'}, {height}x{width}, protocol {name}"
+        return results, f"{weights.name if weights else 'weights as built'}, {height}x{width}, protocol {name}"
 
-    def _protocol(self, subject: ExternalModel) -> tuple[str, Protocol]:
-        known = known_protocols(subject.model) if subject.model else PROTOCOLS
+    def _choose_protocol(self, external: ExternalModel) -> tuple[str, Protocol]:
+        """Return the name and content of the protocol to test a model with."""
+        known = known_protocols(external.model) if external.model else PROTOCOLS
         if self.protocol is not None:
             name = self.protocol
-        elif subject.model:
-            name = default_protocol(subject.model, self.people.dataset, detected=self.detected)
+        elif external.model:
+            name = default_protocol(external.model, self.people.dataset, detected=self.detected)
         else:
             name = {"lsp": "lsp", "coco": "hrnet" if self.detected else "hrnet-annotated"}.get(self.kind, "hrnet")
         if name not in known:
-            raise InputError(f"no protocol {name!r} for {subject.name}; known: {', '.join(known)}")
+            raise InputError(f"no protocol {name!r} for {external.name}; known: {', '.join(known)}")
         return name, known[name]
 
 
 def accuracy_from_weights(
     trial: Trial,
-    subject: ExternalModel,
+    external: ExternalModel,
     weights: Path | None,
-    against: Sequence[tuple[ExternalModel, Path]] = (),
-    progress: Callable[[int], object] = lambda persons: None,
+    baselines: Sequence[tuple[ExternalModel, Path]] = (),
+    progress: Callable[[int], object] = lambda people: None,
 ) -> Accuracy:
-    """A network's figures on a dataset, and its paired differences to baselines whose weights there are.
+    """Evaluate a network on a dataset, with paired differences to the baselines, each of which comes with its weights.
 
     Args:
-        progress: called with a number of persons each time so many are done.
+        progress: Called with the number of people that have just been processed.
 
     Raises:
-        InputError: see :meth:`Trial.figures`.
+        InputError: see :meth:`Trial.evaluate`.
     """
-    own, how = trial.figures(subject, weights, trial.input_hw, progress)
-    over = {}
-    for other, file in against:
-        theirs, _ = trial.figures(other, file, None if other.model else trial.input_hw, progress)
-        # All replicates of one set of persons are drawn alike, so those of two networks are paired.
-        over[other.name] = _estimates(
+    results, how = trial.evaluate(external, weights, trial.input_hw, progress)
+    differences = {}
+    for baseline, baseline_weights in baselines:
+        input_hw = None if baseline.model else trial.input_hw
+        baseline_results, _ = trial.evaluate(baseline, baseline_weights, input_hw, progress)
+        # The bootstrap draws the same replicates for all networks on the same people, so their differences are paired.
+        differences[baseline.name] = _to_estimates(
             {
-                metric: MetricResult(own[metric].value - figure.value, own[metric].replicates - figure.replicates, {})
-                for metric, figure in theirs.items()
+                metric: MetricResult(results[metric].value - result.value, results[metric].replicates - result.replicates, {})
+                for metric, result in baseline_results.items()
             }
         )
     people = trial.people
-    apart = ""
-    if people.dataset == "coco" and not trial.detected:
-        apart = "measured with annotated boxes, the table's networks with those of a detector"
+    annotated_boxes = people.dataset == "coco" and not trial.detected
     return Accuracy(
         dataset=people.dataset,
         split=people.split,
         n=len(people),
         how=how,
-        figures=_estimates(own),
-        over=over,
-        apart=apart,
+        estimates=_to_estimates(results),
+        differences=differences,
+        not_comparable_reason="measured with annotated boxes, the table's networks with those of a detector"
+        if annotated_boxes
+        else "",
     )
 
 
-def _estimates(figures: Mapping[str, MetricResult]) -> dict[str, Estimate]:
-    """Those for which somebody counts."""
-    defined = {metric: figure for metric, figure in figures.items() if np.isfinite(figure.replicates).any()}
-    return {metric: Estimate(figure.value, figure.interval(), figure.parts) for metric, figure in defined.items()}
+def _to_estimates(results: Mapping[str, MetricResult]) -> dict[str, Estimate]:
+    """Convert the results that are defined, which are those with at least one person that counts."""
+    defined = {metric: result for metric, result in results.items() if np.isfinite(result.replicates).any()}
+    return {metric: Estimate(result.value, result.interval(), result.parts) for metric, result in defined.items()}

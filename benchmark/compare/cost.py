@@ -1,4 +1,4 @@
-"""What the compared networks cost: counts under every convention, and a first look at what they predict."""
+"""Count the cost of the compared networks under every convention, and check that they predict heatmaps."""
 
 from __future__ import annotations
 
@@ -24,91 +24,104 @@ from benchmark.latency.timer import Timing
 from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
 from benchmark.papers.tables import Table
 
-NEAREST = 3
-DEFAULTS = ("efficientpose_nas/A", "baselines/simple_baseline-r50")
+NEAREST_ROWS = 3  # baselines taken from a printed table
+DEFAULT_BASELINES = ("efficientpose_nas/A", "baselines/simple_baseline-r50")  # without a table
 
 
 @dataclass(kw_only=True)
 class Candidate:
-    """A network that is compared: the new one, or a baseline. ``file`` holds a baseline's weights or predictions.
+    """A network that is compared: the new one, or a baseline.
 
-    ``counts`` are ``{"params": ..., "flops": ..., "scopes": ...}``, whole numbers of one image of ``input``; ``why`` says why
-    some of them are missing. ``unfit`` says why its accuracy cannot be measured, if it predicts no heatmaps.
+    Attributes:
+        external: The resolved model.
+        name: Name to show.
+        input: Input size as ``HxW``.
+        file: Its weights or predictions.
+        counts: ``{"params": ..., "flops": ..., "scopes": ...}``, whole numbers of one image of ``input``.
+        missing_reason: Why some counts are missing.
+        no_heatmaps_reason: Why its accuracy cannot be measured, if it does not predict heatmaps.
+        timing: Its latency, if it was timed.
     """
 
-    subject: ExternalModel
+    external: ExternalModel
     name: str
     input: str
     file: Path | None = None
     counts: Mapping[str, Any] = field(default_factory=dict)
-    why: str = ""
-    unfit: str = ""
+    missing_reason: str = ""
+    no_heatmaps_reason: str = ""
     timing: Timing | None = None
 
     @property
     def gmacs(self) -> float | None:
-        """True multiply-accumulates of an image in 10^9, if they were counted."""
-        found = self.counts.get("flops", {}).get("macs")
-        return None if found is None else found / 1e9
+        """True multiply-accumulates of one image in 10^9, if they were counted."""
+        macs = self.counts.get("flops", {}).get("macs")
+        return None if macs is None else macs / 1e9
 
 
-def count_candidate(contender: Candidate, joints: int) -> None:
-    """Fill in what a network costs, and whether it predicts heatmaps of so many joints.
+def count_candidate(candidate: Candidate, joints: int) -> None:
+    """Fill in the cost of a network, and check that it predicts heatmaps of ``joints`` joints.
 
     Raises:
-        InputError: it cannot be built or run, or a network of one's own predicts something else.
+        InputError: the network cannot be built or run, or a user's own network predicts something else.
     """
-    subject, (height, width) = contender.subject, parse_size(contender.input)
-    if subject.model:
-        contender.counts = measure_cost(subject.model, joints, height, width)
+    external, (height, width) = candidate.external, parse_size(candidate.input)
+    if external.model:
+        candidate.counts = measure_cost(external.model, joints, height, width)
         return
-    network = subject.build(joints, (height, width))
-    if subject.onnx:
-        contender.counts, contender.why = count_onnx(subject.onnx, (height, width))
-        with user_code_errors(subject):
+    network = external.build(joints, (height, width))
+    if external.onnx:
+        candidate.counts, candidate.missing_reason = count_onnx(external.onnx, (height, width))
+        with user_code_errors(external):
             output: Any = network(torch.zeros(1, 3, height, width))
     else:
         outputs: list[Any] = []
         network.register_forward_hook(lambda module, images, output: outputs.append(output))
-        # Tensors that the network makes on its way, as of positions, belong where its weights are.
-        with user_code_errors(subject), torch.device("meta"):
+        # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
+        with user_code_errors(external), torch.device("meta"):
             trace = trace_network(network, height, width)
-        contender.counts = {"params": dict(trace.params), "flops": count_operations(trace.ops)}
+        candidate.counts = {"params": dict(trace.params), "flops": count_operations(trace.ops)}
         output = outputs[-1]
     if misfit := heatmap_misfit(output, joints):
-        contender.unfit = f"{subject.name} {misfit}"
-        if subject.pose:
-            raise InputError(contender.unfit)
+        candidate.no_heatmaps_reason = f"{external.name} {misfit}"
+        if external.predicts_heatmaps:
+            raise InputError(candidate.no_heatmaps_reason)
 
 
 def heatmap_misfit(output: Any, joints: int) -> str:
-    """What is wrong with what a network returned for one image; nothing if the last map in it is ``[1, joints, h, w]``."""
+    """Describe how a network's output for one image differs from heatmaps ``[1, joints, h, w]``.
+
+    Returns:
+        An empty string if the last tensor of the output has that shape.
+    """
     while isinstance(output, tuple | list) and output:
         output = output[-1]
-    wanted = f"not heatmaps [1, {joints}, h, w]"
+    expected = f"not heatmaps [1, {joints}, h, w]"
     if not isinstance(output, Tensor):
-        return f"returns {type(output).__name__}, {wanted}"
+        return f"returns {type(output).__name__}, {expected}"
     shape = list(output.shape)
     if len(shape) == 4 and shape[:2] == [1, joints]:
         return ""
-    named = len(shape) == 4 and shape[0] == 1 and shape[1] in JOINT_COUNTS.values()
-    return f"returns {shape}, {wanted}" + (f"; say --joints {shape[1]} if that is meant" if named else "")
+    is_joint_count = len(shape) == 4 and shape[0] == 1 and shape[1] in JOINT_COUNTS.values()
+    return f"returns {shape}, {expected}" + (f"; give --joints {shape[1]} if that is intended" if is_joint_count else "")
 
 
-def default_baselines(yours: Candidate, table: Table | None, joints: int, records: Mapping[str, Record]) -> Iterator[Candidate]:
-    """What the new network is compared with unless the user says: the rows of the table nearest in cost, each at its size."""
+def default_baselines(
+    new_network: Candidate, table: Table | None, joints: int, records: Mapping[str, Record]
+) -> Iterator[Candidate]:
+    """Choose the baselines if the user names none: the rows of the table that are nearest in cost, each at its own size."""
     if table is None:
-        for model in DEFAULTS:
-            yield Candidate(subject=resolve_model(model), name=model, input=yours.input)
+        for model in DEFAULT_BASELINES:
+            yield Candidate(external=resolve_model(model), name=model, input=new_network.input)
         return
-    rows: dict[str, tuple[float, str]] = {}
+    distances: dict[str, tuple[float, str]] = {}  # by model: the ratio of costs as a logarithm, and the input size
     for row in table.rows.values():
-        if not row.model or row.model in rows or row.model == yours.subject.model:
+        if not row.model or row.model in distances or row.model == new_network.external.model:
             continue
-        size = row.input or table.input or yours.input
+        size = row.input or table.input or new_network.input
         record = records.get(cost_record_id(row.model, row.dataset or table.dataset, size))
         counts = record.value if record else measure_cost(row.model, joints, *parse_size(size))
-        far = abs(math.log(counts["flops"]["macs"] / 1e9 / yours.gmacs)) if yours.gmacs else 0.0
-        rows[row.model] = far, size
-    for model in sorted(rows, key=lambda name: rows[name][0])[:NEAREST]:
-        yield Candidate(subject=resolve_model(model), name=model, input=rows[model][1])
+        gmacs = counts["flops"]["macs"] / 1e9
+        distances[row.model] = (abs(math.log(gmacs / new_network.gmacs)) if new_network.gmacs else 0.0), size
+    for model in sorted(distances, key=lambda name: distances[name][0])[:NEAREST_ROWS]:
+        yield Candidate(external=resolve_model(model), name=model, input=distances[model][1])

@@ -1,4 +1,4 @@
-"""A small pose network of plain PyTorch, as one might bring along; compare it with the papers' in one command:
+"""Define a small pose network in plain PyTorch, as a user might bring it.
 
 python -m benchmark.compare benchmark/compare/example_net.py:build --table efficientpose_nas/table2
 """
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """A 3x3 convolution with batch norm and ReLU."""
+    """Build a 3x3 convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -18,7 +18,7 @@ def conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
 
 
 class ExampleNet(nn.Module):
-    """Images ``[N, 3, H, W]`` to heatmaps ``[N, joints, H / 4, W / 4]``: down to stride 16 in four steps, up again in two."""
+    """Small network that goes down to stride 16 in four steps, and up to stride 4 in two."""
 
     def __init__(self, joints: int = 16) -> None:
         super().__init__()
@@ -38,9 +38,10 @@ class ExampleNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, joints, H / 4, W / 4]`` for images ``[N, 3, H, W]``."""
         return self.head(self.backbone(images))
 
 
 def build(joints: int = 16) -> nn.Module:
-    """The network, untrained."""
+    """Build the untrained network."""
     return ExampleNet(joints)

@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal, and as what ``--json`` prints."""
+"""Format a comparison as text, or as the report that ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -16,10 +16,21 @@ from benchmark.latency.timer import timing_ratio
 
 @dataclass(kw_only=True)
 class Comparison:
-    """All that was found out. ``rows`` are those of the whole table, the new one last."""
+    """Everything that was measured.
 
-    yours: Candidate
-    others: list[Candidate]
+    Attributes:
+        new_network: The user's network.
+        baselines: The networks that it is compared with.
+        joints: Number of joints that they predict.
+        row: The network's row of the printed table, if one was given.
+        rows: Cells of the whole table, the new row last.
+        accuracy: Of the new network, with differences to the baselines.
+        files: Files that were written.
+        notes: Remarks for the reader, such as why something was not measured.
+    """
+
+    new_network: Candidate
+    baselines: list[Candidate]
     joints: int
     row: NewRow | None = None
     rows: Sequence[Sequence[str]] = ()
@@ -28,103 +39,107 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def all(self) -> list[Candidate]:
+    def networks(self) -> list[Candidate]:
         """The new network, then the baselines."""
-        return [self.yours, *self.others]
+        return [self.new_network, *self.baselines]
 
 
-def format_comparison(found: Comparison) -> str:
-    """Everything for reading; what was not measured is left empty, with its reason."""
-    yours = found.yours
-    head = f"{yours.name} ({yours.subject.name})" if yours.name != yours.subject.name else yours.name
-    blocks = [f"{head}: {found.joints} joints, {yours.input}"]
-    if found.row:
-        table = found.row.table
-        where = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
-        title = f"{table.paper}, {table.where}: {table.title} ({where}); rows as printed, the last one measured"
-        blocks.append(f"{title}\n{format_rows(table, found.rows)}")
-    blocks.append("\n".join(_cost_lines(found.all)))
-    if yours.timing:
-        blocks.append("\n".join(_latency_lines(found)))
-    if found.accuracy:
-        blocks.append("\n".join(_accuracy_lines(found.accuracy, found.row)))
-    if found.notes:
-        blocks.append("\n".join(f"- {note}" for note in found.notes))
-    if found.files:
-        blocks.append("wrote " + " ".join(map(str, found.files)))
+def format_comparison(comparison: Comparison) -> str:
+    """Format a comparison as text; a value that was not measured is left empty, and a note gives the reason."""
+    network = comparison.new_network
+    spec_name = network.external.name
+    heading = network.name if network.name == spec_name else f"{network.name} ({spec_name})"
+    blocks = [f"{heading}: {comparison.joints} joints, {network.input}"]
+    if comparison.row:
+        table = comparison.row.table
+        setting = ", ".join(filter(None, (table.dataset, table.split, table.input)))
+        title = f"{table.paper}, {table.where}: {table.title} ({setting}); rows as printed, the last one measured"
+        blocks.append(f"{title}\n{format_rows(table, comparison.rows)}")
+    blocks.append("\n".join(_cost_lines(comparison.networks)))
+    if network.timing:
+        blocks.append("\n".join(_latency_lines(comparison)))
+    if comparison.accuracy:
+        blocks.append("\n".join(_accuracy_lines(comparison.accuracy)))
+    if comparison.notes:
+        blocks.append("\n".join(f"- {note}" for note in comparison.notes))
+    if comparison.files:
+        blocks.append("wrote " + " ".join(map(str, comparison.files)))
     return "\n\n".join(blocks)
 
 
-def _cost_lines(contenders: Sequence[Candidate]) -> Iterator[str]:
-    width = max(len(c.name) for c in contenders) + 2
+def _cost_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
+    width = max(len(candidate.name) for candidate in candidates) + 2
     yield "one image: parameters in millions, operations in each convention's own G"
     columns = [f"{name + ' M':>13}" for name in PARAMS] + [f"{name:>12}" for name in FLOPS]
     yield f"   {'':{width}}{'input':9}{''.join(columns)}"
-    for contender in contenders:
-        params, flops = (contender.counts.get(kind, {}) for kind in ("params", "flops"))
+    for candidate in candidates:
+        params, flops = (candidate.counts.get(kind, {}) for kind in ("params", "flops"))
         cells = [f"{params[name] / 1e6:13.3f}" if name in params else f"{'':13}" for name in PARAMS]
         cells += [f"{flops[name] / c.giga:12.4f}" if name in flops else f"{'':12}" for name, c in FLOPS.items()]
-        yield f"   {contender.name:{width}}{contender.input:9}{''.join(cells)}".rstrip()
+        yield f"   {candidate.name:{width}}{candidate.input:9}{''.join(cells)}".rstrip()
 
 
-def _latency_lines(found: Comparison) -> Iterator[str]:
-    timing = found.yours.timing
-    assert timing is not None
-    cell = timing.setting
-    width = max(len(c.name) for c in found.all) + 2
-    threads = f"{cell.threads} thread" + "s" * (cell.threads > 1)
-    yield f"latency on {timing.device or cell.device}, {threads}, batch {cell.batch}, {cell.backend}; networks took turns"
-    yield f"   {'':{width}}{'input':9}{'median ms':>10}   10 % to 90 %        times as long as {found.yours.name}"
-    for contender in found.all:
-        own = contender.timing
-        assert own is not None
-        spread = f"{own.p10 * 1e3:.2f} to {own.p90 * 1e3:.2f}"
-        line = f"   {contender.name:{width}}{contender.input:9}{own.median * 1e3:10.2f}   {spread:20}"
-        if contender is not found.yours:
-            value, (low, high) = timing_ratio(own, timing)
-            line += f"{value:.2f}  [{low:.2f}, {high:.2f}]"
-        yield line.rstrip() + ("  noisy" if own.unstable else "")
+def _latency_lines(comparison: Comparison) -> Iterator[str]:
+    reference = comparison.new_network.timing
+    assert reference is not None
+    setting = reference.setting
+    width = max(len(candidate.name) for candidate in comparison.networks) + 2
+    threads = f"{setting.threads} thread" + "s" * (setting.threads > 1)
+    device = reference.device or setting.device
+    yield f"latency on {device}, {threads}, batch {setting.batch}, {setting.backend}; interleaved rounds"
+    yield f"   {'':{width}}{'input':9}{'median ms':>10}   10 % to 90 %        times as long as {comparison.new_network.name}"
+    for candidate in comparison.networks:
+        timing = candidate.timing
+        assert timing is not None
+        spread = f"{timing.p10 * 1e3:.2f} to {timing.p90 * 1e3:.2f}"
+        line = f"   {candidate.name:{width}}{candidate.input:9}{timing.median * 1e3:10.2f}   {spread:20}"
+        if candidate is not comparison.new_network:
+            ratio, (low, high) = timing_ratio(timing, reference)
+            line += f"{ratio:.2f}  [{low:.2f}, {high:.2f}]"
+        yield line.rstrip() + ("  noisy" if timing.unstable else "")
 
 
-def _accuracy_lines(accuracy: Accuracy, row: NewRow | None) -> Iterator[str]:
+def _accuracy_lines(accuracy: Accuracy) -> Iterator[str]:
     coco = accuracy.dataset.endswith("coco")
-    places, unit = (4, "fractions, 95 % intervals over images") if coco else (2, "percent, 95 % intervals over persons")
+    decimals, unit = (4, "fractions, 95 % intervals over images") if coco else (2, "percent, 95 % intervals over people")
     yield f"accuracy on {accuracy.dataset} {accuracy.split}: {accuracy.how}; n = {accuracy.n}; {unit}"
-    for metric, estimate in accuracy.figures.items():
-        yield f"   {metric:28}{_estimate(estimate, places)}"
-    for name, figures in accuracy.over.items():
+    for metric, estimate in accuracy.estimates.items():
+        yield f"   {metric:28}{_format_estimate(estimate, decimals)}"
+    for name, differences in accuracy.differences.items():
         yield f"minus {name}, paired"
-        for metric, estimate in figures.items():
-            yield f"   {metric:28}{_estimate(estimate, places, '+')}"
+        for metric, estimate in differences.items():
+            yield f"   {metric:28}{_format_estimate(estimate, decimals, '+')}"
 
 
-def _estimate(estimate: Estimate, places: int, sign: str = "") -> str:
-    interval = "[{:{s}.{p}f}, {:{s}.{p}f}]".format(*estimate.ci95, s=sign, p=places) if estimate.ci95 else ""
-    return f"{estimate.value:{sign}{places + 5}.{places}f}  {interval}".rstrip()
+def _format_estimate(estimate: Estimate, decimals: int, sign: str = "") -> str:
+    interval = "[{:{s}.{d}f}, {:{s}.{d}f}]".format(*estimate.ci95, s=sign, d=decimals) if estimate.ci95 else ""
+    return f"{estimate.value:{sign}{decimals + 5}.{decimals}f}  {interval}".rstrip()
 
 
-def comparison_report(found: Comparison) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/compare.schema.json."""
-    yours = found.yours
+def comparison_report(comparison: Comparison) -> dict[str, Any]:
+    """Return the report that ``--json`` prints; see schemas/compare.schema.json."""
+    network = comparison.new_network
     return {
         "schema": 1,
-        "name": yours.name,
-        "subject": yours.subject.name,
-        "joints": found.joints,
-        "networks": [_network(contender, yours) for contender in found.all],
-        "accuracy": _accuracy(found.accuracy) if found.accuracy else None,
-        "table": _table(found.row) if found.row else None,
-        "files": [str(path) for path in found.files],
-        "notes": found.notes,
+        "name": network.name,
+        "subject": network.external.name,
+        "joints": comparison.joints,
+        "networks": [_network_report(candidate, network) for candidate in comparison.networks],
+        "accuracy": _accuracy_report(comparison.accuracy) if comparison.accuracy else None,
+        "table": _table_report(comparison.row) if comparison.row else None,
+        "files": [str(path) for path in comparison.files],
+        "notes": comparison.notes,
     }
 
 
-def _network(contender: Candidate, yours: Candidate) -> dict[str, Any]:
-    timing = contender.timing
-    timed = None
+def _network_report(candidate: Candidate, reference: Candidate) -> dict[str, Any]:
+    timing = candidate.timing
+    latency = None
     if timing:
-        value, interval = timing_ratio(timing, yours.timing) if yours.timing and contender is not yours else (1.0, None)
-        timed = {
+        ratio, interval = 1.0, None
+        if reference.timing and candidate is not reference:
+            ratio, interval = timing_ratio(timing, reference.timing)
+        latency = {
             "device": timing.device,
             "threads": timing.setting.threads,
             "backend": timing.setting.backend,
@@ -132,39 +147,38 @@ def _network(contender: Candidate, yours: Candidate) -> dict[str, Any]:
             "p10_ms": timing.p10 * 1e3,
             "p90_ms": timing.p90 * 1e3,
             "noisy": bool(timing.unstable),
-            "ratio": value,
+            "ratio": ratio,
             "ratio_ci95": list(interval) if interval else None,
         }
-    counts = contender.counts
     return {
-        "name": contender.name,
-        "input": contender.input,
-        "params": counts.get("params", {}),
-        "flops": counts.get("flops", {}),
-        "not_counted": contender.why,
-        "latency": timed,
+        "name": candidate.name,
+        "input": candidate.input,
+        "params": candidate.counts.get("params", {}),
+        "flops": candidate.counts.get("flops", {}),
+        "not_counted": candidate.missing_reason,
+        "latency": latency,
     }
 
 
-def _accuracy(accuracy: Accuracy) -> dict[str, Any]:
+def _accuracy_report(accuracy: Accuracy) -> dict[str, Any]:
     return {
         "dataset": accuracy.dataset,
         "split": accuracy.split,
         "n": accuracy.n,
         "how": accuracy.how,
-        "figures": _figures(accuracy.figures),
-        "over": {name: _figures(figures) for name, figures in accuracy.over.items()},
+        "figures": _estimates_report(accuracy.estimates),
+        "over": {name: _estimates_report(differences) for name, differences in accuracy.differences.items()},
     }
 
 
-def _figures(figures: Mapping[str, Estimate]) -> dict[str, Any]:
+def _estimates_report(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     return {
         metric: {"value": e.value, "ci95": list(e.ci95) if e.ci95 else None, "parts": dict(e.parts)}
-        for metric, e in figures.items()
+        for metric, e in estimates.items()
     }
 
 
-def _table(row: NewRow) -> dict[str, Any]:
+def _table_report(row: NewRow) -> dict[str, Any]:
     columns = [
         {
             "name": column.name,
@@ -172,7 +186,7 @@ def _table(row: NewRow) -> dict[str, Any]:
             "unit": column.unit,
             "convention": column.convention,
             "cell": row.cells[column.name],
-            "why_empty": row.why.get(column.name, ""),
+            "why_empty": row.missing_reasons.get(column.name, ""),
         }
         for column in row.table.columns.values()
     ]

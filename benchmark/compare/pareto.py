@@ -1,4 +1,4 @@
-"""The new network among all that the papers print: accuracy against cost on equal terms."""
+"""Draw the new network among all that the papers print: accuracy against cost, counted the same way for all."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from benchmark.papers.tables import Paper
 from benchmark.report.plots import PAPER_COLOURS, STYLE, accuracy_points, plt, svg
 
 AXES = {"mpii": ("pckh", "PCKh@0.5 on MPII validation, percent"), "coco": ("ap", "AP on COCO validation, percent")}
-NEW = "#111111"
+NEW_NETWORK_COLOUR = "#111111"
 
 
 def pareto_figure(
-    papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, name: str, gmacs: float, found: Estimate | None
+    papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, name: str, gmacs: float, accuracy: Estimate | None
 ) -> bytes:
-    """The figure as SVG; a network whose accuracy was not measured is a line at its cost.
+    """Draw the figure as SVG; a network whose accuracy was not measured is a line at its cost.
 
     Args:
-        found: in percent.
+        gmacs: Multiply-accumulates of the new network in 10^9.
+        accuracy: Of the new network, in percent.
     """
     metric, axis = AXES[dataset]
     printed = [
@@ -31,20 +32,21 @@ def pareto_figure(
         figure, axes = plt.subplots(figsize=(7, 4.2))
         figure.subplots_adjust(left=0.09, right=0.98, top=0.97, bottom=0.11)
         for paper, colour in zip(papers.values(), PAPER_COLOURS, strict=False):
-            own = [point for point in printed if point[0] == paper.id]
-            if own:
-                x, y = [cost for *_, cost, _ in own], [accuracy for *_, accuracy in own]
+            x = [cost for paper_id, _, cost, _ in printed if paper_id == paper.id]
+            y = [percent for paper_id, _, _, percent in printed if paper_id == paper.id]
+            if x:
                 axes.scatter(x, y, s=18, color=colour, label=f"quoted in {paper.short}", alpha=0.85, linewidths=0)
-        for _, label, cost, accuracy in printed:
-            axes.annotate(label, (cost, accuracy), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
-        if found is None:
-            axes.axvline(
-                gmacs, color=NEW, linestyle="--", linewidth=1, label=f"{name}: {gmacs:.3g} GMACs, accuracy not measured"
-            )
+        for _, label, cost, percent in printed:
+            axes.annotate(label, (cost, percent), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
+        if accuracy is None:
+            label = f"{name}: {gmacs:.3g} GMACs, accuracy not measured"
+            axes.axvline(gmacs, color=NEW_NETWORK_COLOUR, linestyle="--", linewidth=1, label=label)
         else:
-            low, high = found.ci95 or (found.value, found.value)
-            reach = [[max(0.0, found.value - low)], [max(0.0, high - found.value)]]
-            axes.errorbar([gmacs], [found.value], yerr=reach, fmt="*", color=NEW, markersize=9, label=f"{name}, 95 % interval")
+            value, (low, high) = accuracy.value, accuracy.ci95 or (accuracy.value, accuracy.value)
+            errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
+            axes.errorbar(
+                [gmacs], [value], yerr=errors, fmt="*", color=NEW_NETWORK_COLOUR, markersize=9, label=f"{name}, 95 % interval"
+            )
         axes.set_xscale("log")
         axes.set_xlabel("true multiply-accumulates of one image, 10⁹, log scale")
         axes.set_ylabel(axis)

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.cost.counters import COUNTERS
 from benchmark.cost.ops import Op, Shape
-from benchmark.models.onnx import _load, fix_input
+from benchmark.models.onnx import fix_input, read_onnx
 
 COUNTED = ("hrnet", "hrnet_1e9", "macs")
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -31,7 +31,7 @@ def count_onnx(path: Path, input_hw: tuple[int, int]) -> tuple[dict[str, Any], s
     """
     import onnx
 
-    model = _load(path)
+    model = read_onnx(path)
     fix_input(model.graph, path, input_hw)
     try:
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)

@@ -1,4 +1,4 @@
-"""The networks: registry of ids, networks that users bring, ONNX files, weight files."""
+"""Registry of model ids, models that users bring, ONNX files and weight files."""
 
 from benchmark.models.registry import Entry
 

@@ -1,4 +1,4 @@
-"""Read the heatmaps from whatever a network returns."""
+"""Read the heatmaps from the output of a network."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmark.core.errors import InputError
 
 
 def iter_maps(outputs: Any) -> Iterator[Tensor]:
-    """All maps of what a network returns, in order, the final heatmaps last.
+    """Iterate over all maps in a network's output, ``[B, C, h, w]`` each, in order; the final heatmaps come last.
 
     Raises:
-        InputError: something that is neither maps nor a tuple of them.
+        InputError: the output is neither a tensor nor a (nested) tuple or list of tensors.
     """
     if isinstance(outputs, Tensor):
         yield outputs
@@ -26,6 +26,6 @@ def iter_maps(outputs: Any) -> Iterator[Tensor]:
 
 
 def final_heatmaps(outputs: Any) -> Tensor:
-    """The final heatmaps ``[B, K, h, w]``."""
+    """Return the final heatmaps ``[B, K, h, w]`` of a network's output."""
     *_, last = iter_maps(outputs)
     return last

@@ -1,4 +1,4 @@
-"""Find weight files and read them without executing anything."""
+"""Find weight files, and load them without executing any code."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ SAFETENSORS, TFLITE = ".safetensors", ".tflite"
 
 
 def locate_weights(weights: Path) -> Path:
-    """A weight file by its path, or by its path below the data root.
+    """Find a weight file by its path, or by its path below the data root.
 
     Raises:
-        InputError: there is none; the places are named.
+        InputError: there is no such file; the paths that were tried are named.
     """
-    below = data_root() / weights
-    for path in (weights, below):
+    below_root = data_root() / weights
+    for path in (weights, below_root):
         if path.is_file():
             return path
-    raise InputError(f"no weights at {weights}" + ("" if below == weights else f", nor at {below}"))
+    raise InputError(f"no weights at {weights}" + ("" if below_root == weights else f", nor at {below_root}"))
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name.
+    """Load the tensors of a safetensors file, by name.
 
     Raises:
-        InputError: it is no safetensors file.
+        InputError: the file is not a safetensors file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -41,16 +41,16 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_safetensors(network: nn.Module, path: Path, model: str) -> None:
-    """Fill a network with the tensors of a file, all of them and no others.
+    """Load the tensors of a safetensors file into a network; names and shapes must match exactly.
 
     Raises:
-        InputError: the file is no safetensors file, or holds another network's weights.
+        InputError: the file is not a safetensors file, or holds the weights of a different network.
     """
     tensors = read_safetensors(path)
-    wanted = network.state_dict()
-    for name in [*wanted, *tensors]:
-        ours, theirs = wanted.get(name), tensors.get(name)
-        if ours is None or theirs is None or ours.shape != theirs.shape:
-            shapes = [f"{list(t.shape)}" if t is not None else "none" for t in (theirs, ours)]
+    parameters = network.state_dict()
+    for name in [*parameters, *tensors]:
+        parameter, tensor = parameters.get(name), tensors.get(name)
+        if parameter is None or tensor is None or parameter.shape != tensor.shape:
+            shapes = [f"{list(t.shape)}" if t is not None else "none" for t in (tensor, parameter)]
             raise InputError(f"{path} does not fit {model}: {name} is {shapes[0]} in the file, {shapes[1]} in the network")
     network.load_state_dict(tensors)

@@ -1,1 +1,1 @@
-"""The papers as data: printed tables, expressions over their cells, consistency checks."""
+"""Printed tables of the papers as data, expressions over their cells, and consistency checks."""

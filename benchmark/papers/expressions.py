@@ -1,8 +1,8 @@
-"""Arithmetic over printed cells: ``100 * table2[efficientpose_c, gflops] / table2[hrnet_w32, gflops]``.
+"""Evaluate arithmetic over printed cells: ``100 * table2[efficientpose_c, gflops] / table2[hrnet_w32, gflops]``.
 
-``table2[row, column]`` is a cell of the same paper, ``efficientpose.table3[row, column]`` one of another. Numbers, the four
-operations, unary minus, powers, comparisons, ``and``, and the functions ``min``, ``max``, ``abs``, ``sum`` and ``mean`` are
-all there is: an expression is data and can run nothing else.
+``table2[row, column]`` is a cell of the same paper, ``efficientpose.table3[row, column]`` one of another paper. An expression
+may use numbers, the four operations, unary minus, powers, comparisons, ``and``, and the functions ``min``, ``max``, ``abs``,
+``sum`` and ``mean``. It is data and cannot run anything else.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
 
 @dataclass(frozen=True)
 class ExpressionResult:
-    """What an expression comes to, and the cells that it read, in order."""
+    """The value of an expression, and the cells that it read, in order."""
 
     value: float | bool
     cells: tuple[Cell, ...]
@@ -55,18 +55,21 @@ def evaluate_expression(
     row: str = "",
     value_of: Callable[[Cell], float] | None = None,
 ) -> ExpressionResult:
-    """Evaluate ``expression`` as one of ``paper``'s; ``row`` is what the name ``row`` stands for in a derived
-    column, where ``above`` is the row before it.
+    """Evaluate an expression of ``paper``.
 
-    Cells are in the unit that their column is printed in; a cell whose own suffix differs (``0.65G`` in a column of ``M``)
-    is converted. ``value_of`` replaces the printed value, to see how far the rounding of the sources reaches.
+    Cells are in the unit that their column is printed in; a cell with a different suffix (``0.65G`` in a column of ``M``) is
+    converted.
+
+    Args:
+        row: Id of the row that the names ``row`` (this row) and ``above`` (the row before it) refer to in a derived column.
+        value_of: Replaces the printed value of a cell, to see the effect of the rounding of the sources.
 
     Raises:
         InputError: not an expression of this kind, or a cell that does not exist.
     """
     cells: list[Cell] = []
 
-    def cell(node: ast.Subscript) -> float:
+    def read_cell(node: ast.Subscript) -> float:
         owner, table_node = paper, node.value
         if isinstance(table_node, ast.Attribute) and isinstance(table_node.value, ast.Name):
             if table_node.value.id not in papers:
@@ -80,13 +83,13 @@ def evaluate_expression(
         if not (isinstance(index, ast.Tuple) and [type(e) for e in index.elts] == [ast.Name, ast.Name]):
             raise InputError(f"{expression!r}: a cell is table[row, column]")
         row_id, column_id = (e.id for e in index.elts if isinstance(e, ast.Name))
-        if row and row_id in ("row", "above"):
-            order = list(owner.tables[table].rows)
-            row_id = row if row_id == "row" else order[order.index(row) - 1]
-        for found in owner.tables[table].cells() if table in owner.tables else ():
-            if (found.row.id, found.column.name) == (row_id, column_id):
-                cells.append(found)
-                return value_of(found) if value_of else printed_value(found)
+        if row and row_id in ("row", "above") and table in owner.tables:
+            row_ids = list(owner.tables[table].rows)
+            row_id = row if row_id == "row" else row_ids[row_ids.index(row) - 1]
+        for cell in owner.tables[table].cells() if table in owner.tables else ():
+            if (cell.row.id, cell.column.name) == (row_id, column_id):
+                cells.append(cell)
+                return value_of(cell) if value_of else printed_value(cell)
         raise InputError(f"{expression!r}: no printed number at {owner.id}/{table}[{row_id}, {column_id}]")
 
     def walk(node: ast.AST) -> Any:
@@ -94,7 +97,7 @@ def evaluate_expression(
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return value
             case ast.Subscript():
-                return cell(node)
+                return read_cell(node)
             case ast.BinOp(left=left, op=operation, right=right) if type(operation) in BINARY:
                 return BINARY[type(operation)](walk(left), walk(right))
             case ast.UnaryOp(ast.USub(), operand):
@@ -109,9 +112,9 @@ def evaluate_expression(
         raise InputError(f"{expression!r}: {ast.unparse(node)!r} is not allowed in an expression")
 
     try:
-        value = walk(_parsed(expression))
+        value = walk(_parse(expression))
         if not isinstance(value, bool | int | float):
-            raise TypeError(f"comes to {value!r}, which is no real number")
+            raise TypeError(f"evaluates to {value!r}, which is not a real number")
         return ExpressionResult(value, tuple(cells))
     except InputError:
         raise
@@ -120,17 +123,17 @@ def evaluate_expression(
 
 
 @cache
-def _parsed(expression: str) -> ast.expr:
+def _parse(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 
 
 def printed_value(cell: Cell) -> float:
-    """A cell's number in its column's unit."""
+    """Return a cell's number in its column's unit."""
     return cell.number.value * _scale(cell)
 
 
 def half_unit(cell: Cell) -> float:
-    """Half a unit of a cell's last printed place, in its column's unit: how far rounding may have moved it."""
+    """Return half a unit of a cell's last printed place, in its column's unit: the largest effect of rounding."""
     return 0.5 * 10.0**-cell.number.decimals * _scale(cell)
 
 

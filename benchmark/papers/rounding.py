@@ -1,4 +1,4 @@
-"""Exact rounding of counts, so that "rounds to the printed string" never depends on a binary fraction."""
+"""Round counts exactly, so that "rounds to the printed string" never depends on a binary fraction."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from fractions import Fraction
 
 
 def to_decimal(value: float | int | Fraction) -> Decimal:
-    """A number as a decimal: fractions to 40 digits, floats as their shortest representation."""
+    """Convert a number to a decimal: fractions to 28 digits, floats by their shortest representation."""
     if isinstance(value, Fraction):
         return Decimal(value.numerator) / Decimal(value.denominator)
     return Decimal(repr(value))
 
 
 def round_half_up(value: float | int | Fraction, decimals: int) -> str:
-    """``value`` rounded half up to ``decimals`` places, as printed."""
-    return _shown(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
+    """Round ``value`` half up to ``decimals`` places, and format it."""
+    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
 
 
 def truncate(value: float | int | Fraction, decimals: int) -> str:
-    """``value`` cut off after ``decimals`` places, as printed."""
-    return _shown(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN))
+    """Truncate ``value`` after ``decimals`` places, and format it."""
+    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN))
 
 
 def round_twice(value: float | int | Fraction, decimals: int) -> str:
-    """``value`` rounded to one more place first: 1.945 -> 1.95 -> 2.0."""
+    """Round ``value`` to one more place first, then to ``decimals`` places, and format it: 1.945 -> 1.95 -> 2.0."""
     return round_half_up(Fraction(round_half_up(value, decimals + 1)), decimals)
 
 
-def _shown(value: Decimal) -> str:
+def _format(value: Decimal) -> str:
     return f"{value + 0:f}"  # + 0 turns a negative zero into zero

@@ -1,30 +1,29 @@
-"""What the papers print, as data: one folder a paper under ``paper_tables``.
+"""Load the numbers that the papers print, one folder per paper under ``paper_tables``.
 
-``paper.toml`` describes the tables, their columns and what builds each row; one wide CSV a table holds the printed strings;
-``claims.toml`` holds the quantitative sentences as expressions over cells. Nothing here is computed or rounded: a cell is
-the string that the paper prints, and its decimals are its precision.
+``paper.toml`` describes the tables, their columns and the model of each row; one wide CSV file per table holds the printed
+strings; ``claims.toml`` holds the quantitative sentences as expressions over cells. Nothing here is computed or rounded: a
+cell is the string that the paper prints, and its decimals are its precision.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-import jsonschema
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, TypeAdapter, ValidationError, with_config
 
 from benchmark.core.errors import InputError
 
 PAPER_TABLES = Path(__file__).parents[2] / "paper_tables"
 
-# What a column measures -> the kind under which its verdicts are counted. None: no claim, so no verdict.
+# Metric of a column -> the kind under which its verdicts are counted. None: the column makes no claim, so it has no verdict.
 METRIC_KINDS: Mapping[str, str | None] = {
     "params": "cost",
     "flops": "cost",
@@ -35,13 +34,13 @@ METRIC_KINDS: Mapping[str, str | None] = {
     "apm": "accuracy",
     "apl": "accuracy",
     "ar": "accuracy",
-    "accuracy": "accuracy",  # a relative or unnamed accuracy figure
-    "latency": "latency",  # a time for a forward pass
+    "accuracy": "accuracy",  # a relative or unnamed accuracy
+    "latency": "latency",  # time of a forward pass
     "fps": "latency",
-    "search_time": "latency",  # hours or days that a search or a training took
+    "search_time": "latency",  # hours or days of a search or a training
     "ratio": "derived",
     "difference": "derived",
-    "structure": "architecture",  # a width, depth, kernel or stride that the network is made of
+    "structure": "architecture",  # a width, depth, kernel size or stride of the network
     "setting": None,  # a condition of the row: input size, epochs, passes
     "text": None,
 }
@@ -49,10 +48,22 @@ UNIT_SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms":
 NUMBER_PATTERN = re.compile(r"(?P<sign>[+\-−]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?")
 DASH = "-"
 
+# Types of the fields of Column, Row, Table, Claim and Paper. A file is validated against these dataclasses.
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Text = Annotated[str, Field(min_length=1)]
+Size = Annotated[str, Field(pattern=r"^[0-9]+x[0-9]+$")]
+no_unknown_fields = with_config(ConfigDict(extra="forbid"))
+
 
 @dataclass(frozen=True)
 class Number:
-    """A printed number: its value in the printed unit, how many decimals stand behind the point, and what follows it."""
+    """A printed number.
+
+    Attributes:
+        value: In the printed unit.
+        decimals: Number of digits after the decimal point.
+        suffix: Unit or multiplier that follows the digits.
+    """
 
     value: float
     decimals: int
@@ -63,58 +74,89 @@ class Number:
 
 
 def parse_number(printed: str) -> Number:
-    """``'34.0M' -> Number(34.0, 1, 'M')``.
+    """Parse a printed number: ``'34.0M' -> Number(34.0, 1, 'M')``.
 
     Raises:
-        InputError: the string is no number with at most one of the known suffixes.
+        InputError: the string is not a number with at most one of the known suffixes.
     """
     match = NUMBER_PATTERN.fullmatch(printed.strip())
     if not match:
-        raise InputError(f"{printed!r} is no printed number")
+        raise InputError(f"{printed!r} is not a printed number")
     sign = -1.0 if match["sign"] in ("-", "−") and match["sign"] else 1.0
     return Number(sign * float(match["digits"]), len(match["decimals"] or ""), match["suffix"] or "")
 
 
+@no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """``convention`` names how the figure is counted; ``scope`` the part of the network it covers, if not all of it;
-    ``threshold`` and ``part`` complete a PCKh; ``expression`` says how a derived column follows from other cells, with
-    ``row`` standing for the row's own id."""
+    """One column of a printed table.
 
-    name: str
+    Attributes:
+        name: Id of the column within its table.
+        header: Heading as printed.
+        metric: One of ``METRIC_KINDS``.
+        unit: Unit of the printed numbers.
+        convention: How parameters, operations or PCKh are counted, by name.
+        threshold: Threshold of PCKh.
+        part: Body part of PCKh, or ``mean``.
+        scope: Part of the network that the numbers cover; empty for the whole network.
+        expression: How a derived column follows from other cells; the name ``row`` stands for the row's own id.
+    """
+
+    name: Slug
     header: str
     metric: str
     unit: str = ""
     convention: str = ""
-    threshold: float | None = None
+    threshold: StrictFloat | None = None
     part: str = "mean"
     scope: str = ""
     expression: str = ""
 
+    def __post_init__(self) -> None:
+        if self.metric not in METRIC_KINDS:
+            raise InputError(f"unknown metric {self.metric!r}; known: {', '.join(METRIC_KINDS)}")
+
     @property
     def kind(self) -> str | None:
+        """Kind under which verdicts on this column are counted; None if it has no verdicts."""
         return METRIC_KINDS[self.metric]
 
 
+@no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """``model`` is the id that builds the row, ``none`` says why there is none; exactly one of them is set.
-    ``needs`` names what an accuracy or latency figure of this row takes beyond the paper's own recipe and dataset: another
-    number of epochs, a device. Rows of one network that differ in it are not the same measurement."""
+    """One row of a printed table.
 
-    id: str
-    model: str = ""
-    none: str = ""
-    input: str = ""
-    dataset: str = ""
-    needs: str = ""
-    restored: Mapping[str, str] = field(default_factory=dict)  # column -> where a symbol lost in the text comes from
+    Attributes:
+        id: Id of the row within its table.
+        model: Id of the model that builds the row; set exactly one of ``model`` and ``none``.
+        none: Why no model builds the row.
+        input: Input size as ``HxW``; empty for the table's.
+        dataset: Empty for the table's.
+        needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
+            of epochs or a device. Rows of one network with different conditions are different measurements.
+        restored: By column, the source of a symbol that is missing from the converted text.
+        note: Remark on the row.
+    """
+
+    id: Slug
+    model: Text = ""
+    none: Text = ""
+    input: Size = ""
+    dataset: Text = ""
+    needs: Text = ""
+    restored: Mapping[str, Text] = field(default_factory=dict)
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.model) == bool(self.none):
+            raise InputError("give either model or none (the reason)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One printed string and everything needed to know what it means."""
+    """One printed string with its table, row and column."""
 
     paper: str
     table: Table
@@ -124,40 +166,60 @@ class Cell:
 
     @property
     def number(self) -> Number:
+        """The printed string as a number."""
         return parse_number(self.printed)
 
     @property
     def dataset(self) -> str:
+        """Dataset of the row, or else of the table."""
         return self.row.dataset or self.table.dataset
 
     @property
     def input(self) -> str:
+        """Input size of the row, or else of the table."""
         return self.row.input or self.table.input
 
     @property
     def name(self) -> str:
+        """Full name, ``paper/table[row, column]``."""
         return f"{self.paper}/{self.table.id}[{self.row.id}, {self.column.name}]"
 
 
+@no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A printed table, or (``pseudo``) figures that are printed in the running text only."""
+    """One printed table.
 
-    paper: str
-    id: str
-    title: str
-    where: str
-    dataset: str = ""
-    split: str = ""
-    input: str = ""
-    pseudo: bool = False
+    Attributes:
+        paper: Id of the paper.
+        id: Name of the table within the paper.
+        title: Caption.
+        where: Place in the paper, such as ``Table 1``.
+        dataset: Dataset of the accuracies.
+        split: Split of the dataset.
+        input: Input size as ``HxW``.
+        pseudo: True for values that are printed in the running text only.
+        note: Remark on the table.
+        columns: By name, in printed order.
+        rows: By id, in printed order.
+        printed: By (row, column), the printed string; empty cells are absent.
+    """
+
+    paper: Slug
+    id: Slug
+    title: Text
+    where: Text
+    dataset: Text = ""
+    split: Text = ""
+    input: Size = ""
+    pseudo: StrictBool = False
     note: str = ""
     columns: Mapping[str, Column]
     rows: Mapping[str, Row]
-    printed: Mapping[tuple[str, str], str]  # (row, column) -> the string, absent where nothing is printed
+    printed: Mapping[tuple[str, str], str]
 
     def cells(self) -> Iterator[Cell]:
-        """The numeric cells, those that end with a verdict, in the printed order."""
+        """Iterate over the numeric cells, which are those that get a verdict, in printed order."""
         for row in self.rows.values():
             for column in self.columns.values():
                 printed = self.printed.get((row.id, column.name), "")
@@ -165,84 +227,124 @@ class Table:
                     yield Cell(paper=self.paper, table=self, row=row, column=column, printed=printed)
 
 
+@no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A quantitative sentence, in our words: what ``expression`` over printed cells should come to.
+    """One quantitative sentence of a paper.
 
-    ``printed`` is a number as the paper writes it, or ``true`` for a statement of order.
+    Attributes:
+        paper: Id of the paper.
+        id: Id of the claim within the paper.
+        where: Place in the paper.
+        description: The sentence in our own words.
+        printed: The number as the paper writes it, or ``true`` for a statement of order.
+        expression: Expression over printed cells that should give ``printed``.
+        unit: Unit of ``printed``.
+        note: Remark on the claim.
     """
 
-    paper: str
-    id: str
-    where: str
-    description: str
-    printed: str
-    expression: str
+    paper: Slug
+    id: Slug
+    where: Text
+    description: Text
+    printed: Text
+    expression: Text
     unit: str = ""
     note: str = ""
 
 
+@no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """One of the papers: its tables and its claims."""
+    """One paper.
 
-    id: str
-    title: str
-    short: str
-    authors: str
-    year: int
-    reference: str
-    text: str
-    order: int
+    Attributes:
+        id: Name of its folder.
+        title: Full title.
+        short: Short name, for headings.
+        authors: Authors as printed.
+        year: Year of publication.
+        reference: Venue or archive number.
+        text: File name of the paper's converted text.
+        order: Position among the papers.
+        tables: By name.
+        claims: Quantitative sentences, in the order of the file.
+    """
+
+    id: Slug
+    title: Text
+    short: Text
+    authors: Text
+    year: StrictInt
+    reference: Text
+    text: Text
+    order: StrictInt
     tables: Mapping[str, Table]
     claims: tuple[Claim, ...]
 
 
 @cache
 def load_papers(folder: Path = PAPER_TABLES) -> Mapping[str, Paper]:
-    """All papers by id, in their order.
+    """Load all papers, by id and in their order.
 
     Raises:
         InputError: a file is malformed; file, row and column are named.
     """
-    found = [load_paper(path.parent) for path in sorted(folder.glob("*/paper.toml"))]
-    return {paper.id: paper for paper in sorted(found, key=lambda paper: (paper.order, paper.id))}
+    papers = [load_paper(path.parent) for path in folder.glob("*/paper.toml")]
+    return {paper.id: paper for paper in sorted(papers, key=lambda paper: (paper.order, paper.id))}
 
 
 def load_paper(folder: Path) -> Paper:
-    """Read one paper's folder and check that it is whole (see :func:`papers`)."""
-    path, claims_path = folder / "paper.toml", folder / "claims.toml"
-    data = _toml(path, "paper")
-    if data["id"] != folder.name:
-        raise InputError(f"{path}: id {data['id']!r} is not the folder's name")
-    tables = {name: _table(folder, name, spec) for name, spec in data.pop("tables").items()}
-    specs = _toml(claims_path, "claims").get("claims", []) if claims_path.exists() else []
-    claims = {spec["id"]: Claim(paper=folder.name, **spec) for spec in specs}
-    for claim in claims.values():
+    """Load one paper's folder and check that it is complete.
+
+    Raises:
+        InputError: see :func:`load_papers`.
+    """
+    path = folder / "paper.toml"
+    fields = _read_toml(path)
+    schema = fields.pop("schema", None)
+    if schema != 1 or schema is True:
+        raise InputError(f"{path}: schema must be 1, not {schema!r}")
+    if fields.get("id") != folder.name:
+        raise InputError(f"{path}: id {fields.get('id')!r} is not the name of the folder")
+    specs = _validate(dict[str, dict[str, Any]], f"{path}: tables", fields.pop("tables", None))
+    tables = {name: _load_table(folder, name, spec) for name, spec in specs.items()}
+    return _build(Paper, str(path), fields, tables=tables, claims=_load_claims(folder))
+
+
+def _load_table(folder: Path, name: str, fields: dict[str, Any]) -> Table:
+    """Build a table from its part of ``paper.toml`` and its CSV file."""
+    where = f"{folder / 'paper.toml'}: table {name}"
+    specs = {key: _validate(dict[str, dict[str, Any]], f"{where}: {key}", fields.pop(key, None)) for key in ("columns", "rows")}
+    columns = {key: _build(Column, f"{where}, column {key}", spec, name=key) for key, spec in specs["columns"].items()}
+    rows = {key: _build(Row, f"{where}, row {key}", spec, id=key) for key, spec in specs["rows"].items()}
+    printed = _read_cells(folder / f"{name}.csv", columns, rows)
+    return _build(Table, where, fields, paper=folder.name, id=name, columns=columns, rows=rows, printed=printed)
+
+
+def _load_claims(folder: Path) -> tuple[Claim, ...]:
+    """Load ``claims.toml``; a paper without the file has no claims."""
+    path = folder / "claims.toml"
+    if not path.exists():
+        return ()
+    fields = _read_toml(path)
+    specs = _validate(list[dict[str, Any]], f"{path}: claims", fields.pop("claims", []))
+    if fields:
+        raise InputError(f"{path}: unknown field {next(iter(fields))!r}")
+    claims: dict[str, Claim] = {}
+    for number, spec in enumerate(specs, 1):
+        where = f"{path}: claim {spec.get('id', number)}"
+        claim = _build(Claim, where, spec, paper=folder.name)
+        if claim.id in claims:
+            raise InputError(f"{path}: duplicate claim {claim.id!r}")
         if claim.printed != "true":
-            _checked_number(claim.printed, f"{claims_path}: claim {claim.id}")
-    if len(claims) != len(specs):
-        ids = [spec["id"] for spec in specs]
-        raise InputError(f"{claims_path}: claim {next(i for i in ids if ids.count(i) > 1)!r} stands twice")
-    del data["schema"]
-    return Paper(**data, tables=tables, claims=tuple(claims.values()))
+            _check_number(claim.printed, where)
+        claims[claim.id] = claim
+    return tuple(claims.values())
 
 
-def _table(folder: Path, name: str, spec: dict[str, Any]) -> Table:
-    columns = {key: Column(name=key, **value) for key, value in spec.pop("columns").items()}
-    for column in columns.values():
-        if column.metric not in METRIC_KINDS:
-            where = f"{folder / 'paper.toml'}: table {name}, column {column.name}"
-            raise InputError(f"{where}: unknown metric {column.metric!r}; known: {', '.join(METRIC_KINDS)}")
-    rows = {key: Row(id=key, **value) for key, value in spec.pop("rows").items()}
-    for row in rows.values():
-        if bool(row.model) == bool(row.none):
-            raise InputError(f"{folder / 'paper.toml'}: table {name}, row {row.id}: give either model or none (the reason)")
-    printed = _printed(folder / f"{name}.csv", columns, rows)
-    return Table(paper=folder.name, id=name, columns=columns, rows=rows, printed=printed, **spec)
-
-
-def _printed(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[tuple[str, str], str]:
+def _read_cells(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[tuple[str, str], str]:
+    """Read the printed strings of a table's CSV file, by (row, column)."""
     if not path.exists():
         raise InputError(f"{path}: missing")
     try:
@@ -264,33 +366,68 @@ def _printed(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Row])
             if value:
                 printed[row, column.name] = value
             if value not in ("", DASH) and column.kind not in (None, "architecture"):
-                _checked_number(value, f"{path}:{number}, row {row}, column {column.name}")
+                _check_number(value, f"{path}:{number}, row {row}, column {column.name}")
     if seen != list(rows):
         missing = [row for row in rows if row not in seen]
         raise InputError(f"{path}: rows missing or out of order: {', '.join(missing or seen)}")
     return printed
 
 
-def _checked_number(value: str, where: str) -> None:
+def _check_number(printed: str, where: str) -> None:
     try:
-        parse_number(value)
+        parse_number(printed)
     except InputError as problem:
         raise InputError(f"{where}: {problem}") from None
 
 
-def _toml(path: Path, kind: str) -> dict[str, Any]:
-    """A TOML file that fits its schema, ``schemas/<kind>.schema.json``."""
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise InputError(f"{path}: {problem}") from None
-    misfit = jsonschema.exceptions.best_match(_validator(kind).iter_errors(data))
-    if misfit:
-        raise InputError(f"{path}: {', '.join(map(str, misfit.absolute_path)) or 'top level'}: {misfit.message[:200]}")
-    return data
+
+
+# --- validation --------------------------------------------------------------------------------------------------------
+
+
+T = TypeVar("T")
+
+
+def _build(kind: type[T], where: str, fields: Mapping[str, Any], **derived: Any) -> T:
+    """Build a dataclass from the fields that a file states and those that follow from the file's place.
+
+    Raises:
+        InputError: see :func:`_validate`.
+    """
+    for name in fields.keys() & derived.keys():
+        raise InputError(f"{where}: unknown field {name!r}")
+    return _validate(kind, where, {**fields, **derived})
+
+
+def _validate(kind: type[T], where: str, value: object) -> T:
+    """Convert a value of a TOML file to a type.
+
+    Raises:
+        InputError: the value does not fit the type; the first field that does not is named.
+    """
+    try:
+        return _type_adapter(kind).validate_python(value)  # type: ignore[arg-type]  # mypy: a type is not hashable
+    except ValidationError as problem:
+        error = problem.errors(include_url=False)[0]
+    name = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "missing":
+            message = f"field {name!r} is missing"
+        case "unexpected_keyword_argument":
+            message = f"unknown field {name!r}"
+        case "value_error":  # raised by a dataclass's own check
+            message = str(error["ctx"]["error"])
+        case _:
+            message = f"{error['msg']}, not {error['input']!r:.100}"
+            message = f"{name}: {message}" if name else message
+    raise InputError(f"{where}: {message}")
 
 
 @cache
-def _validator(kind: str) -> jsonschema.Draft202012Validator:
-    schema = Path(__file__).parents[1] / "schemas" / f"{kind}.schema.json"
-    return jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+def _type_adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,1 @@
+"""Tests of the comparison of a user's network with the papers'."""

@@ -1,4 +1,4 @@
-"""One's own network beside the papers': each figure counted as its table counted, and nothing that was not measured."""
+"""Test the comparison of a user's network with the papers': each value is measured as in its table, or left empty."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from benchmark.compare import example_net
-from benchmark.compare.__main__ import Arguments, main
-from benchmark.compare.__main__ import compare as compared
+from benchmark.compare.__main__ import main
 from benchmark.compare.accuracy import Accuracy, Estimate, Trial, accuracy_from_weights
 from benchmark.compare.cost import heatmap_misfit
 from benchmark.compare.example_net import build
+from benchmark.compare.run import CompareArguments, compare_networks
 from benchmark.compare.table_row import accuracy_in_column, format_like_column
 from benchmark.config.latency import Setting
 from benchmark.config.packages import default_protocol, find_protocol
@@ -44,7 +44,7 @@ SCHEMA = json.loads((ROOT / "benchmark/schemas/compare.schema.json").read_text()
 EXAMPLE = f"{ROOT / 'benchmark/compare/example_net.py'}:build"
 TABLE2 = "efficientpose_nas/table2"
 PAPERS = load_papers()
-PERSONS = 12
+PEOPLE = 12
 
 NETS = """
 import torch
@@ -89,22 +89,22 @@ def nets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Runs the command without latency, and gives what it prints: with --json, checked against its schema."""
+    """Return a function that runs the command without latency and returns its output; JSON is checked against its schema."""
 
     def run(*arguments: str) -> Any:
         main([*arguments, "--no-latency", "--out", str(tmp_path / "out")])
         printed = capsys.readouterr().out
         if "--json" not in arguments:
             return printed
-        found = json.loads(printed)
-        jsonschema.validate(found, SCHEMA)
-        return found
+        report = json.loads(printed)
+        jsonschema.validate(report, SCHEMA)
+        return report
 
     return run
 
 
-def cells(found: dict[str, Any]) -> dict[str, str]:
-    return {column["name"]: column["cell"] for column in found["table"]["columns"]}
+def cells(report: dict[str, Any]) -> dict[str, str]:
+    return {column["name"]: column["cell"] for column in report["table"]["columns"]}
 
 
 # --- cost ------------------------------------------------------------------------------------------------------------------
@@ -125,22 +125,21 @@ def test_a_network_of_the_table_gets_the_row_that_is_printed(command, table: str
     printed = PAPERS[paper].tables[name]
     assert {c.convention for c in printed.columns.values() if c.metric == "flops"} == {convention}
     size = printed.rows[row].input or printed.input
-    found = command(printed.rows[row].model, "--table", table, "--input", size, "--against", "--json")
+    report = command(printed.rows[row].model, "--table", table, "--input", size, "--against", "--json")
     counted = {key for key, column in printed.columns.items() if column.kind in ("cost", "derived")}
-    ours = {key: cell for key, cell in cells(found).items() if key in counted}
-    theirs = {key: printed.printed[row, key] for key in counted}
-    # What this project's ledger knows to differ: 9.70 is printed for 9.68.
-    expected = theirs | ({"gflops": "9.68"} if row == "resnet50" else {})
-    assert ours == expected
+    counted_cells = {key: cell for key, cell in cells(report).items() if key in counted}
+    printed_cells = {key: printed.printed[row, key] for key in counted}
+    # A known difference, explained in the ledger: the paper prints 9.70 for 9.68.
+    assert counted_cells == printed_cells | ({"gflops": "9.68"} if row == "resnet50" else {})
 
 
 def test_the_columns_are_the_tables(command) -> None:
-    found = command(EXAMPLE, "--table", "efficientpose/table3", "--name", "MyNet", "--against", "--json")
+    report = command(EXAMPLE, "--table", "efficientpose/table3", "--name", "MyNet", "--against", "--json")
     table = PAPERS["efficientpose"].tables["table3"]
-    assert list(cells(found)) == list(table.columns)
+    assert list(cells(report)) == list(table.columns)
     counts = count_cost(build(), 256, 256)
     parameters, flops = counts["params"]["stored"] / 1e6, counts["flops"]["tf_profiler"] / 1e9
-    assert cells(found) == {
+    assert cells(report) == {
         "model": "MyNet",
         "params": f"{parameters:.2f}M",
         "param_reduction": f"{25.94 / round(parameters, 2):.0f}×",
@@ -152,31 +151,31 @@ def test_the_columns_are_the_tables(command) -> None:
 
 
 def test_what_was_not_measured_stays_empty_and_says_why(command) -> None:
-    found = command(EXAMPLE, "--table", "heatmap_weighting/table5", "--against", "--json")
-    why = {column["name"]: column["why_empty"] for column in found["table"]["columns"]}
-    assert {name for name, cell in cells(found).items() if not cell} == {name for name, reason in why.items() if reason}
+    report = command(EXAMPLE, "--table", "heatmap_weighting/table5", "--against", "--json")
+    why = {column["name"]: column["why_empty"] for column in report["table"]["columns"]}
+    assert {name for name, cell in cells(report).items() if not cell} == {name for name, reason in why.items() if reason}
     assert "no accuracy was measured" in why["ap"]
     assert why["fps_cpu"] == "timed on another device"
-    assert found["accuracy"] is None
+    assert report["accuracy"] is None
 
 
 def test_a_part_that_the_network_does_not_name_is_not_counted(command) -> None:
-    found = command(EXAMPLE, "--table", "efficientpose_nas/table7", "--against", "--json")
-    why = {column["name"]: column["why_empty"] for column in found["table"]["columns"]}
-    assert (cells(found)["backbone"], why["backbone"]) == ("", "not counted: backbone, hrnet_1e9")
+    report = command(EXAMPLE, "--table", "efficientpose_nas/table7", "--against", "--json")
+    why = {column["name"]: column["why_empty"] for column in report["table"]["columns"]}
+    assert (cells(report)["backbone"], why["backbone"]) == ("", "not counted: backbone, hrnet_1e9")
 
 
 def test_all_conventions_beside_each_other(command) -> None:
-    found = command(EXAMPLE, "--against", "efficientpose_nas/A", "baselines/simple_baseline-r50", "--json")
-    assert [network["name"] for network in found["networks"]] == [
+    report = command(EXAMPLE, "--against", "efficientpose_nas/A", "baselines/simple_baseline-r50", "--json")
+    assert [network["name"] for network in report["networks"]] == [
         "example_net.py:build",
         "efficientpose_nas/A",
         "baselines/simple_baseline-r50",
     ]
     networks = [build(), build_model("efficientpose_nas/A", joints=16)]
-    for network, shown in zip(networks, found["networks"], strict=False):
+    for network, network_report in zip(networks, report["networks"], strict=False):
         counts = count_cost(network, 256, 256)
-        assert (shown["params"], shown["flops"]) == (counts["params"], counts["flops"])
+        assert (network_report["params"], network_report["flops"]) == (counts["params"], counts["flops"])
 
 
 def test_a_tensor_made_on_the_way_is_no_obstacle(command, nets: Path) -> None:
@@ -184,13 +183,12 @@ def test_a_tensor_made_on_the_way_is_no_obstacle(command, nets: Path) -> None:
 
 
 def test_a_classifier_is_compared_by_cost_alone(command) -> None:
-    found = command("torchvision:resnet18", "--against", "--input", "224x224", "--json")
-    assert found["networks"][0]["flops"]["macs"] / 1e9 == pytest.approx(1.814, abs=0.0005)  # as torchvision declares
-    assert found["notes"] == [
-        "torchvision:resnet18 returns [1, 1000], not heatmaps [1, 16, h, w]: no pose network, so only its cost and latency are "
-        "compared"
+    report = command("torchvision:resnet18", "--against", "--input", "224x224", "--json")
+    assert report["networks"][0]["flops"]["macs"] / 1e9 == pytest.approx(1.814, abs=0.0005)  # as torchvision declares
+    assert report["notes"] == [
+        "torchvision:resnet18 returns [1, 1000], not heatmaps [1, 16, h, w], so only its cost and latency are compared"
     ]
-    assert found["files"] == []
+    assert report["files"] == []
 
 
 def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
@@ -199,48 +197,48 @@ def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
 
     path = tmp_path / "example.onnx"
     export_onnx(build().eval(), torch.zeros(1, 3, 256, 256), path)
-    found = command(str(path), "--table", TABLE2, "--against", "--json")
+    report = command(str(path), "--table", TABLE2, "--against", "--json")
     counts = count_cost(build(), 256, 256)
-    assert cells(found)["gflops"] == f"{counts['flops']['hrnet'] / 2**30:.1f}"
-    assert cells(found)["params"] == ""  # batch norms are folded into the convolutions
-    assert set(found["networks"][0]["flops"]) == {"hrnet", "hrnet_1e9", "macs"}
-    assert "batch norms" in found["networks"][0]["not_counted"]
+    assert cells(report)["gflops"] == f"{counts['flops']['hrnet'] / 2**30:.1f}"
+    assert cells(report)["params"] == ""  # batch norms are folded into the convolutions
+    assert set(report["networks"][0]["flops"]) == {"hrnet", "hrnet_1e9", "macs"}
+    assert "batch norms" in report["networks"][0]["not_counted"]
 
 
 # --- baselines -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_rows_nearest_in_cost_are_the_baselines(command) -> None:
-    found = command(EXAMPLE, "--table", TABLE2, "--json")
-    assert [network["name"] for network in found["networks"][1:]] == [f"efficientpose_nas/{variant}" for variant in "ABC"]
-    found = command("baselines/hrnet-w32", "--table", TABLE2, "--json")
+    report = command(EXAMPLE, "--table", TABLE2, "--json")
+    assert [network["name"] for network in report["networks"][1:]] == [f"efficientpose_nas/{variant}" for variant in "ABC"]
+    report = command("baselines/hrnet-w32", "--table", TABLE2, "--json")
     nearest = {"baselines/du_net+nets=8", "baselines/simple_baseline-r101", "baselines/simple_baseline-r50"}
-    assert {network["name"] for network in found["networks"][1:]} == nearest
+    assert {network["name"] for network in report["networks"][1:]} == nearest
 
 
 def test_each_row_is_counted_at_its_own_size(command) -> None:
-    found = command(EXAMPLE, "--table", "efficientpose/table3", "--json")
+    report = command(EXAMPLE, "--table", "efficientpose/table3", "--json")
     table = PAPERS["efficientpose"].tables["table3"]
     sizes = {row.model: row.input for row in table.rows.values()}
-    assert all(network["input"] == sizes[network["name"]] for network in found["networks"][1:])
+    assert all(network["input"] == sizes[network["name"]] for network in report["networks"][1:])
 
 
 def test_without_a_table_there_are_two_baselines(command) -> None:
-    found = command(EXAMPLE, "--json")
-    assert [network["name"] for network in found["networks"][1:]] == ["efficientpose_nas/A", "baselines/simple_baseline-r50"]
+    report = command(EXAMPLE, "--json")
+    assert [network["name"] for network in report["networks"][1:]] == ["efficientpose_nas/A", "baselines/simple_baseline-r50"]
 
 
 # --- files and text --------------------------------------------------------------------------------------------------------
 
 
 def test_rows_ready_to_paste(command, tmp_path: Path) -> None:
-    found = command(EXAMPLE, "--table", TABLE2, "--name", "My_Net & 100%", "--against", "--json")
+    report = command(EXAMPLE, "--table", TABLE2, "--name", "My_Net & 100%", "--against", "--json")
     out = tmp_path / "out"
-    assert [Path(name).name for name in found["files"]] == ["row.md", "row.tex", "row.csv", "table.md", "pareto.svg"]
+    assert [Path(name).name for name in report["files"]] == ["row.md", "row.tex", "row.csv", "table.md", "pareto.svg"]
     with open(out / "row.csv", newline="") as file:
         header, row = csv.reader(file)
     assert header == ["Method", "Params", "GFLOPs", "PCKh@0.5"]
-    assert row == list(cells(found).values()) == ["My_Net & 100%", "0.4M", "0.3", ""]
+    assert row == list(cells(report).values()) == ["My_Net & 100%", "0.4M", "0.3", ""]
     assert (out / "row.md").read_text().splitlines()[-1] == "| My_Net & 100% | 0.4M | 0.3 |  |"
     assert (out / "row.tex").read_text().splitlines()[-1] == r"My\_Net \& 100\% & 0.4M & 0.3 &  \\"
     lines = [line for line in (out / "table.md").read_text().splitlines() if line.startswith("|")]
@@ -258,10 +256,10 @@ def test_the_terminal_shows_printed_rows_and_ours(command) -> None:
 
 def test_the_figure_shows_the_network_at_its_cost(command, tmp_path: Path) -> None:
     command(EXAMPLE, "--table", TABLE2, "--name", "MyNet", "--against")
-    first = (tmp_path / "out/pareto.svg").read_text()
-    assert "MyNet: 0.332 GMACs, accuracy not measured" in first
+    figure = (tmp_path / "out/pareto.svg").read_text()
+    assert "MyNet: 0.332 GMACs, accuracy not measured" in figure
     command(EXAMPLE, "--table", TABLE2, "--name", "MyNet", "--against")
-    assert (tmp_path / "out/pareto.svg").read_text() == first
+    assert (tmp_path / "out/pareto.svg").read_text() == figure
 
 
 # --- accuracy of predictions -----------------------------------------------------------------------------------------------
@@ -269,12 +267,12 @@ def test_the_figure_shows_the_network_at_its_cost(command, tmp_path: Path) -> No
 
 @pytest.fixture
 def predictions(tmp_path: Path) -> Path:
-    """A folder with the truth of a few persons, good predictions, and worse ones."""
+    """Write ground truth of a few people, good predictions and worse predictions into a folder."""
     generator = np.random.default_rng(0)
-    truth = generator.uniform(50, 500, (PERSONS, 16, 2))
-    boxes = np.zeros((2, 2, PERSONS))
+    truth = generator.uniform(50, 500, (PEOPLE, 16, 2))
+    boxes = np.zeros((2, 2, PEOPLE))
     boxes[1] = [[30.0], [40.0]]
-    ground_truth = {"pos_gt_src": truth.transpose(1, 2, 0), "jnt_missing": np.zeros((16, PERSONS)), "headboxes_src": boxes}
+    ground_truth = {"pos_gt_src": truth.transpose(1, 2, 0), "jnt_missing": np.zeros((16, PEOPLE)), "headboxes_src": boxes}
     savemat(tmp_path / "gt.mat", ground_truth)
     for name, sigma in (("good", 6), ("worse", 14)):
         savemat(tmp_path / f"{name}.mat", {"preds": truth + generator.normal(0, sigma, truth.shape)})
@@ -285,24 +283,24 @@ def test_predictions_are_scored_as_the_score_command_scores_them(command, predic
     from benchmark.score import main
 
     files = ["--annotations", str(predictions / "gt.mat"), "--predictions", str(predictions / "good.mat")]
-    found = command(EXAMPLE, *files, "--against", f"efficientpose_nas/A@{predictions / 'worse.mat'}", "--json")["accuracy"]
+    accuracy = command(EXAMPLE, *files, "--against", f"efficientpose_nas/A@{predictions / 'worse.mat'}", "--json")["accuracy"]
     main([*files, "--against", str(predictions / "worse.mat"), "--json"])
-    scored = json.loads(capsys.readouterr().out)
-    row = scored["presets"]["mpii_official"]["0.1"]
-    figure = found["figures"]["pckh@0.1 (mpii_official)"]
-    assert (figure["value"], figure["ci95"], figure["parts"]) == (row["mean"], row["ci95"], row["joints"])
-    difference = scored["against"]["hrnet"]["0.5"]
-    over = found["over"]["efficientpose_nas/A"]["pckh@0.5 (hrnet)"]
-    assert (over["value"], over["ci95"]) == (difference["difference"], difference["ci95"])
-    assert over["ci95"][0] > 0
+    scores = json.loads(capsys.readouterr().out)
+    row = scores["presets"]["mpii_official"]["0.1"]
+    estimate = accuracy["figures"]["pckh@0.1 (mpii_official)"]
+    assert (estimate["value"], estimate["ci95"], estimate["parts"]) == (row["mean"], row["ci95"], row["joints"])
+    expected = scores["against"]["hrnet"]["0.5"]
+    difference = accuracy["over"]["efficientpose_nas/A"]["pckh@0.5 (hrnet)"]
+    assert (difference["value"], difference["ci95"]) == (expected["difference"], expected["ci95"])
+    assert difference["ci95"][0] > 0
 
 
 def test_a_few_persons_do_not_fill_the_tables_cell(command, predictions: Path) -> None:
     files = ["--annotations", str(predictions / "gt.mat"), "--predictions", str(predictions / "good.mat")]
-    found = command(EXAMPLE, *files, "--table", TABLE2, "--against", "--json")
-    assert found["accuracy"]["n"] == PERSONS
-    assert found["table"]["columns"][-1]["why_empty"] == f"measured on {PERSONS} persons, not on the 2958 of the table's split"
-    assert cells(found)["pckh"] == ""
+    report = command(EXAMPLE, *files, "--table", TABLE2, "--against", "--json")
+    assert report["accuracy"]["n"] == PEOPLE
+    assert report["table"]["columns"][-1]["why_empty"] == f"measured on {PEOPLE} people, not on the 2958 of the table's split"
+    assert cells(report)["pckh"] == ""
 
 
 def test_published_predictions_stand_in_each_table_by_its_own_mean(command, pose_data: Path, tmp_path: Path) -> None:
@@ -311,38 +309,38 @@ def test_published_predictions_stand_in_each_table_by_its_own_mean(command, pose
         if not path.is_file():
             pytest.skip(f"{path} is not there")
     files = ["--annotations", str(paths[0]), "--predictions", str(paths[1]), "--against", "--json"]
-    shown = {table: cells(command(EXAMPLE, "--table", table, *files)) for table in (TABLE2, "efficientpose/table3")}
-    assert shown[TABLE2]["pckh"] == "87.3"  # the mean of HRNet's code; pytorch-pose's own is 86.76
+    rows = {table: cells(command(EXAMPLE, "--table", table, *files)) for table in (TABLE2, "efficientpose/table3")}
+    assert rows[TABLE2]["pckh"] == "87.3"  # the mean of HRNet's code; pytorch-pose's own is 86.76
     # "0.1" is really 0.11 in HRNet's code, 28.08 %, and 0.1 in MPII's, 23.91 %.
-    assert (shown["efficientpose/table3"]["pckh50"], shown["efficientpose/table3"]["pckh10"]) == ("87.30", "23.91")
+    assert (rows["efficientpose/table3"]["pckh50"], rows["efficientpose/table3"]["pckh10"]) == ("87.30", "23.91")
     wrist = cells(command(EXAMPLE, "--table", "heatmap_weighting/table3", *files))
     assert wrist["wrist"] == "83.3"  # published: 83.31
-    found = ["--dataset", "mpii", "--root", str(pose_data), *files[2:-1]]  # the annotations, too
-    command(EXAMPLE, "--table", TABLE2, "--name", "MyNet", *found)
+    files = ["--dataset", "mpii", "--root", str(pose_data), *files[2:-1]]  # finds the annotations below the data root
+    command(EXAMPLE, "--table", TABLE2, "--name", "MyNet", *files)
     assert "MyNet, 95 % interval" in (tmp_path / "out/pareto.svg").read_text()
 
 
 def test_an_accuracy_of_other_data_is_no_cell(command) -> None:
     table = PAPERS["efficientpose_nas"].tables["table2"]
-    figures = {"pckh@0.5 (hrnet)": Estimate(88.04, (87.0, 89.0), {"Head": 96.0})}
-    ours = Accuracy(dataset="mpii", split="val", n=2958, how="", figures=figures)
+    estimates = {"pckh@0.5 (hrnet)": Estimate(88.04, (87.0, 89.0), {"Head": 96.0})}
+    measured = Accuracy(dataset="mpii", split="val", n=2958, how="", estimates=estimates)
     column = table.columns["pckh"]
-    assert accuracy_in_column(table, column, ours) == (88.04, "")
+    assert accuracy_in_column(table, column, measured) == (88.04, "")
     assert format_like_column(88.04, table, column) == "88.0"
-    for other in (
-        replace(ours, dataset="lsp", split="test"),
-        replace(ours, dataset="synthetic-mpii"),
-        replace(ours, apart="x"),
+    for accuracy in (
+        replace(measured, dataset="lsp", split="test"),
+        replace(measured, dataset="synthetic-mpii"),
+        replace(measured, not_comparable_reason="x"),
     ):
-        assert accuracy_in_column(table, column, other)[0] is None
+        assert accuracy_in_column(table, column, accuracy)[0] is None
     hidden = PAPERS["efficientpose"].tables["table4"]
-    assert "its labels are hidden" in accuracy_in_column(hidden, hidden.columns["mean"], ours)[1]
+    assert "its labels are hidden" in accuracy_in_column(hidden, hidden.columns["mean"], measured)[1]
 
 
 def test_fractions_of_coco_are_percent_in_the_table() -> None:
     table = PAPERS["efficientpose_nas"].tables["table4"]
-    ours = Accuracy(dataset="coco", split="val", n=5000, how="", figures={"AP": Estimate(0.70449, None)})
-    value, _ = accuracy_in_column(table, table.columns["ap"], ours)
+    measured = Accuracy(dataset="coco", split="val", n=5000, how="", estimates={"AP": Estimate(0.70449, None)})
+    value, _ = accuracy_in_column(table, table.columns["ap"], measured)
     assert value is not None
     assert format_like_column(value, table, table.columns["ap"]) == "70.4"
 
@@ -352,9 +350,9 @@ def test_fractions_of_coco_are_percent_in_the_table() -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with Synthetic people, and weights of untrained networks."""
+    """Write a data root with Synthetic people, and weights of untrained networks."""
     folder = tmp_path_factory.mktemp("root")
-    write_datasets(folder, PERSONS + 2, seed=1, validation=PERSONS, size=96)
+    write_datasets(folder, PEOPLE + 2, seed=1, validation=PEOPLE, size=96)
     torch.manual_seed(0)
     save_file(build().state_dict(), folder / "mine.safetensors")
     torch.save({"state_dict": {f"module.{k}": v for k, v in build().state_dict().items()}}, folder / "mine.pth")
@@ -364,112 +362,114 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_weights_are_tested_on_photographs_with_paired_differences(root: Path, tmp_path: Path) -> None:
     mine, rt = resolve_model(EXAMPLE), resolve_model("efficientpose/RT")
-    trial = Trial.on("synthetic-mpii", root=root, input_hw=(64, 64), joints=16, work=tmp_path)
-    found = accuracy_from_weights(trial, mine, root / "mine.safetensors", [(rt, root / "rt.safetensors")])
-    assert (found.dataset, found.split, found.n) == ("synthetic-mpii", "val", PERSONS)
+    trial = Trial.load("synthetic-mpii", root=root, input_hw=(64, 64), joints=16, work=tmp_path)
+    accuracy = accuracy_from_weights(trial, mine, root / "mine.safetensors", [(rt, root / "rt.safetensors")])
+    assert (accuracy.dataset, accuracy.split, accuracy.n) == ("synthetic-mpii", "val", PEOPLE)
     # The same two sets of predictions, scored together.
-    protocol, scale = (
-        PROTOCOLS["hrnet"],
-        find_protocol("efficientpose/RT", default_protocol("efficientpose/RT", "mpii")),
-    )
+    protocol = PROTOCOLS["hrnet"]
+    rt_protocol = find_protocol("efficientpose/RT", default_protocol("efficientpose/RT", "mpii"))
     from benchmark.evaluation.backends import load_external
 
     sets = {}
-    for name, subject, file, how, size in (
+    for name, external, file, used_protocol, size in (
         ("mine", mine, "mine.safetensors", protocol, (64, 64)),
-        ("rt", rt, "rt.safetensors", scale, None),
+        ("rt", rt, "rt.safetensors", rt_protocol, None),
     ):
-        backend = load_external(subject, root / file, joints=16, input_hw=size, device="cpu")
-        done = predict_people(trial.people, backend, {name: how}, tmp_path / "again")
-        sets |= assemble_chunks([done], PERSONS)
-    together = score_predictions(trial.people, sets, {"mine": protocol, "rt": scale}, trial.folder, (64, 64))
-    for metric, figure in together["mine"].items():
-        assert found.figures[metric] == Estimate(figure.value, figure.interval(), figure.parts)
-        other = together["rt"][metric]
-        paired = MetricResult(figure.value - other.value, figure.replicates - other.replicates, {})
-        assert found.over["efficientpose/RT"][metric] == Estimate(paired.value, paired.interval(), {})
+        backend = load_external(external, root / file, joints=16, input_hw=size, device="cpu")
+        chunks = predict_people(trial.people, backend, {name: used_protocol}, tmp_path / "again")
+        sets |= assemble_chunks([chunks], PEOPLE)
+    together = score_predictions(trial.people, sets, {"mine": protocol, "rt": rt_protocol}, trial.folder, (64, 64))
+    for metric, result in together["mine"].items():
+        assert accuracy.estimates[metric] == Estimate(result.value, result.interval(), result.parts)
+        rt_result = together["rt"][metric]
+        paired = MetricResult(result.value - rt_result.value, result.replicates - rt_result.replicates, {})
+        assert accuracy.differences["efficientpose/RT"][metric] == Estimate(paired.value, paired.interval(), {})
 
 
 def test_every_kind_of_weight_file_is_filled_in(root: Path, tmp_path: Path) -> None:
     from benchmark.evaluation.backends import load_external, load_user_weights, network_fingerprint
 
     mine = resolve_model(EXAMPLE)
-    prints = set()
+    fingerprints = set()
     for name in ("mine.safetensors", "mine.pth"):
         network = mine.build(16, (64, 64))
         load_user_weights(network, root / name, "mine")
-        prints.add(network_fingerprint(mine, network))
-    assert len(prints) == 2  # two files with other weights
-    assert load_external(mine, root / "mine.pth", joints=16, input_hw=(64, 64), device="cpu").sha256 in prints
+        fingerprints.add(network_fingerprint(mine, network))
+    assert len(fingerprints) == 2  # two files with other weights
+    assert load_external(mine, root / "mine.pth", joints=16, input_hw=(64, 64), device="cpu").sha256 in fingerprints
 
 
 def test_the_command_tests_on_photographs(command, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    where = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against", "--json"]
-    found = command(EXAMPLE, "--weights", str(root / "mine.safetensors"), "--table", TABLE2, *where)
-    assert found["accuracy"]["how"] == "mine.safetensors, 64x64, protocol hrnet"
-    assert found["table"]["columns"][-1]["why_empty"] == "measured on synthetic-mpii val, the table is mpii val"
+    options = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against", "--json"]
+    report = command(EXAMPLE, "--weights", str(root / "mine.safetensors"), "--table", TABLE2, *options)
+    assert report["accuracy"]["how"] == "mine.safetensors, 64x64, protocol hrnet"
+    assert report["table"]["columns"][-1]["why_empty"] == "measured on synthetic-mpii val, the table is mpii val"
 
 
 # --- latency ---------------------------------------------------------------------------------------------------------------
 
 
 def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = []
+    timed = []
 
-    def measure(given, *, rounds, progress):
-        asked.extend(given)
+    def measure(settings, *, rounds, progress):
+        timed.extend(settings)
         progress(1, 1)
         return [
-            Timing(cell=cell, rounds=np.full((rounds, 2), seconds)) for cell, seconds in zip(given, (0.1, 0.3), strict=True)
+            Timing(setting=cell, rounds=np.full((rounds, 2), seconds)) for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
         ]
 
-    monkeypatch.setattr("benchmark.compare.__main__.measure_latency", measure)
-    arguments = Arguments(subject=EXAMPLE, against=("efficientpose_nas/A",), threads=2, rounds=3, out=tmp_path, input="128x128")
-    found = compared(arguments)
-    assert asked == [Setting(model=model, input="128x128", threads=2, joints=16) for model in (EXAMPLE, "efficientpose_nas/A")]
+    monkeypatch.setattr("benchmark.compare.run.measure_latency", measure)
+    arguments = CompareArguments(
+        model=EXAMPLE, against=("efficientpose_nas/A",), threads=2, rounds=3, out=tmp_path, input="128x128"
+    )
+    comparison = compare_networks(arguments)
+    assert timed == [Setting(model=model, input="128x128", threads=2, joints=16) for model in (EXAMPLE, "efficientpose_nas/A")]
     from benchmark.compare.output import comparison_report, format_comparison
 
-    report = comparison_report(found)
+    report = comparison_report(comparison)
     jsonschema.validate(report, SCHEMA)
-    mine, other = (network["latency"] for network in report["networks"])
-    assert (mine["median_ms"], mine["ratio"], mine["ratio_ci95"]) == (pytest.approx(100), 1, None)
-    assert (other["ratio"], other["ratio_ci95"]) == (pytest.approx(3), [pytest.approx(3)] * 2)
-    assert re.search(r"efficientpose_nas/A +128x128 +300\.00 .* 3\.00  \[3\.00, 3\.00\]", format_comparison(found))
+    new_network, baseline = (network["latency"] for network in report["networks"])
+    assert (new_network["median_ms"], new_network["ratio"], new_network["ratio_ci95"]) == (pytest.approx(100), 1, None)
+    assert (baseline["ratio"], baseline["ratio_ci95"]) == (pytest.approx(3), [pytest.approx(3)] * 2)
+    assert re.search(r"efficientpose_nas/A +128x128 +300\.00 .* 3\.00  \[3\.00, 3\.00\]", format_comparison(comparison))
 
 
 def test_an_onnx_file_takes_all_networks_into_its_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime (the extra 'runtimes') is not installed")
     from reproductions.network_checks import export_onnx
 
-    asked = []
+    timed = []
 
-    def measure(given, **options):
-        asked.extend(given)
-        return [Timing(cell=cell, rounds=np.full((2, 1), 0.1)) for cell in given]
+    def measure(settings, **options):
+        timed.extend(settings)
+        return [Timing(setting=cell, rounds=np.full((2, 1), 0.1)) for cell in settings]
 
-    monkeypatch.setattr("benchmark.compare.__main__.measure_latency", measure)
+    monkeypatch.setattr("benchmark.compare.run.measure_latency", measure)
     path = tmp_path / "example.onnx"
     export_onnx(build().eval(), torch.zeros(1, 3, 64, 64), path)
-    found = compared(Arguments(subject=str(path), input="64x64", against=("efficientpose_nas/A",), out=tmp_path))
-    assert {cell.backend for cell in asked} == {"onnxruntime"}
-    assert any("exported and timed there too" in note for note in found.notes)
+    comparison = compare_networks(
+        CompareArguments(model=str(path), input="64x64", against=("efficientpose_nas/A",), out=tmp_path)
+    )
+    assert {cell.backend for cell in timed} == {"onnxruntime"}
+    assert any("exported and timed there too" in note for note in comparison.notes)
 
 
 def test_the_example_is_compared_in_under_a_minute(tmp_path: Path) -> None:
-    """The README's command, in a process of its own: under a minute of this processor's time, on one thread."""
+    """Run the README's command in its own process: it takes under a minute of one processor's time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    line = f"-m benchmark.compare benchmark/compare/example_net.py:build --table {TABLE2} --out {tmp_path} --json"
-    done = subprocess.run([sys.executable, *line.split()], capture_output=True, text=True, cwd=ROOT, timeout=300)
-    assert done.returncode == 0, done.stderr
+    command_line = f"-m benchmark.compare benchmark/compare/example_net.py:build --table {TABLE2} --out {tmp_path} --json"
+    completed = subprocess.run([sys.executable, *command_line.split()], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert completed.returncode == 0, completed.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA)
-    assert cells(found) == {"method": "example_net.py:build", "params": "0.4M", "gflops": "0.3", "pckh": ""}
-    assert [network["name"] for network in found["networks"][1:]] == [f"efficientpose_nas/{variant}" for variant in "ABC"]
-    times = [network["latency"]["median_ms"] for network in found["networks"]]
+    report = json.loads(completed.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert cells(report) == {"method": "example_net.py:build", "params": "0.4M", "gflops": "0.3", "pckh": ""}
+    assert [network["name"] for network in report["networks"][1:]] == [f"efficientpose_nas/{variant}" for variant in "ABC"]
+    times = [network["latency"]["median_ms"] for network in report["networks"]]
     assert times[0] < times[1] < times[3]  # 0.33, 0.54 and 1.86 true GMACs
-    assert found["networks"][3]["latency"]["ratio_ci95"][0] > 1
+    assert report["networks"][3]["latency"]["ratio_ci95"][0] > 1
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
 
 
@@ -486,7 +486,7 @@ def test_the_example_is_short() -> None:
     [
         (torch.zeros(1, 16, 4, 4), ""),
         ([torch.zeros(1, 3), (torch.zeros(1), torch.zeros(1, 16, 4, 4))], ""),
-        (torch.zeros(1, 17, 4, 4), "returns [1, 17, 4, 4], not heatmaps [1, 16, h, w]; say --joints 17 if that is meant"),
+        (torch.zeros(1, 17, 4, 4), "returns [1, 17, 4, 4], not heatmaps [1, 16, h, w]; give --joints 17 if that is intended"),
         (torch.zeros(1, 18, 4, 4), "returns [1, 18, 4, 4], not heatmaps [1, 16, h, w]"),
         (torch.zeros(1, 1000), "returns [1, 1000], not heatmaps [1, 16, h, w]"),
         ({"maps": torch.zeros(1, 16, 4, 4)}, "returns dict, not heatmaps [1, 16, h, w]"),
@@ -500,7 +500,7 @@ def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{nets}:seventeen"], "nets.py:seventeen returns [1, 17, 64, 64], not heatmaps [1, 16, h, w]; say --joints 17"),
+        (["{nets}:seventeen"], "nets.py:seventeen returns [1, 17, 64, 64], not heatmaps [1, 16, h, w]; give --joints 17"),
         (["{nets}:flat"], "nets.py:flat returns [1, 65536], not heatmaps [1, 16, h, w]"),
         (["{nets}:a_dict"], "nets.py:a_dict returns dict, not heatmaps"),
         (["{nets}:nothing"], "nets.py:nothing returns NoneType, not heatmaps"),
@@ -512,15 +512,15 @@ def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
         (["{nets}:good", "--table", "nobody/table2"], "--table nobody/table2: no paper 'nobody'; known: efficientpose_nas"),
         (["{nets}:good", "--table", "efficientpose_nas/table99"], "efficientpose_nas has the tables table1, "),
         (["{nets}:good", "--against", "efficientpose_nas/D"], "unknown model 'efficientpose_nas/D'"),
-        (["{nets}:good", "--against", "efficientpose_nas/A", "efficientpose_nas/A"], "efficientpose_nas/A stands twice"),
-        (["{nets}:good", "--against", "efficientpose_nas/A@x.mat"], "--against MODEL@FILE: files are compared with"),
+        (["{nets}:good", "--against", "efficientpose_nas/A", "efficientpose_nas/A"], "efficientpose_nas/A is given twice"),
+        (["{nets}:good", "--against", "efficientpose_nas/A@x.mat"], "--against MODEL@FILE needs --predictions or --dataset"),
         (["{nets}:good", "--predictions", "x.mat"], "--predictions: give --annotations, or --dataset to find them"),
         (
             ["{nets}:good", "--predictions", "x.mat", "--dataset", "mpii", "--root", "{nets}"],
             "no annotations to score predictions",
         ),
         (["{nets}:good", "--annotations", "x.mat"], "--annotations are for --predictions"),
-        (["{nets}:good", "--weights", "x.pth"], "--weights: say with --dataset on which photographs to test"),
+        (["{nets}:good", "--weights", "x.pth"], "--weights: give --dataset, the images to test on"),
         (["{nets}:good", "--dataset", "lsp", "--root", "{nets}/no"], "no"),
         (["efficientpose_nas/A", "--input", "250x250"], "efficientpose_nas/A takes no 250x250 image"),
         (
@@ -530,14 +530,14 @@ def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, arguments: list[str], message: str) -> None:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         command(*(argument.format(nets=nets) for argument in arguments))
-    said = capsys.readouterr()
-    assert left.value.code == 2
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert message in said.err
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert message in output.err
+    assert output.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -553,17 +553,17 @@ def test_weights_that_do_not_fit_are_named(command, root: Path, monkeypatch, tmp
     monkeypatch.chdir(tmp_path)
     (root / "broken.pth").write_bytes(b"no pickle")
     (root / "weights.txt").write_text("")
-    where = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against"]
+    options = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against"]
     with pytest.raises(SystemExit):
-        command(EXAMPLE, "--weights", str(root / name), *where)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert message in said[-1]
+        command(EXAMPLE, "--weights", str(root / name), *options)
+    error_lines = capsys.readouterr().err.strip().splitlines()
+    assert message in error_lines[-1]
 
 
 def test_untrained_networks_of_this_project_have_no_accuracy(command, root: Path, capsys) -> None:
-    where = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against"]
+    options = ["--dataset", "synthetic-mpii", "--root", str(root), "--input", "64x64", "--against"]
     with pytest.raises(SystemExit):
-        command("efficientpose_nas/A", *where)
+        command("efficientpose_nas/A", *options)
     assert "efficientpose_nas/A has no trained weights of its own: give --weights" in capsys.readouterr().err
 
 
@@ -574,6 +574,9 @@ def test_a_folder_that_cannot_be_written_is_named(nets: Path, capsys) -> None:
 
 
 def test_help_shows_an_example() -> None:
-    shown = subprocess.run([sys.executable, "-m", "benchmark.compare", "--help"], capture_output=True, text=True, cwd=ROOT)
-    assert shown.returncode == 0
-    assert "python -m benchmark.compare benchmark/compare/example_net.py:build --table efficientpose_nas/table2" in shown.stdout
+    completed = subprocess.run([sys.executable, "-m", "benchmark.compare", "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert completed.returncode == 0
+    assert (
+        "python -m benchmark.compare benchmark/compare/example_net.py:build --table efficientpose_nas/table2"
+        in completed.stdout
+    )

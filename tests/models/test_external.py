@@ -1,4 +1,4 @@
-"""Whatever a user names as a network is found, built and counted, and every mistake is one line that names its place."""
+"""Test that a model spec is resolved, built and counted, and that every mistake is one line that says where it is."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ print("imported")
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    """A user's file, beside one that it imports."""
+    """Write a user's file, beside one that it imports."""
     (tmp_path / "beside.py").write_text("FIRST = 5\n")
     path = tmp_path / "my_net.py"
     path.write_text(NET)
@@ -75,12 +75,12 @@ def weights_shape(spec: str, joints: int = 14) -> list[int]:
 
 
 def test_an_id_of_this_project() -> None:
-    subject = resolve_model("efficientpose_nas/A+sic=off")
-    assert (subject.name, subject.model, subject.onnx) == ("efficientpose_nas/A+sic=off",) * 2 + (None,)
-    built = subject.build(joints=16, input_hw=(256, 192))
-    assert count_parameters(built) == count_parameters(build_model("efficientpose_nas/A+sic=off", joints=16))
+    model = resolve_model("efficientpose_nas/A+sic=off")
+    assert (model.name, model.model, model.onnx) == ("efficientpose_nas/A+sic=off",) * 2 + (None,)
+    network = model.build(joints=16, input_hw=(256, 192))
+    assert count_parameters(network) == count_parameters(build_model("efficientpose_nas/A+sic=off", joints=16))
     with pytest.raises(InputError, match="multiples of 16"):
-        subject.build(16, (250, 192))
+        model.build(16, (250, 192))
 
 
 def test_a_function_is_told_the_joints_if_it_asks(net: Path) -> None:
@@ -90,21 +90,21 @@ def test_a_function_is_told_the_joints_if_it_asks(net: Path) -> None:
 
 
 def test_a_function_of_a_module() -> None:
-    subject = resolve_model("benchmark.compare.example_net:build")
-    assert isinstance(subject.build(14, HW), ExampleNet)
-    assert subject.name == "benchmark.compare.example_net:build"
+    model = resolve_model("benchmark.compare.example_net:build")
+    assert isinstance(model.build(14, HW), ExampleNet)
+    assert model.name == "benchmark.compare.example_net:build"
 
 
 def test_what_the_users_code_prints_is_no_output(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resolve_model(f"{net}:build").build(14, HW)
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "imported\nbeing built\n")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "imported\nbeing built\n")
 
 
 def test_a_spec_is_found_from_any_folder(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    subject = resolve_model("my_net.py:build")
-    assert (subject.spec, subject.name) == (f"{net}:build", "my_net.py:build")
+    model = resolve_model("my_net.py:build")
+    assert (model.spec, model.name) == (f"{net}:build", "my_net.py:build")
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_a_file_that_fails_is_named_with_its_line(net: Path, content: str, messa
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("{net}", r"my_net\.py: name the function in it that builds the network, as in .*my_net\.py:build"),
-        ("{net}:", r"the function that builds the network is not there; it has "),
-        ("{net}:biuld", r"biuld is not there; it has build"),
+        ("{net}", r"my_net\.py: add the function that builds the network, as in .*my_net\.py:build"),
+        ("{net}:", r"my_net\.py: add the function that builds the network after the colon; the file defines "),
+        ("{net}:biuld", r"biuld is not defined; the file defines build"),
         ("{net}:number", r"number is not a function"),
         ("{net}x.py:build", r"my_net\.pyx\.py: no such file"),
-        ("surely_not_installed:build", r"no module surely_not_installed; a file is named with its suffix"),
-        ("benchmark.compare.example_net:biuld", r"biuld is not there; it has build"),
+        ("surely_not_installed:build", r"no module surely_not_installed; give a file with its suffix"),
+        ("benchmark.compare.example_net:biuld", r"biuld is not defined; the file defines build"),
         ("torchvision:resnet81", r"torchvision has no model 'resnet81'; did you mean resnet"),
         ("efficientpose_nas/D", r"unknown model 'efficientpose_nas/D'; did you mean"),
         ("{net}.arch", r"my_net\.py\.arch: no such file"),
@@ -163,18 +163,18 @@ def test_an_architecture_file(tmp_path: Path) -> None:
 
     path = tmp_path / "mine.arch"
     path.write_text("skeleton: small\n" + "\n".join(f"stage {n}: {' '.join(stage)}" for n, stage in enumerate(A.stages, 1)))
-    subject = resolve_model(str(path))
-    assert subject.name == "mine.arch"
-    assert count_parameters(subject.build(16, HW))["trainable"] == 1_299_360
+    model = resolve_model(str(path))
+    assert model.name == "mine.arch"
+    assert count_parameters(model.build(16, HW))["trainable"] == 1_299_360
     path.write_text("skeleton: small\nstage 1: k3e6\n")
     with pytest.raises(InputError, match=r"mine\.arch:2: 1 layers, but the skeleton has 4"):
         resolve_model(str(path))
 
 
 def test_a_model_of_torchvision() -> None:
-    subject = resolve_model("torchvision:resnet18")
-    assert count_parameters(subject.build(16, HW))["trainable"] == 11_689_512  # as torchvision declares
-    assert not subject.pose
+    model = resolve_model("torchvision:resnet18")
+    assert count_parameters(model.build(16, HW))["trainable"] == 11_689_512  # as torchvision declares
+    assert not model.predicts_heatmaps
 
 
 def test_no_library_model_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +187,9 @@ def test_no_library_model_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_model_of_timm() -> None:
     pytest.importorskip("timm", reason="timm (the extra 'peers') is not installed")
-    subject = resolve_model("timm:resnet18")
-    assert count_parameters(subject.build(16, HW))["trainable"] == 11_689_512
-    assert not subject.pose
+    model = resolve_model("timm:resnet18")
+    assert count_parameters(model.build(16, HW))["trainable"] == 11_689_512
+    assert not model.predicts_heatmaps
     with pytest.raises(InputError, match="timm has no model 'resnet81'; did you mean"):
         resolve_model("timm:resnet81")
 
@@ -204,7 +204,7 @@ def test_finding_a_network_needs_no_torch(net: Path) -> None:
 
 
 class Attending(nn.Module):
-    """A linear layer, a product of two activations, and a transposed convolution with groups."""
+    """Network with a linear layer, a product of two activations, and a transposed convolution with groups."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,10 +268,10 @@ def test_an_export_with_an_open_size_is_counted_at_the_size_asked_for(tmp_path: 
 def test_an_export_runs_as_its_network_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, images = build().eval(), torch.rand(3, 3, *HW)
-    subject = resolve_model(str(exported(network, tmp_path / "network.onnx")))
-    assert subject.onnx == tmp_path / "network.onnx"
+    model = resolve_model(str(exported(network, tmp_path / "network.onnx")))
+    assert model.onnx == tmp_path / "network.onnx"
     with torch.no_grad():
-        assert torch.allclose(subject.build(16, HW)(images)[-1], network(images), atol=1e-5)
+        assert torch.allclose(model.build(16, HW)(images)[-1], network(images), atol=1e-5)
 
 
 @pytest.mark.usefixtures("onnx")

@@ -1,4 +1,4 @@
-"""Which images a network takes is said beforehand, no more strictly than the network is. ``-k hrnet-w32`` checks one."""
+"""Test that the declared input sizes are exactly those that a network takes; ``-k hrnet-w32`` tests one network."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from benchmark.models.registry import build_on_meta, check_input_size, entries, 
 from benchmark.papers.tables import load_papers
 from reproductions import network_checks
 
-# These take any image: the one's maps reach from the first pixel to the last, the other's are of one size for every image.
+# These take any image: the heatmaps of the first reach from the first pixel to the last, those of the second have a fixed size.
 ANY = ("baselines/g_rmi-r101", "baselines/mask_rcnn-r50_fpn")
-# Switches that change how maps are made of features, or features of an image.
+# Switches that change how heatmaps are computed from features, or features from an image.
 SWITCHED = (
     *("baselines/hourglass-1+stem=256", "baselines/pyranet+rounding=ceil", "autopose/searched+branches=single"),
     *("efficientpose/I+low_level=off", "efficientpose/I+skeleton=off", "efficientpose/I+upscaling=off"),
@@ -31,12 +31,12 @@ SWITCHED = (
 
 
 def strides(network: nn.Module, height: int, width: int) -> list[int] | None:
-    """Pixels of the image to one of each map; None where the network fails, or some map does not cover the image evenly."""
+    """Return the stride of each map in pixels; None if the network fails, or if a map does not cover the image evenly."""
     try:
         maps = network_checks.maps(network(torch.empty(1, 3, height, width, device="meta")))
     except RuntimeError:
         return None
-    sizes = [tuple(one.shape[2:]) for one in maps]
+    sizes = [tuple(heatmaps.shape[2:]) for heatmaps in maps]
     even = all(height % h == width % w == 0 and height // h == width // w for h, w in sizes)
     return [height // h for h, _ in sizes] if even else None
 
@@ -49,9 +49,9 @@ def test_sizes_that_fit_are_all_that_the_network_covers_evenly(model: str) -> No
     smallest, portrait = (least, least), (least + 3 * step, least + step)
     check_input_size(model, smallest)
     check_input_size(model, portrait)
-    found = strides(network, *smallest)
-    assert found is not None
-    assert found == strides(network, *portrait)
+    smallest_strides = strides(network, *smallest)
+    assert smallest_strides is not None
+    assert smallest_strides == strides(network, *portrait)
     assert strides(network, least + step // 2, least) is None
     with pytest.raises(InputError, match=f"{least + 1}x{least} image: .*multiples of {step}.* as in {least}x{least} or"):
         check_input_size(model, (least + 1, least))
@@ -86,14 +86,12 @@ def test_sizes_are_refused_wherever_they_enter_before_a_network_is_built(
 ) -> None:
     for module in ("benchmark.cost.records.build_on_meta", "benchmark.evaluation.backends.build_model"):
         monkeypatch.setattr(module, lambda *_, **__: pytest.fail("built"))
-    model, says = (
-        "baselines/simple_baseline-r50",
-        "260x256 image: sides must be multiples of 32 pixels, as in 256x256 or 288x256",
-    )
-    with pytest.raises(InputError, match=says):
+    model = "baselines/simple_baseline-r50"
+    message = "260x256 image: sides must be multiples of 32 pixels, as in 256x256 or 288x256"
+    with pytest.raises(InputError, match=message):
         measure_cost(model, 16, 260, 256)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         load_backend(model, tmp_path / "w.safetensors", input_hw=(260, 256))
     monkeypatch.setattr("benchmark.measure.missing.required_costs", lambda known: iter([(model, "mpii", "260x256")]))
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         measure_missing()

@@ -507,7 +507,7 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, command: Any) -
 
 
 def test_an_id_whose_file_nobody_has_named_is_refused() -> None:
-    with pytest.raises(InputError, match="is an architecture file's; name the file itself"):
+    with pytest.raises(InputError, match="is the id of an architecture file; give the path of the file instead"):
         find_entry("efficientpose_nas/file:lost-00000000")
 
 

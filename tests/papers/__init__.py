@@ -1,0 +1,1 @@
+"""Tests of the papers' transcribed tables, expressions and consistency checks."""

@@ -1,12 +1,12 @@
-"""Reading printed numbers back from a paper's text and from its transcription, to set them side by side.
+r"""Read the printed numbers of a paper's text and of its transcription, to compare them.
 
 The texts are conversions of typeset pages, so before a number is compared
 
-* a formula that stands several times in a row, as drawn, as spelled out and as its source, counts once:
-  ``25.94M25.94𝑀25.94M``, ``256×192256192256\\times 192``, ``1.20=1.0superscript1.201.01.2^{0}=1.0``. The last copy is kept,
-  because only the source separates what stands close together on the page;
-* markers of references (``[38]``, ``[6, 8]``) and citation keys (``cao2018openpose``) go;
-* notations of a metric (``PCKh@0.5``) go.
+* a formula that is repeated in a row, as drawn, as spelled out and as its source, counts once: ``25.94M25.94𝑀25.94M``,
+  ``256×192256192256\times 192``, ``1.20=1.0superscript1.201.01.2^{0}=1.0``. The last copy is kept, because only the source
+  separates numbers that are close together on the page;
+* markers of references (``[38]``, ``[6, 8]``) and citation keys (``cao2018openpose``) are removed;
+* notations of a metric (``PCKh@0.5``) are removed.
 
 Nothing is rounded: ``25.0`` is not ``25.00``, and ``0.72M`` is not ``0.72``.
 """
@@ -29,10 +29,13 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 @dataclass(frozen=True)
 class Segment:
-    """Where a table's body stands in the text: after ``start``, a few words of its header, and before ``end``.
+    """Position of a table's body in the text.
 
-    ``order`` is ``columns`` for a table that is transcribed with rows and columns exchanged; a printed cell that spans
-    several rows of the transcription is repeated there, in the columns named by ``spans``.
+    Attributes:
+        start: A few words of the table's header, after which the body starts.
+        end: The text before which it ends.
+        order: ``rows``, or ``columns`` for a table that is transcribed with rows and columns exchanged.
+        spans: Columns in which a printed cell spans several rows of the transcription, and is repeated there.
     """
 
     start: str
@@ -41,23 +44,32 @@ class Segment:
     spans: tuple[str, ...] = ()
 
     def body(self, text: str) -> str:
-        """The part of ``text`` that is the table. Raises ``ValueError`` where the header is missing or not unique."""
+        """Return the part of ``text`` that is the table.
+
+        Raises:
+            ValueError: the header is missing or not unique.
+        """
         if text.count(self.start) != 1:
-            raise ValueError(f"{self.start!r} stands {text.count(self.start)} times in the text")
+            raise ValueError(f"{self.start!r} appears {text.count(self.start)} times in the text")
         begin = text.index(self.start) + len(self.start)
         return text[begin : text.index(self.end, begin)]
 
 
 @dataclass(frozen=True)
 class Margins:
-    """A paper's ``exceptions.toml``: where each table stands, and which numbers in it are no cells (number -> why)."""
+    """Content of a paper's ``exceptions.toml``.
+
+    Attributes:
+        segments: By table, its position in the text.
+        exceptions: By (table, number), why a number of the segment is not a cell.
+    """
 
     segments: dict[str, Segment] = field(default_factory=dict)
     exceptions: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 def margins(folder: Path) -> Margins:
-    """Read ``exceptions.toml``; a paper without printed tables needs none."""
+    """Load ``exceptions.toml``; a paper without printed tables needs none."""
     path = folder / "exceptions.toml"
     data = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     segments = {
@@ -67,12 +79,12 @@ def margins(folder: Path) -> Margins:
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers of ``text`` in order, as printed, each once (see the module's docstring)."""
+    """Return the numbers of ``text`` in order, as printed, each once (see the module's docstring)."""
     return [number for token in _tokens(text) if "@" not in token for number in NUMBER.findall(_once(token))]
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """The words of ``text``; a formula whose source has a space after a sign is one word, as it is on the page."""
+    """Iterate over the words of ``text``; a formula whose source has a space after a sign is one word, as on the page."""
     words = iter(REFERENCE.sub(" ", text).split())
     for token in words:
         while token.endswith((r"\times", r"\\")) and _copies(token) == 1:
@@ -81,14 +93,14 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _once(token: str) -> str:
-    """The last copy of a formula printed two or three times over; any other token as it is."""
-    places = [place for place, character in enumerate(token) if character in "0123456789"]
+    """Return the last copy of a formula that is repeated two or three times, and any other token unchanged."""
+    positions = [position for position, character in enumerate(token) if character in "0123456789"]
     copies = _copies(token)
-    return token[places[-len(places) // copies] :] if copies > 1 else token
+    return token[positions[-len(positions) // copies] :] if copies > 1 else token
 
 
 def _copies(token: str) -> int:
-    """How many times over the same numbers stand in ``token``: three or one, or two where it has a formula's source."""
+    """Count how often ``token`` repeats the same numbers: three times or once, or twice where it has a formula's source."""
     digits = re.sub(r"[^0-9.]|(?<![0-9])\.|\.(?![0-9])", "", token)
     for copies in (3, 2) if "\\" in token else (3,):
         if digits and digits[: len(digits) // copies] * copies == digits:
@@ -98,7 +110,7 @@ def _copies(token: str) -> int:
 
 @dataclass(frozen=True)
 class Transcribed:
-    """One number of the transcription. A number of a ``restored`` cell may be missing in the text."""
+    """One number of the transcription; a number of a ``restored`` cell may be missing in the text."""
 
     number: str
     where: str
@@ -106,7 +118,7 @@ class Transcribed:
 
 
 def transcribed(table: Table, segment: Segment) -> Iterator[Transcribed]:
-    """The numbers of a transcribed table in the order in which they are printed."""
+    """Iterate over the numbers of a transcribed table in printed order."""
     if segment.order == "rows":
         for row in table.rows:
             for name in table.columns:
@@ -127,28 +139,28 @@ def _cell(table: Table, row: str, column: str) -> Iterator[Transcribed]:
         yield Transcribed(number, f"[{row}, {column}]", column in table.rows[row].restored)
 
 
-def difference(cells: Sequence[Transcribed], found: Sequence[str]) -> str | None:
-    """The first place where transcription and text part, or ``None``: neither may have a number more, less or elsewhere."""
-    place = 0
+def difference(cells: Sequence[Transcribed], printed: Sequence[str]) -> str | None:
+    """Describe the first difference between transcription and text in numbers or order; None if there is none."""
+    position = 0
     for cell in cells:
-        if place < len(found) and found[place] == cell.number:
-            place += 1
+        if position < len(printed) and printed[position] == cell.number:
+            position += 1
         elif not cell.restored:
-            return f"{cell.where} has {cell.number}, the text " + (f"{found[place]}" if place < len(found) else "nothing more")
-    return f"the text goes on with {', '.join(found[place : place + 5])}" if place < len(found) else None
+            return f"{cell.where} has {cell.number}, the text {printed[position] if position < len(printed) else 'ends'}"
+    return f"the text continues with {', '.join(printed[position : position + 5])}" if position < len(printed) else None
 
 
 def running_text(text: str) -> str:
-    """``text`` without its bibliography, whose years and pages are no figures of the paper."""
+    """Remove the bibliography, whose years and page numbers are not results of the paper."""
     return BIBLIOGRAPHY.sub("", text)
 
 
 def bare(number: str) -> str:
-    """A number without its suffix: the running text writes ``500 MFLOPs`` where a cell says ``500M``."""
+    """Remove a number's suffix: the running text writes ``500 MFLOPs`` where a cell has ``500M``."""
     return number.rstrip("KMG%")
 
 
 def spelled(text: str) -> set[str]:
-    """The numbers up to ten that ``text`` writes as words, as digits."""
+    """Return the numbers up to ten that ``text`` writes as words, as digits."""
     words = set(re.findall(r"[a-z]+", text.lower()))
     return {str(value) for value, word in enumerate(WORDS) if word in words}

@@ -1,4 +1,4 @@
-"""The audits find what is known to be wrong, and the numbers they rest on are those of the data."""
+"""Test that the checks find what is known to be wrong, and that their joint counts are those of the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEMBERS = {
 
 
 def violations(rule: str) -> list[str]:
-    return [f.where for f in check_consistency(load_papers()) if f.rule == rule and not f.holds]
+    return [finding.where for finding in check_consistency(load_papers()) if finding.rule == rule and not finding.holds]
 
 
 def test_the_joint_counts_are_those_of_the_validation_split(pose_data: Path) -> None:
@@ -32,16 +32,16 @@ def test_the_joint_counts_are_those_of_the_validation_split(pose_data: Path) -> 
 
 
 def test_the_means_of_hourglass_and_asr_aho_do_not_follow_from_their_parts() -> None:
-    found = violations("MPII mean from its parts")
-    assert [where for where in found if "hourglass" in where and where.startswith("autopose/table3")]
-    assert [where for where in found if "asr_aho" in where]
+    rows = violations("MPII mean from its parts")
+    assert [row for row in rows if "hourglass" in row and row.startswith("autopose/table3")]
+    assert [row for row in rows if "asr_aho" in row]
 
 
 def test_the_shifted_row_of_cfn_is_found() -> None:
-    assert [w for w in violations("AP between APM and APL") + violations("AP75 at most AP50") if "cfn" in w]
+    assert [row for row in violations("AP between APM and APL") + violations("AP75 at most AP50") if "cfn" in row]
 
 
 def test_an_audit_counts_what_it_checks() -> None:
     findings = check_consistency(load_papers())
     assert len(findings) > 100
-    assert sum(not f.holds for f in findings) < len(findings) / 4
+    assert sum(not finding.holds for finding in findings) < len(findings) / 4

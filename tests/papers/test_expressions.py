@@ -1,4 +1,4 @@
-"""An expression over printed cells can do arithmetic and comparisons, and nothing else."""
+"""Test that an expression over printed cells can do arithmetic and comparisons, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark.papers.tables import Cell, Column, Paper, Row, Table
 
 
 def _paper(name: str, **cells: str) -> Paper:
-    """A paper whose table1 has one row per cell, in a column of millions."""
+    """Build a paper whose table1 has one row per cell, in a column of millions."""
     rows = {row: Row(id=row, model=f"{name}/{row}") for row in cells}
     columns = {"params": Column(name="params", header="Params", metric="params", unit="M", convention="trainable")}
     printed = {(row, "params"): value for row, value in cells.items()}

@@ -1,5 +1,4 @@
-"""Every figure of the papers' tables is transcribed as printed, and every transcribed figure is printed: number by number, in
-the printed order, against the papers' own texts."""
+"""Compare the transcribed tables with the papers' own texts, number by number and in printed order."""
 
 from __future__ import annotations
 
@@ -44,10 +43,10 @@ def _text(folder: Path, paper: Paper) -> str:
 
 
 def _printed(folder: Path, paper: Paper, table: Table, *, exceptions: bool = True) -> list[str]:
-    """The numbers of a table's segment of the text, without those that are excepted by name."""
-    known = _margins(paper.id)
-    found = numbers(known.segments[table.id].body(_text(folder, paper)))
-    return [number for number in found if not (exceptions and (table.id, number) in known.exceptions)]
+    """Return the numbers of a table's segment of the text, without those that are excepted by name."""
+    paper_margins = _margins(paper.id)
+    text_numbers = numbers(paper_margins.segments[table.id].body(_text(folder, paper)))
+    return [number for number in text_numbers if not (exceptions and (table.id, number) in paper_margins.exceptions)]
 
 
 def _cells(paper: Paper, table: Table) -> list[Transcribed]:
@@ -63,10 +62,10 @@ def test_table_and_text_have_the_same_numbers_in_the_same_order(pose_papers: Pat
 def test_each_exception_is_still_needed(pose_papers: Path, paper: Paper) -> None:
     for table, number in _margins(paper.id).exceptions:
         assert table in paper.tables, f"exception for an unknown table {table}"
-        found = _printed(pose_papers, paper, paper.tables[table], exceptions=False)
-        others = [n for n in found if n == number or (table, n) not in _margins(paper.id).exceptions]
+        printed = _printed(pose_papers, paper, paper.tables[table], exceptions=False)
+        without = [n for n in printed if n == number or (table, n) not in _margins(paper.id).exceptions]
         cells = _cells(paper, paper.tables[table])
-        assert difference(cells, others) is not None, f"{table} agrees with the text without the exception for {number}"
+        assert difference(cells, without) is not None, f"{table} agrees with the text without the exception for {number}"
 
 
 @pytest.mark.parametrize("paper", EACH)
@@ -77,71 +76,72 @@ def test_each_printed_table_has_its_place_in_the_text(paper: Paper) -> None:
 @pytest.mark.parametrize(("paper", "table"), PSEUDO)
 def test_figures_of_the_running_text_stand_in_it(pose_papers: Path, paper: Paper, table: Table) -> None:
     text = running_text(_text(pose_papers, paper))
-    known, words = {bare(number) for number in numbers(text)}, set(re.findall(r"[a-z]+", text.lower()))
+    text_numbers, text_words = {bare(number) for number in numbers(text)}, set(re.findall(r"[a-z]+", text.lower()))
     for (row, column), printed in table.printed.items():
         if table.columns[column].metric == "text" or column in table.rows[row].restored:
             continue
-        found = [bare(number) for number in numbers(printed)]
-        missing = [n for n in found if n not in known] or [w for w in printed.lower().split() if not found and w not in words]
+        cell_numbers = [bare(number) for number in numbers(printed)]
+        cell_words = [] if cell_numbers else printed.lower().split()
+        missing = [n for n in cell_numbers if n not in text_numbers] or [w for w in cell_words if w not in text_words]
         assert not missing, f"{table.id}[{row}, {column}]: {printed} is not in the text"
 
 
 @pytest.mark.parametrize("paper", EACH)
 def test_figures_of_claims_stand_in_the_text(pose_papers: Path, paper: Paper) -> None:
     text = running_text(_text(pose_papers, paper))
-    known = {bare(number) for number in numbers(text)} | spelled(text)
-    missing = [claim.id for claim in paper.claims if claim.printed != "true" and claim.printed not in known]
+    text_numbers = {bare(number) for number in numbers(text)} | spelled(text)
+    missing = [claim.id for claim in paper.claims if claim.printed != "true" and claim.printed not in text_numbers]
     assert not missing
 
 
 @pytest.mark.parametrize(("paper", "table"), PRINTED)
 def test_one_wrong_cell_is_found(pose_papers: Path, paper: Paper, table: Table) -> None:
-    found = _printed(pose_papers, paper, table)
+    printed = _printed(pose_papers, paper, table)
     for damaged in _with_one_wrong_cell(table):
-        assert difference(_cells(paper, damaged), found) is not None
+        assert difference(_cells(paper, damaged), printed) is not None
 
 
 @pytest.mark.parametrize(("paper", "table"), PRINTED)
 def test_two_exchanged_cells_are_found(pose_papers: Path, paper: Paper, table: Table) -> None:
-    found = _printed(pose_papers, paper, table)
+    printed = _printed(pose_papers, paper, table)
     for damaged in _with_two_exchanged_cells(table):
-        assert difference(_cells(paper, damaged), found) is not None
+        assert difference(_cells(paper, damaged), printed) is not None
 
 
 @pytest.mark.parametrize(("paper", "table"), PRINTED)
 def test_a_missing_row_is_found(pose_papers: Path, paper: Paper, table: Table) -> None:
-    found = _printed(pose_papers, paper, table)
+    printed = _printed(pose_papers, paper, table)
     for row in table.rows:
         damaged = replace(table, rows={key: value for key, value in table.rows.items() if key != row})
-        if any(where == row for where, _ in _certain(table)):
-            assert difference(_cells(paper, damaged), found) is not None, f"{row} is not missed"
+        if any(cell_row == row for cell_row, _ in _certain(table)):
+            assert difference(_cells(paper, damaged), printed) is not None, f"{row} is not missed"
 
 
 @pytest.mark.parametrize(("paper", "table"), PRINTED)
 def test_a_number_that_only_the_text_has_is_found(pose_papers: Path, paper: Paper, table: Table) -> None:
-    found = _printed(pose_papers, paper, table)
-    assert difference(_cells(paper, table), [*found, "12.34"]) is not None
-    assert difference(_cells(paper, table), ["12.34", *found]) is not None
+    printed = _printed(pose_papers, paper, table)
+    assert difference(_cells(paper, table), [*printed, "12.34"]) is not None
+    assert difference(_cells(paper, table), ["12.34", *printed]) is not None
 
 
 def _certain(table: Table) -> list[tuple[str, str]]:
-    """The cells whose numbers the text must have: numeric and not restored."""
+    """Return the (row, column) of the cells whose numbers the text must have: numeric and not restored."""
     return [key for key, value in table.printed.items() if numbers(value) and key[1] not in table.rows[key[0]].restored]
 
 
 def _with_one_wrong_cell(table: Table) -> Iterator[Table]:
     for key in _certain(table):
         printed = table.printed[key]
-        last = max(place for place, character in enumerate(printed) if character.isdigit())
+        last = max(position for position, character in enumerate(printed) if character.isdigit())
         wrong = f"{printed[:last]}{(int(printed[last]) + 1) % 10}{printed[last + 1 :]}"
         yield replace(table, printed={**table.printed, key: wrong})
 
 
 def _with_two_exchanged_cells(table: Table) -> Iterator[Table]:
     cells = _certain(table)
-    for one, other in pairwise(cells):
-        if numbers(table.printed[one]) != numbers(table.printed[other]):
-            yield replace(table, printed={**table.printed, one: table.printed[other], other: table.printed[one]})
+    for first, second in pairwise(cells):
+        if numbers(table.printed[first]) != numbers(table.printed[second]):
+            yield replace(table, printed={**table.printed, first: table.printed[second], second: table.printed[first]})
 
 
 @pytest.mark.parametrize(

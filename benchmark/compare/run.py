@@ -1,0 +1,260 @@
+"""Compare a user's network with the papers': count, time and score it, and write the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from benchmark.compare.accuracy import (
+    Accuracy,
+    Dataset,
+    Estimate,
+    Trial,
+    accuracy_from_predictions,
+    accuracy_from_weights,
+    validation_annotations,
+)
+from benchmark.compare.cost import Candidate, count_candidate, default_baselines
+from benchmark.compare.output import Comparison
+from benchmark.compare.table_row import build_row, find_table_named, save_text, table_lines, write_row_files
+from benchmark.config.identities import load_current
+from benchmark.config.latency import Setting
+from benchmark.core.errors import InputError
+from benchmark.core.input_size import parse_size
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import RECORDS, Record
+from benchmark.latency.timer import measure_latency
+from benchmark.models.external import resolve_model
+from benchmark.papers.tables import Table, load_papers
+
+ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareArguments:
+    """Arguments of ``python -m benchmark.compare``."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """The network."""
+    table: str | None = None
+    """A printed table, such as efficientpose_nas/table2; the network becomes a row of it."""
+    input: str | None = None
+    """Height x width of the image in pixels; default: the table's, or else 256x256."""
+    joints: int | None = None
+    """Number of keypoints that the network predicts; default: that of the table's or the given dataset, or else 16."""
+    name: str | None = None
+    """Name of the network in tables and plots."""
+    against: tuple[str, ...] | None = None
+    """Baselines, given like the network; MODEL@FILE adds its weights, or with --predictions its predictions, for paired
+    differences. Default: the table's rows nearest in cost."""
+    weights: Path | None = None
+    """Trained weights: .safetensors, .pth, or a format that this project reads for its own models; default: the weights that
+    the function returns."""
+    dataset: Dataset | None = None
+    """With weights: the dataset to test on. With predictions: mpii or coco."""
+    split: str | None = None
+    """Default: test for LSP, val for MPII and COCO; sample is a small number of annotated images."""
+    root: Path | None = None
+    """The data root, or the dataset's own folder; default: POSE_DATA."""
+    detections: Path | None = None
+    """COCO: boxes of a detector instead of annotated ones."""
+    protocol: str | None = None
+    """How to crop, average and decode, as in benchmark.evaluate; default: the dataset's usual protocol."""
+    predictions: Path | None = None
+    """A file of predicted joints, as in benchmark.score."""
+    annotations: Path | None = None
+    """Ground truth of --predictions; default: that of the dataset below the data root."""
+    latency: bool = True
+    """Time the networks in interleaved rounds."""
+    threads: int = 1
+    """Number of threads of each network."""
+    rounds: int = ROUNDS
+    """Number of interleaved rounds."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Device on which networks are timed and tested."""
+    out: Path = Path("out/compare")
+    """Folder for row.md, row.tex, row.csv, table.md and pareto.svg."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON; benchmark/schemas/compare.schema.json describes it."""
+
+
+def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Comparison:
+    """Count, time and score the network and its baselines, and write the files.
+
+    Args:
+        folder: Records of the costs of printed networks.
+
+    Raises:
+        InputError: a network, file or option is wrong.
+    """
+    paper, table = find_table_named(arguments.table) if arguments.table else (None, None)
+    check_arguments(arguments)
+    joints = choose_joints(arguments, table)
+    size = arguments.input or (table.input if table else "") or "256x256"
+    parse_size(size)
+    external = resolve_model(arguments.model)
+    records = load_current(folder)
+
+    # Cost. It also shows whether the network predicts heatmaps, and which rows of the table are the nearest baselines.
+    network = Candidate(external=external, name=arguments.name or external.name, input=size, file=arguments.weights)
+    count_candidate(network, joints)
+    if network.no_heatmaps_reason and (arguments.dataset or arguments.predictions):
+        raise InputError(f"{network.no_heatmaps_reason}: cost and latency can be compared, accuracy cannot")
+    if arguments.against is None:
+        baselines = list(default_baselines(network, table, joints, records))
+    else:
+        baselines = resolve_baselines(arguments.against, size)
+    for baseline in baselines:
+        count_candidate(baseline, joints)
+    comparison = Comparison(new_network=network, baselines=baselines, joints=joints)
+    for candidate in comparison.networks:
+        if candidate.missing_reason:
+            comparison.notes.append(f"{candidate.name}: empty cells were not counted: {candidate.missing_reason}")
+    for candidate in comparison.networks:
+        if candidate.no_heatmaps_reason:
+            comparison.notes.append(f"{candidate.no_heatmaps_reason}, so only its cost and latency are compared")
+
+    # Accuracy and latency.
+    comparison.accuracy = measure_accuracy(arguments, comparison)
+    if arguments.latency:
+        time_networks(arguments, comparison)
+
+    # The row of the printed table, and the plot.
+    if table and paper:
+        row = build_row(paper, table, network.name, size, network.counts, comparison.accuracy)
+        comparison.row, comparison.rows = row, table_lines(table, row, network.gmacs, records)
+        for reason in dict.fromkeys(row.missing_reasons.values()):
+            empty = [table.columns[key].header for key, cell_reason in row.missing_reasons.items() if cell_reason == reason]
+            comparison.notes.append(f"empty: {', '.join(empty)}: {reason}")
+        if table.input and size != table.input:
+            comparison.notes.append(f"{network.name} was counted at {size}, the table's input size is {table.input}")
+        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes)
+    dataset = plotted_dataset(joints, table)
+    if dataset and network.gmacs is not None and not network.no_heatmaps_reason:
+        comparison.files.append(write_pareto_plot(arguments.out, dataset, comparison, records))
+    return comparison
+
+
+def check_arguments(arguments: CompareArguments) -> None:
+    """Check that the options fit together, before anything is built.
+
+    Raises:
+        InputError: they do not; they are named.
+    """
+    if arguments.joints is not None and arguments.joints < 1:
+        raise InputError(f"--joints {arguments.joints}: at least one keypoint is needed")
+    if arguments.annotations and not arguments.predictions:
+        raise InputError("--annotations are for --predictions")
+    if arguments.predictions and not (arguments.annotations or arguments.dataset):
+        raise InputError("--predictions: give --annotations, or --dataset to find them below the data root")
+    if arguments.predictions and arguments.weights:
+        raise InputError("give either --weights or --predictions, not both")
+    if arguments.predictions and arguments.dataset not in (None, "mpii", "coco"):
+        raise InputError(f"--dataset {arguments.dataset}: predictions are scored on mpii or coco")
+    if arguments.weights and not arguments.dataset:
+        raise InputError("--weights: give --dataset, the images to test on")
+    if arguments.rounds < 2:
+        raise InputError(f"--rounds {arguments.rounds}: at least two are needed")
+
+
+def choose_joints(arguments: CompareArguments, table: Table | None) -> int:
+    """Return the number of joints: as given, or else that of the table's dataset, of the given dataset, or 16."""
+    kind = (arguments.dataset or "").removeprefix("synthetic-")
+    return arguments.joints or JOINT_COUNTS.get(table.dataset if table else kind) or JOINT_COUNTS.get(kind) or 16
+
+
+def resolve_baselines(specs: tuple[str, ...], size: str) -> list[Candidate]:
+    """Resolve the baselines that the user gives, each as MODEL or MODEL@FILE.
+
+    Raises:
+        InputError: a model is unknown, or is given twice.
+    """
+    baselines: list[Candidate] = []
+    for text in specs:
+        spec, at, file = text.partition("@")
+        external = resolve_model(spec)
+        if external.name in [baseline.name for baseline in baselines]:
+            raise InputError(f"--against: {external.name} is given twice")
+        baselines.append(Candidate(external=external, name=external.name, input=size, file=Path(file) if at else None))
+    return baselines
+
+
+def measure_accuracy(arguments: CompareArguments, comparison: Comparison) -> Accuracy | None:
+    """Measure the accuracy from weights or predictions; return None if neither is asked for."""
+    files = {baseline.name: baseline.file for baseline in comparison.baselines if baseline.file is not None}
+    if arguments.predictions:
+        dataset: Literal["mpii", "coco"] = "coco" if arguments.dataset == "coco" else "mpii"
+        annotations = arguments.annotations or validation_annotations(dataset, arguments.root)
+        return accuracy_from_predictions(dataset, annotations, arguments.predictions, files)
+    if arguments.dataset is None:
+        if files:
+            raise InputError("--against MODEL@FILE needs --predictions or --dataset")
+        return None
+    trial = Trial.load(
+        arguments.dataset,
+        split=arguments.split,
+        root=arguments.root,
+        detections=arguments.detections,
+        protocol=arguments.protocol,
+        input_hw=parse_size(comparison.new_network.input),
+        joints=comparison.joints,
+        device=arguments.device,
+    )
+    baselines = [(baseline.external, baseline.file) for baseline in comparison.baselines if baseline.file is not None]
+    with tqdm(total=len(trial.people) * (1 + len(baselines)), unit=" people", disable=None) as bar:
+        return accuracy_from_weights(trial, comparison.new_network.external, arguments.weights, baselines, bar.update)
+
+
+def time_networks(arguments: CompareArguments, comparison: Comparison) -> None:
+    """Time all networks in interleaved rounds; if one is an ONNX file, all of them run in onnxruntime."""
+    exported = any(candidate.external.onnx for candidate in comparison.networks)
+    settings = [
+        Setting(
+            model=candidate.external.spec,
+            input=candidate.input,
+            joints=comparison.joints,
+            threads=arguments.threads,
+            device=arguments.device,
+            backend="onnxruntime" if exported else "eager",
+        )
+        for candidate in comparison.networks
+    ]
+    if exported and len(settings) > 1:
+        comparison.notes.append("an ONNX file runs in onnxruntime, so the other networks were exported and timed there too")
+    with tqdm(total=1, unit=" runs", desc="latency", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        timings = measure_latency(settings, rounds=arguments.rounds, progress=progress)
+    for candidate, timing in zip(comparison.networks, timings, strict=True):
+        candidate.timing = timing
+    if noisy := [candidate.name for candidate, timing in zip(comparison.networks, timings, strict=True) if timing.unstable]:
+        comparison.notes.append(f"the machine was busy: the times of {', '.join(noisy)} vary by more than 10 %")
+
+
+def plotted_dataset(joints: int, table: Table | None) -> str:
+    """Return the dataset whose Pareto plot the network belongs in; an empty string if there is no such plot."""
+    dataset = table.dataset if table else {count: name for name, count in JOINT_COUNTS.items()}.get(joints, "")
+    return dataset if dataset in ("mpii", "coco") else ""
+
+
+def write_pareto_plot(out: Path, dataset: str, comparison: Comparison, records: Mapping[str, Record]) -> Path:
+    """Write ``pareto.svg``: the accuracy and cost of the network and of all printed ones."""
+    from benchmark.compare.pareto import pareto_figure  # imports matplotlib, which is slow
+
+    network, accuracy = comparison.new_network, comparison.accuracy
+    assert network.gmacs is not None
+    metric, scale = {"mpii": ("pckh@0.5 (hrnet)", 1), "coco": ("AP", 100)}[dataset]
+    estimate = None
+    if accuracy and (accuracy.dataset, accuracy.split, accuracy.not_comparable_reason) == (dataset, "val", ""):
+        value, ci95, _ = accuracy.estimates[metric]
+        estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
+    figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate)
+    return save_text(out / "pareto.svg", figure)
