@@ -62,17 +62,18 @@ def lite0() -> list[nn.Module]:
 
 
 def from_lite0_with_prior(network: PoseNetwork) -> None:
-    """:func:`from_lite0`, and a bias by which the sigmoid of every heatmap starts at 0.01, as for the focal loss (Lin et al.,
-    2017, section 3.3): nearly all of a heatmap is empty, and from 0 a cross-entropy first has to learn that.
+    """Fill the backbone as :func:`from_lite0` does, and make the sigmoid of every heatmap start at 0.01, in place.
+
+    Nearly all of a heatmap is empty, and from a bias of 0 a cross-entropy first has to learn that. The bias is that of the
+    focal loss (Lin et al., ICCV 2017, section 3.3). The weights of the final convolution are drawn from N(0, 0.001): PyTorch's
+    own are a hundred times as large, and heatmaps would not stay near the bias.
 
     Raises:
-        InputError: see :func:`from_lite0`.
+        InputError: See :func:`from_lite0`.
     """
     from_lite0(network)
-    final = network.head.get_submodule("final")
-    assert isinstance(final, nn.Conv2d)
-    assert final.bias is not None
-    nn.init.constant_(final.bias, -math.log((1 - PRIOR) / PRIOR))
+    nn.init.normal_(network.head.get_parameter("final.weight"), std=0.001)
+    nn.init.constant_(network.head.get_parameter("final.bias"), -math.log((1 - PRIOR) / PRIOR))
 
 
 def adapt(network: PoseNetwork, seed: Sequence[Iterable[nn.Module]]) -> None:

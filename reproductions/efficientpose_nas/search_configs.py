@@ -61,6 +61,7 @@ _OPTIONS = {"skeleton": "small", "factor": 0.15, "base": 15.0, "paths": 2}
 
 _PAPER = SearchConfig(
     name="paper",
+    version=2,  # 1: heads started as SimpleBaseline's
     description="as printed: MPII at 256x256, 60 epochs of weights alone and 150 of both; 51 hours of a 2080 Ti in the paper",
     recipe=replace(
         RECIPES["mpii"],
@@ -153,7 +154,6 @@ SEARCHES = (
     replace(
         _SMALL,
         name="gpu",
-        version=1,
         description="Leeds Sports Pose at 128x128, 20 epochs of weights alone and 60 of both, for a GPU",
         recipe=replace(_LSP, name="lsp-search-gpu", input="128x128", target=Target(), epochs=80),
         phases=(SearchPhase(name=WEIGHTS_PHASE), SearchPhase(name=ARCHITECTURE_PHASE, part="held out", first=20)),

