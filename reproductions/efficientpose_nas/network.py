@@ -81,10 +81,11 @@ class Backbone(nn.Sequential):
 
     def __init__(self, architecture: Architecture) -> None:
         fixed = architecture.skeleton
+        projection = conv_bn(fixed.first, fixed.separable, 1, act=None)
         stem = nn.Sequential(
             conv_bn(3, fixed.first, stride=2),
             conv_bn(fixed.first, fixed.first, groups=fixed.first),
-            conv_bn(fixed.first, fixed.separable, 1, act=None),
+            projection,
         )
         stages, channels = [], fixed.separable
         for (width, stride, _), operations in zip(fixed.stages, architecture.stages, strict=True):
@@ -93,10 +94,11 @@ class Backbone(nn.Sequential):
         super().__init__(stem, *stages)
         self.out_channels = channels
         initialise(self)
-        # The release makes all convolutions of its backbone by a helper that draws them so, except for this one.
-        projection = stem[-1][0]
-        assert isinstance(projection, nn.Conv2d)
-        projection.reset_parameters()
+        # All convolutions of the released backbone are made by a helper that draws them so, except for this one
+        # (lib/models/pose_efficient.py, line 75), which keeps PyTorch's own values.
+        conv = projection[0]
+        assert isinstance(conv, nn.Conv2d)
+        conv.reset_parameters()
 
 
 TConv = Literal["plain", "mbv1", "mbv2"]

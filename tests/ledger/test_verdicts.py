@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from benchmark.config.identities import NOT_APPLICABLE
+from benchmark.config.identities import NOT_APPLICABLE, latency_version
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
@@ -122,7 +122,7 @@ TIMED = {"A": "efficientpose_nas/A", "B": "efficientpose_nas/B"}
 def timed(model: str, metric: str, value: float, device: str = "cpu", noisy: str = "", **given: object) -> Record:
     """A made-up time, or ratio of times, at the setting of EfficientPose-NAS's latencies."""
     setting = f"256x256, 16 joints, batch 1, {device}, 1 thread, nchw, eager, forward{noisy}"
-    settings = {"interval": (0.9 * value, 1.1 * value), "device": f"a {device}", "version": 101, "samples": {}} | given
+    settings = {"interval": (0.9 * value, 1.1 * value), "device": f"a {device}", "samples": {}} | given
     return Record(
         kind="latency",
         subject=model,
@@ -131,6 +131,7 @@ def timed(model: str, metric: str, value: float, device: str = "cpu", noisy: str
         protocol=setting,
         metric=metric,
         value=value,
+        version=latency_version(model),
         command="a command",
         **settings,  # type: ignore[arg-type]
     )
