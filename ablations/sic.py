@@ -1,6 +1,6 @@
 """SIC: does a depthwise 3x3 convolution after the transposed ones help? EfficientPose-NAS, Table 6.
 
-The paper prints a gain for each of four networks, 0.29 to 0.88 points of PCKh@0.5. Here the smallest searched one is trained.
+The paper prints gains of 0.29 to 0.88 points of PCKh@0.5 for four networks. Here the smallest searched one is trained.
 
     python -m benchmark.ablate sic --protocol lsp --seeds 3
 """

@@ -1,6 +1,7 @@
 """EfficientPose A, B and C: four down-samplings by inverted residuals, two slim transposed convolutions, one correction.
 
-Structure from Table 1 and section 3 of the paper; what those leave open is as in the released code.
+The structure follows Table 1 and section 3 of the paper, and the released code where these leave something open. Line numbers
+are those of github.com/hustvl/EfficientPose at commit 2be99fe.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from reproductions.layers import conv_bn, deconv_bn
 
 
 class MBConv(nn.Module):
-    """Inverted residual: 1x1 expansion, depthwise kxk, linear 1x1; added to its input where both have one shape.
+    """Inverted residual: 1x1 expansion, depthwise kxk, linear 1x1; added to its input where both have the same shape.
 
     ``[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride]``. The release uses ReLU where MobileNetV2 has ReLU6.
     """
@@ -44,6 +45,7 @@ class MBConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, out_channels, H / stride, W / stride]``."""
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
@@ -56,7 +58,7 @@ def mbconvs(
     act: Callable[[], nn.Module] = nn.ReLU,
     eps: float = 1e-5,
 ) -> nn.Sequential:
-    """One stage of ``width`` channels, its first layer with the stride; skipped layers leave nothing behind."""
+    """Build a stage of ``width`` channels whose first layer has the stride; skipped layers are left out."""
     blocks: list[nn.Module] = []
     for operation in operations:
         if operation == SKIP:
@@ -77,18 +79,18 @@ def mbconvs(
 
 
 class Backbone(nn.Sequential):
-    """``[N, 3, H, W] -> [N, out_channels, H / 16, W / 16]``: the stem, then the architecture's stages."""
+    """The stem and the architecture's stages, ``[N, 3, H, W] -> [N, out_channels, H / 16, W / 16]``."""
 
     def __init__(self, architecture: Architecture) -> None:
-        fixed = architecture.skeleton
-        projection = conv_bn(fixed.first, fixed.separable, 1, act=None)
+        skeleton = architecture.skeleton
+        projection = conv_bn(skeleton.first, skeleton.separable, 1, act=None)
         stem = nn.Sequential(
-            conv_bn(3, fixed.first, stride=2),
-            conv_bn(fixed.first, fixed.first, groups=fixed.first),
+            conv_bn(3, skeleton.first, stride=2),
+            conv_bn(skeleton.first, skeleton.first, groups=skeleton.first),
             projection,
         )
-        stages, channels = [], fixed.separable
-        for (width, stride, _), operations in zip(fixed.stages, architecture.stages, strict=True):
+        stages, channels = [], skeleton.separable
+        for (width, stride, _), operations in zip(skeleton.stages, architecture.stages, strict=True):
             stages.append(mbconvs(channels, width, stride, operations))
             channels = width
         super().__init__(stem, *stages)
@@ -106,13 +108,16 @@ HeadInit = Literal["pytorch", "simple_baseline"]
 
 
 def transposed(in_channels: int, out_channels: int, style: TConv) -> nn.Sequential:
-    """One doubling of the size, ``[N, in, h, w] -> [N, out, 2h, 2w]``, in a style of Table 8.
+    """Build a layer of Table 8 that doubles the size, ``[N, in, h, w] -> [N, out, 2h, 2w]``.
 
-    ``plain`` is a full transposed convolution; ``mbv1`` a depthwise one followed by a 1x1; ``mbv2`` a depthwise one between
-    a 1x1 expansion by 6 and a linear 1x1.
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        style: ``plain`` is a full transposed convolution; ``mbv1`` a depthwise one followed by a 1x1; ``mbv2`` a depthwise one
+            between a 1x1 expansion by 6 and a linear 1x1.
 
     Raises:
-        InputError: another style.
+        InputError: The style is unknown.
     """
     match style:
         case "plain":
@@ -182,7 +187,7 @@ class Head(nn.Sequential):
 
 
 class PoseNetwork(nn.Module):
-    """``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``: a backbone of stride 16 and the head above it."""
+    """A backbone of stride 16 and the head after it, ``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``."""
 
     def __init__(self, *, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -190,6 +195,7 @@ class PoseNetwork(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H / 4, W / 4]``."""
         return self.head(self.backbone(images))
 
 
@@ -250,9 +256,9 @@ def efficientpose(
 
 
 def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
-    """The network of an architecture file.
+    """Build the network of an architecture file.
 
     Raises:
-        InputError: see :func:`read`.
+        InputError: See :func:`read`.
     """
     return efficientpose(num_joints=num_joints, architecture=read(path))

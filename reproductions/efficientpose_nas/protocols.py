@@ -1,4 +1,4 @@
-"""How EfficientPose A, B and C are tested: as HRNet, some of them on images whose first channel is blue.
+"""Test protocols of EfficientPose A, B and C: as HRNet's, some of them on images whose first channel is blue.
 
 Which network reads which order is stated in :mod:`reproductions.efficientpose_nas.recipes`; tests follow the training.
 """

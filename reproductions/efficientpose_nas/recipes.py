@@ -1,4 +1,4 @@
-"""How EfficientPose A, B and C are trained (sections 4.1 and 4.2), and what the paper leaves open.
+"""Training recipes of EfficientPose A, B and C (sections 4.1 and 4.2), with what the paper leaves open.
 
 The public configurations in github.com/hustvl/EfficientPose differ in the order of colours (``DATASET.COLOR_RGB``):
 
@@ -40,7 +40,7 @@ _HEAD = Assumption(
     source="released code, where the only call of the function that would draw others is commented out",
 )
 _DECAY = Assumption(
-    unspecified="weight decay of the final training", choice="none", source="the paper states one for the search alone"
+    unspecified="weight decay of the final training", choice="none", source="the paper states one only for the search"
 )
 _BATCH = Assumption(
     unspecified="batch: the text has 32, the released configuration 64 on each GPU",
@@ -50,7 +50,7 @@ _BATCH = Assumption(
 _BLUE_FIRST = Assumption(
     unspecified="how blue-first images and an ImageNet network go together",
     choice="the network's first convolution is adapted as it is, although it was trained with red first",
-    source="nothing is said of changing it",
+    source="the paper does not mention a change",
 )
 _ORDER_OF_A = Assumption(
     unspecified="the order of colours for A on MPII",

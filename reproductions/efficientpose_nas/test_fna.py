@@ -1,4 +1,4 @@
-"""Fast network adaptation fills what both networks have, and leaves a network that is its own seed as it is."""
+"""Fast network adaptation fills what both networks have, and does not change a network that is its own seed."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_kernels_keep_their_middle_and_channels_their_first() -> None:
 
 
 def test_a_network_adapted_from_itself_computes_the_same() -> None:
-    seed, other = network(0), network(1)
+    seed, adapted = network(0), network(1)
     images = torch.randn(1, 3, 64, 64)
-    assert not torch.equal(other.backbone(images), seed.backbone(images))
+    assert not torch.equal(adapted.backbone(images), seed.backbone(images))
     stem, *stages = seed.backbone
-    adapt(other, [[stem], *stages])
-    assert torch.equal(other.backbone(images), seed.backbone(images))
+    adapt(adapted, [[stem], *stages])
+    assert torch.equal(adapted.backbone(images), seed.backbone(images))
 
 
 def test_a_deeper_stage_repeats_the_seeds_last_layer() -> None:
-    seed, other = network(0), network(1)
+    seed, adapted = network(0), network(1)
     stem, *stages = seed.backbone
-    adapt(other, [[stem], *(list(stage)[:2] for stage in stages)])
-    for theirs, ours in zip(stages, list(other.backbone)[1:], strict=True):
-        for index, layer in enumerate(ours):
-            source = pairs(theirs[min(index, 1)])
+    adapt(adapted, [[stem], *(list(stage)[:2] for stage in stages)])
+    for seed_stage, stage in zip(stages, list(adapted.backbone)[1:], strict=True):
+        for index, layer in enumerate(stage):
+            source = pairs(seed_stage[min(index, 1)])
             for (conv, _), (seed_conv, _) in zip(pairs(layer), source, strict=True):
                 assert torch.equal(conv.weight, fitted(seed_conv.weight, conv.weight.shape))
 

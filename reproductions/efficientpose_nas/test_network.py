@@ -1,4 +1,4 @@
-"""The networks of the EfficientPose paper are those that it counts."""
+"""The networks have the counts that the paper prints, the structure of the released code and its initial values."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_proxylessnas_layers_are_those_of_the_published_classifiers(target: str,
     assert sum(p.numel() for p in trunk.parameters()) + classifier == published
 
 
-# --- how weights start ------------------------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------------------------
 
 
 def default_std(fan_in: int) -> float:
