@@ -417,7 +417,8 @@ def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPat
         timed.extend(settings)
         progress(1, 1)
         return [
-            Timing(setting=cell, rounds=np.full((rounds, 2), seconds)) for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
+            Timing(setting=cell, rounds=np.full((rounds, 2), seconds))
+            for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
         ]
 
     monkeypatch.setattr("benchmark.compare.run.measure_latency", measure)

@@ -442,7 +442,7 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
         assert whole.value == whole.samples["predicted"] == pytest.approx(end.samples["cost"]), "operations add up"
     page, picture = search_page(known), search_figures(known)[lookup_figure_name(PACKAGE)]
     assert f"figures/{lookup_figure_name(PACKAGE)}" in page
-    assert f"| tiny 1, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
+    assert f"| tiny {SCALE.version}, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
     assert b"measured, MFLOPs (hrnet)" in picture
     before = (folder / "search.jsonl").read_bytes()
     LookupCommand(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
