@@ -71,7 +71,7 @@ def training_records(
     its curves. The weights tested are left in ``final.safetensors``."""
     if run.recipe.reports == "best":
         load_safetensors(network, run.folder / "best.safetensors", run.model)
-    figures, found = tester.figures(network)
+    figures, found = tester.evaluate(network)
     if found is None:
         return []
     weights = run.folder / "final.safetensors"

@@ -100,7 +100,7 @@ class Search:
         self.shared.run(stages)
         return torch.stack([heatmap_accuracy(self.shared(images), truth) for images, truth in batches]).mean()
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Entropies of the edges' operations, on average, and of the controller's vectors, each as a share of the largest; and
         in the table's unit what the most probable cells cost, on average over the vectors' probabilities."""
         found = {"entropy of cells": self.shared.entropy(), "expected cost": self.table.shown(self._expected())}

@@ -211,14 +211,14 @@ def test_the_cost_term_moves_alphas_towards_cheaper_operations(monkeypatch: pyte
 def test_the_cost_term_alone_drives_the_expected_cost_down(monkeypatch: pytest.MonkeyPatch) -> None:
     found = searcher(monkeypatch)
     fixed = found.table.shown(found.constant)
-    before = found.figures()["expected cost"] - fixed
+    before = found.metrics()["expected cost"] - fixed
     for _ in range(50):
         gradients = torch.autograd.grad(found.cost_term(), found.network.alphas())
         for layer, gradient in zip(found.layers, gradients, strict=True):
             layer.alpha.grad = gradient
         found.architecture.step()
-    assert found.figures()["expected cost"] - fixed < 0.9 * before
-    assert found.figures()["entropy"] < 1
+    assert found.metrics()["expected cost"] - fixed < 0.9 * before
+    assert found.metrics()["entropy"] < 1
 
 
 # --- lookup tables -----------------------------------------------------------------------------------------------------------

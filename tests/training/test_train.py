@@ -100,7 +100,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def test_a_run_writes_its_curve_its_weights_and_its_records(whole: Path) -> None:
     assert len(losses(whole / "run")) == STEPS
-    assert {"last.safetensors", "best.safetensors", "final.safetensors"} <= {p.name for p in (whole / "run").iterdir()}
+    assert {"last.pt", "best.safetensors", "final.safetensors"} <= {p.name for p in (whole / "run").iterdir()}
     assert list((whole / "run").glob("events.*")), "TensorBoard finds nothing"
     kept = load_records(whole / "records").values()
     assert {record.kind for record in kept} == {"accuracy", "training"}
@@ -157,12 +157,12 @@ def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, 
     process = subprocess.Popen(
         [sys.executable, *command(root, run)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not (run / "last.safetensors").exists():
+    while not (run / "last.pt").exists():
         assert process.poll() is None, "ended before its first checkpoint"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 0 < read_progress(run / "last.safetensors")["step"] < STEPS
+    assert 0 < read_progress(run / "last.pt")["step"] < STEPS
     train_command(arguments(root, run, keep=False))
     assert losses(run) == losses(whole / "run")
     assert same_weights(run, whole / "run")
@@ -240,7 +240,7 @@ def test_a_killed_worker_is_started_again_and_goes_on(root: Path, shared: Path, 
         ({"batch": 7, "accumulate": 2}, "micro-batch 3 x 2 accumulated x 1 processes is 6, not the recipe's batch of 7"),
         ({"micro_batch": 3}, "micro-batch 3 x 1 accumulated x 1 processes is 3, not the recipe's batch of 8"),
         ({"accumulate": 0}, "not the recipe's batch of 8"),
-        ({"batch": 65}, "64 persons to train on do not fill one batch of 65"),
+        ({"batch": 65}, "64 people to train on do not fill one batch of 65"),
         ({"epochs": 0}, "--epochs 0: more than 0"),
         ({"start": "imagenet"}, "--start imagenet: neither a file nor one of scratch"),
         ({"recipe": "coco"}, "recipe coco is for coco, not synthetic-mpii"),
@@ -257,10 +257,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 
 
 def test_a_folder_of_another_run_is_left_alone(root: Path, whole: Path) -> None:
-    before = (whole / "run" / "last.safetensors").read_bytes()
+    before = (whole / "run" / "last.pt").read_bytes()
     with pytest.raises(InputError, match="holds another run: seed is 0 there, 1 here"):
         train_command(arguments(root, whole / "run", seed=1, keep=False))
-    assert (whole / "run" / "last.safetensors").read_bytes() == before
+    assert (whole / "run" / "last.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no safetensors"])
@@ -268,9 +268,9 @@ def test_a_damaged_checkpoint_is_named(root: Path, whole: Path, tmp_path: Path, 
     run = tmp_path / "run"
     run.mkdir()
     (run / "run.json").write_bytes((whole / "run" / "run.json").read_bytes())
-    content = (whole / "run" / "last.safetensors").read_bytes()
-    (run / "last.safetensors").write_bytes(content[: len(content) // 2] if damage == "truncated" else b"pickle")
-    with pytest.raises(InputError, match=r"last\.safetensors: no checkpoint that can be read"):
+    content = (whole / "run" / "last.pt").read_bytes()
+    (run / "last.pt").write_bytes(content[: len(content) // 2] if damage == "truncated" else b"pickle")
+    with pytest.raises(InputError, match=r"last\.pt: not a checkpoint that can be read: damaged, .*--out$"):
         train_command(arguments(root, run, keep=False))
 
 

@@ -99,7 +99,7 @@ def train_a_little(model: str, recipe: Recipe, folder: Path, root: Path | None =
     assert {tester.metric, "loss"} <= set(figures)
     assert all(math.isfinite(value) for value in figures.values() if isinstance(value, float))
     assert math.isfinite(figures["loss"])
-    assert {path.name for path in (folder / "run").iterdir()} >= {"last.safetensors", "best.safetensors", "final.safetensors"}
+    assert {path.name for path in (folder / "run").iterdir()} >= {"last.pt", "best.safetensors", "final.safetensors"}
 
 
 PACKAGES = list(declarations())
