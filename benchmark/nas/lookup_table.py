@@ -197,7 +197,7 @@ def _steady_timing() -> Iterator[None]:
 
 
 class TableValidation(NamedTuple):
-    """How well predictions agree with the measured costs of whole networks.
+    """Agreement between predictions and the measured costs of whole networks.
 
     Attributes:
         rank: Spearman's rank correlation.

@@ -322,7 +322,7 @@ def prefetch_batches(plan: StepPlan, first: int, last: int, run: TrainingRun, ra
 
 
 def weights_metadata(run: TrainingRun, epoch: int) -> dict[str, str]:
-    """Return what a file of weights says of its origin."""
+    """Return the metadata of a file of weights: the run and the epoch that it comes from."""
     identity = {key: str(value) for key, value in run.identity().items()}
     return {**identity, "epoch": str(epoch), "joints": joint_set(run.recipe)}
 

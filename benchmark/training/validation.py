@@ -28,7 +28,7 @@ from benchmark.pipeline.crops import crop_transforms, invert_transforms, transfo
 from benchmark.training.loader import BatchLoader, joint_set, load_annotated_people
 from benchmark.training.losses import Targets
 
-# The metric that decides which epoch is best, and that stands for a run.
+# The metric that decides which epoch is best, and that summarises a run.
 MAIN_METRIC = {"mpii": "pckh@0.5 (hrnet)", "coco": "AP", "lsp": "pck@0.2"}
 
 # The metrics whose bootstrap replicates are all recorded, so that any two runs can be compared in pairs.
