@@ -83,7 +83,7 @@ class Search:
         cost = expected(self.layers, self.costs, self.constant)
         return self.options["factor"] * cost.log() / float(np.log(self.options["base"]))
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the layers' mean entropy as a share of the largest, and the expected cost in the table's unit."""
         with torch.no_grad():
             cost = float(expected(self.layers, self.costs, self.constant))

@@ -211,14 +211,14 @@ def test_the_cost_term_moves_alphas_towards_cheaper_operations(monkeypatch: pyte
 def test_the_cost_term_alone_drives_the_expected_cost_down(monkeypatch: pytest.MonkeyPatch) -> None:
     algorithm = searcher(monkeypatch)
     fixed = algorithm.table.shown(algorithm.constant)
-    before = algorithm.figures()["expected cost"] - fixed
+    before = algorithm.metrics()["expected cost"] - fixed
     for _ in range(50):
         gradients = torch.autograd.grad(algorithm.cost_term(), algorithm.network.alphas())
         for layer, gradient in zip(algorithm.layers, gradients, strict=True):
             layer.alpha.grad = gradient
         algorithm.architecture.step()
-    assert algorithm.figures()["expected cost"] - fixed < 0.9 * before
-    assert algorithm.figures()["entropy"] < 1
+    assert algorithm.metrics()["expected cost"] - fixed < 0.9 * before
+    assert algorithm.metrics()["entropy"] < 1
 
 
 # --- lookup tables -----------------------------------------------------------------------------------------------------------
