@@ -176,7 +176,7 @@ def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = Fal
     run = plan_job(job, arguments, people, folder)
     with lock_file(run.folder.with_suffix(".lock"), wait=wait) as mine:
         if mine:
-            execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
+            execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, verbose=False)
         return mine
 
 

@@ -265,9 +265,10 @@ def model_version(model: str) -> dict[str, int]:
     if variant.startswith("file:") and package in declarations():
         return {"model": max(entry.version for entry in declarations()[package].entries)}
     try:
-        return {"model": find_entry(model).version}
+        version = find_entry(model).version
     except InputError:
         return {}
+    return {"model": version} if version else {}
 
 
 def is_current(record: Record) -> bool:
@@ -349,7 +350,9 @@ def describe_training(setting: Mapping[str, Any]) -> str:
     """Describe a training: ``lsp 1 from fna-lite0; epochs 12; rate x0.5``."""
     rate = [f"rate x{setting['rate']:g}"] if setting["rate"] != 1 else []
     overrides = _pairs(sorted(setting["overrides"].items()))
-    return "; ".join([f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}", *overrides, *rate])
+    network = _pairs((name, setting[name]) for name in ("recipe_of", "code") if name in setting)  # of a user's network
+    recipe = f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}"
+    return "; ".join([recipe, *overrides, *rate, *network])
 
 
 def describe_evaluation(setting: Mapping[str, Any]) -> str:

@@ -60,12 +60,14 @@ def declarations() -> dict[str, PaperPackage]:
 
 
 def package_of(model: str) -> PaperPackage:
-    """Return the declarations of a model's package.
+    """Return the declarations of a model's package; for a user's network, of the model whose recipes it shares, if any.
 
     Raises:
         InputError: The model is unknown.
     """
-    return declarations()[find_entry(model).id.split("/")[0]]
+    entry = find_entry(model)
+    package = (entry.recipe_of or entry.id).split("/")[0]
+    return declarations().get(package, PaperPackage(entries=(entry,)))
 
 
 def architecture_format_of(package: str) -> ArchitectureFormat:
@@ -110,7 +112,8 @@ def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
         return recipes[name]
     fitting = [recipe for recipe in recipes.values() if recipe.dataset == dataset]
     if not fitting:
-        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}")
+        shared = "" if _is_declared(model) else "; --recipe MODEL trains it by the recipe of a model of this project"
+        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}{shared}")
     return fitting[0]
 
 
@@ -139,16 +142,23 @@ def default_protocol(model: str, dataset: str, *, detected: bool = False) -> str
     """Name the protocol that a model is tested under by default.
 
     It is the first of the model's package, or else HRNet's; for COCO's annotated boxes the one of that name with
-    ``-annotated`` behind it, where there is one.
+    ``-annotated`` behind it, where there is one. A user's network is tested on LSP as the general recipe tests it.
 
     Args:
-        model: An id of this project.
+        model: An id.
         dataset: Whose images, perhaps with ``synthetic-`` before it.
         detected: The boxes come from a detector, not from COCO's annotations.
     """
+    if dataset == "lsp" and not _is_declared(model):
+        return "lsp"
     first = next(iter(package_of(model).protocols), "hrnet")
     annotated = f"{first}-annotated"
     return annotated if dataset.endswith("coco") and not detected and annotated in known_protocols(model) else first
+
+
+def _is_declared(model: str) -> bool:
+    """Return whether a package declares the model, which is not so for a user's network."""
+    return model.split("/")[0] in declarations()
 
 
 def known_searches() -> dict[str, dict[str, SearchConfig]]:

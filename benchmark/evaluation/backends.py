@@ -24,7 +24,7 @@ PYTORCH = (".pth", ".pt")
 
 
 def load_external(
-    subject: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: str
+    subject: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: torch.device | str
 ) -> Backend:
     """A subject ready to be evaluated: one of this project's as ``benchmark.evaluate`` has it, any other as it was built.
 

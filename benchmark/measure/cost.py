@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import append_record
-from benchmark.cost.records import cost_record, measure_cost
+from benchmark.cost.records import cost_record, measure_cost, measure_external_cost
+from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
 from benchmark.models.registry import find_entry
 
 
@@ -24,8 +26,7 @@ class CostCommand:
     Example: python -m benchmark.measure cost efficientpose_nas/A --input 256x192 --joints 17
     """
 
-    models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Model ids, as in efficientpose_nas/A+sic=off, or architecture files."""
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(help=f"Networks, each {MODEL_SPECS_ONNX}.")] = ()
     input: str = "256x256"
     """Height x width of the image in pixels."""
     joints: int = 16
@@ -39,7 +40,7 @@ class CostCommand:
 
     def __call__(self) -> None:
         if bool(self.models) == self.all:
-            raise InputError("give model ids, or --all")
+            raise InputError("give networks, or --all")
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.all:
@@ -50,10 +51,23 @@ class CostCommand:
         height, width = parse_size(self.input)
         dataset = {v: k for k, v in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
         counts = {}
-        for model in (find_entry(name).id for name in self.models):
-            counts[model] = measure_cost(model, self.joints, height, width)
-            if self.keep:
-                append_record(cost_record(model, dataset, self.input, counts[model]))
+        for external in map(resolve_model, self.models):
+            name = external.model or external.name
+            if name in counts:
+                raise InputError(f"{name} is named twice")
+            if external.model:
+                counts[name] = measure_cost(name, self.joints, height, width)
+                if self.keep:
+                    append_record(cost_record(name, dataset, self.input, counts[name]))
+            elif external.onnx:
+                from benchmark.cost.onnx import count_onnx  # needs torch
+
+                counts[name], missing_reason = count_onnx(external.onnx, (height, width))
+                print(f"{name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
+            else:
+                counts[name], _ = measure_external_cost(external, self.joints, height, width)
+            if self.keep and not external.model:
+                print(f"{name}: not recorded; only the costs of ids and architecture files are", file=sys.stderr)
         print(
             json.dumps(cost_report(self.input, self.joints, counts))
             if self.json
@@ -63,8 +77,19 @@ class CostCommand:
 
 def cost_report(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What ``--json`` prints; see schemas/cost.schema.json."""
-    rows = [{"model": model, "evidence": find_entry(model).evidence, **found} for model, found in counts.items()]
+    rows = [
+        {"model": model, "evidence": _evidence(model), "params": {}, "flops": {}, "scopes": {}, **found}
+        for model, found in counts.items()
+    ]
     return {"schema": 1, "input": size, "joints": joints, "models": rows}
+
+
+def _evidence(model: str) -> str | None:
+    """Return the kind of source that a model was built from; None for a network that is not this project's."""
+    try:
+        return find_entry(model).evidence
+    except InputError:
+        return None
 
 
 def format_cost(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
@@ -74,7 +99,11 @@ def format_cost(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> st
         f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{c:>13}" for c in FLOPS),
     ]
     for model, found in counts.items():
-        params = "".join(f"{found['params'][name] / 1e6:13.3f}" for name in PARAMS)
-        flops = "".join(f"{found['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
-        lines.append(f"{model:40}{params}{flops}")
+        cells = [_cell(found.get("params", {}).get(name), 1e6, 3) for name in PARAMS]
+        cells += [_cell(found.get("flops", {}).get(name), convention.giga, 4) for name, convention in FLOPS.items()]
+        lines.append(f"{model:40}{''.join(cells)}".rstrip())
     return "\n".join(lines)
+
+
+def _cell(count: int | None, unit: float, places: int) -> str:
+    return f"{'':13}" if count is None else f"{count / unit:13.{places}f}"
