@@ -50,8 +50,9 @@ class Entry:
         smallest: Minimum side of an image in pixels.
         evidence: Kind of source that the network was built from.
         source: Where to find that source.
-        version: Raised when the network changes, so that old records no longer count for it; 0 for a user's network, which
-            has none.
+        version: Raised when the network computes something else, so that old records do not count for it; 0
+            for a user's network, which has none.
+        init_version: Raised when the same network starts from other initial weights, which only trainings rest on.
         recipe_of: Variant whose training recipes this one shares.
     """
 
@@ -67,6 +68,7 @@ class Entry:
     evidence: Evidence
     source: str
     version: int = 1
+    init_version: int = 1
     recipe_of: str = ""
 
 

@@ -182,7 +182,7 @@ def retrain_architecture(
         model=model, recipe=recipe, start=made.start, seed=made.seed, device=made.device, folder=made.folder / name
     )
     run, talks = with_people(run, people), not arguments.as_json
-    return model, execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=talks)
+    return model, execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, verbose=talks)
 
 
 def _keep(record: Record, folder: Path | None) -> Record:
@@ -238,5 +238,5 @@ def estimate_phase_seconds(made: SearchRun, plan: SearchPlan) -> tuple[float, fl
     to be as fast as the weights' phase."""
     step = time_search_steps(made, plan)
     image = step[WEIGHTS_PHASE] / made.recipe.batch
-    retraining = image * sum(len(feed.people) for feed in plan.feeds.values()) * made.scale.retrain.epochs
+    retraining = image * sum(len(feed.people) for feed in plan.loaders.values()) * made.scale.retrain.epochs
     return sum(step[plan[place].phase] for place in range(plan.steps)), retraining, image * plan.images + retraining

@@ -30,7 +30,7 @@ from benchmark.models.external import (
 )
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import check_input_size, find_entry, import_object
-from benchmark.training.checkpoint import read_progress
+from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops, joint_set
 from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
@@ -338,7 +338,7 @@ def cached_loader(run: TrainingRun, people: People, folder: Path, verbose: bool)
 
 def print_estimate(run: TrainingRun, loader: BatchLoader, verbose: bool) -> None:
     """Time a few steps, and print how long the remaining ones will take."""
-    checkpoint = run.folder / "last.safetensors"
+    checkpoint = run.folder / CHECKPOINT
     done = read_progress(checkpoint)["step"] if checkpoint.exists() else 0
     remaining = run.recipe.epochs * loader.steps_per_epoch - done
     if remaining > 0:

@@ -77,7 +77,7 @@ def evaluate_arguments(root: Path, model: str, weights: Path, **given: Any) -> E
 
 
 def test_training_leaves_weights_and_records_without_a_model_version(trained: Path) -> None:
-    assert {"last.safetensors", "best.safetensors", "final.safetensors"} <= {p.name for p in (trained / "run").iterdir()}
+    assert {"last.pt", "best.safetensors", "final.safetensors"} <= {p.name for p in (trained / "run").iterdir()}
     records = load_records(trained / "records")
     kept = [record for record in records.values() if record.subject != "mean pose"]
     assert {record.kind for record in kept} == {"accuracy", "training"}
@@ -251,7 +251,7 @@ def test_cost_of_an_exported_network_leaves_out_what_cannot_be_counted(
     ("models", "complaint"),
     [
         (("{net}:absent",), "absent is not defined"),
-        (("{net}:build", "{net}:build"), "mine.py:build is named twice"),
+        (("{net}:build", "{net}:build"), "mine.py:build is given twice"),
         (("{net}:failing",), "mine.py:failing: RuntimeError"),
     ],
 )
