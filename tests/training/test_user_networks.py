@@ -1,8 +1,9 @@
-"""Networks of a user's own are counted, trained and evaluated under the names by which every command knows them."""
+"""Test that networks of a user's own are counted, trained and evaluated by the names that all commands share."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(root: Path, net: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run, and of its records."""
+    """Train, and return the folder of the run and its records."""
     folder = tmp_path_factory.mktemp("trained")
     train_command(train_arguments(root, f"{net}:build", folder / "run"), folder / "records")
     return folder
@@ -92,9 +93,10 @@ def test_the_same_training_is_read_from_the_records_and_changed_code_is_trained_
 ) -> None:
     train_command(train_arguments(root, f"{net}:build", tmp_path / "run", as_json=True), trained / "records")
     assert not (tmp_path / "run").exists()
-    report = TypeAdapter(TrainingReport).validate_python(json.loads(capsys.readouterr().out), strict=True)
+    report = json.loads(capsys.readouterr().out)
+    assert TypeAdapter(TrainingReport).validate_python(report, strict=True) == report
     assert {result["subject"] for result in report["results"]} == {"mine.py:build"}
-    assert any("code " in result["setting"] for result in report["results"])
+    assert all("code " in result["setting"] and re.fullmatch("[0-9a-f]{12}", result["record"]) for result in report["results"])
 
     (tmp_path / "mine.py").write_text(NETWORK.replace("nn.ReLU()", "nn.SiLU()"))
     changed = train_arguments(root, f"{tmp_path / 'mine.py'}:build", tmp_path / "run", epochs=1)
