@@ -29,7 +29,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import RECORDS, Record
 from benchmark.latency.timer import measure_latency
-from benchmark.models.external import resolve_model
+from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
 from benchmark.papers.tables import Table, load_papers
 
 ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
@@ -39,8 +39,7 @@ ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
 class CompareArguments:
     """Arguments of ``python -m benchmark.compare``."""
 
-    model: Annotated[str, tyro.conf.Positional]
-    """The network."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS_ONNX}.")]
     table: str | None = None
     """A printed table, such as efficientpose_nas/table2; the network becomes a row of it."""
     input: str | None = None

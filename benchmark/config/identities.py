@@ -271,6 +271,8 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
         entry = find_entry(model)
     except InputError:
         return {}
+    if not entry.version:
+        return {}
     return {"model": entry.version} | ({"initial_weights": entry.init_version} if trained else {})
 
 
@@ -353,7 +355,9 @@ def describe_training(setting: Mapping[str, Any]) -> str:
     """Describe a training: ``lsp 1 from fna-lite0; epochs 12; rate x0.5``."""
     rate = [f"rate x{setting['rate']:g}"] if setting["rate"] != 1 else []
     overrides = _pairs(sorted(setting["overrides"].items()))
-    return "; ".join([f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}", *overrides, *rate])
+    network = _pairs((name, setting[name]) for name in ("recipe_of", "code") if name in setting)  # of a user's network
+    recipe = f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}"
+    return "; ".join([recipe, *overrides, *rate, *network])
 
 
 def describe_evaluation(setting: Mapping[str, Any]) -> str:

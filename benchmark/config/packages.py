@@ -60,12 +60,14 @@ def declarations() -> dict[str, PaperPackage]:
 
 
 def package_of(model: str) -> PaperPackage:
-    """Return the declarations of a model's package.
+    """Return the declarations of a model's package; for a user's network, of the model whose recipes it shares, if any.
 
     Raises:
         InputError: The model is unknown.
     """
-    return declarations()[find_entry(model).id.split("/")[0]]
+    entry = find_entry(model)
+    package = (entry.recipe_of or entry.id).split("/")[0]
+    return declarations().get(package, PaperPackage(entries=(entry,)))
 
 
 def architecture_format_of(package: str) -> ArchitectureFormat:
@@ -117,7 +119,8 @@ def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
         return recipes[name]
     fitting = [recipe for recipe in recipes.values() if recipe.dataset == dataset]
     if not fitting:
-        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}")
+        shared = "" if _is_declared(model) else "; --recipe MODEL trains it by the recipe of a model of this project"
+        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}{shared}")
     return fitting[0]
 
 
@@ -147,19 +150,26 @@ def default_protocol(model: str, dataset: str, *, detected: bool = False) -> str
 
     It is the first of the model's package, or else HRNet's; with ``-bgr`` behind its name where the package trains the model on
     blue-first images of the dataset, and for COCO's annotated boxes with ``-annotated`` behind that, where there is such a
-    protocol.
+    protocol. A user's network is tested on LSP as the general recipe tests it.
 
     Args:
-        model: An id of this project.
+        model: An id.
         dataset: Whose images, perhaps with ``synthetic-`` before it.
         detected: The boxes come from a detector, not from COCO's annotations.
     """
+    if dataset == "lsp" and not _is_declared(model):
+        return "lsp"
     name = next(iter(package_of(model).protocols), "hrnet")
     trained = next((recipe for recipe in _own_recipes(model).values() if recipe.dataset == dataset), None)
     if trained is not None and trained.bgr:
         name = f"{name}-bgr"
     annotated = f"{name}-annotated"
     return annotated if dataset.endswith("coco") and not detected and annotated in known_protocols(model) else name
+
+
+def _is_declared(model: str) -> bool:
+    """Return whether a package declares the model, which is not so for a user's network."""
+    return model.split("/")[0] in declarations()
 
 
 def known_searches() -> dict[str, dict[str, SearchConfig]]:

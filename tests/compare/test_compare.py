@@ -23,7 +23,6 @@ from scipy.io import savemat
 from benchmark.compare import example_net
 from benchmark.compare.__main__ import main
 from benchmark.compare.accuracy import Accuracy, Estimate, Trial, accuracy_from_weights
-from benchmark.compare.cost import heatmap_misfit
 from benchmark.compare.example_net import build
 from benchmark.compare.run import CompareArguments, compare_networks
 from benchmark.compare.table_row import accuracy_in_column, format_like_column
@@ -36,6 +35,7 @@ from benchmark.evaluation.inference import assemble_chunks, predict_people
 from benchmark.evaluation.scoring import MetricResult, score_predictions
 from benchmark.latency.timer import Timing
 from benchmark.models.external import resolve_model
+from benchmark.models.outputs import heatmap_misfit
 from benchmark.models.registry import build_model
 from benchmark.papers.tables import load_papers
 
@@ -495,7 +495,7 @@ def test_the_example_is_short() -> None:
     ],
 )
 def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
-    assert heatmap_misfit(output, 16) == message
+    assert heatmap_misfit(output, 16, "--joints") == message
 
 
 @pytest.mark.parametrize(
