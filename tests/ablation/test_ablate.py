@@ -124,7 +124,8 @@ def test_a_dry_run_says_what_is_left_and_how_long_it_takes(
 ) -> None:
     ablate_command(arguments(root, tmp_path / "work", seeds=2, dry_run=True), grid / "records")
     out = capsys.readouterr().out
-    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True] * len(NETWORKS) + [False] * len(NETWORKS)
+    recorded = [line.endswith("on record") for line in out.splitlines() if ", seed " in line]
+    assert recorded == [True] * len(NETWORKS) + [False] * len(NETWORKS)
     assert "in all about" in out
     assert "smallest difference" in out
 

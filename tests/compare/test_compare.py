@@ -547,7 +547,7 @@ def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, argumen
         ("rt.safetensors", "rt.safetensors does not fit"),
         ("broken.pth", "broken.pth does not fit"),
         ("absent.pth", "no weights at"),
-        ("weights.txt", "are a .safetensors or .pth or .pt file"),
+        ("weights.txt", "must be a .safetensors or .pth or .pt file"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(command, root: Path, monkeypatch, tmp_path: Path, capsys, name, message) -> None:

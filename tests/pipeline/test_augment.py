@@ -21,8 +21,8 @@ from benchmark.pipeline.augment import Views, draw_views, epoch_generator, half_
 from benchmark.pipeline.batches import load_batch, normalize, resample_cached_crops, warp_cached_crops, warp_images
 from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions
 from benchmark.pipeline.crops import crop_transforms, invert_transforms, transform_points, warp_image
-from tests.evaluation.photographs import people as write_people
-from tests.evaluation.photographs import psnr
+from tests.evaluation.generated_people import people as write_people
+from tests.evaluation.generated_people import psnr
 
 SQUARE = (256, 256)
 
