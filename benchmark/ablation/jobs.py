@@ -45,7 +45,7 @@ class AblateArguments:
     name: Annotated[str, tyro.conf.Positional]
     """The ablation: the name of a file under ablations/, or all."""
     protocol: BudgetName = "lsp"
-    """What all variants share: dataset, input size and length of the training."""
+    """Dataset, input size and length of the training, which all variants share."""
     seeds: int | None = None
     """Number of seeds, which start at 0; default: the protocol's number."""
     check_rates: bool = False

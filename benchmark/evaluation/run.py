@@ -42,8 +42,8 @@ class EvaluateArguments:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
     weights: Path
-    """Its weights: .safetensors, .tflite, or a format of the model's package; for a network of your own .safetensors or .pth.
-    A path, or a path below the data root."""
+    """Its weights: .safetensors, .tflite, or a format of the model's package; for a network of your own .safetensors or .pth. A
+    path, or a path below the data root."""
     dataset: TestDataset
     """The people to test on; the dataset determines the metric."""
     split: str | None = None
@@ -89,14 +89,13 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     Raises:
         InputError: the model, weights, data, protocol or options do not fit together.
     """
-    # Resolve the model, and check that a network of the user's own predicts the dataset's heatmaps.
     external = resolve_model(arguments.model)
     arguments = replace(arguments, model=external.model or register_external(external))
+    protocols = choose_protocols(arguments)
     joints = JOINT_COUNTS[arguments.head or arguments.kind]
     input_hw = parse_size(arguments.input or find_entry(arguments.model).inputs[0])
     if not external.model:
         check_heatmaps(external, joints, input_hw)
-    protocols = choose_protocols(arguments)
     with process_group() as (rank, world_size):
         # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)

@@ -58,7 +58,7 @@ class CostCommand:
             return
         height, width = parse_size(self.input)
         dataset = {count: dataset for dataset, count in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
-        costs: dict[str, dict[str, Any]] = {}
+        costs = {}
         for external in map(resolve_model, self.models):
             model = external.model or external.name
             if model in costs:
@@ -78,14 +78,14 @@ class CostCommand:
 
 
 def count_external(external: ExternalModel, joints: int, input_hw: tuple[int, int]) -> dict[str, Any]:
-    """Count a network that is not this project's; say so on stderr where an exported one hides some counts.
+    """Count a network that is not this project's; print on stderr why counts of an exported one are missing.
 
     Raises:
         InputError: the network cannot be read or built, or does not run on images of this size.
     """
     if not external.onnx:
         return measure_external_cost(external, joints, *input_hw)[0]
-    from benchmark.cost.onnx import count_onnx  # needs torch
+    from benchmark.cost.onnx import count_onnx  # imports torch, which is slow
 
     counts, missing_reason = count_onnx(external.onnx, input_hw)
     print(f"{external.name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
@@ -93,14 +93,17 @@ def count_external(external: ExternalModel, joints: int, input_hw: tuple[int, in
 
 
 class Counts(TypedDict):
-    """Counts by convention: the names in :data:`benchmark.config.conventions.PARAMS` and ``FLOPS``."""
+    """Counts by convention: the names in :data:`benchmark.config.conventions.PARAMS` and ``FLOPS``.
+
+    Of an exported network, some conventions are missing.
+    """
 
     params: dict[str, int]
     flops: dict[str, int]
 
 
 class ModelCost(Counts):
-    """Counts of a model, and of its named parts (``scopes``)."""
+    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's."""
 
     model: str
     evidence: Evidence | None
@@ -136,7 +139,6 @@ def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
 
 
 def _evidence(model: str) -> Evidence | None:
-    """Return the kind of source that a model was built from; None for a network that is not this project's."""
     try:
         entry = find_entry(model)
     except InputError:
@@ -151,11 +153,11 @@ def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
         f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{name:>13}" for name in FLOPS),
     ]
     for model, counts in costs.items():
-        cells = [_cell(counts["params"].get(name), 1e6, 3) for name in PARAMS]
-        cells += [_cell(counts["flops"].get(name), convention.giga, 4) for name, convention in FLOPS.items()]
+        cells = [_format_cell(counts["params"].get(name), 1e6, 3) for name in PARAMS]
+        cells += [_format_cell(counts["flops"].get(name), convention.giga, 4) for name, convention in FLOPS.items()]
         lines.append(f"{model:40}{''.join(cells)}".rstrip())
     return "\n".join(lines)
 
 
-def _cell(count: int | None, unit: float, places: int) -> str:
+def _format_cell(count: int | None, unit: float, places: int) -> str:
     return f"{'':13}" if count is None else f"{count / unit:13.{places}f}"

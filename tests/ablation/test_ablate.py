@@ -31,6 +31,14 @@ from benchmark.training.loader import load_training_people
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "schemas" / "ablate.schema.json").read_text())
 
+# The variants of the ablation that most tests run, each with its network.
+NETWORKS = {
+    "on": "efficientpose_nas/A",
+    "off": "efficientpose_nas/A+sic=off",
+    "on, SimpleBaseline's start": "efficientpose_nas/A+head_init=simple_baseline",
+    "off, SimpleBaseline's start": "efficientpose_nas/A+sic=off+head_init=simple_baseline",
+}
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -68,12 +76,11 @@ def runs_of(folder: Path) -> list[str]:
 
 def test_jobs_come_seed_by_seed_so_that_an_interrupted_grid_has_whole_comparisons(root: Path, tmp_path: Path) -> None:
     jobs = list_jobs(find_ablation("sic"), arguments(root, tmp_path, seeds=2))
-    variants = [variant.name for variant in find_ablation("sic").variants]
-    assert [(job.seed, job.variant) for job in jobs] == [(seed, name) for seed in (0, 1) for name in variants]
+    assert [(job.seed, job.variant) for job in jobs] == [(seed, variant) for seed in (0, 1) for variant in NETWORKS]
 
 
 def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert runs_of(grid) == sorted(f"{variant.model} 0" for variant in find_ablation("sic").variants)
+    assert runs_of(grid) == sorted(f"{network} 0" for network in NETWORKS.values())
     ablate_command(arguments(root, grid / "work"), grid / "records")
     assert "sic: on over off" in (out := capsys.readouterr().out)
     assert "printed +0.48: one seed" in out
@@ -83,9 +90,9 @@ def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Pat
     measured = [r for r in load_records(grid / "records").values() if r.kind == "feature_maps"]
     energies = [record for record in measured if record.metric == "checkerboard"]
     modules = sorted((r.subject, r.setting["module"], r.setting["epoch"]) for r in energies)
-    on, off = ("head.deconvs", "head.sic", "heatmaps"), ("head.deconvs", "heatmaps")
-    models = [variant.model for variant in find_ablation("sic").variants]
-    assert modules == sorted((model, module, 2) for model in models for module in (off if "sic=off" in model else on))
+    with_sic, without_sic = ("head.deconvs", "head.sic", "heatmaps"), ("head.deconvs", "heatmaps")
+    expected = {network: without_sic if "sic=off" in network else with_sic for network in NETWORKS.values()}
+    assert modules == sorted((network, module, 2) for network in expected for module in expected[network])
     assert all(0 <= record.value <= 100 for record in energies)
     assert "![maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), "synthetic is not reported"
 
@@ -103,7 +110,7 @@ def test_runs_on_record_whose_weights_are_gone_have_no_maps_and_that_is_said(
     shutil.copytree(grid / "records", tmp_path / "records", ignore=shutil.ignore_patterns("feature_maps*"))
     ablate_command(arguments(root, tmp_path / "elsewhere"), tmp_path / "records")
     out, err = capsys.readouterr()
-    assert err.count("maps not measured: no weights at") == len(find_ablation("sic").variants)
+    assert err.count("maps not measured: no weights at") == len(NETWORKS)
     assert "sic: on over off" in out
 
 
@@ -117,7 +124,8 @@ def test_a_dry_run_says_what_is_left_and_how_long_it_takes(
 ) -> None:
     ablate_command(arguments(root, tmp_path / "work", seeds=2, dry_run=True), grid / "records")
     out = capsys.readouterr().out
-    assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True] * 4 + [False] * 4
+    recorded = [line.endswith("on record") for line in out.splitlines() if ", seed " in line]
+    assert recorded == [True] * len(NETWORKS) + [False] * len(NETWORKS)
     assert "in all about" in out
     assert "smallest difference" in out
 
@@ -238,6 +246,6 @@ def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, options: dict[
 
 def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
     page = ablations_page(load_records(grid / "records"))
-    assert "| `python -m benchmark.ablate sic --protocol lsp` | 6 | 0.1 M | " in page
+    assert "| `python -m benchmark.ablate sic --protocol lsp` | 12 | 0.1 M | " in page
     for ablation in known_ablations().values():
         assert f"## {ablation.title}" in page
