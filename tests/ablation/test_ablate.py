@@ -86,7 +86,9 @@ def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Pat
     places = {on: ("head.deconvs", "head.sic", "heatmaps"), off: ("head.deconvs", "heatmaps")}
     assert checked == sorted((name, module, 2) for name, own in places.items() for module in own)
     assert all(0 <= record.value <= 100 for record in energies)
-    assert "![maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), "synthetic is not reported"
+    assert "![feature maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), (
+        "synthetic is not reported"
+    )
 
 
 def test_what_is_on_record_is_not_trained_again(

@@ -436,9 +436,9 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
     assert "rank correlation 1.000" in capsys.readouterr().out
     known = load_records(folder)
     (table,) = lookup_records(PACKAGE, known)
-    assert table.validated.value == pytest.approx(1)
+    assert table.validation.value == pytest.approx(1)
     for end in ends(finished):
-        whole = table.whole[end.samples["model"]]
+        whole = table.costs[end.samples["model"]]
         assert whole.value == whole.samples["predicted"] == pytest.approx(end.samples["cost"]), "operations add up"
     page, picture = search_page(known), search_figures(known)[lookup_figure_name(PACKAGE)]
     assert f"figures/{lookup_figure_name(PACKAGE)}" in page
@@ -518,7 +518,7 @@ def test_the_page_shows_both_ends_and_their_difference(finished: Path) -> None:
     known = load_records(finished / "records")
     found, random = ends(finished)
     page = search_page(known)
-    assert f"Searched less random: {found.value - random.value:+.2f} [" in page
+    assert f"Searched minus random: {found.value - random.value:+.2f} [" in page
     assert found.samples["model"] in page
     assert random.samples["model"] in page
     assert found.samples["architecture"].strip() in page
