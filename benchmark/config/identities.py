@@ -331,23 +331,24 @@ def describe_setting(record: Record) -> str:
         case "architecture":
             return str(setting["table"])
         case "latency":
-            return Setting.of(setting).label + ", noisy" * setting["unstable"]
+            return Setting.of(setting).label + ", unstable" * setting["unstable"]
         case "evaluation":
             return describe_evaluation(setting)
         case "mean_pose":
-            return f"of {setting['people']} persons; recipe {setting['recipe']} {setting['recipe_version']}"
+            return f"of {setting['people']} people; recipe {setting['recipe']} {setting['recipe_version']}"
         case "learning_rate":
             return f"{setting['recipe']} {setting['recipe_version']}"
         case "accuracy" | "training" | "feature_maps":
             return describe_training(setting)
         case "search":
-            return f"scale {setting['config']} {setting['config_version']}, cost {setting['cost']}"
+            return f"config {setting['config']} {setting['config_version']}, cost {setting['cost']}"
         case "lookup":
-            return f"scale {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
+            return f"config {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
         case "agreement":
-            kept = "whole cache" if setting["resolution"] is None else f"cache of density {setting['resolution']:g}"
-            kept = "no cache" if setting["route"] == "direct" else kept
-            return f"{setting['augmentation']}, {setting['input']}, {kept}"
+            resolution = setting["resolution"]
+            cache = "full-resolution cache" if resolution is None else f"cache of resolution {resolution:g}"
+            cache = "no cache" if setting["route"] == "direct" else cache
+            return f"{setting['augmentation']}, {setting['input']}, {cache}"
     return ""
 
 

@@ -84,12 +84,13 @@ def record_id(identity: Mapping[str, Any]) -> str:
 
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
     """Return the records that agree in all ``fields``: fields of :class:`Record`, or of its ``setting``."""
-    chosen = records.values() if isinstance(records, Mapping) else records
-    return [record for record in chosen if all(_field(record, name) == value for name, value in fields.items())]
-
-
-def _field(record: Record, name: str) -> Any:
-    return getattr(record, name) if name in IDENTITY else record.setting.get(name)
+    chosen = list(records.values() if isinstance(records, Mapping) else records)
+    for name, value in fields.items():  # one field after another, as most records drop out at the first
+        if name in IDENTITY:
+            chosen = [record for record in chosen if getattr(record, name) == value]
+        else:
+            chosen = [record for record in chosen if record.setting.get(name) == value]
+    return chosen
 
 
 def load_records(folder: Path = RECORDS) -> dict[str, Record]:

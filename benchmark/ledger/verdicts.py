@@ -30,14 +30,14 @@ TOKENS: tuple[Token, ...] = (
     "no_definition",
 )
 TOKEN_MEANING: Mapping[Token, str] = {
-    "reproduced": "ours rounds to the printed string at its printed precision, counted as the table counts",
-    "explained": "differs, and one named predicate yields exactly the printed string",
-    "contradicted": "the definition is public, ours differs, and no predicate yields the printed string",
-    "inconclusive": "our interval is too wide to say",
-    "proxy": "measured under a smaller, named protocol: direction and interval, never a match",
-    "not_run": "anyone with the data can run it: the command stands beside it",
-    "hidden_labels": "only the benchmark's own server can score it",
-    "no_definition": "no public specification exists to build it from",
+    "reproduced": "our value, counted by the table's convention, rounds to the printed value",
+    "explained": "our value differs, and a reason from a closed list yields exactly the printed value",
+    "contradicted": "our value differs, the definition is public, and no reason from the list yields the printed value",
+    "inconclusive": "our interval is too wide to decide",
+    "proxy": "measured under a smaller protocol or on another device: shows a direction or a ratio, never counts as a match",
+    "not_run": "not measured yet; anyone with the data can run the given command",
+    "hidden_labels": "only the benchmark's server can score it, as the labels of its test set are not public",
+    "no_definition": "there is no public specification to build the network from",
 }
 KINDS = ("cost", "accuracy", "latency", "derived", "architecture")
 HIDDEN_LABEL_SPLITS = ("test", "test-dev")

@@ -94,7 +94,9 @@ def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Pat
     expected = {network: without_sic if "sic=off" in network else with_sic for network in NETWORKS.values()}
     assert modules == sorted((network, module, 2) for network in expected for module in expected[network])
     assert all(0 <= record.value <= 100 for record in energies)
-    assert "![maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), "synthetic is not reported"
+    assert "![feature maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), (
+        "synthetic is not reported"
+    )
 
 
 def test_what_is_on_record_is_not_trained_again(

@@ -443,9 +443,9 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
     assert "rank correlation 1.000" in capsys.readouterr().out
     records = load_records(folder)
     (table,) = lookup_records(PACKAGE, records)
-    assert table.validated.value == pytest.approx(1)
+    assert table.validation.value == pytest.approx(1)
     for end in ends(finished):
-        whole = table.whole[end.samples["model"]]
+        whole = table.costs[end.samples["model"]]
         assert whole.value == whole.samples["predicted"] == pytest.approx(end.samples["cost"]), "operations add up"
     page, plot = search_page(records), search_figures(records)[lookup_figure_name(PACKAGE)]
     assert f"figures/{lookup_figure_name(PACKAGE)}" in page
@@ -525,7 +525,7 @@ def test_the_page_shows_both_ends_and_their_difference(finished: Path) -> None:
     records = load_records(finished / "records")
     searched, random = ends(finished)
     page = search_page(records)
-    assert f"Searched less random: {searched.value - random.value:+.2f} [" in page
+    assert f"Searched minus random: {searched.value - random.value:+.2f} [" in page
     assert searched.samples["model"] in page
     assert random.samples["model"] in page
     assert searched.samples["architecture"].strip() in page
