@@ -68,7 +68,7 @@ class AblateArguments:
     device: str | None = None
     """As PyTorch calls it; default: a GPU if there is one."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the effects as JSON; benchmark/schemas/ablate.schema.json describes it."""
+    """Print the effects as JSON."""
 
 
 class Job(NamedTuple):

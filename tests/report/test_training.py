@@ -55,7 +55,7 @@ def test_a_run_stands_beside_the_mean_pose_of_its_data() -> None:
         Record(**mean_pose_identity(LSP, 10, "pck@0.2"), value=12.0, interval=(11.0, 13.0), n=10, command=""),
     )
     assert "| `paper/net` | lsp 1 from scratch | 0 | 50.00 [48.00, 52.00] | 46, ? threads | 25 min |" in page
-    assert "| mean pose | of 10 persons; recipe lsp 1 |  | 12.00 [11.00, 13.00] |  |  |" in page
+    assert "| mean pose | of 10 people; recipe lsp 1 |  | 12.00 [11.00, 13.00] |  |  |" in page
     assert "longer torso" not in page
 
 
