@@ -287,11 +287,11 @@ def model_version(model: str) -> dict[str, int]:
 
 def is_current(record: Record) -> bool:
     """Return whether a record rests on the present versions of all its instruments and of its model."""
-    current = {**VERSIONS, **_own_versions(record)}
+    current = {**VERSIONS, **_current_model_versions(record)}
     return all(current.get(name, version) == version for name, version in record.versions.items())
 
 
-def _own_versions(record: Record) -> dict[str, int]:
+def _current_model_versions(record: Record) -> dict[str, int]:
     if "structure" in record.versions:
         package = declarations().get(record.subject)
         return {"structure": package.structure_version} if package else {}

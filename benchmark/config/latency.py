@@ -25,7 +25,7 @@ class Setting:
     """A network and the conditions under which it is timed.
 
     Attributes:
-        model: Model id, or whatever else names a network on the command line.
+        model: Model id, or another name of a network that the command line accepts.
         input: Input size ``HxW`` in pixels.
         joints: Number of joints that the network predicts.
         batch: Number of images in an input.
