@@ -79,7 +79,7 @@ class CompareArguments:
     out: Path = Path("out/compare")
     """Folder for row.md, row.tex, row.csv, table.md and pareto.svg."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON; benchmark/schemas/compare.schema.json describes it."""
+    """Print JSON."""
 
 
 def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Comparison:

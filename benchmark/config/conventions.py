@@ -1,9 +1,10 @@
-"""Name the conventions in use for operations, parameters and PCK, as data that a report can read without torch."""
+"""Conventions for counting operations and parameters and for computing PCK, as data that is read without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,16 +13,23 @@ from benchmark.core.keypoints import LSP_JOINTS, joint_indices
 
 @dataclass(frozen=True)
 class FlopsConvention:
-    """``giga`` is what the convention calls 1 G; ``says`` tells what it counts."""
+    """A convention for counting operations.
+
+    Attributes:
+        giga: Number of operations that the convention calls 1 G.
+        description: What is counted.
+    """
 
     giga: float
     description: str
 
     def scale(self, unit: str) -> float:
-        """Operations in one printed unit, ``M`` or ``G``: an M is a thousandth of the convention's G."""
+        """Return the number of operations in one printed unit, ``M`` or ``G``; an M is a thousandth of the convention's G."""
         return self.giga / {"G": 1, "M": 1000}[unit]
 
 
+FlopsName = Literal["hrnet", "hrnet_1e9", "mmcv", "tf_profiler", "torchstat", "macs", "exact"]
+ParamsName = Literal["trainable", "weights", "stored"]
 FLOPS: Mapping[str, FlopsConvention] = {
     "hrnet": FlopsConvention(2**30, "MACs of convolutions and linear layers, transposed ones at output positions, over 2^30"),
     "hrnet_1e9": FlopsConvention(1e9, "as hrnet, over 1e9"),
@@ -39,13 +47,19 @@ PARAMS: Mapping[str, str] = {
     "stored": "everything a weight file holds, with batch-norm statistics and frozen weights",
 }
 
-PCK_THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso
+PCK_THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso length
 
 
 @dataclass(frozen=True, kw_only=True)
 class PckPreset:
-    """One definition. The torso is the longest of ``torsos``, pairs of joints. ``occluded``: joints that are annotated
-    although they are hidden count too. ``offset`` brings annotations into the predictions' frame, which counts from (0, 0)."""
+    """One definition of PCK on LSP.
+
+    Attributes:
+        torsos: Pairs of joints; the torso length is the largest distance within a pair.
+        occluded: Joints that are annotated as occluded count too.
+        offset: Added to annotated coordinates, so that the centre of the top-left pixel is (0, 0) as in predictions.
+        description: One line for the user.
+    """
 
     torsos: tuple[tuple[str, str], ...] = (("left_shoulder", "right_hip"),)
     occluded: bool = True
@@ -53,7 +67,7 @@ class PckPreset:
     description: str
 
     def lengths(self, truth: np.ndarray) -> np.ndarray:
-        """[N] pixels: the torso's length of annotated joints [N, 14, 2]."""
+        """Compute torso lengths ``[N]`` in pixels from annotated joints ``[N, 14, 2]``."""
         ends = np.array([joint_indices(LSP_JOINTS, pair) for pair in self.torsos])
         return np.linalg.norm(truth[:, ends[:, 0]] - truth[:, ends[:, 1]], axis=-1).max(1)
 
@@ -72,5 +86,5 @@ PCK_PRESETS: Mapping[str, PckPreset] = {
 
 
 def pck_metric_name(threshold: float, preset: str = "") -> str:
-    """The name of a figure: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
+    """Return the name of a metric: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
     return f"pck@{threshold}" + (f" ({preset})" if preset else "")

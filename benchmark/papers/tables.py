@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, TypeAdapter, ValidationError, with_config
 
@@ -23,8 +23,9 @@ from benchmark.core.errors import InputError
 
 PAPER_TABLES = Path(__file__).parents[2] / "paper_tables"
 
+Kind = Literal["cost", "accuracy", "latency", "derived", "architecture"]
 # Metric of a column -> the kind under which its verdicts are counted. None: the column makes no claim, so it has no verdict.
-METRIC_KINDS: Mapping[str, str | None] = {
+METRIC_KINDS: Mapping[str, Kind | None] = {
     "params": "cost",
     "flops": "cost",
     "pckh": "accuracy",
@@ -118,7 +119,7 @@ class Column:
             raise InputError(f"unknown metric {self.metric!r}; known: {', '.join(METRIC_KINDS)}")
 
     @property
-    def kind(self) -> str | None:
+    def kind(self) -> Kind | None:
         """Kind under which verdicts on this column are counted; None if it has no verdicts."""
         return METRIC_KINDS[self.metric]
 

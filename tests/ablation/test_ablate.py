@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -12,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import torch
 
 from benchmark.ablate import ablate_command
 from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
+from benchmark.analysis.effects import EffectsReport
 from benchmark.config.ablations import find_ablation, known_ablations, variant_search
 from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
@@ -28,8 +27,7 @@ from benchmark.data.synthetic.write import write_datasets
 from benchmark.nas.trainer import SearchPlan, SearchRun
 from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "schemas" / "ablate.schema.json").read_text())
+from tests.json_reports import check_report
 
 # The variants of the ablation that most tests run, each with its network.
 NETWORKS = {
@@ -118,7 +116,7 @@ def test_runs_on_record_whose_weights_are_gone_have_no_maps_and_that_is_said(
 
 def test_json_keeps_to_its_schema(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ablate_command(arguments(root, grid / "work", as_json=True), grid / "records")
-    jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
+    check_report(EffectsReport, capsys.readouterr().out)
 
 
 def test_a_dry_run_says_what_is_left_and_how_long_it_takes(
