@@ -63,7 +63,7 @@ class CompareArguments:
     detections: Path | None = None
     """COCO: boxes of a detector instead of annotated ones."""
     protocol: str | None = None
-    """How to crop, average and decode, as in benchmark.evaluate; default: the dataset's usual protocol."""
+    """The protocol (crop, averaging and decoding), as in benchmark.evaluate; default: the dataset's usual one."""
     predictions: Path | None = None
     """A file of predicted joints, as in benchmark.score."""
     annotations: Path | None = None
