@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity, load_current
 from benchmark.core.errors import InputError
+from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.explanations import Explanation, count_in_unit, explain_cost, explain_derived, explain_reading
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
-from benchmark.models.registry import Entry, canonical_id, find_entry, single_switch_variants
+from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Paper, load_papers
@@ -71,6 +72,7 @@ def judge_all(records: Mapping[str, Record] | None = None) -> list[Verdict]:
     Raises:
         InputError: a malformed table or record, or a row that names an unknown model.
     """
+    entries()  # a malformed package is reported as such, not as the unknown model of some cell
     known = load_papers()
     records = load_current() if records is None else records
     cells = [cell for paper in known.values() for table in paper.tables.values() for cell in table.cells()]
@@ -111,12 +113,15 @@ def remedy_command(cell: Cell) -> str:
     model, size = cell.row.model, cell.input
     needs = f" and {cell.row.needs}" if cell.row.needs else ""
     if cell.column.kind == "cost":
-        return f"python -m benchmark.measure cost {model} --input {size}"
+        return f"python -m benchmark.measure cost {model} --input {size} --joints {JOINT_COUNTS[cell.dataset]} --keep"
     if cell.column.metric in TIME_METRICS:
         return f"{latency_command(cell)}; the printed figure is of {cell.row.needs or cell.column.header}"
     if cell.column.kind == "latency":
         return f"needs the device of {cell.table.where}{needs}, and {model}"
     if cell.column.kind == "accuracy":
+        if cell.dataset not in JOINT_COUNTS:
+            dataset = cell.dataset or "a dataset, which the table does not name"
+            return f"needs {dataset}: not one of {', '.join(JOINT_COUNTS)}{needs}"
         where = {"mpii": "MPII images and annotations", "coco": "COCO 2017 images and annotations"}.get(cell.dataset, "data")
         submission = " --submission FILE" if cell.table.split in HIDDEN_LABEL_SPLITS else ""
         tested = canonical_id(model)
@@ -126,7 +131,15 @@ def remedy_command(cell: Cell) -> str:
 
 
 def cost_setting(cell: Cell) -> tuple[str, str]:
-    """Under which dataset's head and at which size a row's cost is counted."""
+    """Return under which dataset's head and at which size a row's cost is counted.
+
+    Raises:
+        InputError: The table states no size, or a dataset whose joints are unknown.
+    """
+    if cell.dataset not in JOINT_COUNTS:
+        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
+    if not cell.input:
+        raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
     return cell.dataset, cell.input
 
 

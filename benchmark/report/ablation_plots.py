@@ -22,7 +22,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.models.registry import import_object
 from benchmark.papers.tables import load_papers
-from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
+from benchmark.report.plots import PAPER_COLOURS, STYLE, distinct_colours, svg
 
 STEPS = 1000  # points on a schedule's curve
 EXAMPLE = 100  # steps an epoch, where a schedule counts steps
@@ -136,9 +136,9 @@ def schedules_figure() -> bytes:
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
         figure.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.16, wspace=0.15)
         schedules = _sigma_schedules()
-        for colour, paper in zip(PAPER_COLOURS, load_papers().values(), strict=False):
-            listed = declarations()[paper.id].recipes
-            recipe = next(iter(listed.values()), None)
+        for colour, paper in zip(distinct_colours(), load_papers().values(), strict=False):
+            package = declarations().get(paper.id)  # a paper's tables may name networks of other packages alone
+            recipe = next(iter(package.recipes.values()), None) if package else None
             if recipe is None:
                 continue
             steps = recipe.epochs * EXAMPLE
@@ -148,7 +148,7 @@ def schedules_figure() -> bytes:
         left.set_xlabel("epochs")
         left.set_ylabel("learning rate, of the largest")
         left.legend(frameon=False, fontsize=6)
-        for colour, size in zip(PAPER_COLOURS, schedules, strict=False):
+        for colour, size in zip(distinct_colours(), schedules, strict=False):
             sigmas = [schedules[size](size, epoch / 100).sigma for epoch in range(101)]
             right.step(range(101), sigmas, where="post", color=colour, linewidth=1, label=f"{size} pixels")
         right.set_xlabel("epochs of 100")
@@ -160,8 +160,8 @@ def schedules_figure() -> bytes:
 def _sigma_schedules() -> dict[int, Callable[[int, float], Any]]:
     """Return the sigma schedules of the papers' own recipes by the side of the heatmap in pixels."""
     found = {}
-    for paper in load_papers():
-        for recipe in declarations()[paper].recipes.values():
+    for package in (declarations()[paper] for paper in load_papers() if paper in declarations()):
+        for recipe in package.recipes.values():
             if recipe.dataset == "mpii" and recipe.target.sigma_schedule:
                 side = parse_size(recipe.input)[0] // recipe.target.stride
                 found[side] = import_object(recipe.target.sigma_schedule)

@@ -25,11 +25,13 @@ from benchmark.config.ablations import (
     Budget,
     Variant,
     known_ablations,
+    missing_recipe,
     variant_model,
     variant_recipe,
     variant_search,
 )
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.ledger.accuracy import ablation_rows
@@ -46,8 +48,7 @@ def ablations_page(records: Mapping[str, Record]) -> str:
     found: dict[tuple[str, str], list[Effect]] = {
         (name, protocol): measure_effects(ablation, protocol, records)
         for name, ablation in known.items()
-        for protocol in ablation.protocols
-        if protocol != "synthetic"
+        for protocol in _trainable(ablation)
     }
     measured = [effect for own in found.values() for effect in own if effect.interval is not None]
     apart = sum(effect.judged in ("agrees", "opposite") for effect in measured)
@@ -90,6 +91,15 @@ def _glance(known: Mapping[str, Ablation], found: Mapping[tuple[str, str], Seque
     return table + (f"\n\nNot run: {', '.join(waiting)}; what each would take stands with it." if waiting else "")
 
 
+def _trainable(ablation: Ablation) -> list[str]:
+    """List the protocols on real images under which all variants can be trained."""
+    return [protocol for protocol in _on_real_images(ablation) if not missing_recipe(ablation, protocol)]
+
+
+def _on_real_images(ablation: Ablation) -> list[str]:
+    return [protocol for protocol in ablation.protocols if protocol != "synthetic"]
+
+
 def _anchor(ablation: Ablation) -> str:
     """Where its section begins, as headings are linked to."""
     return "#" + ablation.title.lower().replace(" ", "-")
@@ -103,10 +113,9 @@ def _mean_pose(protocol: Budget, records: Mapping[str, Record]) -> str:
 
 
 def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
-    title = load_papers()[ablation.paper].short
     blocks = [
         f"## {ablation.title}",
-        f"[{title}]({ablation.paper}.md), `{ablation.table}`: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
+        f"{_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
     ]
     for protocol, own in found.items():
         run = any(effect.difference is not None for effect in own)
@@ -123,7 +132,27 @@ def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records:
         ]
         blocks += [_costs(ablation, records) if len(waiting) == len(found) else ""]
         blocks += ["Not run:", grid(("command", "runs", "images trained on", "operations"), lines)]
+    for protocol in _on_real_images(ablation):
+        if reason := missing_recipe(ablation, protocol):
+            blocks.append(f"Cannot be run under `{protocol}`: {reason}.")
     return blocks
+
+
+def _source(ablation: Ablation) -> str:
+    """Link the paper whose table the ablation repeats, if it repeats one.
+
+    Raises:
+        InputError: There is no such paper or table.
+    """
+    if not ablation.paper:
+        return "Of no paper"
+    papers = load_papers()
+    if ablation.paper not in papers:
+        raise InputError(f"ablations/{ablation.name}.py: unknown paper {ablation.paper!r}; known: {', '.join(papers)}")
+    paper = papers[ablation.paper]
+    if ablation.table and ablation.table not in paper.tables:
+        raise InputError(f"ablations/{ablation.name}.py: {ablation.paper} has no table {ablation.table!r}")
+    return ", ".join([f"[{paper.short}]({ablation.paper}.md)", *([f"`{ablation.table}`"] if ablation.table else [])])
 
 
 def _takes(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
@@ -154,7 +183,7 @@ def ablation_rows_page(paper: str, table: Table, records: Mapping[str, Record]) 
         if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
             continue
         own: dict[str, str] = {}
-        for protocol in (name for name in protocols if name in ablation.protocols):
+        for protocol in (name for name in protocols if name in _trainable(ablation)):
             metric = EFFECT_METRICS[BUDGETS[protocol].dataset][fine]
             if shown := _spread(ablation, variant, protocol, metric, records):
                 own[protocol] = f"{shown}<br>{metric}"
@@ -176,9 +205,7 @@ def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
     """Every picture of the page by its file below ``reports/figures``."""
     found = {"schedules.svg": schedules_figure()}
     for ablation in known_ablations().values():
-        for protocol in ablation.protocols:
-            if protocol == "synthetic":
-                continue
+        for protocol in _trainable(ablation):
             if any(effect.difference is not None for effect in measure_effects(ablation, protocol, records)):
                 found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
             looked = feature_map_stats(ablation, protocol, records)

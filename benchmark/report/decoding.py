@@ -43,9 +43,10 @@ def _definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
     for (model, dataset, split, setting), found in evaluations.items():
         compared = {name for name, _, over in found if over}
         for name in dict.fromkeys(name for name, *_ in found):
-            if name not in compared and all((name, metric, "") in found for metric in metrics):
+            # A definition that joined after the evaluation has no record of it; the first is the usual one.
+            if name not in compared and sum((name, metric, "") in found for metric in metrics) > 1:
                 title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{name}`", setting)))
-                columns[title] = [found[name, metric, ""] for metric in metrics]
+                columns[title] = [found.get((name, metric, "")) for metric in metrics]
     if not columns:
         return []
     rows = [
@@ -61,11 +62,13 @@ def _definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
     ]
 
 
-def _beside_the_first(column: Sequence[Record], number: int) -> str:
-    record = column[number]
+def _beside_the_first(column: Sequence[Record | None], number: int) -> str:
+    first, record = column[0], column[number]
+    if record is None:
+        return ""
     assert record.interval is not None
     shown = f"{record.value:.2f} [{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
-    return shown + (f" ({record.value - column[0].value:+.2f})" if number else "")
+    return shown + (f" ({record.value - first.value:+.2f})" if number and first else "")
 
 
 def _evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[tuple[str, str, str], Record]]:

@@ -54,8 +54,12 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
 
 def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     """What the project's README shows of the report: the counts, a figure, and the first paper's first accuracy table."""
-    paper = next(iter(papers.values()))
-    table = next(t for t in paper.tables.values() if any(c.metric == "pckh" for c in t.columns.values()))
+    paper, table = next(
+        (paper, table)
+        for paper in papers.values()
+        for table in paper.tables.values()
+        if any(column.metric == "pckh" for column in table.columns.values())
+    )
     return "\n\n".join(
         [
             _by_kind(verdicts),

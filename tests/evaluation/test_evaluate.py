@@ -371,7 +371,7 @@ def test_lsp_test_images_are_scored_by_pck(root: Path, tmp_path: Path) -> None:
     assert [record.metric for record in made] == metric_names("lsp")
     section = decoding_page({record.id: record for record in made}).partition("## What the definition of PCK is worth")[2]
     figures = [line for line in section.splitlines() if line.startswith("| pck@0.2")]
-    assert len(figures) == len(PCK_PRESETS) == 5
+    assert len(figures) == len(PCK_PRESETS) >= 5
     longer, plain = (next(r.value for r in made if r.metric == f"pck@0.2{name}") for name in (" (longer torso)", ""))
     assert f"({longer - plain:+.2f})" in figures[1]
     assert {record.n for record in made} == {3}

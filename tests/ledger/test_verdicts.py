@@ -95,7 +95,7 @@ def test_what_no_predicate_yields_is_contradicted() -> None:
 def test_what_was_not_measured_says_how_to() -> None:
     found = judge_cell(cell("8.9"), {}, load_papers())
     assert found.verdict == "not_run"
-    assert found.cause == f"python -m benchmark.measure cost {SIMPLE} --input 256x192"
+    assert found.cause == f"python -m benchmark.measure cost {SIMPLE} --input 256x192 --joints 17 --keep"
 
 
 def test_a_record_of_an_older_counter_does_not_judge() -> None:
