@@ -1,4 +1,4 @@
-"""Slim heads: do wider transposed convolutions buy accuracy? EfficientPose-NAS, Table 7.
+"""Slim heads: do wider transposed convolutions improve accuracy? EfficientPose-NAS, Table 7.
 
 The paper's slimmest head, 64 and 32 channels, is also its most accurate, by 0.005 and 0.182 points.
 

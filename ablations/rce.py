@@ -1,10 +1,11 @@
 """RCE: does cross-entropy on heatmaps train faster and better than squared error? FasterPose, abstract.
 
-The abstract claims that the loss gains from the sigmoid's gradient; no figure of its own is public. The loss is a
-reconstruction, and EfficientPose-A, which trains in minutes, stands in for FasterPose's network, of which no more is known.
-The abstract says nothing of where the sigmoids start: from a bias of 0 they are a half everywhere, and in a short training much
-goes into learning that maps are nearly empty, so a second variant starts them at 0.01 as one does for the focal loss, which the
-paper cites. Convergence is the number of epochs until the squared-error variant's mean final accuracy is first reached.
+The abstract claims that the loss benefits from the sigmoid's gradient; none of its results are public. The loss is a
+reconstruction, and EfficientPose-A, which trains in minutes, replaces FasterPose's network, whose details are not public. The
+abstract does not say where the sigmoids start. From a bias near 0 they are about a half everywhere, and much of a short
+training goes into learning that heatmaps are nearly empty; a second variant therefore starts them at 0.01, as is usual for the
+focal loss, which the paper cites. Convergence is the number of epochs until the squared-error variant's mean final accuracy is
+first reached.
 
     python -m benchmark.ablate rce --protocol lsp --seeds 3
 """

@@ -1,4 +1,4 @@
-"""Cheaper transposed convolutions: what does splitting them cost? EfficientPose-NAS, Table 8.
+"""Cheaper transposed convolutions: how much accuracy does splitting them cost? EfficientPose-NAS, Table 8.
 
 The paper's plain ones are 0.19 and 0.16 points more accurate than those in the style of MobileNetV1 and V2.
 

@@ -1,4 +1,4 @@
-"""``python -m benchmark.evaluate``: a network with its weights on a dataset, from photographs to figures that are kept."""
+"""``python -m benchmark.evaluate``: test a network with its weights on a dataset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from benchmark.evaluation.distributed import process_rank
 from benchmark.evaluation.records import evaluation_report, format_evaluation
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
 
-DESCRIPTION = """Crop, run, decode, score and record: a network's accuracy with 95 % intervals.
+DESCRIPTION = """Crop, predict, decode, score and record: a network's accuracy with 95 % intervals.
 
-The same evaluation again is read from the records. Killed, it goes on where it was; under torchrun the persons are shared out.
+Results that are on record already are read from there. A killed evaluation resumes where it was; under torchrun the people are
+distributed over the processes.
 
 example:
   python -m benchmark.evaluate efficientpose/RT --weights weights/efficientpose/EfficientPoseRT.h5 --dataset lsp
@@ -22,22 +23,25 @@ example:
 
 
 def evaluate_command(arguments: EvaluateArguments) -> None:
-    """Evaluate and print.
+    """Evaluate the model, and print the results in the first process.
 
     Raises:
-        InputError: see :func:`evaluate`.
+        InputError: see :func:`benchmark.evaluation.run.evaluate_model`.
     """
-    evaluation, made = evaluate_model(arguments)
-    if process_rank() == 0:
-        if arguments.as_json:
-            print(json.dumps(evaluation_report(evaluation, made), allow_nan=False))
-        elif made:
-            print(format_evaluation(made))
-        if arguments.submission and not arguments.as_json:
-            print(f"wrote {arguments.submission}")
+    evaluation, records = evaluate_model(arguments)
+    if process_rank() != 0:
+        return
+    if arguments.as_json:
+        print(json.dumps(evaluation_report(evaluation, records), allow_nan=False))
+        return
+    if records:
+        print(format_evaluation(records))
+    if arguments.submission:
+        print(f"wrote {arguments.submission}")
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    """Run the command with the given arguments, or with those of the command line."""
     arguments = tyro.cli(EvaluateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.evaluate")
     run_command(lambda: evaluate_command(arguments))
 

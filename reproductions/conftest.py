@@ -1,4 +1,4 @@
-"""A server on this machine for published weights, so that no test downloads any."""
+"""Serve published weights from this machine, so that no test downloads any."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ import torch
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    """Request handler that logs nothing."""
+
     def log_message(self, *args: Any) -> None:
-        pass
+        """Log nothing."""
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where downloads go, a folder of the test's own."""
+    """Return the folder that downloads go to, which belongs to this test alone."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     return tmp_path / "torch" / "hub" / "checkpoints"
@@ -28,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, cache: Path) -> Iterator[tuple[str, Path]]:
-    """A server's address and the folder that it serves."""
+    """Start a server and yield its address and the folder that it serves."""
     folder = tmp_path / "served"
     folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as running:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation and with ReLU6, made for phones and accelerators.
+"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation and with ReLU6, for phones and accelerators.
 
 Source: TensorFlow's public definition (tensorflow/tpu, models/official/efficientnet/lite). Blocks and padding are B0's.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from reproductions.efficientpose.backbone import same_conv_bn
 
 STEM, HEAD = 32, 1280
-# Expansion, channels, layers, kernel, stride of the first layer.
+# expansion, channels, layers, kernel, stride of the first layer
 STAGES = (
     (1, 16, 1, 3, 1),
     (6, 24, 2, 3, 2),
@@ -23,7 +23,7 @@ STAGES = (
 
 
 class LiteBlock(nn.Module):
-    """Expansion, depthwise, linear projection: ``[N, C_in, h, w] -> [N, C_out, ceil(h / stride), ceil(w / stride)]``."""
+    """Expansion, depthwise and linear projection: ``[N, C_in, h, w] -> [N, C_out, ceil(h / stride), ceil(w / stride)]``."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int, expansion: int) -> None:
         super().__init__()
@@ -34,11 +34,12 @@ class LiteBlock(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C_out, h', w']``."""
         return x + self.body(x) if self.residual else self.body(x)
 
 
 class EfficientNetLite0(nn.Sequential):
-    """``images [N, 3, H, W] -> features [N, 1280, H/32, W/32]``, rounded up; no pooling and no classifier."""
+    """``images [N, 3, H, W] -> features [N, 1280, ceil(H/32), ceil(W/32)]``, without pooling and classifier."""
 
     def __init__(self) -> None:
         layers: list[nn.Module] = [same_conv_bn(3, STEM, 3, stride=2, act=nn.ReLU6)]

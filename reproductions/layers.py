@@ -1,4 +1,4 @@
-"""The two layers that nearly every network here is made of."""
+"""Convolution and transposed convolution with batch norm: the two layers that most networks here consist of."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ def conv_bn(
     eps: float = 1e-5,
     momentum: float = 0.1,
 ) -> nn.Sequential:
-    """Convolution without bias, batch norm, activation; padded so that stride 1 keeps the size.
+    """Return a convolution without bias, batch norm and activation: ``[N, C_in, h, w] -> [N, C_out, h', w']``.
+
+    The padding keeps the size at stride 1.
 
     Args:
-        act: makes the activation, as in ``nn.ReLU``; None for a linear output.
+        act: Constructs the activation, such as ``nn.ReLU``; None leaves the output linear.
     """
     padding = dilation * (kernel - 1) // 2
     layers: list[nn.Module] = [
@@ -33,9 +35,10 @@ def conv_bn(
 
 
 def deconv_bn(in_channels: int, out_channels: int, *, groups: int = 1) -> nn.Sequential:
-    """Doubles the size: transposed convolution (kernel 4, stride 2, padding 1, no bias), batch norm, ReLU.
+    """Return SimpleBaseline's up-sampling layer: ``[N, C_in, h, w] -> [N, C_out, 2h, 2w]``.
 
-    The up-sampling layer of SimpleBaseline and of the heads derived from it; its weights start at N(0, 0.001).
+    It consists of a transposed convolution (kernel 4, stride 2, padding 1, no bias), batch norm and ReLU. The weights start
+    from a normal distribution of standard deviation 0.001.
     """
     deconv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, groups=groups, bias=False)
     nn.init.normal_(deconv.weight, std=0.001)

@@ -1,9 +1,11 @@
-"""MobileNetV3 as mmpose lays it out ("big"), which is not the Large network of the MobileNetV3 paper.
+"""MobileNetV3 as mmpose defines it ("big"), which is not the Large network of the MobileNetV3 paper.
 
-It differs in four ways: the 160-channel stage starts with a stride-1 block and only then halves the size; the first block
-expands 16 to 16 channels; the squeeze widths are a quarter of the middle width without rounding to a multiple of 8; and the
-projection of each block is followed by the block's activation, where the paper keeps it linear. Source: mmpose 0.x, and the
-released code of the heatmap-weighting paper, which appends the 1x1 convolution from 160 to 960 channels.
+It differs in four ways: the 160-channel stage halves the size in its second block instead of its first; the first block expands
+16 to 16 channels; the squeeze widths are a quarter of the middle width, not rounded to a multiple of 8; and the projection of
+each block is followed by the block's activation, where the paper keeps it linear.
+
+Source: mmpose 0.x, and the released code of the heatmap-weighting paper, which appends the 1x1 convolution from 160 to 960
+channels.
 """
 
 from __future__ import annotations
@@ -42,28 +44,32 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "hswish": nn
 
 
 class HalfHardSigmoid(nn.Module):
-    """``clamp((x + 1) / 2, 0, 1)``, the hard sigmoid of mmcv before 1.4.4."""
+    """Hard sigmoid of mmcv before 1.4.4: ``clamp((x + 1) / 2, 0, 1)``."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return values in [0, 1] of the input's shape."""
         return ((x + 1) / 2).clamp(0, 1)
 
 
 def hard_sigmoid(slope: HardSigmoid) -> nn.Module:
-    """``sixth``: ``clamp((x + 3) / 6, 0, 1)``, torch's and mmcv's since 1.4.4; ``half``: mmcv's earlier one.
+    """Return the hard sigmoid of a slope.
+
+    Args:
+        slope: ``sixth`` is ``clamp((x + 3) / 6, 0, 1)``, PyTorch's and, since 1.4.4, mmcv's; ``half`` is mmcv's earlier one.
 
     Raises:
-        InputError: another slope.
+        InputError: The slope is neither ``sixth`` nor ``half``.
     """
     match slope:
         case "sixth":
             return nn.Hardsigmoid()
         case "half":
             return HalfHardSigmoid()
-    raise InputError(f"hsigmoid takes sixth or half, not {slope!r}")
+    raise InputError(f"unknown hsigmoid {slope!r}; known: sixth, half")
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a number in [0, 1] computed from the means of all channels."""
+    """Scale each channel by a number in [0, 1] computed from the means of all channels: ``[N, C, h, w] -> [N, C, h, w]``."""
 
     def __init__(self, channels: int, *, ratio: int = 4, hsigmoid: HardSigmoid = "sixth") -> None:
         super().__init__()
@@ -76,15 +82,20 @@ class SqueezeExcite(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features ``[N, C, h, w]``."""
         return x * self.scale(x)
 
 
 class InvertedResidual(nn.Module):
-    """mmpose's block: 1x1 expansion, k x k (grouped or depthwise), squeeze-and-excitation, 1x1 projection, each activated.
+    """Inverted residual block of mmpose: ``[N, C_in, h, w] -> [N, C_out, ceil(h / stride), ceil(w / stride)]``.
+
+    It consists of a 1x1 expansion, a k x k convolution (grouped or depthwise), squeeze-and-excitation and a 1x1 projection.
+    Each convolution is followed by the activation.
 
     Args:
-        groups: of the k x k convolution; None for depthwise.
-        expand: False leaves the 1x1 expansion out; ``middle`` must then equal ``in_channels``.
+        middle: Channels between expansion and projection.
+        groups: Groups of the k x k convolution; None makes it depthwise.
+        expand: False leaves out the 1x1 expansion; ``middle`` must then equal ``in_channels``.
     """
 
     def __init__(
@@ -112,11 +123,12 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features ``[N, C_out, h', w']``."""
         return x + self.body(x) if self.residual else self.body(x)
 
 
 class MobileNetV3(nn.Sequential):
-    """``images [N, 3, H, W] -> features [N, 960, H/32, W/32]``; convolutions start from Kaiming's normal (fan out)."""
+    """``images [N, 3, H, W] -> features [N, 960, H/32, W/32]``; weights start from Kaiming's normal distribution (fan-out)."""
 
     def __init__(self, *, hsigmoid: HardSigmoid = "sixth") -> None:
         layers: list[nn.Module] = [conv_bn(3, 16, 3, stride=2, act=nn.Hardswish)]

@@ -1,5 +1,4 @@
-"""What the checks share: a network ready to be compared, its maps, the distance of two outputs, ONNX, a checkpoint to serve,
-the memory of a pass."""
+"""Check built networks: prepare one for comparison, compare its outputs, export it, publish its weights, count saved bytes."""
 
 from __future__ import annotations
 
@@ -20,40 +19,41 @@ SIDE = 64  # pixels a side; the hourglasses take nothing smaller
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A network in eval mode, two random images, and what it makes of them.
+    """A network in eval mode, two random images, and its outputs for them.
 
     Attributes:
-        id: of the model.
-        network: shared between checks, so that a check which changes it takes a :meth:`copy`.
+        id: The model's id.
+        network: The network, shared between checks; a check that changes it takes a :meth:`copy`.
         images: ``[2, 3, 64, 64]``.
-        maps: the network's outputs of ``images``, see :func:`maps`.
+        outputs: The network's outputs for ``images``, see :func:`flatten_outputs`.
     """
 
     id: str
     network: nn.Module
     images: Tensor
-    maps: list[Tensor]
+    outputs: list[Tensor]
 
     def copy(self) -> nn.Module:
-        """A network of one's own with the same weights."""
+        """Return an independent network with the same weights."""
         return copy.deepcopy(self.network)
 
 
 def subject(model: str, *, joints: int = 16) -> Subject:
-    """Build a network and prepare it to be compared."""
+    """Build a network and prepare it for comparison."""
     torch.manual_seed(0)
     network = build_model(model, joints=joints)
     images = torch.rand(2, 3, SIDE, SIDE)
-    settle(network, images)
-    return Subject(id=model, network=network, images=images, maps=run(network, images))
+    randomise_batch_norms(network, images)
+    return Subject(id=model, network=network, images=images, outputs=run(network, images))
 
 
-def settle(network: nn.Module, images: Tensor) -> None:
-    """Give each batch norm random statistics, of such a size that ``images [N, 3, H, W]`` pass it at about unit scale.
+def randomise_batch_norms(network: nn.Module, images: Tensor) -> None:
+    """Give each batch norm random statistics under which ``images [N, 3, H, W]`` pass it at about unit scale.
 
-    With the initial ones the signal of many networks fades from layer to layer, down to exact zeros, and zeros are easy to
-    reproduce. With those of training, an untrained network magnifies rounding a thousandfold: it divides each channel by the
-    little in which the images differ there. Here all channels of a layer share one scale, up to a factor of two.
+    With the initial statistics the signal of many networks fades from layer to layer down to exact zeros, which are easy to
+    reproduce. With the statistics of training an untrained network magnifies rounding errors a thousandfold, because it divides
+    each channel by the small amount in which the images differ there. Here all channels of a layer share one scale, up to a
+    factor of two.
     """
 
     def fit(norm: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -70,30 +70,33 @@ def settle(network: nn.Module, images: Tensor) -> None:
 
 
 def run(network: nn.Module, images: Tensor) -> list[Tensor]:
-    """The maps of ``images`` without gradients."""
+    """Return the outputs of ``images`` without gradients, see :func:`flatten_outputs`."""
     with torch.no_grad():
-        return maps(network(images))
+        return flatten_outputs(network(images))
 
 
-def maps(outputs: Tensor | tuple) -> list[Tensor]:
-    """All maps of a network's output in order, the final heatmaps last."""
-    return [outputs] if isinstance(outputs, Tensor) else [leaf for part in outputs for leaf in maps(part)]
+def flatten_outputs(outputs: Tensor | tuple) -> list[Tensor]:
+    """Return all tensors of a network's output in order, the final heatmaps last."""
+    return [outputs] if isinstance(outputs, Tensor) else [leaf for part in outputs for leaf in flatten_outputs(part)]
 
 
-def distance(others: Iterable[Tensor], ours: Iterable[Tensor]) -> float:
-    """The largest difference of two outputs, each map's relative to the largest value of ``ours``; NaN where one is NaN."""
-    relative = [(other - own).abs().max() / own.abs().max() for other, own in zip(others, ours, strict=True)]
-    return float(torch.stack(relative).max())
+def distance(outputs: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
+    """Return the largest difference between two lists of tensors, NaN where one holds NaN.
+
+    The difference of two tensors is relative to the largest value of the expected one.
+    """
+    pairs = zip(outputs, expected, strict=True)
+    return float(torch.stack([(output - target).abs().max() / target.abs().max() for output, target in pairs]).max())
 
 
-def correlation(others: Iterable[Tensor], ours: Iterable[Tensor]) -> float:
-    """The smallest Pearson correlation of two maps' pixels."""
-    pairs = (torch.stack([other.flatten(), own.flatten()]) for other, own in zip(others, ours, strict=True))
+def correlation(outputs: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
+    """Return the smallest Pearson correlation between the pixels of two tensors at the same place in both lists."""
+    pairs = (torch.stack([output.flatten(), target.flatten()]) for output, target in zip(outputs, expected, strict=True))
     return min(float(torch.corrcoef(pair)[0, 1]) for pair in pairs)
 
 
 def publish(folder: Path, name: str, content: object) -> str:
-    """Save ``content`` in ``folder`` as torchvision names its files, with the beginning of the SHA-256; the file's name."""
+    """Save ``content`` in ``folder`` under a name that ends in the beginning of its SHA-256, as torchvision's do; return it."""
     torch.save(content, folder / "unnamed")
     digest = hashlib.sha256((folder / "unnamed").read_bytes()).hexdigest()
     file = f"{name}-{digest[:8]}.pth"
@@ -102,18 +105,21 @@ def publish(folder: Path, name: str, content: object) -> str:
 
 
 def export_onnx(network: nn.Module, images: Tensor, path: Path, *, traced: bool = True) -> None:
-    """Write a network as ONNX for ``images`` of this size.
+    """Write a network as ONNX for images of this size.
 
     Args:
-        traced: by the tracing exporter, which takes a second or two; otherwise by ``torch.export``, five to ten times that.
+        network: In eval mode.
+        images: ``[N, 3, H, W]``.
+        path: The file to write.
+        traced: Use the tracing exporter, which takes a second or two; ``torch.export`` takes five to ten times that.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer's, of sizes that it takes for constants: they are meant to be
+        warnings.simplefilter("ignore")  # the tracer warns that it takes sizes for constants, which is intended
         torch.onnx.export(network, (images,), path, input_names=["images"], dynamo=not traced, verbose=False)
 
 
 def run_onnx(path: Path, images: Tensor) -> list[Tensor]:
-    """The outputs of an ONNX file under onnxruntime, on one thread."""
+    """Return the outputs of an ONNX file under onnxruntime, on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -123,13 +129,13 @@ def run_onnx(path: Path, images: Tensor) -> list[Tensor]:
 
 
 def saved(network: nn.Module, images: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward one."""
-    kept: dict[int, int] = {}
+    """Return the bytes that a forward pass saves for the backward pass."""
+    bytes_of_storage: dict[int, int] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    def record(tensor: Tensor) -> Tensor:
+        bytes_of_storage[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        maps = network(images)
-    return sum(kept.values()) + 0 * maps.numel()
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
+        outputs = network(images)  # kept alive until the sum, as freed storages would share addresses
+    return sum(bytes_of_storage.values()) + 0 * outputs.numel()

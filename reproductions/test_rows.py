@@ -1,6 +1,6 @@
-"""One check a table row: ``pytest reproductions/ -k mpii`` runs every MPII row, ``-k coco`` every COCO row.
+"""Check each table row: ``pytest reproductions/ -k mpii`` runs every MPII row, ``-k coco`` every COCO row.
 
-Costs are counted anew and must be what the records say; an accuracy is checked where weights and data exist.
+Costs are counted again and must equal the records; an accuracy is checked where weights and data exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmark.papers.tables import Cell, load_papers
 
 
 def _rows(kind: str) -> list[Cell]:
-    """The first cell of this kind of each distinct row."""
+    """Return the first cell of this kind of each distinct row."""
     rows: dict[tuple[str, ...], Cell] = {}
     for paper in load_papers().values():
         for table in paper.tables.values():
@@ -31,7 +31,7 @@ def _id(cell: Cell) -> str:
     return "-".join(filter(None, (cell.row.model or f"{cell.paper}/{cell.row.id}", cell.dataset, cell.input)))
 
 
-@pytest.mark.parametrize("cell", [pytest.param(c, id=_id(c)) for c in _rows("cost")])
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=_id(cell)) for cell in _rows("cost")])
 def test_cost(cell: Cell) -> None:
     if not cell.row.model:
         pytest.skip(f"no definition: {cell.row.none}")
@@ -40,7 +40,7 @@ def test_cost(cell: Cell) -> None:
     assert measure_cost(cell.row.model, JOINT_COUNTS[dataset], *parse_size(size)) == record.value
 
 
-@pytest.mark.parametrize("cell", [pytest.param(c, id=_id(c)) for c in _rows("accuracy")])
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=_id(cell)) for cell in _rows("accuracy")])
 def test_accuracy(cell: Cell) -> None:
     verdict = judge_cell(cell, load_records(), load_papers())
     if verdict.verdict in ("not_run", "hidden_labels", "no_definition"):

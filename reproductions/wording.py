@@ -1,4 +1,4 @@
-"""How the papers write what a network is made of; shared by the packages' counts of their own structure."""
+"""Describe the structure of a built network in the words that the papers use."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six")
 
 
 def agreed(values: Iterable[object]) -> str:
-    """The one string that all values give; all of them where they differ."""
+    """Return the string that all values share; where they differ, all distinct strings joined by "or"."""
     return " or ".join(dict.fromkeys(map(str, values)))

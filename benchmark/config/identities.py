@@ -121,7 +121,7 @@ def accuracy_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], me
         "protocol": recipe.protocol,
         "metric": metric,
         "setting": dict(setting),
-        "versions": versions_of(*instruments) | model_version(model),
+        "versions": versions_of(*instruments) | model_version(model, trained=True),
         "seed": seed,
     }
 
@@ -135,7 +135,7 @@ def training_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], se
         "split": "+".join("/".join(pair) for pair in recipe.train),
         "metric": "loss",
         "setting": dict(setting),
-        "versions": versions_of(*_TRAINING) | model_version(model),
+        "versions": versions_of(*_TRAINING) | model_version(model, trained=True),
         "seed": seed,
     }
 
@@ -175,7 +175,7 @@ def feature_map_identity(
         "split": split,
         "metric": metric,
         "setting": {**setting, "module": module, "epoch": epoch},
-        "versions": versions_of(*_TRAINING, "feature_maps") | model_version(model),
+        "versions": versions_of(*_TRAINING, "feature_maps") | model_version(model, trained=True),
         "seed": seed,
     }
 
@@ -257,18 +257,22 @@ def cost_record_id(model: str, dataset: str, size: str) -> str:
 # --- versions ----------------------------------------------------------------------------------------------------------------
 
 
-def model_version(model: str) -> dict[str, int]:
+def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
     """Return the version that a model's entry declares; nothing for a network that is not this project's.
 
     An architecture file's id says nothing of the entry whose parts it is built from, so the newest of its package counts.
+
+    Args:
+        trained: Add the version of the initial weights, from which trainings start.
     """
     package, _, variant = model.partition("/")
     if variant.startswith("file:") and package in declarations():
         return {"model": max(entry.version for entry in declarations()[package].entries)}
     try:
-        return {"model": find_entry(model).version}
+        entry = find_entry(model)
     except InputError:
         return {}
+    return {"model": entry.version} | ({"initial_weights": entry.init_version} if trained else {})
 
 
 def convention_versions() -> dict[str, int]:
@@ -286,7 +290,7 @@ def _own_versions(record: Record) -> dict[str, int]:
     if "structure" in record.versions:
         package = declarations().get(record.subject)
         return {"structure": package.structure_version} if package else {}
-    return model_version(record.subject)
+    return model_version(record.subject, trained=True)
 
 
 def load_current(folder: Path = RECORDS) -> dict[str, Record]:

@@ -90,9 +90,16 @@ def known_recipes(model: str) -> dict[str, Recipe]:
     base = entry.recipe_of or entry.id.split("+")[0]
     if base in package.untrained:
         raise InputError(f"no recipe for {model}: {package.untrained[base]}")
-    own = {name: recipe for name, recipe in package.recipes.items() if not recipe.models or base in recipe.models}
+    own = _own_recipes(model)
     datasets = {recipe.dataset for recipe in own.values()}
     return own | {name: recipe for name, recipe in GENERAL_RECIPES.items() if recipe.dataset not in datasets}
+
+
+def _own_recipes(model: str) -> dict[str, Recipe]:
+    """List the recipes that a model's package has for it."""
+    entry = find_entry(model)
+    base = entry.recipe_of or entry.id.split("+")[0]
+    return {name: recipe for name, recipe in package_of(model).recipes.items() if not recipe.models or base in recipe.models}
 
 
 def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
@@ -138,17 +145,21 @@ def find_protocol(model: str, name: str) -> Protocol:
 def default_protocol(model: str, dataset: str, *, detected: bool = False) -> str:
     """Name the protocol that a model is tested under by default.
 
-    It is the first of the model's package, or else HRNet's; for COCO's annotated boxes the one of that name with
-    ``-annotated`` behind it, where there is one.
+    It is the first of the model's package, or else HRNet's; with ``-bgr`` behind its name where the package trains the model on
+    blue-first images of the dataset, and for COCO's annotated boxes with ``-annotated`` behind that, where there is such a
+    protocol.
 
     Args:
         model: An id of this project.
         dataset: Whose images, perhaps with ``synthetic-`` before it.
         detected: The boxes come from a detector, not from COCO's annotations.
     """
-    first = next(iter(package_of(model).protocols), "hrnet")
-    annotated = f"{first}-annotated"
-    return annotated if dataset.endswith("coco") and not detected and annotated in known_protocols(model) else first
+    name = next(iter(package_of(model).protocols), "hrnet")
+    trained = next((recipe for recipe in _own_recipes(model).values() if recipe.dataset == dataset), None)
+    if trained is not None and trained.bgr:
+        name = f"{name}-bgr"
+    annotated = f"{name}-annotated"
+    return annotated if dataset.endswith("coco") and not detected and annotated in known_protocols(model) else name
 
 
 def known_searches() -> dict[str, dict[str, SearchConfig]]:

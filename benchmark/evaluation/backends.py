@@ -1,4 +1,4 @@
-"""A subject with its trained weights, ready to be evaluated."""
+"""Networks with trained weights, ready to be evaluated."""
 
 from __future__ import annotations
 
@@ -22,73 +22,26 @@ from benchmark.models.weights import SAFETENSORS, TFLITE, load_safetensors, loca
 
 PYTORCH = (".pth", ".pt")
 
-
-def load_external(
-    subject: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: str
-) -> Backend:
-    """A subject ready to be evaluated: one of this project's as ``benchmark.evaluate`` has it, any other as it was built.
-
-    Raises:
-        InputError: no weights for a network of this project, or they do not fit.
-    """
-    heads = {len(names): head for head, names in JOINT_NAMES.items()}
-    if joints not in heads:
-        raise InputError(f"--joints {joints}: accuracy needs the joints of {', '.join(JOINT_NAMES)}, which are {sorted(heads)}")
-    if subject.model:
-        if weights is None:
-            raise InputError(f"{subject.name} has no trained weights of its own: give --weights, or MODEL@FILE after --against")
-        return load_backend(subject.model, locate_weights(weights), head=heads[joints], input_hw=input_hw, device=device)
-    assert input_hw is not None
-    network = subject.build(joints, input_hw)
-    if weights is not None:
-        load_user_weights(network, locate_weights(weights), subject.name)
-    maps = network_runner(network.to(device).eval(), subject.name, joints)
-    return Backend(maps, JOINT_NAMES[heads[joints]], input_hw, network_fingerprint(subject, network))
-
-
-def load_user_weights(network: nn.Module, path: Path, name: str) -> None:
-    """Fill a user's network from a ``.safetensors`` file or a state dict that PyTorch saved.
-
-    Raises:
-        InputError: another kind of file, or it holds another network's weights.
-    """
-    if path.suffix.lower() not in PYTORCH:
-        if path.suffix.lower() != SAFETENSORS:
-            raise InputError(f"{path}: weights of {name} are a {SAFETENSORS} or {' or '.join(PYTORCH)} file")
-        load_safetensors(network, path, name)
-        return
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)  # a pickle can run code: only tensors are let in
-        found = next((found[key] for key in ("state_dict", "model") if key in found), found)
-        network.load_state_dict({key.removeprefix("module."): value for key, value in found.items()})
-    except Exception as problem:
-        lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-        raise InputError(f"{path} does not fit {name}: {' '.join(lines[:2]) or type(problem).__name__}") from None
-
-
-def network_fingerprint(subject: ExternalModel, network: nn.Module) -> str:
-    """What tells this network with these weights from any other, so that predictions kept on disk are its own."""
-    digest = hashlib.sha256(subject.spec.encode())
-    for source in (subject.onnx, subject.code):
-        if source is not None:
-            digest.update(source.read_bytes())
-    for key, value in network.state_dict().items():
-        digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+# Images [B, 3, H, W] to all outputs of a network, each [B, C, h, w]; the final heatmaps [B, K, h, w] come last.
+Forward = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 class Backend(NamedTuple):
-    """What evaluation runs.
+    """A network that evaluation can run.
 
-    ``maps``: images ``[B, 3, H, W]`` to everything the network predicts, each ``[B, C, h, w]``, final heatmaps last.
-    ``joints``: those of the final heatmaps, in their order.
+    Attributes:
+        forward: From normalised images to all outputs; see :data:`Forward`.
+        joints: Names of the final heatmaps' joints, in their order.
+        input_hw: Height and width of the input.
+        sha256: The weight file's hash.
+        published: The weight file has a format of the model's package, in which only published weights come.
     """
 
-    maps: Callable[[Tensor], tuple[Tensor, ...]]
+    forward: Forward
     joints: tuple[str, ...]
     input_hw: tuple[int, int]
-    sha256: str  # of the weight file
-    published: bool = False  # in a form that only the model's package can read or name the joints of
+    sha256: str
+    published: bool = False
 
 
 def load_backend(
@@ -99,62 +52,126 @@ def load_backend(
     input_hw: tuple[int, int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Backend:
-    """The network of an id with the weights of a file; the file's suffix says how it is read.
+    """Load a model of this project with the weights of a file; the file's suffix decides how it is read.
 
     Args:
-        head: whose joints a ``.safetensors`` file predicts: a name in :data:`benchmark.core.keypoints.JOINT_NAMES`.
+        head: the joint set that a ``.safetensors`` or ``.tflite`` file predicts, a name in
+            :data:`benchmark.core.keypoints.JOINT_NAMES`.
         input_hw: by default the first of the sizes that the model's entry names.
 
     Raises:
-        InputError: an unknown model or kind of file, a size that the model does not take, or the file does not belong to the
-            model; it is named.
+        InputError: the model or the kind of file is unknown, the model does not take this size, or the file holds the weights
+            of another network; the file is named.
     """
     entry = find_entry(model)
     input_hw = input_hw or parse_size(entry.inputs[0])
     check_input_size(model, input_hw)
-    special = package_of(model).weight_files
-    kinds = {SAFETENSORS: WeightFile(joints=JOINT_NAMES[head]), TFLITE: WeightFile(joints=JOINT_NAMES[head]), **special}
+    package_formats = package_of(model).weight_files
+    common_format = WeightFile(joints=JOINT_NAMES[head])
+    formats = {SAFETENSORS: common_format, TFLITE: common_format, **package_formats}
     suffix = weights.suffix.lower()
-    if suffix not in kinds:
-        raise InputError(f"{weights}: {model} takes no {suffix or 'such'} file; known: {', '.join(kinds)}")
-    joints = kinds[suffix].joints
+    if suffix not in formats:
+        kind = f"a {suffix} file" if suffix else "a file without suffix"
+        raise InputError(f"{weights}: {model} cannot read {kind}; known: {', '.join(formats)}")
+    joints = formats[suffix].joints
     if suffix == TFLITE:
-        maps = _tflite(weights, len(joints), input_hw)
+        forward = _tflite_runner(weights, len(joints), input_hw)
     else:
         network = build_model(model, joints=len(joints))
-        if kinds[suffix].load:
-            import_object(kinds[suffix].load)(network, weights)
+        if loader := formats[suffix].load:
+            import_object(loader)(network, weights)
         else:
             load_safetensors(network, weights, model)
-        maps = network_runner(network.to(device).eval(), model, len(joints))
-    return Backend(maps, joints, input_hw, hashlib.sha256(weights.read_bytes()).hexdigest(), suffix in special)
+        forward = network_runner(network.to(device).eval(), model, len(joints))
+    return Backend(forward, joints, input_hw, hashlib.sha256(weights.read_bytes()).hexdigest(), suffix in package_formats)
 
 
-def network_runner(network: nn.Module, model: str, joints: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """A network as a :class:`Backend` runs it, without gradients; its last output is checked to be the maps of ``joints``."""
+def load_external(
+    external: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: str
+) -> Backend:
+    """Load a resolved model: one of this project as :func:`load_backend` does, any other as its function builds it.
+
+    Raises:
+        InputError: no joint set has that many joints, a model of this project has no weights, or the weights do not fit.
+    """
+    heads = {len(names): head for head, names in JOINT_NAMES.items()}
+    if joints not in heads:
+        known = ", ".join(f"{count} ({head})" for count, head in sorted(heads.items()))
+        raise InputError(f"--joints {joints}: accuracy needs a known joint set: {known}")
+    if external.model:
+        if weights is None:
+            raise InputError(
+                f"{external.name} has no trained weights of its own: give --weights, or MODEL@FILE after --against"
+            )
+        return load_backend(external.model, locate_weights(weights), head=heads[joints], input_hw=input_hw, device=device)
+    assert input_hw is not None
+    network = external.build(joints, input_hw)
+    if weights is not None:
+        load_user_weights(network, locate_weights(weights), external.name)
+    forward = network_runner(network.to(device).eval(), external.name, joints)
+    return Backend(forward, JOINT_NAMES[heads[joints]], input_hw, network_fingerprint(external, network))
+
+
+def load_user_weights(network: nn.Module, path: Path, name: str) -> None:
+    """Load a ``.safetensors`` file, or a state dict saved by PyTorch, into a user's network.
+
+    Raises:
+        InputError: the file is of another kind, or it holds another network's weights.
+    """
+    if path.suffix.lower() not in PYTORCH:
+        if path.suffix.lower() != SAFETENSORS:
+            raise InputError(f"{path}: weights of {name} must be a {SAFETENSORS} or {' or '.join(PYTORCH)} file")
+        load_safetensors(network, path, name)
+        return
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle can run code: only tensors are accepted
+        state = next((state[key] for key in ("state_dict", "model") if key in state), state)
+        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+    except Exception as problem:
+        lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+        raise InputError(f"{path} does not fit {name}: {' '.join(lines[:2]) or type(problem).__name__}") from None
+
+
+def network_fingerprint(external: ExternalModel, network: nn.Module) -> str:
+    """Hash a user's network with its weights, so that cached predictions are never taken for another network's."""
+    digest = hashlib.sha256(external.spec.encode())
+    for file in (external.onnx, external.code):
+        if file is not None:
+            digest.update(file.read_bytes())
+    for key, value in network.state_dict().items():
+        digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def network_runner(network: nn.Module, model: str, joints: int) -> Forward:
+    """Return a function that runs a network without gradients and checks that its last output is heatmaps of ``joints``."""
 
     @torch.inference_mode()
-    def maps(images: Tensor) -> tuple[Tensor, ...]:
+    def forward(images: Tensor) -> tuple[Tensor, ...]:
         try:
-            found = tuple(iter_maps(network(images)))
+            outputs = tuple(iter_maps(network(images)))
         except RuntimeError as problem:
             size = "x".join(str(side) for side in images.shape[2:])
             raise InputError(f"{model} failed on {size} images: {str(problem).splitlines()[0]}") from None
-        return _checked(found, joints, model)
+        return _checked(outputs, joints, model)
 
-    return maps
+    return forward
 
 
-def _checked(maps: tuple[Tensor, ...], joints: int, source: str) -> tuple[Tensor, ...]:
-    if not maps or maps[-1].ndim != 4 or maps[-1].shape[1] != joints:
-        raise InputError(f"{source}: its last output is {[list(m.shape) for m in maps[-1:]]}, not the maps of {joints} joints")
-    if not torch.isfinite(maps[-1]).all():
+def _checked(outputs: tuple[Tensor, ...], joints: int, source: str) -> tuple[Tensor, ...]:
+    if not outputs or outputs[-1].ndim != 4 or outputs[-1].shape[1] != joints:
+        shape = list(outputs[-1].shape) if outputs else "missing"
+        raise InputError(f"{source}: the last output must be [B, {joints}, h, w] heatmaps; it is {shape}")
+    if not torch.isfinite(outputs[-1]).all():
         raise InputError(f"{source}: a heatmap is not finite")
-    return maps
+    return outputs
 
 
-def _tflite(path: Path, joints: int, input_hw: tuple[int, int]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """Runs a TFLite file one image at a time, on as many threads as PyTorch; inputs and outputs have their channels last."""
+def _tflite_runner(path: Path, joints: int, input_hw: tuple[int, int]) -> Forward:
+    """Return a function that runs a TFLite file image by image, on as many threads as PyTorch uses.
+
+    The file's input and outputs have their channels last.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -164,17 +181,19 @@ def _tflite(path: Path, joints: int, input_hw: tuple[int, int]) -> Callable[[Ten
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise InputError(f"{path}: not a TFLite file that can be run: {str(problem).splitlines()[0]}") from None
-    source, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    wanted = [1, *input_hw, 3]
-    if len(source) != 1 or source[0]["shape"].tolist() != wanted:
-        raise InputError(f"{path}: takes {[s['shape'].tolist() for s in source]}, not one image {wanted}")
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    expected = [1, *input_hw, 3]
+    if len(inputs) != 1 or inputs[0]["shape"].tolist() != expected:
+        shapes = [details["shape"].tolist() for details in inputs]
+        raise InputError(f"{path}: takes inputs of shape {shapes}, not one image of shape {expected}")
 
-    def one(image: Tensor) -> list[Tensor]:
-        interpreter.set_tensor(source[0]["index"], image.permute(1, 2, 0).contiguous().cpu().numpy()[None])
+    def run_image(image: Tensor) -> list[Tensor]:
+        interpreter.set_tensor(inputs[0]["index"], image.permute(1, 2, 0).contiguous().cpu().numpy()[None])
         interpreter.invoke()
         return [torch.from_numpy(interpreter.get_tensor(output["index"])).permute(0, 3, 1, 2) for output in outputs]
 
-    def maps(images: Tensor) -> tuple[Tensor, ...]:
-        return _checked(tuple(torch.cat(m) for m in zip(*map(one, images), strict=True)), joints, str(path))
+    def forward(images: Tensor) -> tuple[Tensor, ...]:
+        per_output = zip(*map(run_image, images), strict=True)
+        return _checked(tuple(torch.cat(heatmaps) for heatmaps in per_output), joints, str(path))
 
-    return maps
+    return forward

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import Identity, describe_evaluation, evaluation_identity
 from benchmark.core.input_size import parse_size
@@ -19,6 +20,8 @@ from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.scoring import MetricResult, MetricResults, metric_names
 from benchmark.models.registry import canonical_id, find_entry
+
+TestDataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class Evaluation:
                     yield name, metric, self.names[0]
 
     def identity(self, protocol: str, metric: str, over: str) -> Identity:
-        """Return what identifies one of the records."""
+        """Return the identity of one of the records."""
         return evaluation_identity(
             self.model,
             self.dataset,
@@ -84,10 +87,10 @@ class Evaluation:
         )
 
     def on_record(self, folder: Path) -> list[Record]:
-        """Return all records, if every one is there and was measured with these weights; else none."""
-        known = load_records(folder)
+        """Return all records of this evaluation; an empty list if one is missing or was measured with other weights."""
+        stored = load_records(folder)
         ids = [record_id(self.identity(*part)) for part in self.parts()]
-        records = [known[i] for i in ids if i in known and _weights(known[i]) == self.sha256]
+        records = [stored[id_] for id_ in ids if id_ in stored and _weights_hash(stored[id_]) == self.sha256]
         return records if len(records) == len(ids) else []
 
     def records(self, predictions: Mapping[str, Predictions], results: MetricResults, people: int) -> list[Record]:
@@ -98,8 +101,9 @@ class Evaluation:
             result = results[name][metric]
             samples: dict[str, Any] = {"sha256": predictions[name].sha256(), "weights": [self.weights, self.sha256]}
             if reference:
-                against = results[reference][metric]
-                result = MetricResult(result.value - against.value, result.replicates - against.replicates, {})
+                reference_result = results[reference][metric]
+                replicates = result.replicates - reference_result.replicates
+                result = MetricResult(result.value - reference_result.value, replicates, {})
                 samples["reference_sha256"] = predictions[reference].sha256()
             elif result.parts:
                 samples["parts"] = dict(result.parts)
@@ -116,14 +120,17 @@ class Evaluation:
         return records
 
     def keep(self, records: Sequence[Record], folder: Path) -> None:
-        """Append the records; say so on stderr where records of the same model with other weights are there already."""
+        """Append the records that are not in the store yet; print a note if the store holds records with other weights."""
         present = [record.id for record in records if not append_record(record, folder)]
-        known = load_records(folder) if present else {}
-        if any(_weights(known[i]) != self.sha256 for i in present):
-            print(f"not recorded: {self.model} has records with other published weights than {self.weights}", file=sys.stderr)
+        stored = load_records(folder) if present else {}
+        if any(_weights_hash(stored[id_]) != self.sha256 for id_ in present):
+            print(
+                f"not recorded: the records of {self.model} were measured with other published weights than {self.weights}",
+                file=sys.stderr,
+            )
 
 
-def _weights(record: Record) -> str:
+def _weights_hash(record: Record) -> str:
     return (record.samples or {}).get("weights", ["", ""])[1]
 
 
@@ -149,9 +156,46 @@ def format_evaluation(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def evaluation_report(evaluation: Evaluation, records: Sequence[Record]) -> dict[str, Any]:
-    """Return what ``--json`` prints; see schemas/evaluate.schema.json."""
-    results = [
+class MetricReport(TypedDict):
+    """One metric under one protocol.
+
+    Attributes:
+        setting: Differences from the published input size, weights and boxes.
+        over: The protocol from which the value is the paired difference; empty for the metric itself.
+        ci95: The 95 % interval [low, high].
+        parts: Values of single joints or limbs.
+        record: The record's id.
+    """
+
+    protocol: str
+    setting: str
+    metric: str
+    over: str
+    value: float
+    ci95: list[float] | None
+    parts: dict[str, float]
+    record: str
+
+
+class EvaluationReport(TypedDict):
+    """The output of ``python -m benchmark.evaluate --json``.
+
+    Attributes:
+        n: Number of people; None without results.
+        results: Empty where labels are hidden and only a submission was written.
+    """
+
+    schema: Literal[2]
+    model: str
+    dataset: TestDataset
+    split: str
+    n: int | None
+    results: list[MetricReport]
+
+
+def evaluation_report(evaluation: Evaluation, records: Sequence[Record]) -> EvaluationReport:
+    """Return the content of ``--json``."""
+    results: list[MetricReport] = [
         {
             "protocol": record.protocol,
             "setting": describe_evaluation(record.setting),
@@ -167,7 +211,7 @@ def evaluation_report(evaluation: Evaluation, records: Sequence[Record]) -> dict
     return {
         "schema": 2,
         "model": evaluation.model,
-        "dataset": evaluation.dataset,
+        "dataset": cast(TestDataset, evaluation.dataset),
         "split": evaluation.split,
         "n": records[0].n if records else None,
         "results": results,

@@ -23,8 +23,8 @@ from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
 from benchmark.evaluation.backends import load_backend
 from benchmark.evaluation.distributed import broadcast, choose_device, gather_parts, process_group
-from benchmark.evaluation.inference import CHUNK, Predictions, assemble_chunks, predict_people
-from benchmark.evaluation.records import Evaluation
+from benchmark.evaluation.inference import Predictions, assemble_chunks, count_people_of_shard, predict_people
+from benchmark.evaluation.records import Evaluation, TestDataset
 from benchmark.evaluation.scoring import score_predictions, to_coco_detections
 from benchmark.evaluation.submission import release_file, write_coco, write_mpii
 from benchmark.evaluation.visualize import check_ignored_folder, draw_predictions
@@ -37,20 +37,20 @@ HIDDEN_SPLITS = {"mpii": ("test",), "coco": ("test-dev",)}  # only the servers k
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateArguments:
-    """What to evaluate, and what to do with it."""
+    """Arguments of ``python -m benchmark.evaluate``."""
 
     model: Annotated[str, tyro.conf.Positional]
     """A model's id, as in efficientpose/RT, or an architecture file."""
     weights: Path
-    """Its weights: .safetensors, .tflite, or a file that the model's package reads; a path, or a path below the data root."""
-    dataset: Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
-    """Which persons, and with them which metric."""
+    """Its weights: .safetensors, .tflite, or a format of the model's package; a path, or a path below the data root."""
+    dataset: TestDataset
+    """The people to test on; the dataset determines the metric."""
     split: str | None = None
-    """Default: test of LSP, val of MPII and COCO; sample stands for a few annotated images."""
+    """Default: test for LSP, val for MPII and COCO; sample is a small number of annotated images."""
     protocol: tuple[str, ...] = ()
-    """How to crop, average and decode: names, or all for all of the model's own. Others are compared with the first."""
+    """Protocols, which define crop, averaging and decoding, or all for the model's own. Each is compared with the first."""
     head: Literal["mpii", "coco", "lsp"] | None = None
-    """Whose joints the network predicts, where the weights do not say; default: the dataset's."""
+    """The joint set that the network predicts, if the weight file does not determine it; default: the dataset's."""
     input: str | None = None
     """Height x width of the network's input; default: the model's own."""
     detections: Path | None = None
@@ -58,37 +58,40 @@ class EvaluateArguments:
     root: Path | None = None
     """The data root, or the dataset's own folder; default: POSE_DATA (Synthetic people: its folder synthetic)."""
     limit: int | None = None
-    """Only the first so many persons (COCO: all persons of their images). Nothing is recorded."""
+    """Test only this number of people (COCO: all people on their images). Nothing is recorded."""
     broken: Literal["raise", "skip"] = "raise"
-    """What to do about a photograph that cannot be read; where one was skipped nothing is recorded."""
+    """Stop at an image that cannot be read, or skip it. After a skip, nothing is recorded."""
     submission: Path | None = None
-    """Write the file that the benchmark's server takes: COCO's .json, MPII's .mat. Needs one protocol."""
+    """Write the file for the benchmark's server: COCO's .json, MPII's .mat. Needs a single protocol."""
     draw: Path | None = None
-    """Draw predictions beside the annotations into this folder, which git must ignore."""
+    """Draw predictions next to the annotations into this folder, which git must ignore."""
     device: str | None = None
-    """As PyTorch calls it; default: a GPU if there is one."""
+    """Device in PyTorch's notation; default: a GPU if there is one."""
     work: Path = Path("out/evaluate")
-    """Where chunks of predictions are kept until they are no longer wanted."""
+    """Where predictions are cached, in chunks, so that a killed evaluation can resume."""
     keep: bool = True
-    """Keep the figures as records under reports/records."""
+    """Store the results as records under reports/records."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON; benchmark/schemas/evaluate.schema.json describes it."""
+    """Print JSON."""
 
     @property
     def kind(self) -> str:
-        """The dataset whose format, joints and metric these are."""
+        """The dataset whose format, joints and metric are used: mpii, coco or lsp."""
         return self.dataset.removeprefix("synthetic-")
 
 
 def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tuple[Evaluation, list[Record]]:
-    """The figures of all protocols asked for, new or from the records in ``folder``; none in processes but the first.
+    """Evaluate a model under one or several protocols; return the evaluation and its records.
+
+    Results that ``folder`` holds already are read from there. Of several processes, only the first returns records.
 
     Raises:
         InputError: the model, weights, data, protocol or options do not fit together.
     """
-    arguments = replace(arguments, model=find_entry(arguments.model).id)  # which may be a file's name
-    chosen = choose_protocols(arguments)
-    with process_group() as (rank, count):
+    arguments = replace(arguments, model=find_entry(arguments.model).id)  # an architecture file gets its id
+    protocols = choose_protocols(arguments)
+    with process_group() as (rank, world_size):
+        # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)
         weights, device = locate_weights(arguments.weights), choose_device(arguments.device)
         backend = load_backend(
@@ -98,82 +101,91 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
             input_hw=parse_size(arguments.input) if arguments.input else None,
             device=device,
         )
-        answers = joint_mapping(backend.joints, JOINT_NAMES[arguments.kind])
-        evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(chosen), arguments.detections)
-        keep = arguments.keep and arguments.limit is None
-        must_run = not keep or arguments.submission or arguments.draw  # more is asked for than figures
-        if not must_run and (known := broadcast(evaluation.on_record(folder))):
-            return evaluation, known if rank == 0 else []
-        own = sum(min(CHUNK, len(people) - start) for start in _starts(len(people), rank, count))
-        with tqdm(total=own, unit=" persons", disable=None if rank == 0 else True) as bar:
-            part = predict_people(
+        to_dataset_joints = joint_mapping(backend.joints, JOINT_NAMES[arguments.kind])
+        evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(protocols), arguments.detections)
+
+        # Return stored results, unless something needs the predictions themselves.
+        record_results = arguments.keep and arguments.limit is None
+        needs_predictions = arguments.submission is not None or arguments.draw is not None
+        if record_results and not needs_predictions and (stored := broadcast(evaluation.on_record(folder))):
+            return evaluation, stored if rank == 0 else []
+
+        # Predict this process's share, and gather all shares in the first process.
+        shard = (rank, world_size)
+        total = count_people_of_shard(len(people), shard)
+        with tqdm(total=total, unit=" people", disable=None if rank == 0 else True) as bar:
+            chunks = predict_people(
                 people,
                 backend,
-                chosen,
+                protocols,
                 arguments.work / arguments.model.replace("/", "-"),
                 device=device,
                 broken=arguments.broken,
-                shard=(rank, count),
+                shard=shard,
                 progress=bar.update,
             )
-        parts = gather_parts(part)
-    if rank:
+        parts = gather_parts(chunks)
+    if rank != 0:
         return evaluation, []
     predictions = assemble_chunks(parts, len(people))
-    found = next(iter(predictions.values())).found()
-    if not found.any():
-        raise InputError(f"{arguments.dataset}: none of {len(people)} photographs could be read")
-    people = people.select(found)
+
+    # Leave out people whose image could not be read, and bring the joints into the dataset's order.
+    readable = next(iter(predictions.values())).readable()
+    if not readable.any():
+        raise InputError(f"{arguments.dataset}: none of the images of {len(people)} people could be read")
+    people = people.select(readable)
     predictions = {
-        name: Predictions(p.joints[found][:, answers], p.scores[found][:, answers]) for name, p in predictions.items()
+        name: Predictions(p.joints[readable][:, to_dataset_joints], p.scores[readable][:, to_dataset_joints])
+        for name, p in predictions.items()
     }
+
     if arguments.submission:
-        write_submission(arguments, people, chosen, predictions, dataset_folder, backend.input_hw)
+        write_submission(arguments, people, protocols, predictions, dataset_folder, backend.input_hw)
     if arguments.draw:
         draw_predictions(arguments.draw, people, next(iter(predictions.values())).joints, JOINT_NAMES[arguments.kind])
     if arguments.split in HIDDEN_SPLITS.get(arguments.kind, ()):
         return evaluation, []
-    figures = score_predictions(people, predictions, chosen, dataset_folder, backend.input_hw)
-    made = evaluation.records(predictions, figures, len(people))
-    if keep and found.all():
-        evaluation.keep(made, folder)
-    return evaluation, made
+
+    results = score_predictions(people, predictions, protocols, dataset_folder, backend.input_hw)
+    records = evaluation.records(predictions, results, len(people))
+    if record_results and readable.all():
+        evaluation.keep(records, folder)
+    return evaluation, records
 
 
 def choose_protocols(arguments: EvaluateArguments) -> dict[str, Protocol]:
-    """The protocols asked for.
+    """Return the protocols by name: those of ``--protocol``, or the model's default for the dataset.
 
     Raises:
-        InputError: an unknown model or protocol, or options that exclude each other.
+        InputError: the model or a protocol is unknown, or options exclude each other.
     """
     names = arguments.protocol or (
         default_protocol(arguments.model, arguments.dataset, detected=arguments.detections is not None),
     )
     if names == ("all",):
-        own = package_of(arguments.model).protocols
-        names = tuple(own or PROTOCOLS)
+        names = tuple(package_of(arguments.model).protocols or PROTOCOLS)
     if len(set(names)) != len(names):
-        raise InputError(f"--protocol {' '.join(names)}: one is named twice")
+        raise InputError(f"--protocol {' '.join(names)}: a protocol is named twice")
     if arguments.limit is not None and arguments.limit < 1:
-        raise InputError(f"--limit {arguments.limit}: at least one person is needed")
+        raise InputError(f"--limit {arguments.limit}: the number of people must be at least 1")
     if arguments.submission and (len(names) > 1 or arguments.kind == "lsp"):
-        raise InputError("--submission takes one protocol, and MPII or COCO: LSP has no server")
+        raise InputError("--submission needs a single protocol, and MPII or COCO as the dataset: LSP has no server")
     if arguments.split in HIDDEN_SPLITS.get(arguments.kind, ()) and not arguments.submission:
         raise InputError(
-            f"the labels of {arguments.kind} {arguments.split} are hidden; write its server's file with --submission"
+            f"the labels of {arguments.kind} {arguments.split} are hidden; write a file for its server with --submission"
         )
     if arguments.detections and arguments.kind != "coco":
-        raise InputError("--detections is for COCO")
+        raise InputError("--detections: only COCO has detected boxes")
     if arguments.draw:
         check_ignored_folder(arguments.draw)
     return {name: find_protocol(arguments.model, name) for name in names}
 
 
 def load_test_people(arguments: EvaluateArguments) -> tuple[People, Path]:
-    """The persons to evaluate on, and the dataset's folder.
+    """Load the people to test on; return them and the dataset's folder.
 
     Raises:
-        InputError: they are not there, malformed, or not of the dataset asked for.
+        InputError: the annotations are missing, malformed, or of another dataset.
     """
     _, folder = find_dataset(arguments.dataset, arguments.root)
     split = arguments.split or EVALUATION_SPLITS[arguments.kind]
@@ -186,31 +198,27 @@ def load_test_people(arguments: EvaluateArguments) -> tuple[People, Path]:
     if people.dataset != arguments.dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {arguments.dataset}")
     if not len(people):
-        raise InputError(f"{folder}: nobody in {split}")
+        raise InputError(f"{folder}: the split {split} has no people")
     if arguments.limit is None:
         return people, folder
-    chosen = np.arange(len(people)) < arguments.limit
-    if arguments.kind == "coco":
-        chosen = np.isin(people.image_ids, people.image_ids[chosen])
-    return replace(people.select(chosen), split=f"{split}[:{arguments.limit}]"), folder
+    selected = np.arange(len(people)) < arguments.limit
+    if arguments.kind == "coco":  # average precision is defined on whole images
+        selected = np.isin(people.image_ids, people.image_ids[selected])
+    return replace(people.select(selected), split=f"{split}[:{arguments.limit}]"), folder
 
 
 def write_submission(
     arguments: EvaluateArguments,
     people: People,
-    chosen: Mapping[str, Protocol],
+    protocols: Mapping[str, Protocol],
     predictions: Mapping[str, Predictions],
     folder: Path,
     input_hw: tuple[int, int],
 ) -> None:
-    """The file for the server; see :mod:`benchmark.evaluation.submission`."""
+    """Write the file for the benchmark's server; see :mod:`benchmark.evaluation.submission`."""
     assert arguments.submission is not None
-    found, protocol = next(iter(predictions.values())), next(iter(chosen.values()))
+    [protocol], [predicted] = protocols.values(), predictions.values()
     if arguments.kind == "coco":
-        write_coco(arguments.submission, to_coco_detections(people, found, protocol, input_hw))
+        write_coco(arguments.submission, to_coco_detections(people, predicted, protocol, input_hw))
     else:
-        write_mpii(arguments.submission, people, found.joints, folder)
-
-
-def _starts(persons: int, rank: int, count: int) -> range:
-    return range(rank * CHUNK, persons, count * CHUNK)
+        write_mpii(arguments.submission, people, predicted.joints, folder)

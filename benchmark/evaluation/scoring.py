@@ -1,4 +1,4 @@
-"""Predicted joints to figures, by dataset: PCK on LSP, PCKh on MPII, OKS AP on COCO, each with paired replicates."""
+"""Score predicted joints by the dataset's metric: PCK on LSP, PCKh on MPII, average precision on COCO."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.config.identities import joint_set_of
 from benchmark.config.pipeline import find_crop_rule
 from benchmark.config.protocols import WHOLE_IMAGE, Protocol
 from benchmark.core.errors import InputError
@@ -29,14 +30,20 @@ from benchmark.pipeline.crops import fit_aspect
 
 
 class MetricResult(NamedTuple):
-    """One metric of one protocol: percent, or COCO's fractions."""
+    """One metric under one protocol, in percent, or as a fraction for COCO.
+
+    Attributes:
+        value: The metric of all people.
+        replicates: Bootstrap replicates ``[R]``, paired with those of all other protocols of the same call.
+        parts: Values of single joints or limbs.
+    """
 
     value: float
-    replicates: np.ndarray  # [R], paired with those of every other protocol of the same call
+    replicates: np.ndarray
     parts: Mapping[str, float]
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval over persons, on COCO over images."""
+        """Return the 95 % interval, over people or, for COCO, over images."""
         return percentile_interval(self.replicates)
 
 
@@ -50,61 +57,69 @@ def score_predictions(
     folder: Path,
     input_hw: tuple[int, int],
 ) -> MetricResults:
-    """The figures of each protocol's predictions, whose joints are in the dataset's order.
+    """Compute the dataset's metrics of each protocol's predictions, whose joints are in the dataset's order.
 
     Args:
-        folder: the dataset's, where COCO's annotations of the whole split are.
+        folder: the dataset's folder, which holds COCO's annotations of the whole split.
 
     Raises:
-        InputError: what the metric needs is not annotated.
+        InputError: an annotation that the metric needs is missing.
     """
-    kind = people.dataset.removeprefix("synthetic-")
-    if kind in ("lsp", "lspet"):
-        return _lsp(people, predictions)
-    if kind == "mpii":
-        return _mpii(people, predictions)
-    return _coco(people, predictions, protocols, folder, input_hw)
+    match joint_set_of(people.dataset):
+        case "lsp" | "lspet":
+            return _score_lsp(people, predictions)
+        case "mpii":
+            return _score_mpii(people, predictions)
+    return _score_coco(people, predictions, protocols, folder, input_hw)
 
 
 def metric_names(dataset: str) -> list[str]:
-    """The names of the figures that :func:`score` gives for a dataset."""
-    kind = dataset.removeprefix("synthetic-")
-    if kind == "mpii":
-        return [f"pckh@{t} ({preset})" for preset in PCKH_PRESETS for t in PCKH_THRESHOLDS]
-    return (
-        list(AP_METRICS) if kind == "coco" else [pck_metric_name(t, preset) for preset in PCK_PRESETS for t in PCK_THRESHOLDS]
-    )
+    """Return the names of a dataset's metrics, in the order of their records."""
+    match joint_set_of(dataset):
+        case "lsp" | "lspet":
+            return [pck_metric_name(threshold, preset) for preset in PCK_PRESETS for threshold in PCK_THRESHOLDS]
+        case "mpii":
+            return [f"pckh@{threshold} ({preset})" for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS]
+    return list(AP_METRICS)
 
 
-def _lsp(people: People, predictions: Mapping[str, Predictions]) -> MetricResults:
-    files = {name: found.joints for name, found in predictions.items()}
-    estimates = bootstrap_pck(files, people.joints, people.visible)
+def _score_lsp(people: People, predictions: Mapping[str, Predictions]) -> MetricResults:
+    joints = {name: predicted.joints for name, predicted in predictions.items()}
+    estimates = bootstrap_pck(joints, people.joints, people.visible)
     return {
-        name: {pck_metric_name(t, p): _figure(estimates[name, p, t]) for p in PCK_PRESETS for t in PCK_THRESHOLDS}
-        for name in files
+        name: {
+            pck_metric_name(threshold, preset): _to_result(estimates[name, preset, threshold])
+            for preset in PCK_PRESETS
+            for threshold in PCK_THRESHOLDS
+        }
+        for name in predictions
     }
 
 
-def _mpii(people: People, predictions: Mapping[str, Predictions]) -> MetricResults:
+def _score_mpii(people: People, predictions: Mapping[str, Predictions]) -> MetricResults:
     if people.head_sizes is None:
         raise InputError(f"{people.dataset} {people.split}: no head sizes, so PCKh is undefined; add gt_valid.mat or valid.h5")
     if not people.visible.any():
         raise InputError(f"{people.dataset} {people.split}: no annotated joints to score against; use --submission")
-    files: dict[str, Any] = {name: (found.joints, 0) for name, found in predictions.items()}
-    truth = people.joints + 1.0  # PCKh's presets say what to do with annotations that count from (1, 1)
-    estimates = bootstrap_pckh(files, truth, people.head_sizes, people.visible > 0, PCKH_PRESETS)
+    joints: dict[str, Any] = {name: (predicted.joints, 0) for name, predicted in predictions.items()}
+    truth = people.joints + 1.0  # the PCKh presets expect annotations that count from (1, 1), as MPII's do
+    estimates = bootstrap_pckh(joints, truth, people.head_sizes, people.visible > 0, PCKH_PRESETS)
     return {
-        name: {f"pckh@{t} ({p})": _figure(estimates[name, p, t]) for p in PCKH_PRESETS for t in PCKH_THRESHOLDS}
-        for name in files
+        name: {
+            f"pckh@{threshold} ({preset})": _to_result(estimates[name, preset, threshold])
+            for preset in PCKH_PRESETS
+            for threshold in PCKH_THRESHOLDS
+        }
+        for name in predictions
     }
 
 
-def _figure(estimate: PckhEstimate) -> MetricResult:
+def _to_result(estimate: PckhEstimate) -> MetricResult:
     parts = {part: value for part, value in estimate.value.items() if part != MEAN_COLUMN and np.isfinite(value)}
     return MetricResult(estimate.value[MEAN_COLUMN], estimate.replicates[MEAN_COLUMN], parts)
 
 
-def _coco(
+def _score_coco(
     people: People,
     predictions: Mapping[str, Predictions],
     protocols: Mapping[str, Protocol],
@@ -114,34 +129,36 @@ def _coco(
     path = first_existing(folder, annotation_names(people.split.partition("[")[0]))
     if path is None:
         raise InputError(f"{people.dataset} {people.split}: no annotations to score against; use --submission")
-    persons = people_on_images(read_coco_annotations(path), np.unique(people.image_ids))
-    counts = draw_counts(len(persons.images))
-    figures = {}
-    for name, found in predictions.items():
-        detections = parse_coco_detections(to_coco_detections(people, found, protocols[name], input_hw), persons, name)
-        matches = match_detections(persons, detections)
+    annotated = people_on_images(read_coco_annotations(path), np.unique(people.image_ids))
+    counts = draw_counts(len(annotated.images))
+    results = {}
+    for name, predicted in predictions.items():
+        detections = parse_coco_detections(to_coco_detections(people, predicted, protocols[name], input_hw), annotated, name)
+        matches = match_detections(annotated, detections)
         values, replicates = compute_average_precision(matches), resample_average_precision(matches, counts)
-        figures[name] = {key: MetricResult(values[key], replicates[key], {}) for key in AP_METRICS}
-    return figures
+        results[name] = {metric: MetricResult(values[metric], replicates[metric], {}) for metric in AP_METRICS}
+    return results
 
 
-def people_on_images(persons: CocoPersons, images: np.ndarray) -> CocoPersons:
-    """The annotated persons of some images only."""
-    rows = np.isin(persons.image_ids, images)
-    columns = {name: value[rows] for name, value in vars(persons).items() if isinstance(value, np.ndarray) and name != "images"}
-    return replace(persons, images=persons.images[np.isin(persons.images, images)], **columns)
+def people_on_images(annotated: CocoPersons, images: np.ndarray) -> CocoPersons:
+    """Return the annotated people of these images only; ``images``: their ids, ``[I]``."""
+    rows = np.isin(annotated.image_ids, images)
+    arrays = {name: value for name, value in vars(annotated).items() if isinstance(value, np.ndarray) and name != "images"}
+    columns = {name: value[rows] for name, value in arrays.items()}
+    return replace(annotated, images=annotated.images[np.isin(annotated.images, images)], **columns)
 
 
 def to_coco_detections(
-    people: People, found: Predictions, protocol: Protocol, input_hw: tuple[int, int]
+    people: People, predicted: Predictions, protocol: Protocol, input_hw: tuple[int, int]
 ) -> list[dict[str, Any]]:
-    """What is handed to COCO: persons scored anew, without those that a better one of their image is too much like.
+    """Convert predictions to COCO's results format: people are rescored, and duplicates on the same image are removed.
 
-    How alike two are depends on their sizes: those of the padded boxes, of the input's aspect.
+    Two people are duplicates if their keypoint similarity exceeds the protocol's threshold. The similarity depends on the
+    people's areas; these are the areas of the boxes after padding, in the input's aspect.
     """
-    boxes = np.ones(len(people)) if people.scores is None else people.scores
-    scores = rescore_persons(boxes, found.scores, protocol.keypoint_score_threshold)
+    box_scores = np.ones(len(people)) if people.scores is None else people.scores
+    scores = rescore_persons(box_scores, predicted.scores, protocol.keypoint_score_threshold)
     padding = protocol.padding or (1.0 if protocol.crop == WHOLE_IMAGE else find_crop_rule(protocol.crop).padding)
     areas = (fit_aspect(people.sizes, input_hw) * padding).prod(1)
-    kept = suppress_duplicates(people.image_ids, found.joints, areas, scores, protocol.oks_nms_threshold)
-    return coco_entries(people.select(kept), found.joints[kept], found.scores[kept], scores[kept])
+    rows = suppress_duplicates(people.image_ids, predicted.joints, areas, scores, protocol.oks_nms_threshold)
+    return coco_entries(people.select(rows), predicted.joints[rows], predicted.scores[rows], scores[rows])

@@ -1,4 +1,4 @@
-"""Predictions drawn beside the annotations, one picture a person, into a folder that git ignores: they show real people."""
+"""Draw predictions next to the annotations, one file per person, into a folder that git ignores: they show real people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.data.images import read_image
 from benchmark.data.people import People
 
 SIDE = 384  # pixels of each of the two panels
-MARGIN = 1.3  # how much more than the person's box is shown
+MARGIN = 1.3  # side of the visible region, relative to the longer side of the person's box
 CHAINS = (
     ("head_top", "upper_neck", "thorax", "pelvis"),
     ("head_top", "neck"),
@@ -28,69 +28,68 @@ LEFT, RIGHT, MIDDLE = (255, 140, 0), (0, 160, 255), (80, 220, 80)  # RGB
 
 
 def check_ignored_folder(folder: Path) -> None:
-    """Refuse a folder in a git checkout that git would take in.
+    """Check that git ignores a folder, if it lies in a git checkout.
 
     Raises:
-        InputError: it is such a folder.
+        InputError: git does not ignore the folder.
     """
     parent = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.is_dir())
+    command = ["git", "-C", str(parent), "check-ignore", "-q", str(folder.absolute() / "0.png")]
     try:
-        asked = ["git", "-C", str(parent), "check-ignore", "-q", str(folder.absolute() / "0.png")]
-        if subprocess.run(asked, capture_output=True).returncode == 1:  # 128 where there is no checkout
-            raise InputError(f"--draw {folder}: git does not ignore this folder; take one below out/")
-    except FileNotFoundError:  # no git
+        status = subprocess.run(command, capture_output=True).returncode
+    except FileNotFoundError:  # git is not installed
         return
+    if status == 1:  # not ignored; outside a checkout the status is 128
+        raise InputError(f"--draw {folder}: git does not ignore this folder; choose one below out/")
 
 
 def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tuple[str, ...]) -> None:
-    """``<image>-<person>.png`` for every person: left the annotation, right the prediction.
+    """Write ``<image>-<person>.png`` for every person: the annotation on the left, the prediction on the right.
 
     Args:
-        joints: predicted, pixels of the photograph [N, K, 2].
+        joints: predicted, ``[N, K, 2]`` pixels of the image.
         names: of the K joints.
 
     Raises:
-        InputError: a photograph cannot be read.
+        InputError: an image cannot be read, or a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for row, path in enumerate(people.images):
-        photograph = read_image(path)
-        assert photograph is not None
-        marked = people.visible[row] > 0
-        left = draw_panel(photograph, people.centers[row], people.sizes[row], people.joints[row], marked, names)
-        right = draw_panel(photograph, people.centers[row], people.sizes[row], joints[row], np.ones(len(names), bool), names)
-        both = cv2.cvtColor(np.hstack([left, right]), cv2.COLOR_RGB2BGR)
+        image = read_image(path)
+        center, size = people.centers[row], people.sizes[row]
+        annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
+        predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
         target = folder / f"{path.stem}-{people.ids[row]}.png"
-        if not cv2.imwrite(str(target), both):
+        if not cv2.imwrite(str(target), cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR)):
             raise InputError(f"{target}: cannot be written")
 
 
 def draw_panel(
-    photograph: np.ndarray, center: np.ndarray, size: np.ndarray, joints: np.ndarray, marked: np.ndarray, names: tuple[str, ...]
+    image: np.ndarray, center: np.ndarray, size: np.ndarray, joints: np.ndarray, drawn: np.ndarray, names: tuple[str, ...]
 ) -> np.ndarray:
-    """The person's surroundings with a skeleton, uint8 ``[SIDE, SIDE, 3]``: the person's left orange, right blue.
+    """Draw a person's surroundings with a skeleton, uint8 ``[SIDE, SIDE, 3]``; left limbs are orange, right ones blue.
 
     Args:
-        center, size: of the person's box, pixels [2].
-        joints: pixels of the photograph [K, 2].
-        marked: which of them are drawn [K].
+        image: uint8 ``[H, W, 3]``.
+        center: of the person's box, ``[2]`` pixels.
+        size: of the person's box, ``[2]`` pixels.
+        joints: ``[K, 2]`` pixels of the image.
+        drawn: whether each joint is drawn, ``[K]``.
+        names: of the K joints.
     """
     scale = SIDE / (MARGIN * max(float(size.max()), 1.0))
-    matrix = np.array([[scale, 0, SIDE / 2 - scale * center[0]], [0, scale, SIDE / 2 - scale * center[1]]])
-    image = cv2.warpAffine(photograph, matrix, (SIDE, SIDE))
-    places = {
-        name: tuple(int(value) for value in np.clip(np.round(matrix[:, :2] @ joint + matrix[:, 2]), -SIDE, 2 * SIDE))
-        for name, joint, there in zip(names, joints, marked, strict=True)
-        if there
-    }
+    transform = np.array([[scale, 0, SIDE / 2 - scale * center[0]], [0, scale, SIDE / 2 - scale * center[1]]])
+    panel = cv2.warpAffine(image, transform, (SIDE, SIDE))
+    points = np.clip(np.round(joints @ transform[:, :2].T + transform[:, 2]), -SIDE, 2 * SIDE)
+    pixels = {name: (int(x), int(y)) for name, (x, y), is_drawn in zip(names, points, drawn, strict=True) if is_drawn}
     for chain in CHAINS:
-        for one, other in pairwise(name for name in chain if name in places):
-            cv2.line(image, places[one], places[other], _colour(other), 3, cv2.LINE_AA)
-    for name, place in places.items():
-        cv2.circle(image, place, 4, _colour(name), -1, cv2.LINE_AA)
-        cv2.circle(image, place, 4, (255, 255, 255), 1, cv2.LINE_AA)
-    return image
+        for start, end in pairwise(name for name in chain if name in pixels):
+            cv2.line(panel, pixels[start], pixels[end], _colour(end), 3, cv2.LINE_AA)
+    for name, pixel in pixels.items():
+        cv2.circle(panel, pixel, 4, _colour(name), -1, cv2.LINE_AA)
+        cv2.circle(panel, pixel, 4, (255, 255, 255), 1, cv2.LINE_AA)
+    return panel
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else MIDDLE
+def _colour(joint: str) -> tuple[int, int, int]:
+    return LEFT if joint.startswith("left") else RIGHT if joint.startswith("right") else MIDDLE

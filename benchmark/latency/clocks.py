@@ -1,4 +1,4 @@
-"""Timers for CPU and CUDA, and the warm-up that ends when times are stable."""
+"""Time passes on CPU and CUDA, and warm up until the times are stable."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 
 from benchmark.latency.workloads import Pass
 
-STABLE_WITHIN = 0.02  # successive windows whose medians are that near are stable
-WINDOW_CALLS, WINDOW_SECONDS = 5, 0.2  # a window has at least so many calls and lasts at least that long
-MAX_WARMUP_SECONDS = 30.0  # seconds after which a warm-up ends as it is
+STABLE_WITHIN = 0.02  # largest relative difference between the medians of two successive windows that count as stable
+WINDOW_CALLS, WINDOW_SECONDS = 5, 0.2  # smallest number of calls and smallest duration of a window
+MAX_WARMUP_SECONDS = 30.0  # a warm-up that has not converged by then is given up
 
 Timer = Callable[[Pass], dict[str, float]]
 
 
 def time_on_cpu(run: Pass) -> dict[str, float]:
-    """Seconds of each part of one pass."""
+    """Return the seconds of each part of one pass."""
     parts, marks = [], [time.perf_counter()]
     for part in run():
         marks.append(time.perf_counter())
@@ -29,7 +29,7 @@ def time_on_cpu(run: Pass) -> dict[str, float]:
 
 
 def time_on_cuda(run: Pass) -> dict[str, float]:
-    """Seconds of each part of one pass, between CUDA events; work on the processor that the device waits for is in them."""
+    """Return the seconds of each part of one pass between CUDA events; they include CPU work that the GPU waits for."""
 
     def mark() -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)
@@ -45,7 +45,7 @@ def time_on_cuda(run: Pass) -> dict[str, float]:
 
 
 def timer_overhead(calls: int = 2000, timed: Timer = time_on_cpu) -> float:
-    """Median seconds that the timer finds where nothing is done: what it adds to every call."""
+    """Return the median seconds that the timer measures for an empty pass, which it adds to every call."""
 
     def nothing() -> Iterator[str]:
         yield "nothing"
@@ -54,26 +54,34 @@ def timer_overhead(calls: int = 2000, timed: Timer = time_on_cpu) -> float:
 
 
 def warm_up(call: Callable[[], float], *, patience: float = MAX_WARMUP_SECONDS) -> tuple[float, bool]:
-    """Call until the medians of two successive windows agree; the last median, and whether they did before ``patience``.
+    """Call until the medians of two successive windows agree; return the last median and whether the times converged.
 
-    The first call of all, which allocates and compiles, is in no window.
+    Args:
+        call: runs once and returns its seconds.
+        patience: seconds after which the warm-up is given up.
     """
+    # The first call allocates memory and compiles, so it is in no window.
     call()
-    start, before = time.monotonic(), float("inf")
+    start, previous = time.monotonic(), float("inf")
     while True:
+        # Fill a window: enough calls for a median, and long enough for clock frequencies to settle.
         window: list[float] = []
         while len(window) < WINDOW_CALLS or sum(window) < WINDOW_SECONDS:
             window.append(call())
         median = float(np.median(window))
-        if abs(median - before) <= STABLE_WITHIN * median:
+
+        # Converged: this window is as fast as the one before it.
+        if abs(median - previous) <= STABLE_WITHIN * median:
             return median, True
+
+        # Given up: the caller marks the times.
         if time.monotonic() - start > patience:
             return median, False
-        before = median
+        previous = median
 
 
 def device_name(device: str) -> str:
-    """The GPU's or CPU's model name."""
+    """Return the model name of the GPU or CPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     try:

@@ -1,4 +1,4 @@
-"""Write timings as records."""
+"""Convert timings to records."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmark.core.records import Record, provenance
 from benchmark.core.statistics import round_digits
 from benchmark.latency.timer import Timing, timing_ratio
 
-MAX_SAMPLES = 400  # raw samples in one record; of more, each round's median is kept
+MAX_SAMPLES = 400  # raw samples in one record; if there are more, only the median of each round is stored
 
 
 def latency_records(timings: Sequence[Timing], command: str | None = None, *, repeat: str = "") -> list[Record]:
-    """Return the records of models timed in interleaved rounds: times of each, and each one's ratio to the first.
+    """Return the records of models timed in interleaved rounds: the times of each, and the ratio of each to the first.
 
     Args:
         repeat: ``once`` or ``again`` where the same set is measured twice.
@@ -35,18 +35,18 @@ def latency_records(timings: Sequence[Timing], command: str | None = None, *, re
         identity = latency_identity(timing.setting, MILLISECONDS, timing.device, unstable=timing.unstable, repeat=repeat)
         low, high = timing.interval
         records.append(_record(identity, timing, 1e3 * timing.median, (1e3 * low, 1e3 * high), samples, origin))
-    first = timings[0]
+    reference = timings[0]
     for timing in timings[1:]:
-        value, interval = timing_ratio(timing, first)
+        value, interval = timing_ratio(timing, reference)
         identity = latency_identity(
             timing.setting,
             RATIO,
             timing.device,
-            unstable=timing.unstable or first.unstable,
+            unstable=timing.unstable or reference.unstable,
             repeat=repeat,
-            to=latency_subject(first.setting.model),
+            to=latency_subject(reference.setting.model),
         )
-        samples = {"rounds": [round_digits(ratio) for ratio in timing.by_round / first.by_round]}
+        samples = {"rounds": [round_digits(ratio) for ratio in timing.by_round / reference.by_round]}
         records.append(_record(identity, timing, value, interval, samples, origin))
     return records
 
@@ -70,8 +70,8 @@ def _record(
 
 
 def _thin_samples(rounds: np.ndarray) -> list[list[float]]:
-    kept = rounds if rounds.size <= MAX_SAMPLES else np.median(rounds, axis=1, keepdims=True)
-    return [[round_digits(seconds) for seconds in row] for row in kept]
+    samples = rounds if rounds.size <= MAX_SAMPLES else np.median(rounds, axis=1, keepdims=True)
+    return [[round_digits(seconds) for seconds in row] for row in samples]
 
 
 def session_from_timings(timings: Sequence[Timing]) -> Session:

@@ -1,8 +1,7 @@
-"""The process of one latency cell: builds a network, warms it up, and times it when asked to.
+"""The worker of latency measurements: a process that builds one network, warms it up and times it on request.
 
-``python -m benchmark.latency.worker`` reads one JSON object a line and answers each with one; :mod:`benchmark.latency.timer`
-leads
-the conversation.
+``python -m benchmark.latency.worker`` reads requests, one JSON object per line, and answers each with one JSON object per line;
+:mod:`benchmark.latency.timer` sends the requests.
 """
 
 from __future__ import annotations
@@ -26,44 +25,47 @@ from benchmark.core.errors import InputError
 from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, timer_overhead, warm_up
 from benchmark.latency.workloads import export_onnx, forward_pass, heatmap_function, pipeline_pass
 
-# --- the process and its conversation -----------------------------------------------------------------------------------------
 
+class PreparedNetwork:
+    """A network under one setting, ready to be timed.
 
-class Workbench:
-    """A cell made ready: its pass, its timer, and what memory was taken before it."""
+    Raises:
+        InputError: the device is missing, or the network cannot be built under this setting.
+    """
 
-    def __init__(self, cell: Setting, onnx: str) -> None:
-        if cell.device == "cuda" and not torch.cuda.is_available():
+    def __init__(self, setting: Setting, onnx: str) -> None:
+        if setting.device == "cuda" and not torch.cuda.is_available():
             raise InputError("--device cuda: this machine has no CUDA device that torch can use")
-        torch.set_num_threads(cell.threads)
+        torch.set_num_threads(setting.threads)
         torch.set_num_interop_threads(1)
-        cv2.setNumThreads(cell.threads)
-        torch.set_flush_denormal(True)  # processors are slow with them; untrained signals may fade to them, trained ones do not
+        cv2.setNumThreads(setting.threads)
+        # Denormal numbers are slow to compute with. Untrained networks may produce them, trained ones do not.
+        torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False
-        self.setting = cell
-        self.timed: Timer = time_on_cuda if cell.device == "cuda" else time_on_cpu
-        if cell.backend != "eager":
-            # Imported now, it does not count as the network's memory.
-            import_module({"compile": "torch._inductor.compile_fx"}.get(cell.backend, cell.backend))
-        self.before = _reset_peak_memory() if cell.device == "cpu" else 0
-        maps = heatmap_function(cell, onnx)
-        self.run = (pipeline_pass if cell.part == "pipeline" else forward_pass)(cell, maps)
+        self.setting = setting
+        self.timer: Timer = time_on_cuda if setting.device == "cuda" else time_on_cpu
+        if setting.backend != "eager":
+            # The runtime is imported here, so that its memory does not count as the network's.
+            import_module({"compile": "torch._inductor.compile_fx"}.get(setting.backend, setting.backend))
+        self.memory_before = _reset_peak_memory() if setting.device == "cpu" else 0
+        heatmaps = heatmap_function(setting, onnx)
+        self.run = (pipeline_pass if setting.part == "pipeline" else forward_pass)(setting, heatmaps)
 
     @torch.inference_mode()
     def call(self) -> dict[str, float]:
-        """Seconds of each part of one pass."""
-        return self.timed(self.run)
+        """Run one pass, and return the seconds of each part."""
+        return self.timer(self.run)
 
-    def memory(self) -> int:
-        """Bytes at the highest mark, less what was there before the network."""
+    def added_memory(self) -> int:
+        """Return the peak memory in bytes, less what was in use before the network was built."""
         if self.setting.device == "cuda":
             return torch.cuda.max_memory_allocated()
-        return max(0, _status_bytes("VmHWM") - self.before)
+        return max(0, _status_bytes("VmHWM") - self.memory_before)
 
 
 def _reset_peak_memory() -> int:
-    """Bytes resident now; the high water mark starts again from here, where the system lets it."""
+    """Return the bytes in use, and reset the peak to them where the system permits it, else return the peak."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -71,61 +73,84 @@ def _reset_peak_memory() -> int:
     return _status_bytes("VmRSS")
 
 
-def _status_bytes(line: str) -> int:
-    """A figure of this process in bytes. Not ``getrusage``, where Linux has better: its mark is inherited from the parent."""
+def _status_bytes(name: str) -> int:
+    """Return a memory value of this process from ``/proc/self/status`` in bytes; outside Linux, the peak of ``getrusage``.
+
+    On Linux, ``getrusage`` is of no use, as its peak is inherited from the parent process.
+    """
     try:
         text = Path("/proc/self/status").read_text()
-        return int(next(row for row in text.splitlines() if row.startswith(line)).split()[1]) * 1024
+        return int(next(row for row in text.splitlines() if row.startswith(name)).split()[1]) * 1024
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def worker_environment(bench: Workbench) -> dict[str, Any]:
-    """What a record says of where its figure was measured."""
-    found: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processors": os.cpu_count()}
-    if bench.setting.backend in RUNTIMES:
-        found[bench.setting.backend] = version(bench.setting.backend)
-    return found | {"timer overhead": float(f"{timer_overhead(200, bench.timed):.3g}")}
+def worker_environment(prepared: PreparedNetwork) -> dict[str, Any]:
+    """Describe the environment for a record: versions, threads, processors and the timer's overhead."""
+    environment: dict[str, Any] = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+    }
+    backend = prepared.setting.backend
+    if backend in RUNTIMES:
+        environment[backend] = version(backend)
+    return environment | {"timer overhead": float(f"{timer_overhead(200, prepared.timer):.3g}")}
 
 
-def handle_message(message: Mapping[str, Any], bench: list[Workbench]) -> dict[str, Any]:
-    """Do what a message asks; ``bench`` holds the cell once it is open."""
-    cell = Setting(**message["cell"])
-    match message["do"]:
-        case "export":
-            return {"path": str(export_onnx(cell, Path(message["path"])))}
-        case "open":
-            bench[:] = [Workbench(cell, message["onnx"])]
-            return {"device": device_name(cell.device), "environment": worker_environment(bench[0])}
-        case "warm":
-            median, stable = warm_up(lambda: sum(bench[0].call().values()))
-            return {"median": median, "stable": stable}
-        case "burst":
-            for _ in range(message["untimed"]):
-                bench[0].call()
-            calls = [bench[0].call() for _ in range(message["calls"])]
-            return {"seconds": {part: [call[part] for call in calls] for part in calls[0]}}
-        case "memory":
-            return {"bytes": bench[0].memory()}
-    raise ValueError(f"nobody does {message['do']!r}")
+class RequestHandler:
+    """Answers requests; the network is prepared by the request ``open``."""
+
+    def __init__(self) -> None:
+        self.prepared: PreparedNetwork | None = None
+
+    def handle(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a request, and return the reply.
+
+        Raises:
+            InputError: the network cannot be built.
+            ValueError: the request is unknown, or comes before ``open``.
+        """
+        setting = Setting(**message["setting"])
+        match message["request"]:
+            case "export":
+                return {"path": str(export_onnx(setting, Path(message["path"])))}
+            case "open":
+                self.prepared = PreparedNetwork(setting, message["onnx"])
+                return {"device": device_name(setting.device), "environment": worker_environment(self.prepared)}
+        if self.prepared is None:
+            raise ValueError(f"request {message['request']!r} before 'open'")
+        call = self.prepared.call
+        match message["request"]:
+            case "warm":
+                median, stable = warm_up(lambda: sum(call().values()))
+                return {"median": median, "stable": stable}
+            case "burst":
+                for _ in range(message["untimed"]):
+                    call()
+                calls = [call() for _ in range(message["calls"])]
+                return {"seconds": {part: [seconds[part] for seconds in calls] for part in calls[0]}}
+            case "memory":
+                return {"bytes": self.prepared.added_memory()}
+        raise ValueError(f"unknown request {message['request']!r}")
 
 
 def main() -> None:
-    """Answer until the other side hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that asks decides when this ends
+    """Answer requests until the input is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a user's module prints must not end up among the replies
-    bench: list[Workbench] = []
+    os.dup2(2, 1)  # output of a user's module goes to stderr, so that it does not mix with the replies
+    handler = RequestHandler()
     for line in sys.stdin:
         message = json.loads(line)
         try:
-            reply = handle_message(message, bench)
-        except InputError as mistake:
-            reply = {"error": str(mistake)}
+            reply = handler.handle(message)
+        except InputError as error:
+            reply = {"error": str(error)}
         except Exception as problem:  # a user's network may raise anything
-            cell = Setting(**message["cell"])
-            said = next(iter(str(problem).splitlines()), "")
-            reply = {"error": f"{cell.model} cannot be run at {cell.label}: {type(problem).__name__}: {said}"}
+            setting = Setting(**message["setting"])
+            first_line = next(iter(str(problem).splitlines()), "")
+            reply = {"error": f"{setting.model} failed at {setting.label}: {type(problem).__name__}: {first_line}"}
         print(json.dumps(reply), file=replies, flush=True)
 
 

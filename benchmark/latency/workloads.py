@@ -1,4 +1,4 @@
-"""What a latency cell times: a network under one of the backends, alone or with all that stands before and after it.
+"""Passes to time: a network under one of the backends, alone or with all steps from images to joints.
 
 Everything is computed in float32. Weights are random and the same every time.
 """
@@ -27,129 +27,147 @@ from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import invert_transforms, person_transforms, sample_inputs, transform_points
 from benchmark.pipeline.decode import decode_heatmaps, flip_back
 
-IMAGE_SIDE = 480  # pixels, about a side of COCO's photographs
+IMAGE_SIDE = 480  # pixels, about a side of COCO's images
 
-# One pass over a batch: the name of each part is yielded when the part is done.
+# One pass over a batch; it yields the name of each part when the part is done.
 Pass = Callable[[], Iterator[str]]
 
+HeatmapFunction = Callable[[Tensor], Tensor]  # images [B, 3, H, W] to final heatmaps [B, K, h, w]
 
-def build_network(cell: Setting) -> nn.Module:
-    """The network of a cell in eval mode, with random weights that are the same every time."""
+
+def build_network(setting: Setting) -> nn.Module:
+    """Build a setting's network in eval mode, with random weights that are the same every time."""
     torch.manual_seed(0)
-    return resolve_model(cell.model).build(cell.joints, parse_size(cell.input)).eval()
+    return resolve_model(setting.model).build(setting.joints, parse_size(setting.input)).eval()
 
 
-def export_onnx(cell: Setting, path: Path) -> Path:
-    """Write a cell's network as ONNX, for its batch and size; a subject that is an ONNX file is its own export."""
-    if own := resolve_model(cell.model).onnx:
-        return Path(own)
-    network = build_network(cell)
-    images = torch.rand(cell.batch, 3, *parse_size(cell.input))
+def export_onnx(setting: Setting, path: Path) -> Path:
+    """Export a setting's network as ONNX for its batch and input size; return the file's path.
+
+    A model that is an ONNX file needs no export; its own path is returned.
+    """
+    if onnx := resolve_model(setting.model).onnx:
+        return Path(onnx)
+    network = build_network(setting)
+    images = torch.rand(setting.batch, 3, *parse_size(setting.input))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer's, of sizes that it takes for constants: they are meant to be
+        warnings.simplefilter("ignore")  # the tracer warns that sizes become constants, which is intended
         try:
             torch.onnx.export(network, (images,), path, input_names=["images"], dynamo=False, verbose=False)
-        except Exception:  # what the tracer cannot follow, the slower exporter may
+        except Exception:  # the slower exporter handles networks that the tracer cannot
             torch.onnx.export(network, (images,), path, input_names=["images"], dynamo=True, verbose=False)
     return path
 
 
-def heatmap_function(cell: Setting, onnx: str) -> Callable[[Tensor], Tensor]:
-    """``images [B, 3, H, W] -> final heatmaps [B, K, h, w]`` by the cell's backend."""
-    if cell.backend == "onnxruntime":
-        return _onnxruntime(onnx, cell.threads)
-    if cell.backend == "openvino":
-        return _openvino(onnx, cell.threads)
-    if resolve_model(cell.model).onnx:
-        raise InputError(f"{cell.model} runs by --backend onnxruntime or openvino")
-    network = build_network(cell).to(cell.device).to(memory_format=_format(cell))
-    run = torch.compile(network) if cell.backend == "compile" else network
+# --- backends -----------------------------------------------------------------------------------------------------------------
+
+
+def heatmap_function(setting: Setting, onnx: str) -> HeatmapFunction:
+    """Return a function that computes the final heatmaps of images by the setting's backend.
+
+    Args:
+        onnx: the exported network, for a backend that runs ONNX files.
+
+    Raises:
+        InputError: the network cannot be built, or the backend cannot run an ONNX file.
+    """
+    if setting.backend == "onnxruntime":
+        return _run_by_onnxruntime(onnx, setting.threads)
+    if setting.backend == "openvino":
+        return _run_by_openvino(onnx, setting.threads)
+    if resolve_model(setting.model).onnx:
+        raise InputError(f"{setting.model}: an ONNX file needs --backend onnxruntime or openvino")
+    network = build_network(setting).to(setting.device).to(memory_format=_memory_format(setting))
+    run = torch.compile(network) if setting.backend == "compile" else network
     return lambda images: final_heatmaps(run(images))
 
 
-def _format(cell: Setting) -> torch.memory_format:
-    return torch.channels_last if cell.layout == "nhwc" else torch.contiguous_format
+def _memory_format(setting: Setting) -> torch.memory_format:
+    return torch.channels_last if setting.layout == "nhwc" else torch.contiguous_format
 
 
-def _onnxruntime(path: str, threads: int) -> Callable[[Tensor], Tensor]:
+def _run_by_onnxruntime(path: str, threads: int) -> HeatmapFunction:
     onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[-1])
+    input_name = session.get_inputs()[0].name
+    return lambda images: torch.from_numpy(session.run(None, {input_name: images.numpy()})[-1])
 
 
-def _openvino(path: str, threads: int) -> Callable[[Tensor], Tensor]:
+def _run_by_openvino(path: str, threads: int) -> HeatmapFunction:
     openvino = import_module("openvino")
-    told = {
+    options = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",  # some processors would compute in bfloat16 by default
         "CPU_DENORMALS_OPTIMIZATION": True,
     }
-    compiled = openvino.Core().compile_model(path, "CPU", told)
+    compiled = openvino.Core().compile_model(path, "CPU", options)
     request, last = compiled.create_infer_request(), len(compiled.outputs) - 1
 
-    def maps(images: Tensor) -> Tensor:
+    def heatmaps(images: Tensor) -> Tensor:
         request.infer({0: images.numpy()}, share_inputs=True)
-        return torch.from_numpy(request.get_output_tensor(last).data.copy())  # the next request writes to the same place
+        return torch.from_numpy(request.get_output_tensor(last).data.copy())  # the next call overwrites the tensor
 
-    return maps
+    return heatmaps
 
 
-def forward_pass(cell: Setting, maps: Callable[[Tensor], Tensor]) -> Pass:
-    """The network alone, on a random batch that lies ready on its device."""
-    images = torch.rand(cell.batch, 3, *parse_size(cell.input))
-    images = images.to(cell.device).contiguous(memory_format=_format(cell))
+# --- passes -------------------------------------------------------------------------------------------------------------------
+
+
+def forward_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
+    """Return a pass of the network alone, on a random batch that is on its device already."""
+    images = torch.rand(setting.batch, 3, *parse_size(setting.input))
+    images = images.to(setting.device).contiguous(memory_format=_memory_format(setting))
 
     def run() -> Iterator[str]:
-        maps(images)
+        heatmaps(images)
         yield "forward"
 
     return run
 
 
-def pipeline_pass(cell: Setting, maps: Callable[[Tensor], Tensor]) -> Pass:
-    """All that the protocol ``hrnet`` does, from decoded photographs of Synthetic people to joints ``[B, K, 2]`` in pixels.
+def pipeline_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
+    """Return a pass of all steps of the protocol ``hrnet``, from decoded images of Synthetic people to their joints.
 
-    The pass returns the joints; evaluation's own :mod:`benchmark.evaluation.inference` gives the same (see the tests).
+    The pass returns the joints ``[B, K, 2]`` in pixels. A test compares them with :mod:`benchmark.evaluation.inference`.
     """
-    protocol, input_hw = PROTOCOLS["hrnet"], parse_size(cell.input)
-    joints = next(names for names in JOINT_NAMES.values() if len(names) == cell.joints)
-    mirror = mirrored_indices(joints)
-    people, photographs = synthetic_people(cell.batch, joints)
+    protocol, input_hw = PROTOCOLS["hrnet"], parse_size(setting.input)
+    joint_names = next(names for names in JOINT_NAMES.values() if len(names) == setting.joints)
+    mirrored = mirrored_indices(joint_names)
+    people, images = synthetic_people(setting.batch, joint_names)
 
     def run() -> Generator[str, None, np.ndarray]:
-        matrices = person_transforms(people, photographs, protocol, input_hw)
-        pixels = torch.from_numpy(sample_inputs(photographs, matrices, input_hw, antialias=protocol.antialias))
+        transforms = person_transforms(people, images, protocol, input_hw)
+        pixels = torch.from_numpy(sample_inputs(images, transforms, input_hw, antialias=protocol.antialias))
         yield "crop"
-        images = normalize(pixels.to(cell.device)).contiguous(memory_format=_format(cell))
+        inputs = normalize(pixels.to(setting.device)).contiguous(memory_format=_memory_format(setting))
         yield "normalise"
-        plain = maps(images)
+        of_inputs = heatmaps(inputs)
         yield "forward"
-        turned = maps(images.flip(-1).contiguous(memory_format=_format(cell)))
+        of_mirrored = heatmaps(inputs.flip(-1).contiguous(memory_format=_memory_format(setting)))
         yield "flipped forward"
-        heatmaps = (plain + flip_back(turned, mirror, shift=protocol.flip == "shifted")) / 2
+        mean = (of_inputs + flip_back(of_mirrored, mirrored, shift=protocol.flip == "shifted")) / 2
         yield "average"
-        peaks = decode_heatmaps(heatmaps, protocol.decoding, input_hw[1] / heatmaps.shape[-1], protocol.convention)
-        found = transform_points(invert_transforms(matrices), peaks.points.double().cpu().numpy())
+        peaks = decode_heatmaps(mean, protocol.decoding, input_hw[1] / mean.shape[-1], protocol.convention)
+        joints = transform_points(invert_transforms(transforms), peaks.points.double().cpu().numpy())
         yield "decode"
-        return found
+        return joints
 
     return run
 
 
 def synthetic_people(count: int, joints: tuple[str, ...]) -> tuple[People, list[np.ndarray]]:
-    """So many Synthetic people, one a photograph, and the photographs as they lie in memory, uint8 ``[h, w, 3]``."""
-    pixels: list[np.ndarray] = []
+    """Draw ``count`` Synthetic people, each on an image of its own; return them and the images, uint8 ``[H, W, 3]`` each."""
+    images: list[np.ndarray] = []
     boxes, points, number = [], [], 0
-    while len(pixels) < count:
+    while len(images) < count:
         scene = draw_scene(0, "val", number, size=IMAGE_SIDE)
         number += 1
         if scene.people:
-            pixels.append(scene.pixels)
+            images.append(scene.pixels)
             boxes.append(scene.people[0].box)
             points.append([scene.people[0].joints.get(name, (0.0, 0.0)) for name in joints])
     box = np.array(boxes, float)
@@ -164,4 +182,4 @@ def synthetic_people(count: int, joints: tuple[str, ...]) -> tuple[People, list[
         centers=box[:, :2] + (box[:, 2:] - 1) / 2,
         sizes=box[:, 2:],
     )
-    return people, pixels
+    return people, images

@@ -1,1 +1,1 @@
-"""Measure cost, latency, and the agreement of training-image routes: the command's parts."""
+"""Measure costs, latencies, and the agreement of the routes to training images."""

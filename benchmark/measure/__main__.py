@@ -1,4 +1,4 @@
-"""Measure what a model costs, how long it takes, or how far the routes of training images agree.
+"""Measure the cost or the latency of models, or the agreement of the routes to training images.
 
 Examples:
     python -m benchmark.measure cost efficientpose_nas/A --input 256x256 --joints 16
@@ -22,7 +22,7 @@ from benchmark.measure.latency import LatencyCommand
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the subcommand that the command line names."""
     commands: dict[str, Callable[..., Any]] = {"cost": CostCommand, "latency": LatencyCommand, "routes": AgreementCommand}
     command = tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)
     run_command(command)

@@ -1,4 +1,4 @@
-"""The command that compares the routes from images to training inputs."""
+"""The command ``python -m benchmark.measure routes``: compare the routes from images to training inputs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from benchmark.core.records import append_record
 
 @dataclass
 class AgreementCommand:
-    """Compare the three routes from photographs to training images, on Synthetic people: pictures, and where targets lie.
+    """Compare the three routes to training images on Synthetic people: the pixels, and the positions of targets.
 
     Example: python -m benchmark.measure routes --keep
     """
 
     keep: bool = False
-    """Keep the figures as records under reports/records."""
+    """Store the results as records under reports/records."""
     json: bool = False
     """Print JSON."""
 
     def __call__(self) -> None:
-        from benchmark.pipeline.agreement import (
-            agreement_records,  # needs torch
-            agreement_report,
-            format_agreement,
-            measure_agreement,
-        )
+        """Measure, store and print."""
+        # Imported here, so that the other subcommands start without torch.
+        from benchmark.pipeline.agreement import agreement_records, agreement_report, format_agreement, measure_agreement
 
-        found = list(measure_agreement())
+        agreements = list(measure_agreement())
         if self.keep:
-            for record in agreement_records(found):
+            for record in agreement_records(agreements):
                 append_record(record)
-        print(json.dumps(agreement_report(found)) if self.json else format_agreement(found))
+        print(json.dumps(agreement_report(agreements)) if self.json else format_agreement(agreements))

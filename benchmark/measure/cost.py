@@ -1,12 +1,14 @@
-"""The command that counts parameters and operations."""
+"""The command ``python -m benchmark.measure cost``: count parameters and operations."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.core.errors import InputError
@@ -14,12 +16,12 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import append_record
 from benchmark.cost.records import cost_record, measure_cost
-from benchmark.models.registry import find_entry
+from benchmark.models.registry import Evidence, find_entry
 
 
 @dataclass
 class CostCommand:
-    """Count parameters and operations of one image under every convention.
+    """Count parameters and operations for one image under every convention.
 
     Example: python -m benchmark.measure cost efficientpose_nas/A --input 256x192 --joints 17
     """
@@ -29,52 +31,94 @@ class CostCommand:
     input: str = "256x256"
     """Height x width of the image in pixels."""
     joints: int = 16
-    """Keypoints of the head: 16 for MPII, 17 for COCO."""
+    """Number of keypoints of the head: 16 for MPII, 17 for COCO."""
     all: bool = False
-    """Measure what the papers' tables need and is not on record yet, and keep it."""
+    """Measure and store everything that the papers' tables need and that is not on record yet."""
     keep: bool = False
-    """Keep the figures as records under reports/records."""
+    """Store the counts as records under reports/records."""
     json: bool = False
     """Print JSON."""
 
     def __call__(self) -> None:
+        """Count, store and print.
+
+        Raises:
+            InputError: an option is wrong, a model is unknown, or it does not take images of this size.
+        """
         if bool(self.models) == self.all:
-            raise InputError("give model ids, or --all")
+            raise InputError("give either model ids or --all")
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.all:
+            # Imported here, as the other uses of the command do not need the papers.
             from benchmark.measure.missing import measure_missing
 
             measure_missing()
             return
         height, width = parse_size(self.input)
-        dataset = {v: k for k, v in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
-        counts = {}
+        dataset = {count: dataset for dataset, count in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
+        costs = {}
         for model in (find_entry(name).id for name in self.models):
-            counts[model] = measure_cost(model, self.joints, height, width)
+            costs[model] = measure_cost(model, self.joints, height, width)
             if self.keep:
-                append_record(cost_record(model, dataset, self.input, counts[model]))
-        print(
-            json.dumps(cost_report(self.input, self.joints, counts))
-            if self.json
-            else format_cost(self.input, self.joints, counts)
-        )
+                append_record(cost_record(model, dataset, self.input, costs[model]))
+        if self.json:
+            print(json.dumps(cost_report(self.input, self.joints, costs)))
+        else:
+            print(format_cost(self.input, self.joints, costs))
 
 
-def cost_report(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/cost.schema.json."""
-    rows = [{"model": model, "evidence": find_entry(model).evidence, **found} for model, found in counts.items()]
-    return {"schema": 1, "input": size, "joints": joints, "models": rows}
+class Counts(TypedDict):
+    """Counts by convention: the names in :data:`benchmark.config.conventions.PARAMS` and ``FLOPS``."""
+
+    params: dict[str, int]
+    flops: dict[str, int]
 
 
-def format_cost(size: str, joints: int, counts: dict[str, dict[str, Any]]) -> str:
-    """A table for people: parameters in millions, operations in each convention's own G."""
+class ModelCost(Counts):
+    """Counts of a model, and of its named parts (``scopes``)."""
+
+    model: str
+    evidence: Evidence
+    scopes: dict[str, Counts]
+
+
+class CostReport(TypedDict):
+    """The output of ``python -m benchmark.measure cost --json``."""
+
+    schema: Literal[1]
+    input: str
+    joints: int
+    models: list[ModelCost]
+
+
+def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) -> CostReport:
+    """Return the content of ``--json``.
+
+    Args:
+        costs: each model's counts, as :func:`benchmark.cost.records.measure_cost` returns them.
+    """
+    models: list[ModelCost] = [
+        {
+            "model": model,
+            "evidence": find_entry(model).evidence,
+            "params": counts["params"],
+            "flops": counts["flops"],
+            "scopes": counts["scopes"],
+        }
+        for model, counts in costs.items()
+    ]
+    return {"schema": 1, "input": size, "joints": joints, "models": models}
+
+
+def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Format the counts as a table: parameters in millions, operations in each convention's own G."""
     lines = [
         f"{size}, {joints} joints",
-        f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{c:>13}" for c in FLOPS),
+        f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{name:>13}" for name in FLOPS),
     ]
-    for model, found in counts.items():
-        params = "".join(f"{found['params'][name] / 1e6:13.3f}" for name in PARAMS)
-        flops = "".join(f"{found['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
+    for model, counts in costs.items():
+        params = "".join(f"{counts['params'][name] / 1e6:13.3f}" for name in PARAMS)
+        flops = "".join(f"{counts['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
         lines.append(f"{model:40}{params}{flops}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Measure what the papers' tables need and no record holds: ``python -m benchmark.measure cost --all``."""
+"""Measure the costs that the papers' tables need and that are not on record: ``python -m benchmark.measure cost --all``."""
 
 from __future__ import annotations
 
@@ -21,41 +21,75 @@ from benchmark.ledger.verdicts import cost_setting, judge_all, required_costs
 from benchmark.models.registry import check_input_size, import_object, single_switch_variants
 from benchmark.papers.tables import Paper, load_papers
 
-RESOLVED = ("reproduced", "explained")
+RESOLVED = ("reproduced", "explained")  # verdicts that need no further counts
+CostJob = tuple[str, str, str]  # model, dataset whose head it has, input size
 Task = tuple[Callable[..., Record | None], tuple[str, ...]]
 
 
 def measure_missing() -> None:
-    """Keep every cost that a table's cell needs, and what the packages say they build where a paper prints that.
+    """Record every missing cost that a table's cell needs, and the packages' descriptions of printed architectures.
 
-    Where a count is not what the table prints, the network is also counted with each switch set otherwise: one of those may
-    be what was printed.
+    Where a count differs from the printed one, the network is also counted with each of its switches changed, because one of
+    these variants may be what was printed.
 
     Raises:
-        InputError: a row names an unknown model, or one that takes no image of its size.
+        InputError: a row names an unknown model, or an input size that its model does not take.
     """
-    known = load_papers()
-    for model, _, size in required_costs(known):
+    papers = load_papers()
+    table_costs = list(required_costs(papers))
+    for model, _, size in table_costs:
         check_input_size(model, parse_size(size))  # a wrong id or size is reported before any work is done
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        kept = load_records()
-        tasks: list[Task] = list(_descriptions(known, kept))
-        jobs = dict.fromkeys([*required_costs(known), *_ablation_costs()])
-        tasks += [(_count, job) for job in jobs if cost_record_id(*job) not in kept]
+        # First what the tables and the ablations need; the verdicts below depend on it.
+        records = load_records()
+        tasks: list[Task] = list(_description_tasks(papers, records))
+        jobs = dict.fromkeys([*table_costs, *_ablation_costs()])
+        tasks += [(_count, job) for job in jobs if cost_record_id(*job) not in records]
         _run_tasks(pool, tasks, "cost")
-        kept = load_records()
-        _run_tasks(pool, [(_count_variant, job) for job in _variants(known) if cost_record_id(*job) not in kept], "variants")
+
+        # Then the variants of networks whose counts are neither reproduced nor explained.
+        records = load_records()
+        variants = [job for job in _unresolved_variants(papers) if cost_record_id(*job) not in records]
+        _run_tasks(pool, [(_count_variant, job) for job in variants], "variants")
 
 
-def _ablation_costs() -> Iterator[tuple[str, str, str]]:
-    """The variants of all ablations, at the size at which all networks are compared."""
+def _ablation_costs() -> Iterator[CostJob]:
+    """Iterate over the variants of all ablations, at the size at which all networks are compared."""
     for ablation in known_ablations().values():
         for variant in ablation.variants:
             yield variant.model, *COMMON_TERMS
 
 
-def _run_tasks(pool: Any, tasks: list[Task], what: str) -> None:
-    for record in tqdm(pool.imap(_run_task, tasks), desc=what, total=len(tasks), disable=not tasks):
+def _unresolved_variants(papers: Mapping[str, Paper]) -> list[CostJob]:
+    """Return the single-switch variants of each row with a cost that is neither reproduced nor explained."""
+    unresolved = {(v.paper, v.table, v.row_id) for v in judge_all() if v.kind == "cost" and v.verdict not in RESOLVED}
+    jobs = {
+        (variant, *cost_setting(cell))
+        for paper, table, row in unresolved
+        for cell in papers[paper].tables[table].cells()
+        if cell.row.id == row and cell.row.model and cell.column.kind == "cost"
+        for variant in single_switch_variants(cell.row.model)
+    }
+    return sorted(jobs)
+
+
+def _description_tasks(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> Iterator[Task]:
+    """Iterate over the missing descriptions of tables by the packages that declare some."""
+    for paper in papers.values():
+        for table in paper.tables.values():
+            packages = {cell.row.model.split("/")[0] for cell in table.cells()}
+            for package in sorted(packages - {""}):
+                for metric in ("structure", "readings"):
+                    is_declared = bool(getattr(declarations()[package], metric))
+                    if is_declared and record_id(description_identity(package, table.id, metric)) not in records:
+                        yield _describe, (package, table.id, metric)
+
+
+# --- run by the processes of the pool -----------------------------------------------------------------------------------------
+
+
+def _run_tasks(pool: Any, tasks: list[Task], label: str) -> None:
+    for record in tqdm(pool.imap(_run_task, tasks), desc=label, total=len(tasks), disable=not tasks):
         if record:
             append_record(record)
 
@@ -73,42 +107,21 @@ def _count(model: str, dataset: str, size: str) -> Record:
 def _count_variant(model: str, dataset: str, size: str) -> Record | None:
     try:
         return _count(model, dataset, size)
-    except InputError:  # switches that make no network together
+    except InputError:  # this combination of switches is no network
         return None
-
-
-def _variants(known: Mapping[str, Paper]) -> list[tuple[str, str, str]]:
-    """What else to count for the rows with a cost that is neither reproduced nor explained."""
-    unsettled = {(v.paper, v.table, v.row_id) for v in judge_all() if v.kind == "cost" and v.verdict not in RESOLVED}
-    jobs = {
-        (variant, *cost_setting(cell))
-        for paper, table, row in unsettled
-        for cell in known[paper].tables[table].cells()
-        if cell.row.id == row and cell.row.model and cell.column.kind == "cost"
-        for variant in single_switch_variants(cell.row.model)
-    }
-    return sorted(jobs)
-
-
-def _descriptions(known: Mapping[str, Paper], kept: Mapping[str, Record]) -> Iterator[Task]:
-    for paper in known.values():
-        for table in paper.tables.values():
-            packages = {cell.row.model.split("/")[0] for cell in table.cells()}
-            for package in sorted(packages - {""}):
-                for metric in ("structure", "readings"):
-                    spoken = bool(getattr(declarations()[package], metric))
-                    if spoken and record_id(description_identity(package, table.id, metric)) not in kept:
-                        yield _describe, (package, table.id, metric)
 
 
 def _describe(package: str, table: str, metric: str) -> Record | None:
-    """What a package builds where a paper prints an architecture (its ``structure(table)``), or what an unspecific figure
-    comes to under each reading (its ``readings(table)``); None where it says nothing of this table."""
-    built = import_object(getattr(declarations()[package], metric))(table)
-    if not built:
+    """Return the record of a package's description of a table; None if it has none for this table.
+
+    ``structure`` describes the architecture that the package builds, where the paper prints one. ``readings`` gives the values
+    of an ambiguous number under each of its readings.
+    """
+    description = import_object(getattr(declarations()[package], metric))(table)
+    if not description:
         return None
     return Record(
         **description_identity(package, table, metric),
-        value=built,
+        value=description,
         **provenance("python -m benchmark.measure cost --all"),
     )

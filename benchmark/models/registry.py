@@ -50,7 +50,8 @@ class Entry:
         smallest: Minimum side of an image in pixels.
         evidence: Kind of source that the network was built from.
         source: Where to find that source.
-        version: Raised when the network changes, so that old records no longer count for it.
+        version: Raised when the network computes something else, so that old records do not count for it.
+        init_version: Raised when the same network starts from other initial weights, which only trainings rest on.
         recipe_of: Variant whose training recipes this one shares.
     """
 
@@ -66,6 +67,7 @@ class Entry:
     evidence: Evidence
     source: str
     version: int = 1
+    init_version: int = 1
     recipe_of: str = ""
 
 

@@ -1,1 +1,1 @@
-"""Architecture search: the loop, random search, lookup tables and their records."""
+"""Architecture search: the plan of its steps, random search, lookup tables and their records."""

@@ -1,4 +1,4 @@
-"""Keep lookup tables as files."""
+"""Find the lookup table of a search in its file, or measure it and write it there."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from benchmark.training.loader import joint_set
 LOOKUP_FOLDER = Path("out/lookup")
 
 
-def table_path(package: str, scale: SearchConfig, cost: CostKind) -> Path:
-    """Where a table is kept."""
-    return LOOKUP_FOLDER / f"{package}-{scale.name}-{cost}.json"
+def table_path(package: str, config: SearchConfig, cost: CostKind) -> Path:
+    """Return the default file of a lookup table."""
+    return LOOKUP_FOLDER / f"{package}-{config.name}-{cost}.json"
 
 
 def find_table(
     package: str,
-    scale: SearchConfig,
+    config: SearchConfig,
     cost: CostKind,
     path: Path | None = None,
     *,
@@ -31,32 +31,35 @@ def find_table(
     noisy: bool = False,
     show: bool = False,
 ) -> LookupTable:
-    """The table in the file, or a new one that is written there. Operations are counted anew, which takes no time.
+    """Load the table from its file, or measure it and write the file. Operations are always counted, which is quick.
 
     Args:
-        noisy: accept times that scatter; see :attr:`benchmark.nas.lookup_table.LookupTable.noisy`.
+        noisy: Accept noisy times; see :attr:`benchmark.nas.lookup_table.LookupTable.noisy`.
 
     Raises:
-        InputError: the file is no table, or one of other parts, or one for another cost; times scatter.
+        InputError: The file is not a lookup table, or a table of other components or of another cost; or the times are noisy.
     """
-    path, joints = path or table_path(package, scale, cost), JOINT_COUNTS[joint_set(scale.recipe)]
-    parts: dict[str, Component] = search_module(package).list_components(scale, joints)
+    path, joints = path or table_path(package, config, cost), JOINT_COUNTS[joint_set(config.recipe)]
+    components: dict[str, Component] = search_module(package).list_components(config, joints)
     if cost == "flops" or not path.exists():
-        table = measure_table(parts, cost, input=scale.cost_input, joints=joints, rounds=rounds, show=show)
+        table = measure_table(components, cost, input=config.cost_input, joints=joints, rounds=rounds, show=show)
         if table.noisy and not noisy:
             raise InputError(
                 f"the quartiles of an operation's times lie {100 * median(table.spread.values()):.0f} % apart, more than "
-                f"{100 * MAX_RELATIVE_IQR:.0f} %: something else runs here, and nothing is kept. Try again, or "
-                "accept that with --noisy"
+                f"{100 * MAX_RELATIVE_IQR:.0f} %: other programs run on this machine, and the table is not saved. Try again, "
+                "or accept it with --noisy"
             )
         save_table(table, path)
         return table
     table = load_table(path)
-    told = {"cost": cost, "input": scale.cost_input, "joints": joints}
-    for name, value in told.items():
+    for name, value in {"cost": cost, "input": config.cost_input, "joints": joints}.items():
         if getattr(table, name) != value:
-            raise InputError(f"{path}: the table's {name} is {getattr(table, name)}, not {value}; name another with --table")
-    if table.costs.keys() != parts.keys():
-        part = sorted(table.costs.keys() ^ parts.keys())[0]
-        raise InputError(f"{path}: a table of other parts: {part!r} is in one of them only; name another with --table")
+            raise InputError(
+                f"{path}: the table's {name} is {getattr(table, name)}, not {value}; name another file with --table"
+            )
+    if differing := sorted(table.costs.keys() ^ components.keys()):
+        owner = "table" if differing[0] in table.costs else "search"
+        raise InputError(
+            f"{path}: a table of other components: only the {owner} has {differing[0]!r}; name another file with --table"
+        )
     return table

@@ -1,7 +1,8 @@
-"""Lookup tables: what each part of an architecture costs, operations or seconds, and how well their sum predicts the whole.
+"""Measure lookup tables: the cost of each component of an architecture, in operations or seconds.
 
-Seconds are measured in this process, all parts warm and taking turns, so that whatever drifts hits them alike: one thread and
-one image on the processor, 32 images on a GPU, as in EfficientPose-NAS (section 4.3).
+The sum over its components predicts the cost of an architecture. Seconds are measured in this process, in interleaved rounds
+of all components, so that drift affects them equally: one thread and one image on the processor, 32 images on a GPU, as in
+EfficientPose-NAS (section 4.3).
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from benchmark.config.latency import MAX_RELATIVE_IQR
 from benchmark.config.searches import CostKind
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
+from benchmark.core.versions import VERSIONS
 from benchmark.cost.counters import count_operations
 from benchmark.cost.trace import trace_network
 from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, warm_up
 
-LOOKUP_VERSION = 1
-LOOKUP_CONVENTION = "hrnet"  # by which operations are counted
+LOOKUP_CONVENTION = "hrnet"  # the convention that operations are counted by
 LOOKUP_BATCH: Mapping[CostKind, int] = {"flops": 1, "cpu": 1, "cuda": 32}
 COST_UNITS: Mapping[CostKind, str] = {"flops": "MFLOPs (hrnet)", "cpu": "ms", "cuda": "ms"}
 LOOKUP_ROUNDS = 20
-BURST, MOST = 0.002, 50  # seconds and calls that a part's turn aims at
-PATIENCE = 5.0  # seconds after which a part is as warm as it gets
+BURST_SECONDS, MAX_BURST_CALLS = 0.002, 50  # how long a component is called without a pause
+WARM_UP_PATIENCE = 5.0  # seconds after which a component counts as warm
 
 
 class Component(NamedTuple):
-    """Something that an architecture can contain, and the ``[channels, height, width]`` of what it is given."""
+    """A building block of architectures, and the ``[channels, height, width]`` of its input."""
 
     build: Callable[[], nn.Module]
     shape: tuple[int, int, int]
@@ -49,8 +50,17 @@ class Component(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LookupTable:
-    """What each part costs: operations as CONVENTION counts them, or seconds a batch. ``spread``: of the timed ones, the
-    quartiles' distance as a share of the median."""
+    """The cost of each component.
+
+    Attributes:
+        cost: The kind of cost: operations, or seconds on a device.
+        costs: Operations as :data:`LOOKUP_CONVENTION` counts them, or seconds for a batch, by the component's name.
+        input: The networks' input, ``<height>x<width>``.
+        joints: The number of joints that the networks predict.
+        device: The name of the device that was measured; empty for operations.
+        spread: The distance between the quartiles of each component's times, as a share of their median.
+        environment: The versions and settings that times were measured with.
+    """
 
     cost: CostKind
     costs: Mapping[str, float]
@@ -59,101 +69,105 @@ class LookupTable:
     device: str = ""
     spread: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
-    version: int = LOOKUP_VERSION
+    version: int = VERSIONS["lookup_table"]
 
-    def predict(self, parts: Sequence[str]) -> float:
-        """What an architecture of these parts costs."""
-        return sum(self.costs[part] for part in parts)
+    def predict(self, components: Sequence[str]) -> float:
+        """Predict the cost of an architecture from its components."""
+        return sum(self.costs[component] for component in components)
 
     @property
     def noisy(self) -> bool:
-        """Whether the quartiles of most parts' times lie further apart than a tenth of the median."""
+        """Return whether for most components the quartiles of the times lie more than a tenth of the median apart."""
         return bool(self.spread) and median(self.spread.values()) > MAX_RELATIVE_IQR
 
     def shown(self, value: float) -> float:
-        """A cost in the unit of :data:`UNITS`."""
+        """Convert a cost to the unit in :data:`COST_UNITS`."""
         return value / 2**30 * 1000 if self.cost == "flops" else 1000 * value
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that change with any figure."""
-        told = [self.cost, self.input, self.joints, sorted(self.costs.items())]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
+        """Return eight hexadecimal digits that change with any cost."""
+        fields = [self.cost, self.input, self.joints, sorted(self.costs.items())]
+        return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:8]
 
 
 def measure_table(
-    parts: Mapping[str, Component],
-    cost_of: CostKind,
+    components: Mapping[str, Component],
+    cost: CostKind,
     *,
     input: str,
     joints: int,
     rounds: int = LOOKUP_ROUNDS,
     show: bool = False,
 ) -> LookupTable:
-    """The table of all parts.
+    """Count or measure the costs of all components.
 
     Raises:
-        InputError: seconds on a GPU are asked for, and there is none.
+        InputError: Seconds on a GPU are asked for, and there is none.
     """
-    if cost_of == "flops":
-        return LookupTable(
-            cost=cost_of, costs={name: count_component(part) for name, part in parts.items()}, input=input, joints=joints
-        )
-    found = time_components(parts, cost_of, rounds=rounds, show=show)
-    low, middle, high = np.percentile(found, [25, 50, 75], axis=0)
+    if cost == "flops":
+        operations = {name: count_component(component) for name, component in components.items()}
+        return LookupTable(cost=cost, costs=operations, input=input, joints=joints)
+    seconds = time_components(components, cost, rounds=rounds, show=show)
+    low, middle, high = np.percentile(seconds, [25, 50, 75], axis=0)
     return LookupTable(
-        cost=cost_of,
-        costs=dict(zip(parts, middle.tolist(), strict=True)),
+        cost=cost,
+        costs=dict(zip(components, middle.tolist(), strict=True)),
         input=input,
         joints=joints,
-        device=device_name(cost_of),
-        spread=dict(zip(parts, ((high - low) / middle).round(4).tolist(), strict=True)),
-        environment={"torch": torch.__version__, "threads": 1, "batch": LOOKUP_BATCH[cost_of], "processors": os.cpu_count()},
+        device=device_name(cost),
+        spread=dict(zip(components, ((high - low) / middle).round(4).tolist(), strict=True)),
+        environment={"torch": torch.__version__, "threads": 1, "batch": LOOKUP_BATCH[cost], "processors": os.cpu_count()},
     )
 
 
-def count_component(part: Component) -> float:
-    """What CONVENTION counts for one image."""
-    channels, height, width = part.shape
-    return float(count_operations(trace_network(part.build(), height, width, channels=channels).ops)[LOOKUP_CONVENTION])
+def count_component(component: Component) -> float:
+    """Count a component's operations for one image by :data:`LOOKUP_CONVENTION`."""
+    channels, height, width = component.shape
+    traced = trace_network(component.build(), height, width, channels=channels)
+    return float(count_operations(traced.ops)[LOOKUP_CONVENTION])
 
 
 def time_components(
-    parts: Mapping[str, Component], device: CostKind, *, rounds: int = LOOKUP_ROUNDS, show: bool = False
+    components: Mapping[str, Component], device: CostKind, *, rounds: int = LOOKUP_ROUNDS, show: bool = False
 ) -> np.ndarray:
-    """Seconds of a batch, ``[rounds, parts]``: parts take turns in rounds ``A B C C B A``, a short burst of calls a turn.
+    """Measure the seconds of a batch, ``[rounds, components]``.
+
+    Rounds are interleaved, ``A B C C B A``; each turn of a component is a short burst of calls.
 
     Raises:
-        InputError: there is no GPU.
+        InputError: There is no GPU.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--cost cuda: PyTorch finds no GPU here")
     timed = time_on_cuda if device == "cuda" else time_on_cpu
-    total = (1 + 2 * rounds) * len(parts)
-    with _steady(), torch.inference_mode(), tqdm(total=total, unit=" turns", desc="lookup", disable=not show) as bar:
-        calls = [_call(part, device) for part in parts.values()]
+    total = (1 + 2 * rounds) * len(components)
+    with _steady_timing(), torch.inference_mode(), tqdm(total=total, unit=" turns", desc="lookup", disable=not show) as bar:
+        calls = [_prepare_call(component, device) for component in components.values()]
+        # Warm up each component, and choose how many calls of it make a burst.
         bursts = []
         for call in calls:
-            usual, _ = warm_up(partial(_seconds, timed, call, 1), patience=PATIENCE)
-            bursts.append(min(MOST, max(1, math.ceil(BURST / usual))))
+            usual, _ = warm_up(partial(_seconds, timed, call, 1), patience=WARM_UP_PATIENCE)
+            bursts.append(min(MAX_BURST_CALLS, max(1, math.ceil(BURST_SECONDS / usual))))
             bar.update()
-        found = np.zeros((2 * rounds, len(calls)))
+        # Time all components forwards and then backwards, so that linear drift cancels in the mean of the two.
+        seconds = np.zeros((2 * rounds, len(calls)))
         for turn in range(2 * rounds):
             order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
-            for place in order:
-                found[turn, place] = _seconds(timed, calls[place], bursts[place])
+            for index in order:
+                seconds[turn, index] = _seconds(timed, calls[index], bursts[index])
                 bar.update()
-    return found.reshape(rounds, 2, len(calls)).mean(1)
+    return seconds.reshape(rounds, 2, len(calls)).mean(1)
 
 
-def _call(part: Component, device: CostKind) -> Callable[[], object]:
+def _prepare_call(component: Component, device: CostKind) -> Callable[[], object]:
     torch.manual_seed(0)
-    network = part.build().eval().to(device)
-    images = torch.rand(LOOKUP_BATCH[device], *part.shape, device=device)
+    network = component.build().eval().to(device)
+    images = torch.rand(LOOKUP_BATCH[device], *component.shape, device=device)
     return lambda: network(images)
 
 
 def _seconds(timed: Timer, call: Callable[[], object], times: int) -> float:
-    """Of one call, from so many without a pause."""
+    """Measure the seconds of one call: the mean of a number of calls without a pause."""
 
     def run() -> Iterator[str]:
         for _ in range(times):
@@ -164,11 +178,11 @@ def _seconds(timed: Timer, call: Callable[[], object], times: int) -> float:
 
 
 @contextmanager
-def _steady() -> Iterator[None]:
-    """One thread, the GPU's fastest kernels, and no denormal numbers, to which signals of untrained parts may fade and with
-    which processors are slow. All is as it was afterwards, the random numbers too."""
+def _steady_timing() -> Iterator[None]:
+    """Use one thread and the GPU's fastest kernels, and restore all settings and random numbers afterwards."""
     threads, state, tuned = torch.get_num_threads(), torch.get_rng_state(), torch.backends.cudnn.benchmark
     torch.set_num_threads(1)
+    # Signals in untrained components may fade to denormal numbers, with which processors are slow.
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = True
     try:
@@ -184,8 +198,13 @@ def _steady() -> Iterator[None]:
 
 
 class TableValidation(NamedTuple):
-    """Predictions against whole networks. ``rank`` is Spearman's correlation; ``bias`` the mean of predicted over measured,
-    less one; ``error`` the mean deviation from the measured cost once that bias is taken out, as a share of it."""
+    """Agreement between predictions and the measured costs of whole networks.
+
+    Attributes:
+        rank: Spearman's rank correlation.
+        bias: The mean of predicted over measured cost, minus one.
+        error: The mean absolute deviation from the measured cost after the bias is removed, as a share of that cost.
+    """
 
     rank: float
     bias: float
@@ -217,16 +236,19 @@ def save_table(table: LookupTable, path: Path) -> None:
 
 
 def load_table(path: Path) -> LookupTable:
-    """A table from its file.
+    """Load a table from its file.
 
     Raises:
-        InputError: it is none, or of another version.
+        InputError: The file is not a lookup table, or one of another version.
     """
     try:
         table = LookupTable(**json.loads(path.read_text()))
         usable = all(isinstance(value, float | int) and value >= 0 for value in table.costs.values())
     except (OSError, ValueError, TypeError, AttributeError) as problem:
-        raise InputError(f"{path}: no lookup table: {problem}") from None
-    if table.version != LOOKUP_VERSION or not usable:
-        raise InputError(f"{path}: no lookup table of version {LOOKUP_VERSION}; remove it, and it is made anew")
+        raise InputError(f"{path}: not a lookup table: {problem}") from None
+    if table.version != VERSIONS["lookup_table"] or not usable:
+        raise InputError(
+            f"{path}: not a lookup table of version {VERSIONS['lookup_table']}; "
+            "remove the file, and the table is measured again"
+        )
     return table

@@ -1,7 +1,7 @@
-"""Random search at equal cost, the baseline without which a search shows nothing (Li and Talwalkar, 2019).
+"""Search at random at equal cost: the baseline of every architecture search (Li and Talwalkar, 2019).
 
-As many architectures of about the searched one's cost as together see as many images as the search did, each trained briefly by
-one recipe; the one that does best on the held-out persons is taken.
+Random architectures of about the same cost as the searched one are trained by one short recipe. Together they are trained on
+as many images as the search. The one that is best on the held-out people is chosen.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import DataPart, SearchConfig
 from benchmark.core.errors import InputError
+from benchmark.nas.lookup_table import COST_UNITS
 from benchmark.nas.trainer import SearchPlan, SearchRun, search_module, write_architecture
 from benchmark.training.loader import BatchLoader
 from benchmark.training.log import read_log
@@ -26,45 +27,52 @@ MAX_TRIES = 10_000
 
 
 class RandomCandidate(NamedTuple):
-    """A random architecture: its cost by the table, and the loss and accuracy in percent it came to on the held-out persons."""
+    """A random architecture and its training.
+
+    Attributes:
+        cost: Its cost according to the lookup table.
+        loss: On the held-out people.
+        accuracy: On the held-out people, in percent.
+        seconds: The time that its training took.
+    """
 
     text: str
     cost: float
     loss: float
     accuracy: float
-    seconds: float  # of its training
+    seconds: float
 
 
-def short_training_recipe(scale: SearchConfig) -> Recipe:
-    """By which each candidate is trained: on images as the search sees them."""
-    name, augmentation = f"{scale.retrain.name}-brief", scale.recipe.augmentation
-    return replace(scale.retrain, name=name, epochs=scale.candidate_epochs, augmentation=augmentation)
+def short_training_recipe(config: SearchConfig) -> Recipe:
+    """Return the recipe of every candidate: few epochs, and images augmented as in the search."""
+    name, augmentation = f"{config.retrain.name}-brief", config.recipe.augmentation
+    return replace(config.retrain, name=name, epochs=config.candidate_epochs, augmentation=augmentation)
 
 
-def images_per_candidate(scale: SearchConfig, feed: BatchLoader) -> int:
-    """How many images a candidate is trained on.
+def images_per_candidate(config: SearchConfig, loader: BatchLoader) -> int:
+    """Return the number of images that a candidate is trained on.
 
     Args:
-        feed: of the persons that it learns from.
+        loader: The batches of the people that it is trained on.
     """
-    return scale.candidate_epochs * feed.steps_per_epoch * feed.recipe.batch
+    return config.candidate_epochs * loader.steps_per_epoch * loader.recipe.batch
 
 
-def candidate_count(plan: SearchPlan, scale: SearchConfig, feed: BatchLoader) -> int:
-    """How many candidates see as many images as the search, at least one."""
-    return max(1, plan.images // images_per_candidate(scale, feed))
+def candidate_count(plan: SearchPlan, config: SearchConfig, loader: BatchLoader) -> int:
+    """Return the number of candidates that are together trained on as many images as the search, at least one."""
+    return max(1, plan.images // images_per_candidate(config, loader))
 
 
-def cost_bounds(scale: SearchConfig, cost: float) -> tuple[float, float]:
-    """The range of costs that candidates for ``cost`` may have."""
-    return (1 - scale.tolerance) * cost, (1 + scale.tolerance) * cost
+def cost_bounds(config: SearchConfig, cost: float) -> tuple[float, float]:
+    """Return the lowest and the highest cost of a candidate at equal ``cost``."""
+    return (1 - config.tolerance) * cost, (1 + config.tolerance) * cost
 
 
 def sample_architectures(run: SearchRun, cost: float) -> Iterator[tuple[str, float]]:
-    """Architectures within the range about ``cost``, none twice, with their costs; the same for the same seed, without end.
+    """Draw different architectures of about ``cost`` without end, with their costs; the same ones for the same seed.
 
     Raises:
-        InputError: none is found in ten thousand tries.
+        InputError: None is found in :data:`MAX_TRIES` tries.
     """
     package, generator = search_module(run.model), np.random.default_rng([run.seed, 2])
     low, high = cost_bounds(run.scale, cost)
@@ -72,50 +80,52 @@ def sample_architectures(run: SearchRun, cost: float) -> Iterator[tuple[str, flo
     while True:
         for _ in range(MAX_TRIES):
             text = package.sample_architecture(run.scale, run.table, cost, generator)
-            found = run.table.predict(package.used_components(text))
-            if low <= found <= high and text not in seen:
+            drawn_cost = run.table.predict(package.used_components(text))
+            if low <= drawn_cost <= high and text not in seen:
                 break
         else:
-            unit = f"{run.table.shown(low):.4g} to {run.table.shown(high):.4g}"
-            raise InputError(f"no architecture was found that costs {unit} in {MAX_TRIES} tries")
+            bounds = f"{run.table.shown(low):.4g} to {run.table.shown(high):.4g} {COST_UNITS[run.table.cost]}"
+            raise InputError(f"no architecture that costs {bounds} was found in {MAX_TRIES} tries")
         seen.add(text)
-        yield text, found
+        yield text, drawn_cost
 
 
 def train_candidates(
-    run: SearchRun, plan: SearchPlan, feeds: Mapping[DataPart, BatchLoader], cost: float, *, show: bool = True
+    run: SearchRun, plan: SearchPlan, loaders: Mapping[DataPart, BatchLoader], cost: float, *, show: bool = True
 ) -> list[RandomCandidate]:
-    """Train and validate all candidates, in order; those whose checkpoints say that they are trained are only validated.
+    """Train and validate all candidates; one that is already trained in the run's folder is only validated.
 
     Args:
-        run: the search that they are the baseline of.
-        feeds: of the persons that candidates learn from, by :func:`brief`, and of the held-out ones, as they are.
-        cost: about which theirs are.
+        run: The search whose baseline they are.
+        loaders: The batches that candidates are trained on, by :func:`short_training_recipe`, and those of the held-out people.
+        cost: The cost of the searched architecture.
 
     Raises:
-        InputError: see :func:`sampled` and :func:`benchmark.training.trainer.train_network`.
+        InputError: See :func:`sample_architectures` and :func:`benchmark.training.trainer.train_network`.
     """
-    folder, found = run.folder / "candidates", []
-    wanted = candidate_count(plan, run.scale, feeds["trained"])
-    drawn = sample_architectures(run, cost)
-    for number in tqdm(range(wanted), unit=" candidates", desc="random search", disable=None if show else True):
-        text, own = next(drawn)
-        model = write_architecture(run.model, text, folder, f"{number:03}")
-        made = TrainingRun(
-            model=model,
-            recipe=feeds["trained"].recipe,
+    folder, candidates = run.folder / "candidates", []
+    count = candidate_count(plan, run.scale, loaders["trained"])
+    architectures = sample_architectures(run, cost)
+    for number in tqdm(range(count), unit=" candidates", desc="random search", disable=None if show else True):
+        # Draw an architecture of about the cost.
+        text, candidate_cost = next(architectures)
+        training = TrainingRun(
+            model=write_architecture(run.model, text, folder, f"{number:03}"),
+            recipe=loaders["trained"].recipe,
             start=run.scale.start,
             seed=run.seed,
             device=run.device,
             folder=folder / f"{number:03}",
         )
-        network = train_network(made, feeds["trained"], tensorboard=False)
-        figures = validate_heatmaps(network, feeds["held out"], recipe_loss(run.recipe))
-        seconds = sum(line["seconds"] for line in read_log(made.folder)[0])
-        found.append(RandomCandidate(text, own, figures["loss"], figures["accuracy"], seconds))
-    return found
+        # Train it; the run in its folder is resumed if there is one.
+        network = train_network(training, loaders["trained"], tensorboard=False)
+        seconds = sum(line["seconds"] for line in read_log(training.folder)[0])
+        # Validate it on the held-out people.
+        values = validate_heatmaps(network, loaders["held out"], recipe_loss(run.recipe))
+        candidates.append(RandomCandidate(text, candidate_cost, values["loss"], values["accuracy"], seconds))
+    return candidates
 
 
-def best_candidate(found: list[RandomCandidate]) -> RandomCandidate:
-    """The most accurate, of equals the one with the smallest loss."""
-    return max(found, key=lambda candidate: (candidate.accuracy, -candidate.loss))
+def best_candidate(candidates: list[RandomCandidate]) -> RandomCandidate:
+    """Return the most accurate candidate; among equals the one with the smallest loss."""
+    return max(candidates, key=lambda candidate: (candidate.accuracy, -candidate.loss))

@@ -238,5 +238,5 @@ def estimate_phase_seconds(made: SearchRun, plan: SearchPlan) -> tuple[float, fl
     to be as fast as the weights' phase."""
     step = time_search_steps(made, plan)
     image = step[WEIGHTS_PHASE] / made.recipe.batch
-    retraining = image * sum(len(feed.people) for feed in plan.feeds.values()) * made.scale.retrain.epochs
+    retraining = image * sum(len(feed.people) for feed in plan.loaders.values()) * made.scale.retrain.epochs
     return sum(step[plan[place].phase] for place in range(plan.steps)), retraining, image * plan.images + retraining

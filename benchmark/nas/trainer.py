@@ -1,14 +1,12 @@
-"""The loop of an architecture search, from any step on: which persons a step sees, what it does with them, and what is kept.
+"""Search for an architecture: plan the steps, take them in the loop that trainings use, and derive the result.
 
-A search is a folder, as a training is: ``run.json``, ``last.safetensors``, ``log.jsonl``, and at the end the derived
-architecture as text. A package that searches has a module ``search`` with
+A search is a folder, as a training is: ``run.json``, ``last.pt``, ``log.jsonl``, and at the end the text of the derived
+architecture. A package that searches has a module ``search`` with these functions:
 
-    build_search_algorithm(scale, table, *, joints, seed, device) -> Searcher
-    list_components(scale, joints) -> {name: Part}        all that an architecture may be put together from, as lookup tables
-    cost it
-    used_components(text) -> [name]                        the parts of an architecture, with repeats
-    sample_architecture(scale, table, cost, generator)       the text of a random architecture, of about that cost where one
-    is given
+    build_search_algorithm(config, table, *, joints, seed, device) -> SearchAlgorithm
+    list_components(config, joints) -> {name: Component}           every component an architecture may have, for lookup tables
+    used_components(text) -> [name]                               the components of an architecture, with repeats
+    sample_architecture(config, table, cost, generator) -> text   a random architecture, of about that cost where it is given
 """
 
 from __future__ import annotations
@@ -17,17 +15,14 @@ import importlib
 import time
 from bisect import bisect_right
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from benchmark.config.packages import architecture_format_of, declarations
 from benchmark.config.schedules import learning_rate
@@ -35,122 +30,142 @@ from benchmark.config.searches import WEIGHTS_PHASE, DataPart, SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.versions import VERSIONS
 from benchmark.data.people import People
 from benchmark.models.registry import find_entry
 from benchmark.nas.lookup_table import LookupTable
-from benchmark.training.checkpoint import save_checkpoint
+from benchmark.training.checkpoint import open_run
 from benchmark.training.loader import BatchLoader, joint_set
-from benchmark.training.log import TrainingLog
-from benchmark.training.losses import Targets
-from benchmark.training.trainer import SAVE_EVERY, TrainingRun, open_run, prefetch_batches
-
-SEARCH_VERSION = 1
-Batch = tuple[Tensor, Targets]
+from benchmark.training.trainer import Batch, TrainingRun, run_loop
 
 
 class SearchAlgorithm(Protocol):
-    """A super-network that learns, and what chooses within it. ``network`` holds the parameters of both, so that one checkpoint
-    does. Random numbers come from torch's global generator."""
+    """A super-network that is trained, and the parameters that choose an architecture in it.
+
+    ``network`` holds the parameters of both, so that one checkpoint does. Random numbers come from torch's global generator.
+    """
 
     network: nn.Module
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """By the phase in which each steps; that of ``weights`` follows the recipe's schedule."""
+        """Return the optimizer of each phase; that of ``weights`` follows the recipe's schedule."""
         ...
 
     def step(self, phase: str, batch: Batch, progress: float) -> Mapping[str, Tensor]:
-        """One step of a phase: figures before it, ``loss`` among them, still on the device. ``progress``: share of all steps
-        that are done."""
+        """Take one step of a phase; return its metrics, ``loss`` among them, still on the device.
+
+        Args:
+            progress: The share of all steps that are done.
+        """
         ...
 
-    def figures(self) -> dict[str, float]:
-        """How decided the search is and at what cost, after an epoch."""
+    def metrics(self) -> dict[str, float]:
+        """Compute how decided the search is and what its architectures cost, after an epoch."""
         ...
 
     def derive(self, held_out: BatchLoader) -> str:
-        """The text of the architecture that is best by now, on the held-out persons if they have to be asked; the same however
-        often it is."""
+        """Return the text of the best architecture so far; the same text each time.
+
+        Args:
+            held_out: The held-out people, for algorithms that evaluate candidates on them.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
-        """Whatever else the next step depends on; JSON."""
+        """Return what else the next step depends on, as JSON can hold it."""
         ...
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
+        """Restore what :meth:`state` returned."""
         ...
 
 
 def search_module(package: str) -> ModuleType:
-    """The module of a package that does its search."""
+    """Import the module of a package that searches."""
     return importlib.import_module(declarations()[package].search)
 
 
 def architecture_suffix(package: str) -> str:
-    """What the names of a package's architecture files end with."""
+    """Return the ending of a package's architecture files."""
     return architecture_format_of(package).suffix
 
 
-# --- which persons when ------------------------------------------------------------------------------------------------------
+# --- which people in which step ----------------------------------------------------------------------------------------------
 
 
 class SearchStep(NamedTuple):
-    """A step of the search: ``number`` counts the steps of its phase."""
+    """One step of a search.
+
+    Attributes:
+        number: Its number among the steps of its phase.
+        ends: Whether it is the last of its epoch.
+    """
 
     epoch: int
     phase: str
     number: int
-    ends: bool  # the epoch
+    ends: bool
 
 
 class SearchPlan:
-    """The order of a search's steps, epoch by epoch and in each phase by phase.
+    """The order of a search's steps: each epoch goes through the phases, and each phase once through its part of the people.
 
     Args:
-        feeds: of each part of the persons.
+        loaders: The batches of each part of the people.
     """
 
-    def __init__(self, scale: SearchConfig, feeds: Mapping[DataPart, BatchLoader]) -> None:
-        self.feeds, self.phases = feeds, {phase.name: phase for phase in scale.phases}
-        self._turns: list[tuple[int, str, int]] = []  # epoch, phase, the number of its first step
-        self._starts: list[int] = []
+    def __init__(self, config: SearchConfig, loaders: Mapping[DataPart, BatchLoader]) -> None:
+        self.loaders, self.phases = loaders, {phase.name: phase for phase in config.phases}
+        self._turns: list[tuple[int, str, int]] = []  # epoch, phase, and the number in the phase of the turn's first step
+        self._starts: list[int] = []  # the first step of each turn
         self.steps = 0
         done = dict.fromkeys(self.phases, 0)
-        for epoch in range(scale.recipe.epochs):
-            for phase in scale.phases:
+        for epoch in range(config.recipe.epochs):
+            for phase in config.phases:
                 if epoch >= phase.first:
                     self._starts.append(self.steps)
                     self._turns.append((epoch, phase.name, done[phase.name]))
-                    done[phase.name] += feeds[phase.part].steps_per_epoch
-                    self.steps += feeds[phase.part].steps_per_epoch
+                    done[phase.name] += loaders[phase.part].steps_per_epoch
+                    self.steps += loaders[phase.part].steps_per_epoch
 
     @property
     def images(self) -> int:
-        """How many the whole search sees."""
-        return self.steps * next(iter(self.feeds.values())).recipe.batch
+        """Return the number of images that the whole search is trained on."""
+        return self.steps * next(iter(self.loaders.values())).recipe.batch
 
     def __getitem__(self, step: int) -> SearchStep:
         turn = bisect_right(self._starts, step) - 1
         epoch, phase, first = self._turns[turn]
-        after = self._turns[turn + 1][0] if turn + 1 < len(self._turns) else -1
-        ends = after != epoch and step + 1 == (self._starts[turn + 1] if turn + 1 < len(self._starts) else self.steps)
-        return SearchStep(epoch, phase, first + step - self._starts[turn], ends)
+        is_last_turn = turn + 1 == len(self._turns)
+        ends_turn = step + 1 == (self.steps if is_last_turn else self._starts[turn + 1])
+        ends_epoch = ends_turn and (is_last_turn or self._turns[turn + 1][0] != epoch)
+        return SearchStep(epoch, phase, first + step - self._starts[turn], ends_epoch)
+
+    def epoch_of(self, step: int) -> tuple[int, bool]:
+        """Return the epoch of a step, from 0, and whether the step is the epoch's last."""
+        return self[step].epoch, self[step].ends
+
+    def loader_of(self, phase: str) -> BatchLoader:
+        """Return the batches that a phase goes through."""
+        return self.loaders[self.phases[phase].part]
 
     def load(self, step: int, part: int = 0, parts: int = 1) -> Batch:
-        """A step's images and what their maps should be; see :meth:`benchmark.training.loader.BatchLoader.load`."""
-        place = self[step]
-        return self.feeds[self.phases[place.phase].part].load(place.number, part, parts)
+        """Load a step's images and targets; see :meth:`benchmark.training.loader.BatchLoader.load`."""
+        return self.loader_of(self[step].phase).load(self[step].number, part, parts)
 
 
-def split_people(people: People, scale: SearchConfig) -> dict[DataPart, People]:
-    """The persons that weights learn from, and those held out. The same for every seed; a photograph is in one part alone."""
-    if scale.max_people is not None and scale.max_people < len(people):
-        people = people.select(np.sort(np.random.default_rng(0).permutation(len(people))[: scale.max_people]))
-    photographs = sorted(set(people.images))
-    drawn = np.random.default_rng(1).permutation(len(photographs))[: round(scale.held_out * len(photographs))]
-    held = {photographs[place] for place in drawn}
-    out = np.array([path in held for path in people.images], bool)
-    return {"trained": people.select(~out), "held out": people.select(out)}
+def split_people(people: People, config: SearchConfig) -> dict[DataPart, People]:
+    """Split the people into those that weights are trained on and those held out.
+
+    The split is the same for every seed, and all people of an image are in the same part.
+    """
+    if config.max_people is not None and config.max_people < len(people):
+        people = people.select(np.sort(np.random.default_rng(0).permutation(len(people))[: config.max_people]))
+    images = sorted(set(people.images))
+    drawn = np.random.default_rng(1).permutation(len(images))[: round(config.held_out * len(images))]
+    held_out_images = {images[index] for index in drawn}
+    held_out = np.array([image in held_out_images for image in people.images], bool)
+    return {"trained": people.select(~held_out), "held out": people.select(held_out)}
 
 
 # --- the run -----------------------------------------------------------------------------------------------------------------
@@ -158,13 +173,13 @@ def split_people(people: People, scale: SearchConfig) -> dict[DataPart, People]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRun(TrainingRun):
-    """A search as a run: ``model`` is the package, ``recipe`` the super-network's."""
+    """A search as a run: ``model`` is the package, ``recipe`` that of the super-network, ``scale`` the search's config."""
 
     scale: SearchConfig
     table: LookupTable
 
     def identity(self) -> dict[str, Any]:
-        """What another run in the same folder must agree in to go on with this one."""
+        """Return the fields that must match for a search to be resumed."""
         return {
             "package": self.model,
             "scale": self.scale.name,
@@ -172,160 +187,122 @@ class SearchRun(TrainingRun):
             "cost": self.table.cost,
             "table": self.table.digest(),
             "seed": self.seed,
-            "version": SEARCH_VERSION,
+            "version": VERSIONS["search"],
         }
 
 
-class OptimizerGroup:
-    """Several optimizers as the one that a checkpoint holds: their parameters are numbered through."""
-
-    def __init__(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        self.optimizers = tuple(optimizers.values())
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Of all, in order."""
-        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        """As of one optimizer with all their groups."""
-        state: dict[int, Any] = {}
-        groups: list[dict[str, Any]] = []
-        first = 0
-        for optimizer in self.optimizers:
-            own = optimizer.state_dict()
-            state |= {first + number: values for number, values in own["state"].items()}
-            groups += [{**group, "params": [first + number for number in group["params"]]} for group in own["param_groups"]]
-            first += sum(len(group["params"]) for group in own["param_groups"])
-        return {"state": state, "param_groups": groups}
-
-    def load_state_dict(self, joined: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`state_dict`."""
-        groups, first = list(joined["param_groups"]), 0
-        for optimizer in self.optimizers:
-            own, groups = groups[: len(optimizer.param_groups)], groups[len(optimizer.param_groups) :]
-            count = sum(len(group["params"]) for group in own)
-            state = {n - first: values for n, values in joined["state"].items() if first <= n < first + count}
-            numbered = [{**group, "params": [number - first for number in group["params"]]} for group in own]
-            optimizer.load_state_dict({"state": state, "param_groups": numbered})
-            first += count
-
-
 def run_search(run: SearchRun, plan: SearchPlan, *, tensorboard: bool = True) -> tuple[str, dict[str, Any]]:
-    """Search to the end, going on with what lies in the run's folder; the text of what was found, and how it went.
+    """Search to the end, resuming the search in the folder if there is one, and derive an architecture.
 
     Returns:
-        Of how it went: ``seconds`` that the steps took, all starts of the command together.
+        The architecture's text, and the progress; its ``seconds`` are the time of all steps, however often the search was
+        resumed.
 
     Raises:
-        InputError: the folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
+        InputError: The folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
     """
-    cv2.setNumThreads(1)  # one thread prepares batches; more would take the cores from the network
-    searcher, joined = build_search(run)
-    progress = open_run(run, searcher.network, joined)
+    algorithm = build_search(run)
+    optimizers = algorithm.optimizers()
+    progress = open_run(run.folder, run.identity(), algorithm.network, optimizers)
     if "searcher" in progress:
-        searcher.load_state(progress["searcher"])
-    sums = EpochMeans(progress.get("sums", {}))
-    optimizers = searcher.optimizers()
-    with ExitStack() as stack:
-        log = stack.enter_context(TrainingLog(run.folder, progress["step"], tensorboard=tensorboard))
-        batches = stack.enter_context(prefetch_batches(cast(BatchLoader, plan), progress["step"], plan.steps, run))
-        described = f"{run.model}, {run.scale.name}, {run.table.cost}"
-        bar = stack.enter_context(tqdm(total=plan.steps, initial=progress["step"], unit=" steps", desc=described, disable=None))
-        saved = time.monotonic()
-        for step in range(progress["step"], plan.steps):
-            place, ((images, truth),) = plan[step], next(batches)
-            if place.phase == WEIGHTS_PHASE:
-                steps_per_epoch = plan.feeds[plan.phases[WEIGHTS_PHASE].part].steps_per_epoch
-                rate = learning_rate(run.recipe, place.number, steps_per_epoch)
-                for group in optimizers[WEIGHTS_PHASE].param_groups:
-                    group["lr"] = rate
-            else:
-                rate = optimizers[place.phase].param_groups[0]["lr"]
-            figures = searcher.step(place.phase, (images, truth), step / plan.steps)
-            log.step(step, place.epoch, figures["loss"], rate)
-            sums.add(place.phase, figures)
-            bar.update()
-            if not place.ends and time.monotonic() - saved < SAVE_EVERY:
-                continue
-            bar.set_postfix(loss=f"{log.flush():.3g}", phase=place.phase)
-            if place.ends:
-                log.figures(step, place.epoch + 1, sums.means() | searcher.figures())
-                sums = EpochMeans({})
-            now = time.monotonic()
-            spent = progress.get("seconds", 0.0) + now - saved
-            progress |= {"step": step + 1, "seconds": spent, "sums": sums.state(), "searcher": searcher.state()}
-            save_checkpoint(run.folder / "last.safetensors", searcher.network, joined, progress)
-            saved = now
-    text = searcher.derive(plan.feeds["held out"])
+        algorithm.load_state(progress["searcher"])
+    means = EpochMeans(progress.get("sums", {}))
+
+    def take_step(step: int, parts: list[Batch]) -> tuple[Tensor, float]:
+        """Take a step of the phase whose turn it is."""
+        phase, number = plan[step].phase, plan[step].number
+        groups = optimizers[phase].param_groups
+        # The recipe's schedule counts the steps of the weights alone; other phases have a constant rate.
+        if phase == WEIGHTS_PHASE:
+            rate = learning_rate(run.recipe, number, plan.loader_of(phase).steps_per_epoch)
+            for group in groups:
+                group["lr"] = rate
+        metrics = algorithm.step(phase, parts[0], step / plan.steps)
+        means.add(phase, metrics)
+        return metrics["loss"], groups[0]["lr"]
+
+    def end_epoch(epoch: int) -> Mapping[str, float]:
+        """Return the epoch's mean metrics, and how decided the search is."""
+        values = means.means() | algorithm.metrics()
+        means.clear()
+        return values
+
+    def state() -> dict[str, Any]:
+        return {"sums": means.state(), "searcher": algorithm.state()}
+
+    run_loop(run, plan, algorithm.network, optimizers, progress, take_step, end_epoch, state, tensorboard=tensorboard)
+    text = algorithm.derive(plan.loaders["held out"])
     with atomic_write(run.folder / f"derived{architecture_suffix(run.model)}") as temporary:
         temporary.write_text(text)
     return text, progress
 
 
-def build_search(run: SearchRun) -> tuple[SearchAlgorithm, torch.optim.Optimizer]:
-    """The searcher as it starts, and its optimizers as one.
+def build_search(run: SearchRun) -> SearchAlgorithm:
+    """Build a search's algorithm with its initial weights.
 
     Raises:
-        InputError: weights to start from that are not there.
+        InputError: The weights to start from do not exist.
     """
     torch.manual_seed(run.seed)
     joints = JOINT_COUNTS[joint_set(run.recipe)]
-    searcher: SearchAlgorithm = search_module(run.model).build_search_algorithm(
+    return search_module(run.model).build_search_algorithm(
         run.scale, run.table, joints=joints, seed=run.seed, device=run.device
     )
-    return searcher, cast(torch.optim.Optimizer, OptimizerGroup(searcher.optimizers()))
 
 
 def time_search_steps(run: SearchRun, plan: SearchPlan, steps: int = 3) -> dict[str, float]:
-    """Seconds that a step of each phase takes here, from a few of them by a network that is thrown away."""
-    searcher, _ = build_search(run)
-    found = {}
+    """Measure the seconds of a step of each phase on this machine: the median of a few, with a network then discarded."""
+    algorithm = build_search(run)
+    seconds = {}
     for phase in run.scale.phases:
         first = next(step for step in range(plan.steps) if plan[step].phase == phase.name)
         times = []
         for step in range(first, first + steps + 1):
             batch = plan.load(min(step, plan.steps - 1))
             begun = time.perf_counter()
-            searcher.step(phase.name, batch, 0.0)
+            algorithm.step(phase.name, batch, 0.0)
             if run.device.type == "cuda":
                 torch.cuda.synchronize(run.device)
             times.append(time.perf_counter() - begun)
-        found[phase.name] = sorted(times[1:])[len(times[1:]) // 2]
-    return found
+        seconds[phase.name] = sorted(times[1:])[len(times[1:]) // 2]  # the first step also warms up
+    return seconds
 
 
 class EpochMeans:
-    """An epoch's figures, added up on the device where they are."""
+    """The metrics of an epoch's steps, summed on the device."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
-        self.totals: dict[str, tuple[Tensor | float, int]] = {name: (total, count) for name, (total, count) in state.items()}
+        self.sums: dict[str, tuple[Tensor | float, int]] = {name: (total, count) for name, (total, count) in state.items()}
 
-    def add(self, phase: str, figures: Mapping[str, Tensor]) -> None:
-        """One step's."""
-        for name, value in figures.items():
-            total, count = self.totals.get(f"{phase} {name}", (0.0, 0))
-            self.totals[f"{phase} {name}"] = (total + value, count + 1)
+    def add(self, phase: str, metrics: Mapping[str, Tensor]) -> None:
+        """Add the metrics of a step."""
+        for name, value in metrics.items():
+            total, count = self.sums.get(f"{phase} {name}", (0.0, 0))
+            self.sums[f"{phase} {name}"] = (total + value, count + 1)
+
+    def clear(self) -> None:
+        """Start another epoch."""
+        self.sums.clear()
 
     def state(self) -> dict[str, Any]:
-        """As JSON."""
-        return {name: (float(total), count) for name, (total, count) in self.totals.items()}
+        """Return the sums and counts as JSON can hold them."""
+        return {name: (float(total), count) for name, (total, count) in self.sums.items()}
 
     def means(self) -> dict[str, float]:
-        """Over the epoch's steps, by phase and figure."""
-        return {name: float(total) / count for name, (total, count) in self.totals.items()}
+        """Compute the mean over the steps of each phase, by ``"<phase> <metric>"``."""
+        return {name: float(total) / count for name, (total, count) in self.sums.items()}
 
 
 def write_architecture(package: str, text: str, folder: Path, name: str) -> str:
-    """An architecture as a file, and the id that it is known by.
+    """Write an architecture to a file, and return the id of its model.
 
     Raises:
-        InputError: the text is malformed.
+        InputError: The text is malformed.
     """
     path = folder / f"{name}{architecture_suffix(package)}"
     with atomic_write(path) as temporary:
         temporary.write_text(text)
-    found = find_entry(str(path)).id
-    if not found.startswith(f"{package}/"):
-        raise InputError(f"{path}: read by another package than {package}")
-    return found
+    model = find_entry(str(path)).id
+    if not model.startswith(f"{package}/"):
+        raise InputError(f"{path} is read by the package of {model}, not by {package}")
+    return model

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import agreement_identity
 from benchmark.config.pipeline import AUGMENTATIONS
@@ -130,11 +131,28 @@ def format_agreement(agreements: Iterable[Agreement]) -> str:
     return "\n".join(lines)
 
 
-def agreement_report(agreements: Iterable[Agreement]) -> dict[str, Any]:
-    """Return the content of ``--json``; see schemas/routes.schema.json."""
-    return {
-        "schema": 1,
-        "persons": PEOPLE,
-        "input": f"{INPUT[0]}x{INPUT[1]}",
-        "routes": [asdict(agreement) for agreement in agreements],
-    }
+class RouteReport(TypedDict):
+    """Agreement of one route with ``direct``; the fields are those of :class:`Agreement`."""
+
+    route: Route
+    density: float | None
+    rms: float
+    target: float
+
+
+class AgreementReport(TypedDict):
+    """The output of ``python -m benchmark.measure routes --json``."""
+
+    schema: Literal[1]
+    persons: int
+    input: str
+    routes: list[RouteReport]
+
+
+def agreement_report(agreements: Iterable[Agreement]) -> AgreementReport:
+    """Return the content of ``--json``."""
+    routes: list[RouteReport] = [
+        {"route": agreement.route, "density": agreement.density, "rms": agreement.rms, "target": agreement.target}
+        for agreement in agreements
+    ]
+    return {"schema": 1, "persons": PEOPLE, "input": f"{INPUT[0]}x{INPUT[1]}", "routes": routes}

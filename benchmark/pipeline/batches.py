@@ -156,20 +156,22 @@ def normalize(images: Tensor, *, bgr: bool = False) -> Tensor:
 
     The result keeps the colours of a pixel together in memory (``torch.channels_last``): this needs no copy and is the layout
     that convolutions prefer on most devices.
+
+    Args:
+        bgr: Blue first. Mean and deviation keep their places, as in the public codes with such an option (HRNet and those
+            derived from it): blue is normalised by the numbers for red.
     """
     if bgr:
         images = images.flip(-1)
     batch, height, width, _ = images.shape
-    factor, offset = (line.to(images.device) for line in _normalization_lines(width, bgr))
+    factor, offset = (line.to(images.device) for line in _normalization_lines(width))
     # A line of the image at a time: with an inner axis of three colours the processor's vector units would be idle.
     lines = images.reshape(batch, height, width * 3).to(torch.float32).mul_(factor).add_(offset)
     return lines.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=16)
-def _normalization_lines(width: int, bgr: bool) -> tuple[Tensor, Tensor]:
+def _normalization_lines(width: int) -> tuple[Tensor, Tensor]:
     """Return factor and offset of each value in a line of pixels, float32 ``[3 width]``."""
     mean, deviation = (torch.tensor(values, dtype=torch.float64) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    if bgr:
-        mean, deviation = mean.flip(0), deviation.flip(0)
     return (1 / (255 * deviation)).float().repeat(width), (-mean / deviation).float().repeat(width)

@@ -1,11 +1,12 @@
-"""A training run on disk: everything that the next step depends on, in one safetensors file that is replaced whole.
+"""Open the folder of a run, and save and load its checkpoint: everything that the next step depends on, in one file.
 
-Nothing in a checkpoint is ever executed: tensors are bytes, and what is not a tensor is JSON in the file's header.
+A checkpoint is a file of PyTorch's that is replaced as a whole and read with ``weights_only=True``: nothing in it is executed.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,128 +17,158 @@ from torch.optim import Optimizer
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
+from benchmark.evaluation.distributed import broadcast, process_rank
 from benchmark.models.weights import read_safetensors
 
-CHECKPOINT_VERSION = 1
-NETWORK, OPTIMIZER, GENERATOR = "network.", "optimizer.", "generator."
+CHECKPOINT = "last.pt"  # its name in the folder of a run
+CHECKPOINT_VERSION = 2
+CONTENT = ("version", "network", "optimizers", "generators", "progress")
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, progress: Mapping[str, Any]) -> None:
-    """Write the run's state: weights, the optimizer's moments, the states of all generators, and ``progress``.
+def open_run(
+    folder: Path, identity: Mapping[str, Any], network: nn.Module, optimizers: Mapping[str, Optimizer]
+) -> dict[str, Any]:
+    """Claim the folder for a new run, or resume the run in it from its checkpoint; return its progress.
 
     Args:
-        progress: whatever else the run needs to go on; JSON.
-    """
-    state = optimizer.state_dict()
-    tensors = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-    scalars: dict[str, Any] = {}
-    for number, values in state["state"].items():
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"{OPTIMIZER}{number}.{name}"] = value
-            else:
-                scalars[f"{number}.{name}"] = value
-    tensors[GENERATOR + "cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors[GENERATOR + "cuda"] = torch.cuda.get_rng_state()
-    groups = [{key: value for key, value in group.items() if key != "params"} for group in state["param_groups"]]
-    header = {"version": CHECKPOINT_VERSION, "scalars": scalars, "groups": groups, "progress": dict(progress)}
-    write_safetensors(path, tensors, {"state": json.dumps(header)})
-
-
-def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """Bring a run back to where :func:`save` left it, and return its ``progress``.
+        identity: Fields that must match for a run to be resumed.
 
     Raises:
-        InputError: the file is damaged, or another network's or optimizer's.
+        InputError: The folder holds another run, or a checkpoint that cannot be used.
     """
-    header, tensors = _read(path)
-    if header.get("version") != CHECKPOINT_VERSION:
-        raise InputError(
-            f"{path}: a checkpoint of version {header.get('version')}, not {CHECKPOINT_VERSION}; train into another folder"
-        )
+    description, checkpoint = folder / "run.json", folder / CHECKPOINT
+    identity = {**identity, "checkpoint_version": CHECKPOINT_VERSION}
+    if broadcast(description.exists()):
+        try:
+            recorded = json.loads(description.read_text())
+        except ValueError:
+            raise InputError(f"{description}: not a description of a run; train into another folder with --out") from None
+        for key, value in identity.items():
+            if recorded.get(key) != value:
+                raise InputError(
+                    f"{folder} holds another run: {key} is {recorded.get(key)} there, {value} here; "
+                    "remove it or train into another folder with --out"
+                )
+    elif process_rank() == 0:
+        with atomic_write(description) as partial:
+            partial.write_text(json.dumps(identity, indent=1) + "\n")
+    if process_rank() == 0:
+        for partial in folder.glob(".*.part"):  # of a process that was killed as it wrote
+            partial.unlink(missing_ok=True)
+    if broadcast(checkpoint.exists()):
+        return load_checkpoint(checkpoint, network, optimizers)
+    return {"step": 0, "seconds": 0.0}
+
+
+def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Optimizer], progress: Mapping[str, Any]) -> None:
+    """Write the state of the network, of its optimizers and of the random number generators, and ``progress``.
+
+    Args:
+        progress: What else the run needs to be resumed, as JSON can hold it.
+    """
+    generators = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        generators["cuda"] = torch.cuda.get_rng_state()
+    content = {
+        "version": CHECKPOINT_VERSION,
+        "network": network.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        "generators": generators,
+        # A NumPy number, for example, could be written but not read: everything becomes JSON's types, or fails here.
+        "progress": json.loads(json.dumps(progress)),
+    }
+    with atomic_write(path) as partial:
+        torch.save(content, partial)
+
+
+def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
+    """Restore everything that :func:`save_checkpoint` wrote, and return its ``progress``.
+
+    Raises:
+        InputError: The file is damaged, or belongs to another network or other optimizers.
+    """
+    content = _read(path)
     try:
-        network.load_state_dict(_part(tensors, NETWORK))
-        _load_optimizer(optimizer, _part(tensors, OPTIMIZER), header)
-    except (RuntimeError, KeyError, ValueError, IndexError) as problem:
+        network.load_state_dict(content["network"])
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(content["optimizers"][name])
+            _match_memory_layout(optimizer)
+        torch.set_rng_state(content["generators"]["cpu"])
+        if torch.cuda.is_available() and "cuda" in content["generators"]:
+            torch.cuda.set_rng_state(content["generators"]["cuda"])
+    except (RuntimeError, KeyError, ValueError, IndexError, TypeError, AttributeError) as problem:
         raise InputError(f"{path}: the checkpoint of another network: {str(problem).splitlines()[0]}") from None
-    generators = _part(tensors, GENERATOR)
-    torch.set_rng_state(generators["cpu"])
-    if torch.cuda.is_available() and "cuda" in generators:
-        torch.cuda.set_rng_state(generators["cuda"])
-    return header["progress"]
+    return content["progress"]
+
+
+def _match_memory_layout(optimizer: Optimizer) -> None:
+    """Lay out an optimizer's tensors in memory as their parameters are.
+
+    The run that wrote the checkpoint may have had another layout, and steps that mix layouts are slower.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def read_progress(path: Path) -> dict[str, Any]:
-    """How far the run is, without its tensors.
+    """Return the ``progress`` of a checkpoint; its tensors are not read from disk.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: The file is damaged.
     """
-    return _read(path, only=())[0]["progress"]
+    return _read(path, mmap=True)["progress"]
 
 
-def _read(path: Path, only: tuple[str, ...] | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import SafetensorError, safe_open
-
+def _read(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    advice = "remove it, or train into another folder with --out"
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["state"])
-            return header, {name: file.get_tensor(name) for name in (file.keys() if only is None else only)}
-    except (OSError, SafetensorError, ValueError, KeyError) as problem:
-        raise InputError(f"{path}: no checkpoint that can be read: {problem}") from None
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    state: dict[int, dict[str, Any]] = {}
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for key, value in {**tensors, **header["scalars"]}.items():
-        number, _, name = key.partition(".")
-        if isinstance(value, Tensor) and value.shape == parameters[int(number)].shape:
-            # In memory it lies as its parameter does, or the next steps would be slower than the ones before.
-            value = torch.empty_like(parameters[int(number)]).copy_(value)
-        state.setdefault(int(number), {})[name] = value
-    current = optimizer.state_dict()["param_groups"]
-    groups = [{**saved, "params": own["params"]} for saved, own in zip(header["groups"], current, strict=True)]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file that cannot be read is one line, this error
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        content = {name: content[name] for name in CONTENT}
+    except OSError as problem:
+        raise InputError(f"{path}: not a checkpoint that can be read: {problem.strerror}; {advice}") from None
+    except Exception:  # a damaged file may raise anything; PyTorch's own advice, to load it unsafely, is not repeated
+        raise InputError(f"{path}: not a checkpoint that can be read: damaged, or another program's; {advice}") from None
+    if content["version"] != CHECKPOINT_VERSION:
+        raise InputError(f"{path}: a checkpoint of version {content['version']}, not {CHECKPOINT_VERSION}; {advice}")
+    return content
 
 
 def save_weights(path: Path, network: nn.Module, metadata: Mapping[str, str]) -> None:
-    """The network's tensors alone, as ``python -m benchmark.evaluate --weights`` reads them."""
-    write_safetensors(path, network.state_dict(), metadata)
-
-
-def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """A safetensors file that is either the old one or the new one, whenever the machine stops."""
+    """Write the network's tensors alone, as ``python -m benchmark.evaluate --weights`` reads them."""
     from safetensors.torch import save_file
 
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(copies, temporary, dict(metadata))
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
+    with atomic_write(path) as partial:
+        save_file(tensors, partial, dict(metadata))
 
 
 def load_initial_weights(network: nn.Module, path: Path, model: str) -> list[str]:
-    """Start from the weights of a file, perhaps one for other joints: what only differs in the number of maps is left out.
+    """Load the weights to start from, except those of layers that differ only in their number of joints.
 
     Returns:
-        The names of the tensors left as they were.
+        The names of the tensors that keep their initial values.
 
     Raises:
-        InputError: the file is no safetensors file, or another network's.
+        InputError: The file is not a safetensors file, or belongs to another network.
     """
     tensors = read_safetensors(path)
-    own = network.state_dict()
-    if names := sorted(own.keys() ^ tensors.keys()):
-        raise InputError(f"{path} does not fit {model}: {names[0]} is in one of them only")
-    other = [name for name, tensor in tensors.items() if tensor.shape != own[name].shape]
-    for name in other:
-        theirs, ours = tensors[name].shape, own[name].shape
-        differing = [place for place, pair in enumerate(zip(theirs, ours, strict=False)) if pair[0] != pair[1]]
-        if len(theirs) != len(ours) or differing != [0] or theirs[0] != tensors[other[0]].shape[0]:
-            raise InputError(f"{path} does not fit {model}: {name} is {list(theirs)} in the file, {list(ours)} in the network")
-    network.load_state_dict({name: own[name] if name in other else tensor for name, tensor in tensors.items()})
-    return other
+    initial = network.state_dict()
+    if names := sorted(initial.keys() ^ tensors.keys()):
+        raise InputError(
+            f"{path} does not fit {model}: {names[0]} is only in the {'file' if names[0] in tensors else 'network'}"
+        )
+    skipped = [name for name, tensor in tensors.items() if tensor.shape != initial[name].shape]
+    for name in skipped:
+        # Only the first dimension may differ, and by the same number of joints in all layers.
+        in_file, in_network = tensors[name].shape, initial[name].shape
+        fits = len(in_file) == len(in_network) and in_file[1:] == in_network[1:]
+        if not fits or in_file[0] != tensors[skipped[0]].shape[0]:
+            raise InputError(
+                f"{path} does not fit {model}: {name} is {list(in_file)} in the file, {list(in_network)} in the network"
+            )
+    network.load_state_dict({name: initial[name] if name in skipped else tensor for name, tensor in tensors.items()})
+    return skipped

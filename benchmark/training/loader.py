@@ -1,7 +1,7 @@
-"""What a training step is fed: which persons, in which views, with which targets. Any step can be asked for at once.
+"""Load deterministic training batches: which people, in which views, with which targets. Any step can be loaded directly.
 
-Everything follows from the seed and the step's number, so that a run which stops and goes on, or is shared out over more
-processes, sees the same persons in the same views in the same order.
+Everything follows from the seed and the step's number, so that a run that is resumed, or distributed over more processes,
+sees the same people in the same views in the same order.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ from benchmark.training.losses import Targets
 
 
 class BatchLoader:
-    """The batches of a recipe's training persons.
+    """The batches of a recipe's training people, step by step.
 
     Args:
-        names: of the joints.
-        crops: of ``people``; without them each photograph is read whenever it is shown.
-        device: where images and targets end up.
+        crops: Crops of ``people``; without them each image is read from its file in every epoch.
+        device: Where images and targets are needed.
 
     Raises:
-        InputError: fewer persons than the recipe's batch.
+        InputError: There are fewer people than fill a batch.
     """
 
     def __init__(
@@ -50,32 +49,43 @@ class BatchLoader:
         device: torch.device | str = "cpu",
     ) -> None:
         if len(people) < recipe.batch:
-            raise InputError(f"{len(people)} persons to train on do not fill one batch of {recipe.batch}")
+            raise InputError(
+                f"{len(people)} people to train on do not fill one batch of {recipe.batch}; choose a smaller --batch"
+            )
         self.people, self.recipe, self.seed = people, recipe, seed
         self.names = JOINT_NAMES[joint_set(recipe)]
         self.crops, self.device = crops, device
         self.hw = parse_size(recipe.input)
-        self.steps_per_epoch = len(people) // recipe.batch  # what fills no batch is left out, another part each epoch
+        self.steps_per_epoch = len(people) // recipe.batch  # the people after the last full batch differ from epoch to epoch
         self._epoch = lru_cache(maxsize=2)(self._draw)
 
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in all epochs of the recipe."""
+        return self.recipe.epochs * self.steps_per_epoch
+
+    def epoch_of(self, step: int) -> tuple[int, bool]:
+        """Return the epoch of a step, from 0, and whether the step is the epoch's last."""
+        return step // self.steps_per_epoch, (step + 1) % self.steps_per_epoch == 0
+
     def _draw(self, epoch: int) -> tuple[np.ndarray, Views]:
-        """The order of the persons ``[N]`` and their views."""
+        """Draw the order of the people ``[N]`` and their views."""
         order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(self.people))
-        chosen = AUGMENTATIONS[self.recipe.augmentation]
+        augmentation = AUGMENTATIONS[self.recipe.augmentation]
         generator = epoch_generator(self.seed, epoch)
-        return order, draw_views(self.people, self.names, chosen, self.recipe.crop, generator)
+        return order, draw_views(self.people, self.names, augmentation, self.recipe.crop, generator)
 
     def rows(self, step: int) -> np.ndarray:
-        """The persons of a step, all processes together, ``[batch]``."""
+        """Return the indices of a step's people, over all processes, ``[batch]``."""
         order, _ = self._epoch(step // self.steps_per_epoch)
-        place = step % self.steps_per_epoch * self.recipe.batch
-        return order[place : place + self.recipe.batch]
+        start = step % self.steps_per_epoch * self.recipe.batch
+        return order[start : start + self.recipe.batch]
 
     def load(self, step: int, part: int = 0, parts: int = 1) -> tuple[torch.Tensor, Targets]:
-        """One of the equal parts of a step's batch: images ``[B, 3, H, W]`` and what their maps should be.
+        """Load one of the equal parts of a step's batch: images ``[B, 3, H, W]`` and their targets.
 
         Raises:
-            InputError: a photograph cannot be read.
+            InputError: An image cannot be read.
         """
         _, views = self._epoch(step // self.steps_per_epoch)
         size = self.recipe.batch // parts
@@ -90,9 +100,10 @@ class BatchLoader:
             device=self.device,
             bgr=self.recipe.bgr,
         )
-        return batch.images, self._truth(batch, step)
+        return batch.images, self._draw_targets(batch, step)
 
-    def _truth(self, batch: Batch, step: int) -> Targets:
+    def _draw_targets(self, batch: Batch, step: int) -> Targets:
+        """Draw the heatmaps of a batch, and its part affinity fields where the recipe has them."""
         target = self.recipe.target
         hw = (self.hw[0] // target.stride, self.hw[1] // target.stride)
         sigma, fields = target.sigma, None
@@ -109,29 +120,29 @@ class BatchLoader:
 
 
 def joint_set(recipe: Recipe) -> str:
-    """Whose joints a recipe's network predicts: a name in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
+    """Return the dataset whose joints a recipe's network predicts, a key of :data:`benchmark.core.keypoints.JOINT_NAMES`."""
     return recipe.dataset.removeprefix("synthetic-")
 
 
 def load_training_people(recipe: Recipe, root: Path | None = None) -> tuple[People, int]:
-    """The persons that a recipe trains on, and how many more are annotated without their photograph being there.
+    """Load the people that a recipe trains on, and count the annotated people whose image is missing.
 
     Raises:
-        InputError: annotations or photographs are not there.
+        InputError: The annotations or all images of a split are missing.
     """
-    parts = [load_annotated_people(dataset, split, root) for dataset, split in recipe.train]
-    there = [part.present() for part in parts]
-    for part, found in zip(parts, there, strict=True):
-        if not len(found):
-            raise InputError(f"{part.dataset} {part.split}: none of the photographs is there, as {part.images[0]}")
-    return join_people(there), sum(map(len, parts)) - sum(map(len, there))
+    annotated = [load_annotated_people(dataset, split, root) for dataset, split in recipe.train]
+    present = [people.present() for people in annotated]
+    for people, usable in zip(annotated, present, strict=True):
+        if not len(usable):
+            raise InputError(f"{people.dataset} {people.split}: all images are missing, {people.images[0]} for example")
+    return join_people(present), sum(map(len, annotated)) - sum(map(len, present))
 
 
 def load_annotated_people(dataset: str, split: str, root: Path | None = None) -> People:
-    """The persons of a split that have an annotated joint.
+    """Load the people of a split that have an annotated joint.
 
     Raises:
-        InputError: the annotations are not there, or are another data set's.
+        InputError: The annotations are missing, or belong to another dataset.
     """
     kind, folder = find_dataset(dataset, root)
     if kind != dataset and not folder.is_dir():
@@ -144,15 +155,16 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
 
 
 def cached_crops(people: People, recipe: Recipe, folder: Path, *, show: bool = True) -> CropCache:
-    """The persons' crops on disk, with all that the recipe's augmentation can show and no more pixels than it can use.
+    """Return the people's crops from disk; write them first where they are missing.
+
+    A crop holds everything that the recipe's augmentation can show, at the resolution of its largest scale and no higher.
 
     Raises:
-        InputError: see :func:`benchmark.pipeline.crop_cache.build_cache`.
+        InputError: See :func:`benchmark.pipeline.crop_cache.build_cache`.
     """
-    chosen, hw = AUGMENTATIONS[recipe.augmentation], parse_size(recipe.input)
-    names = JOINT_NAMES[joint_set(recipe)]
-    regions = visible_region(people, names, chosen, recipe.crop, hw)
-    densities = crop_resolutions(people, recipe.crop, hw, 1 + chosen.scale)  # as many as when a person is shown largest
-    place = folder / cache_digest(people, regions, densities)[:16]
+    augmentation, hw = AUGMENTATIONS[recipe.augmentation], parse_size(recipe.input)
+    regions = visible_region(people, JOINT_NAMES[joint_set(recipe)], augmentation, recipe.crop, hw)
+    resolutions = crop_resolutions(people, recipe.crop, hw, 1 + augmentation.scale)
+    cache = folder / cache_digest(people, regions, resolutions)[:16]
     with tqdm(total=len(people), unit=" crops", desc="cache", disable=None if show else True) as bar:
-        return build_cache(place, people, regions, densities, wait=True, progress=bar.update)
+        return build_cache(cache, people, regions, resolutions, wait=True, progress=bar.update)

@@ -1,4 +1,4 @@
-"""A run's curves: one JSON line a step and an evaluation, and TensorBoard's events of the same."""
+"""Log a run's curves: one line of JSON for each step and each evaluation, and the same as TensorBoard's events."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from torch import Tensor
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 
-FLUSH_EVERY = 50  # losses stay on the device until so many wait
+FLUSH_EVERY = 50  # steps whose losses stay on the device until they are written together
 
 
 class TrainingLog:
-    """The run's curves, as JSON lines and for TensorBoard. What was logged after the last checkpoint is dropped when the run
-    goes on, because those steps are then done again."""
+    """The run's curves, in ``log.jsonl`` and for TensorBoard.
+
+    Args:
+        step: The first step that will be logged. Lines from it on are dropped: a resumed run repeats the steps after its last
+            checkpoint.
+    """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool) -> None:
         self.path = folder / "log.jsonl"
         self.waiting: list[tuple[int, int, Tensor, float]] = []
         self.writer: Any = None
         self.last, self.since = math.nan, time.monotonic()
-        kept = [line for line in self.path.read_text().splitlines() if _step(line) < step] if self.path.exists() else []
-        with atomic_write(self.path) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept))
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if _step_of(line) < step]
+        with atomic_write(self.path) as partial:
+            partial.write_text("".join(line + "\n" for line in kept))
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -45,16 +50,16 @@ class TrainingLog:
             self.writer.close()
 
     def step(self, step: int, epoch: int, loss: Tensor, rate: float) -> None:
-        """Keep a step's loss; it is read from the device only once in a while."""
+        """Log a step; its loss is read from the device later, together with others."""
         self.waiting.append((step, epoch, loss, rate))
         if len(self.waiting) == FLUSH_EVERY:
             self.flush()
 
     def flush(self, *, check: bool = True) -> float:
-        """Write what is waiting; the mean loss of it.
+        """Write the steps that wait, and return their mean loss.
 
         Raises:
-            InputError: a loss is not finite.
+            InputError: A loss is not finite.
         """
         if not self.waiting:
             return self.last
@@ -79,14 +84,14 @@ class TrainingLog:
         self.waiting.clear()
         self.last, self.since = sum(losses) / len(losses), time.monotonic()
         if check and not math.isfinite(self.last):
-            raise InputError(f"the loss is no longer finite at step {lines[-1]['step']}: the learning rate is too large")
+            raise InputError(f"the loss is no longer finite at step {lines[-1]['step']}; lower the learning rate with --lr")
         return self.last
 
-    def figures(self, step: int, epoch: int, figures: Mapping[str, float]) -> None:
-        """An evaluation."""
-        self._write([{"step": step, "epoch": epoch, "figures": dict(figures)}])
+    def evaluation(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
+        """Log the values of an evaluation."""
+        self._write([{"step": step, "epoch": epoch, "figures": dict(values)}])
         if self.writer:
-            for name, value in figures.items():
+            for name, value in values.items():
                 self.writer.add_scalar(name, value, step)
         self.since = time.monotonic()
 
@@ -95,14 +100,14 @@ class TrainingLog:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def _step(line: str) -> float:
+def _step_of(line: str) -> float:
     try:
         return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):  # torn when the run was killed
+    except (ValueError, KeyError, TypeError):  # half a line, from when the run was killed
         return math.inf
 
 
 def read_log(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Steps and evaluations of a run."""
+    """Read the lines of a run's steps, and those of its evaluations."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [line for line in lines if "loss" in line], [line for line in lines if "figures" in line]

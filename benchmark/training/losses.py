@@ -1,6 +1,6 @@
-"""Losses of a training step: ``loss(outputs, truth, **options) -> scalar``, ``outputs`` being all that a network returns.
+"""Compute losses: ``loss(outputs, targets, **options) -> scalar``, where ``outputs`` is everything that a network returns.
 
-Those of one paper alone stand in its package.
+A loss that only one paper uses is in its package.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ from benchmark.models.outputs import final_heatmaps, iter_maps
 
 
 class Targets(NamedTuple):
-    """What B persons' maps should be; ``fields`` are part affinity fields where the recipe wants them."""
+    """The targets of B people's heatmaps, and of their part affinity fields where the recipe has them."""
 
     heatmaps: Tensor  # float32 [B, K, h, w]
     weights: Tensor  # float32 [B, K]
     fields: Tensor | None = None  # float32 [B, 2P, h, w]
 
 
-def mse(outputs: Any, truth: Targets, *, half: bool = True, supervise: Literal["final", "all"] = "final") -> Tensor:
-    """``mean over persons, joints and pixels of (weight (heatmap - target))^2``, halved or as it is.
-
-    SimpleBaseline's and HRNet's code halve it, mmpose's does not.
+def mse(outputs: Any, targets: Targets, *, half: bool = True, supervise: Literal["final", "all"] = "final") -> Tensor:
+    """Compute the mean over people, joints and pixels of ``(weight (heatmap - target))^2``.
 
     Args:
-        supervise: the final heatmaps, or the sum over all of a network with intermediate supervision.
+        half: Halve it, as SimpleBaseline's and HRNet's code do and mmpose's does not.
+        supervise: The final heatmaps, or all heatmaps of a network with intermediate supervision, whose losses are added.
 
     Raises:
-        InputError: an output that is not heatmaps of the target's shape.
+        InputError: Heatmaps have another shape than their targets.
     """
     supervised = list(iter_maps(outputs)) if supervise == "all" else [final_heatmaps(outputs)]
-    total = sum(_squared(heatmaps, truth) for heatmaps in supervised)
+    total = sum(_squared_error(heatmaps, targets) for heatmaps in supervised)
     assert isinstance(total, Tensor)
     return total / 2 if half else total
 
 
-def _squared(heatmaps: Tensor, truth: Targets) -> Tensor:
-    check_shapes(heatmaps, truth.heatmaps)
-    return (truth.weights[:, :, None, None] * (heatmaps - truth.heatmaps)).square().mean()
+def _squared_error(heatmaps: Tensor, targets: Targets) -> Tensor:
+    check_shapes(heatmaps, targets.heatmaps)
+    return (targets.weights[:, :, None, None] * (heatmaps - targets.heatmaps)).square().mean()
 
 
 def check_shapes(maps: Tensor, target: Tensor) -> None:
-    """Refuse maps that would be compared with targets of another shape.
+    """Check that heatmaps or fields have the shape of their targets.
 
     Raises:
-        InputError: they differ.
+        InputError: The shapes differ.
     """
     if maps.shape != target.shape:
         raise InputError(
-            f"the network's maps are {list(maps.shape)}, their targets {list(target.shape)}: see the recipe's stride"
+            f"the network's maps have shape {list(maps.shape)}, their targets {list(target.shape)}: check the recipe's stride"
         )

@@ -61,7 +61,7 @@ def training_records(run: TrainingRun, network: nn.Module, validator: Validator,
     """
     if run.recipe.reports == "best":
         load_safetensors(network, run.folder / "best.safetensors", run.model)
-    results, predictions = validator.figures(network)
+    results, predictions = validator.evaluate(network)
     if predictions is None:
         return []
     save_weights(run.folder / "final.safetensors", network, weights_metadata(run, run.recipe.epochs))

@@ -20,7 +20,7 @@ from benchmark.cost.counters import count_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
 from benchmark.models.registry import build_on_meta, check_input_size, find_entry
-from benchmark.training.checkpoint import read_progress
+from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops, joint_set
 from benchmark.training.lr_finder import find_learning_rate
 from benchmark.training.records import find_rate_record, find_training_records, training_records
@@ -249,7 +249,7 @@ def cached_loader(made: TrainingRun, people: People, folder: Path, talks: bool) 
 
 def print_estimate(made: TrainingRun, feed: BatchLoader, talks: bool) -> None:
     """Time a few steps and say how long the whole takes."""
-    last = made.folder / "last.safetensors"
+    last = made.folder / CHECKPOINT
     done = read_progress(last)["step"] if last.exists() else 0
     left = made.recipe.epochs * feed.steps_per_epoch - done
     if left > 0:

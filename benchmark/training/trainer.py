@@ -1,20 +1,19 @@
-"""The training loop: one process or many, from any step on, with everything that decides the next step in one file.
+"""Train a network, alone or in several processes, from any step on; and the loop that architecture searches share.
 
-A run is a folder: ``run.json`` (what it is), ``last.safetensors`` (from where it goes on), ``best.safetensors`` (weights
-alone), ``log.jsonl`` (a line a step, and one an evaluation) and TensorBoard's events; in an ablation also the weights of every
-evaluation.
+A run is a folder: ``run.json`` (what it is), ``last.pt`` (the checkpoint that it is resumed from), ``best.safetensors``
+(weights alone), ``log.jsonl`` (a line for each step and each evaluation) and TensorBoard's events; in an ablation also the
+weights of every evaluation.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import cv2
 import torch
@@ -24,27 +23,34 @@ from tqdm import tqdm
 
 from benchmark.config.recipes import Optimizer, Recipe
 from benchmark.config.schedules import learning_rate
-from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.evaluation.distributed import broadcast, mean_over_processes, process_rank
+from benchmark.core.versions import VERSIONS
+from benchmark.evaluation.distributed import mean_over_processes, process_rank
 from benchmark.models.registry import build_model, import_object
-from benchmark.training.checkpoint import load_checkpoint, load_initial_weights, save_checkpoint, save_weights
+from benchmark.training.checkpoint import CHECKPOINT, load_initial_weights, open_run, save_checkpoint, save_weights
 from benchmark.training.loader import BatchLoader, joint_set
 from benchmark.training.log import TrainingLog
 from benchmark.training.losses import Targets
 
-TRAINING_VERSION = 1
-SAVE_EVERY = 600.0  # seconds, where an epoch takes longer than that
+SAVE_EVERY = 600.0  # seconds between checkpoints where an epoch takes longer
 
+Batch = tuple[Tensor, Targets]
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """What is trained, how, and where it is kept. ``accumulate`` micro-batches of each of ``processes`` make one step.
-    ``overrides``: what differs from the recipe's text, by name; ``rate``: the factor of its learning rate; ``recipe`` has both
-    applied. ``snapshots``: the weights of every evaluation are kept, as ``epoch-N.safetensors``."""
+    """One training: its model, recipe and seed, how a step is computed, and where the run is saved.
+
+    Attributes:
+        model: The model's id.
+        start: ``scratch``, the name of one of the recipe's starts, or a file of weights.
+        accumulate: Micro-batches whose gradients each process accumulates for one step.
+        processes: Processes that share each step.
+        overrides: What differs from the recipe's text, by name; ``recipe`` has it applied.
+        rate: The factor of the recipe's learning rate; ``recipe`` has it applied.
+        snapshots: Save the weights of every evaluation, as ``epoch-N.safetensors``.
+    """
 
     model: str
     recipe: Recipe
@@ -63,17 +69,19 @@ class TrainingRun:
 
     @property
     def parts(self) -> int:
-        """Micro-batches in a step."""
+        """Return the number of micro-batches in a step, over all processes."""
         return self.accumulate * self.processes
 
     @property
     def micro_batch(self) -> int:
-        """Persons in one."""
+        """Return the number of people in a micro-batch."""
         return self.recipe.batch // self.parts
 
     def identity(self) -> dict[str, Any]:
-        """What another run in the same folder must agree in to go on with this one. The number of processes may change: what
-        a step sees does not depend on it."""
+        """Return the fields that must match for a run to be resumed.
+
+        The number of processes may change: the people and views of a step do not depend on it.
+        """
         return {
             "model": self.model,
             "recipe": self.recipe.name,
@@ -82,15 +90,15 @@ class TrainingRun:
             "seed": self.seed,
             "micro_batch": self.micro_batch,
             "precision": self.precision,
-            "version": TRAINING_VERSION,
+            "version": VERSIONS["training"],
         }
 
 
 def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The network as it starts, and its optimizer.
+    """Build the network with its initial weights, and its optimizer.
 
     Raises:
-        InputError: weights to start from that do not fit, or are not there.
+        InputError: The weights to start from do not exist or do not fit.
     """
     torch.manual_seed(run.seed)
     network = build_model(run.model, joints=JOINT_COUNTS[joint_set(run.recipe)])
@@ -104,84 +112,60 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
     return network.train(), build_optimizer(network, run.recipe.optimizer)
 
 
-def build_optimizer(network: nn.Module, chosen: Optimizer, *, fused: bool = True) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters that learn. Its rate is set anew each step.
+def build_optimizer(network: nn.Module, settings: Optimizer, *, fused: bool = True) -> torch.optim.Optimizer:
+    """Build a recipe's optimizer for all trainable parameters; the loop sets its learning rate before each step.
 
     Args:
-        fused: one kernel a step. SGD's wants a momentum of every parameter or of none.
+        fused: Update all parameters in one kernel. Fused SGD needs a momentum for every parameter or for none.
     """
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    rate, decay = chosen.lr or 0.0, chosen.weight_decay
-    if chosen.name == "sgd":
-        return torch.optim.SGD(learned, rate, momentum=chosen.momentum, weight_decay=decay, fused=fused)
-    return torch.optim.Adam(learned, rate, chosen.betas, weight_decay=decay, amsgrad=chosen.amsgrad, fused=fused)
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    rate, decay = settings.lr or 0.0, settings.weight_decay
+    if settings.name == "sgd":
+        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay, fused=fused)
+    return torch.optim.Adam(parameters, rate, settings.betas, weight_decay=decay, amsgrad=settings.amsgrad, fused=fused)
 
 
 def train_network(
-    run: TrainingRun, feed: BatchLoader, evaluate: Evaluate | None = None, *, metric: str = "", tensorboard: bool = True
+    run: TrainingRun, loader: BatchLoader, evaluate: Evaluate | None = None, *, metric: str = "", tensorboard: bool = True
 ) -> nn.Module:
-    """Train to the end, going on with what lies in the run's folder; the network as it then is.
+    """Train to the end, resuming the run in the folder if there is one, and return the network after the last step.
 
     Args:
-        evaluate: the network's figures on the test persons; called in every process, figures count in the first.
-        metric: which of them is to be highest in ``best.safetensors``.
+        evaluate: Computes the network's metrics on the test people. Every process calls it; the first one's result counts.
+        metric: The metric that is highest in ``best.safetensors``.
 
     Raises:
-        InputError: the folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
+        InputError: The folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
     """
-    cv2.setNumThreads(1)  # one thread prepares batches; more would take the cores from the network
     network, optimizer = build_training(run)
-    progress = open_run(run, network, optimizer)
-    recipe, last = run.recipe, run.recipe.epochs * feed.steps_per_epoch
-    rank = process_rank()
-    with ExitStack() as stack:
-        log = stack.enter_context(TrainingLog(run.folder, progress["step"], tensorboard=tensorboard)) if rank == 0 else None
-        stepper = TrainingStep(run, network, optimizer, feed)
-        batches = stack.enter_context(prefetch_batches(feed, progress["step"], last, run, rank))
-        bar = stack.enter_context(
-            tqdm(
-                total=last * recipe.batch,
-                initial=progress["step"] * recipe.batch,
-                unit=" images",
-                unit_scale=True,
-                desc=run.model,
-                disable=None if rank == 0 else True,
-            )
-        )
-        saved = time.monotonic()
-        for step in range(progress["step"], last):
-            loss, rate = stepper(step, next(batches))
-            if log:
-                log.step(step, step // feed.steps_per_epoch, loss, rate)
-            bar.update(recipe.batch)
-            epoch, rest = divmod(step + 1, feed.steps_per_epoch)
-            ends = rest == 0
-            if not ends and time.monotonic() - saved < SAVE_EVERY:
-                continue
-            if log:
-                bar.set_postfix(loss=f"{log.flush():.3g}", lr=f"{rate:.2g}")
-            progress["step"] = step + 1
-            if ends and evaluate and (epoch % recipe.evaluate_every == 0 or step + 1 == last):
-                figures = evaluate(network)
-                network.train()
-                if log:
-                    log.figures(step, epoch, figures)
-                    if run.snapshots:
-                        save_weights(run.folder / f"epoch-{epoch}.safetensors", network, weights_metadata(run, epoch))
-                    if figures[metric] > progress["best"]:
-                        progress |= {"best": figures[metric], "best_epoch": epoch}
-                        save_weights(run.folder / "best.safetensors", network, weights_metadata(run, epoch))
-            if log:
-                save_checkpoint(run.folder / "last.safetensors", network, optimizer, progress)
-            saved = time.monotonic()
+    optimizers = {"network": optimizer}
+    progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, run.identity(), network, optimizers)
+
+    def end_epoch(epoch: int) -> Mapping[str, float]:
+        """Evaluate the network where the recipe says so, and save its weights."""
+        if not evaluate or (epoch % run.recipe.evaluate_every and epoch != run.recipe.epochs):
+            return {}
+        values = evaluate(network)
+        network.train()
+        if process_rank() == 0:
+            metadata = weights_metadata(run, epoch)
+            if run.snapshots:
+                save_weights(run.folder / f"epoch-{epoch}.safetensors", network, metadata)
+            if values[metric] > progress["best"]:
+                progress.update(best=float(values[metric]), best_epoch=epoch)
+                save_weights(run.folder / "best.safetensors", network, metadata)
+        return values
+
+    take_step = TrainingStep(run, network, optimizer, loader)
+    run_loop(run, loader, network, optimizers, progress, take_step, end_epoch, tensorboard=tensorboard)
     return network
 
 
 class TrainingStep:
-    """One step of the optimizer, whatever the number of processes and micro-batches that share it."""
+    """A step of the optimizer, however many processes and micro-batches share its batch."""
 
-    def __init__(self, run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer, feed: BatchLoader) -> None:
-        self.run, self.optimizer, self.steps_per_epoch = run, optimizer, feed.steps_per_epoch
+    def __init__(self, run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer, loader: BatchLoader) -> None:
+        self.run, self.optimizer, self.steps_per_epoch = run, optimizer, loader.steps_per_epoch
         self.forward: Any = network
         if run.processes > 1:
             self.forward = DistributedDataParallel(network, gradient_as_bucket_view=True)
@@ -192,19 +176,25 @@ class TrainingStep:
             run.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"
         )
 
-    def __call__(self, step: int, parts: list[tuple[Tensor, Targets]]) -> tuple[Tensor, float]:
-        """The whole batch's loss before the step, still on the device, and the step's learning rate."""
+    def __call__(self, step: int, parts: list[Batch]) -> tuple[Tensor, float]:
+        """Take a step; return the loss of the whole batch before it, still on the device, and the learning rate.
+
+        Args:
+            parts: This process's micro-batches.
+        """
         rate = learning_rate(self.run.recipe, step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.run.device)
-        for number, (images, truth) in enumerate(parts):
+        # Gradient accumulation: processes exchange their gradients once, with the last micro-batch.
+        for number, (images, targets) in enumerate(parts):
             waits = self.run.processes > 1 and number + 1 < len(parts)
             with self.forward.no_sync() if waits else nullcontext():
                 with self.autocast():
                     outputs = self.forward(images)
-                loss = self.loss(_to_float32(outputs), truth, **self.run.recipe.loss_options) / len(parts)
+                # In float32 even after autocast: a squared error of small numbers needs the digits.
+                loss = self.loss(_to_float32(outputs), targets, **self.run.recipe.loss_options) / len(parts)
                 loss.backward()
             total += loss.detach()
         self.optimizer.step()
@@ -212,81 +202,145 @@ class TrainingStep:
 
 
 def _to_float32(outputs: Any) -> Any:
-    """Half-precision maps as float32, whatever they are packed in: a squared error of small numbers needs the digits."""
+    """Convert a tensor, or every tensor in nested tuples and lists, to float32."""
     if isinstance(outputs, Tensor):
         return outputs.float()
-    made = (_to_float32(part) for part in outputs)
-    return type(outputs)(*made) if hasattr(outputs, "_fields") else type(outputs)(made)
+    converted = (_to_float32(part) for part in outputs)
+    return type(outputs)(*converted) if hasattr(outputs, "_fields") else type(outputs)(converted)
+
+
+# --- the loop of trainings and searches --------------------------------------------------------------------------------------
+
+
+class StepPlan(Protocol):
+    """The steps of a run in order, and the batch of each: a :class:`BatchLoader`, or a search's plan."""
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in the whole run."""
+        ...
+
+    def epoch_of(self, step: int) -> tuple[int, bool]:
+        """Return the epoch of a step, from 0, and whether the step is the epoch's last."""
+        ...
+
+    def load(self, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """Load one of the equal parts of a step's batch."""
+        ...
+
+
+def run_loop(
+    run: TrainingRun,
+    plan: StepPlan,
+    network: nn.Module,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    progress: dict[str, Any],
+    take_step: Callable[[int, list[Batch]], tuple[Tensor, float]],
+    end_epoch: Callable[[int], Mapping[str, float]],
+    state: Callable[[], Mapping[str, Any]] = dict,
+    *,
+    tensorboard: bool = True,
+) -> None:
+    """Take the remaining steps of a training or a search: step, log, evaluate after epochs, and save.
+
+    A run that is stopped at any moment can be resumed from its last checkpoint, and then takes the same steps.
+
+    Args:
+        progress: From :func:`benchmark.training.checkpoint.open_run`; updated here and saved in checkpoints. ``step`` counts
+            the steps taken, ``seconds`` the time that they and the evaluations took.
+        take_step: Takes a step, given its number and this process's micro-batches. Returns the loss, still on the device, and
+            the learning rate.
+        end_epoch: Called in every process after an epoch, with the number of epochs done. Returns the values to log; none
+            where nothing is evaluated.
+        state: Returns what else the next step depends on, to be saved in ``progress``.
+
+    Raises:
+        InputError: The loss is no longer finite.
+    """
+    cv2.setNumThreads(1)  # batches are prepared in one thread; more would take the processor's cores from the network
+    rank, first, batch_size = process_rank(), progress["step"], run.recipe.batch
+    with ExitStack() as stack:
+        # Only the first process logs, shows a progress bar and saves.
+        log = stack.enter_context(TrainingLog(run.folder, first, tensorboard=tensorboard)) if rank == 0 else None
+        batches = stack.enter_context(prefetch_batches(plan, first, plan.steps, run, rank))
+        bar = stack.enter_context(
+            tqdm(
+                total=plan.steps * batch_size,
+                initial=first * batch_size,
+                unit=" images",
+                unit_scale=True,
+                desc=run.model,
+                disable=None if rank == 0 else True,
+            )
+        )
+        saved = time.monotonic()
+        for step in range(first, plan.steps):
+            # Take the step. A thread prepares the next batch meanwhile.
+            loss, rate = take_step(step, next(batches))
+            epoch, ends_epoch = plan.epoch_of(step)
+            if log:
+                log.step(step, epoch, loss, rate)
+            bar.update(batch_size)
+            if not ends_epoch and time.monotonic() - saved < SAVE_EVERY:
+                continue
+
+            # Write the log up to this step. A loss that is not finite stops the run here, and the last checkpoint stays.
+            if log:
+                bar.set_postfix(loss=f"{log.flush():.3g}", lr=f"{rate:.2g}")
+
+            # Evaluate after an epoch, in all processes.
+            if ends_epoch:
+                values = end_epoch(epoch + 1)
+                if log and values:
+                    log.evaluation(step, epoch + 1, values)
+
+            # Save everything that the next step depends on.
+            now = time.monotonic()
+            progress.update(state(), step=step + 1, seconds=progress["seconds"] + now - saved)
+            if log:
+                save_checkpoint(run.folder / CHECKPOINT, network, optimizers, progress)
+            saved = now
 
 
 @contextmanager
-def prefetch_batches(
-    feed: BatchLoader, step: int, last: int, run: TrainingRun, rank: int = 0
-) -> Iterator[Iterator[list[tuple[Tensor, Targets]]]]:
-    """The micro-batches of each step from ``step`` on, the next step's being prepared while one is computed."""
+def prefetch_batches(plan: StepPlan, first: int, last: int, run: TrainingRun, rank: int = 0) -> Iterator[Iterator[list[Batch]]]:
+    """Iterate over this process's micro-batches of the steps from ``first`` to before ``last``, one step ahead in a thread."""
     mine = range(rank * run.accumulate, (rank + 1) * run.accumulate)
 
-    def load(number: int) -> list[tuple[Tensor, Targets]]:
-        return [feed.load(number, part, run.parts) for part in mine]
+    def load(step: int) -> list[Batch]:
+        return [plan.load(step, part, run.parts) for part in mine]
 
-    def ahead(pool: Executor) -> Iterator[list[tuple[Tensor, Targets]]]:
-        waiting: Future[list[tuple[Tensor, Targets]]] | None = pool.submit(load, step) if step < last else None
-        for number in range(step + 1, last + 1):
+    def load_ahead(pool: Executor) -> Iterator[list[Batch]]:
+        waiting: Future[list[Batch]] | None = pool.submit(load, first) if first < last else None
+        for step in range(first + 1, last + 1):
             assert waiting is not None
             ready = waiting.result()
-            waiting = pool.submit(load, number) if number < last else None
+            waiting = pool.submit(load, step) if step < last else None
             yield ready
 
     with ThreadPoolExecutor(1) as pool:
         try:
-            yield ahead(pool)
+            yield load_ahead(pool)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def open_run(run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Where the run in the folder is: a new one begins, a known one goes on.
-
-    Raises:
-        InputError: the folder holds another run.
-    """
-    described, last = run.folder / "run.json", run.folder / "last.safetensors"
-    identity = run.identity()
-    if broadcast(described.exists()):
-        try:
-            found = json.loads(described.read_text())
-        except ValueError:
-            raise InputError(f"{described}: not a description of a run; train into another folder with --out") from None
-        if differing := [key for key, value in identity.items() if found.get(key) != value]:
-            key = differing[0]
-            raise InputError(
-                f"{run.folder} holds another run: {key} is {found.get(key)} there, {identity[key]} here; "
-                "remove it or train into another folder with --out"
-            )
-    elif process_rank() == 0:
-        with atomic_write(described) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n")
-    if broadcast(last.exists()):
-        return load_checkpoint(last, network, optimizer)
-    return {"step": 0, "best": -1.0, "best_epoch": 0}
-
-
 def weights_metadata(run: TrainingRun, epoch: int) -> dict[str, str]:
-    """What a weight file says of its origin."""
-    told = {key: str(value) for key, value in run.identity().items()}
-    return {**told, "epoch": str(epoch), "joints": joint_set(run.recipe)}
+    """Return the metadata of a file of weights: the run and the epoch that it comes from."""
+    identity = {key: str(value) for key, value in run.identity().items()}
+    return {**identity, "epoch": str(epoch), "joints": joint_set(run.recipe)}
 
 
-def time_steps(run: TrainingRun, feed: BatchLoader, steps: int = 3) -> float:
-    """Seconds that a step takes here, from a few of them by a network that is thrown away."""
+def time_steps(run: TrainingRun, loader: BatchLoader, steps: int = 3) -> float:
+    """Measure the seconds of a training step on this machine: the median of a few, with a network that is then discarded."""
     network, optimizer = build_training(run)
-    stepper = TrainingStep(run, network, optimizer, feed)
+    take_step = TrainingStep(run, network, optimizer, loader)
     times = []
-    with prefetch_batches(feed, 0, steps + 1, run, process_rank()) as batches:
+    with prefetch_batches(loader, 0, steps + 1, run, process_rank()) as batches:
         for step, parts in enumerate(batches):
             begun = time.perf_counter()
-            stepper(step, parts)
+            take_step(step, parts)
             if run.device.type == "cuda":
                 torch.cuda.synchronize(run.device)
             times.append(time.perf_counter() - begun)
-    return sorted(times[1:])[len(times[1:]) // 2]
+    return sorted(times[1:])[len(times[1:]) // 2]  # the first step also warms up

@@ -1,4 +1,4 @@
-"""Testing a network while it trains, and at the end: crops, decoding and scoring are those of ``benchmark.evaluate``."""
+"""Validate a network during and after its training, with the crops, decoding and scoring of ``benchmark.evaluate``."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from benchmark.pipeline.crops import crop_transforms, invert_transforms, transfo
 from benchmark.training.loader import BatchLoader, joint_set, load_annotated_people
 from benchmark.training.losses import Targets
 
-# What decides which epoch was best, and what a run is known by.
+# The metric that decides which epoch is best, and that summarises a run.
 MAIN_METRIC = {"mpii": "pckh@0.5 (hrnet)", "coco": "AP", "lsp": "pck@0.2"}
 
-# Of these, all replicates are kept, so that any two runs can be compared in pairs.
+# The metrics whose bootstrap replicates are all recorded, so that any two runs can be compared in pairs.
 REPLICATED_METRICS = {"mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP",), "lsp": ("pck@0.2", "pck@0.05")}
 
 
 class Validator:
-    """The persons that a recipe tests on, and how. Photographs that are not there are left out.
+    """A recipe's test people whose images are present, and the protocol that they are tested by.
 
     Raises:
-        InputError: annotations or all photographs are missing.
+        InputError: The annotations or all images are missing.
     """
 
     def __init__(self, model: str, recipe: Recipe, root: Path | None, device: torch.device) -> None:
@@ -50,15 +50,19 @@ class Validator:
         self.metric, self.replicated = MAIN_METRIC[kind], REPLICATED_METRICS[kind]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        """The network's figures; in processes but the first, none."""
-        return {name: figure.value for name, figure in self.figures(network)[0].items()}
+        """Return the value of each metric; none in processes but the first."""
+        return {name: result.value for name, result in self.evaluate(network)[0].items()}
 
-    def figures(self, network: nn.Module) -> tuple[Mapping[str, MetricResult], Predictions | None]:
-        """Figures with their replicates, and the predictions behind them; in processes but the first, neither."""
+    def evaluate(self, network: nn.Module) -> tuple[Mapping[str, MetricResult], Predictions | None]:
+        """Compute the metrics with their replicates, and the predictions that they rest on; neither in processes but the first.
+
+        The network is left in eval mode.
+        """
         names = JOINT_NAMES[joint_set(self.recipe)]
-        maps = network_runner(network.eval(), self.model, len(names))
-        # Nothing names a network in training, so that no prediction of another state is ever taken for its own.
-        backend = Backend(maps, names, parse_size(self.recipe.input), secrets.token_hex(16))
+        run_network = network_runner(network.eval(), self.model, len(names))
+        # A digest that is never repeated: predictions of the same network at another step must not be reused.
+        backend = Backend(run_network, names, parse_size(self.recipe.input), secrets.token_hex(16))
+        # Each process predicts its share of the people, batch by batch.
         with tempfile.TemporaryDirectory() as folder:
             part = predict_people(
                 self.people,
@@ -68,60 +72,70 @@ class Validator:
                 device=self.device,
                 shard=rank_and_world_size(),
             )
+        # The first process collects the shares and scores them together.
         parts = gather_parts(part)
         if not parts:
             return {}, None
-        found = assemble_chunks(parts, len(self.people))[""]
-        return self.score(found), found
+        predictions = assemble_chunks(parts, len(self.people))[""]
+        return self.score(predictions), predictions
 
-    def score(self, found: Predictions) -> Mapping[str, MetricResult]:
-        """The figures of predictions of all persons, joints in the dataset's order."""
+    def score(self, predictions: Predictions) -> Mapping[str, MetricResult]:
+        """Compute the metrics of predictions for all people, with the joints in the dataset's order."""
         hw = parse_size(self.recipe.input)
-        return score_predictions(self.people, {"": found}, {"": self.protocol}, self.folder, hw)[""]
+        return score_predictions(self.people, {"": predictions}, {"": self.protocol}, self.folder, hw)[""]
 
     def mean_pose(self, trained_on: People) -> Predictions:
-        """What a network that ignores the picture could know: each joint where it is on average in the training crops."""
+        """Predict each joint at its mean position in the training crops, as a network that ignores the image could.
+
+        Args:
+            trained_on: The training people.
+        """
         hw = parse_size(self.recipe.input)
-        placed = transform_points(crop_transforms(trained_on, self.recipe.crop, hw), trained_on.joints)
-        seen = (trained_on.visible > 0)[..., None]
-        mean = np.where(seen, placed, 0.0).sum(0) / seen.sum(0)
-        back = invert_transforms(crop_transforms(self.people, self.recipe.crop, hw))
-        joints = transform_points(back, np.broadcast_to(mean, (len(self.people), *mean.shape)))
+        in_crop = transform_points(crop_transforms(trained_on, self.recipe.crop, hw), trained_on.joints)
+        annotated = (trained_on.visible > 0)[..., None]
+        mean = np.where(annotated, in_crop, 0.0).sum(0) / annotated.sum(0)
+        to_image = invert_transforms(crop_transforms(self.people, self.recipe.crop, hw))
+        joints = transform_points(to_image, np.broadcast_to(mean, (len(self.people), *mean.shape)))
         return Predictions(joints, np.ones(joints.shape[:2]))
 
 
-# --- how good is it ----------------------------------------------------------------------------------------------------------
+# --- by heatmaps alone -------------------------------------------------------------------------------------------------------
 
 
-def heatmap_accuracy(maps: Tensor, truth: Targets) -> Tensor:
-    """The share of annotated joints whose peak lies within a twentieth of the map's sides of the target's, in percent.
+def heatmap_accuracy(heatmaps: Tensor, targets: Targets) -> Tensor:
+    """Compute the percentage of annotated joints whose peak is near the target's peak.
 
-    What HRNet's code prints while it trains: distances in tenths of the map's sides, at the threshold 0.5.
+    Near means within a twentieth of the heatmap's sides. HRNet's code prints this while it trains: distances in tenths of the
+    sides, at a threshold of 0.5.
 
     Args:
-        maps: ``[B, K, h, w]``.
+        heatmaps: ``[B, K, h, w]``.
     """
-    width = maps.shape[-1]
-    found, wanted = maps.flatten(2).argmax(2), truth.heatmaps.flatten(2).argmax(2)
-    rows, columns = (found // width - wanted // width).float(), (found % width - wanted % width).float()
-    near = (rows * 10 / maps.shape[-2]).square() + (columns * 10 / width).square() <= 0.25
-    seen = truth.weights > 0
-    return 100 * (near & seen).sum() / seen.sum().clamp(min=1)
+    height, width = heatmaps.shape[-2:]
+    peaks, target_peaks = heatmaps.flatten(2).argmax(2), targets.heatmaps.flatten(2).argmax(2)
+    rows = (peaks // width - target_peaks // width).float()
+    columns = (peaks % width - target_peaks % width).float()
+    near = (rows * 10 / height).square() + (columns * 10 / width).square() <= 0.25
+    annotated = targets.weights > 0
+    return 100 * (near & annotated).sum() / annotated.sum().clamp(min=1)
 
 
 @torch.no_grad()
-def validate_heatmaps(network: nn.Module, feed: BatchLoader, loss: Callable[..., Tensor]) -> dict[str, float]:
-    """Mean loss and :func:`accuracy` of a network over a feed's first epoch; it is left in eval mode."""
+def validate_heatmaps(network: nn.Module, loader: BatchLoader, loss: Callable[..., Tensor]) -> dict[str, float]:
+    """Compute a network's mean loss and :func:`heatmap_accuracy` over the loader's first epoch.
+
+    The network is left in eval mode.
+    """
     network.eval()
     totals = {"loss": 0.0, "accuracy": 0.0}
-    for step in range(feed.steps_per_epoch):
-        images, truth = feed.load(step)
+    for step in range(loader.steps_per_epoch):
+        images, targets = loader.load(step)
         outputs = network(images)
-        totals["loss"] += float(loss(outputs, truth))
-        totals["accuracy"] += float(heatmap_accuracy(final_heatmaps(outputs), truth))
-    return {name: total / feed.steps_per_epoch for name, total in totals.items()}
+        totals["loss"] += float(loss(outputs, targets))
+        totals["accuracy"] += float(heatmap_accuracy(final_heatmaps(outputs), targets))
+    return {name: total / loader.steps_per_epoch for name, total in totals.items()}
 
 
 def recipe_loss(recipe: Recipe) -> Callable[..., Tensor]:
-    """A recipe's loss with its options."""
+    """Return a recipe's loss with its options bound."""
     return partial(import_object(recipe.loss), **recipe.loss_options)

@@ -100,7 +100,7 @@ class Search:
         images, targets = batch
         return heatmap_accuracy(self.shared(images), targets)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the entropies of cells and branches as shares of the largest, and the expected cost in the table's unit.
 
         The cost is that of the most probable cells, in expectation over the controller's vectors.

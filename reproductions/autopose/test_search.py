@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from benchmark.config.packages import find_search
 from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE
@@ -328,7 +329,7 @@ def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -
     assert len(drawn) == len(shares) == 5**3
     costs = [search.table.predict(components_of(search._architecture(stages))) for stages in drawn]
     expected = sum(share * cost for share, cost in zip(shares, costs, strict=True))
-    assert search.figures()["expected cost"] == pytest.approx(search.table.shown(expected), rel=1e-5)
+    assert search.metrics()["expected cost"] == pytest.approx(search.table.shown(expected), rel=1e-5)
     assert min(costs) < expected < max(costs)
 
 
@@ -374,7 +375,7 @@ def test_of_the_vectors_that_are_drawn_the_best_is_derived(
         return torch.tensor(float(sum(index * sum(vector) for index, vector in enumerate(stages))))
 
     monkeypatch.setattr(search, "_accuracy", accuracy)
-    held_out = plan.feeds["held out"]
+    held_out = plan.loaders["held out"]
     best = parse(search.derive(held_out)).stages
     drawn = set(judged)
     assert 5 < len(drawn) <= search.options["candidates"]
@@ -400,7 +401,7 @@ def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
 
 
 def test_a_derived_file_builds_the_network_that_it_says(plan: SearchPlan, tmp_path: Path) -> None:
-    text = searcher(joints=16, nodes=[2, 1]).derive(plan.feeds["held out"])
+    text = searcher(joints=16, nodes=[2, 1]).derive(plan.loaders["held out"])
     architecture = parse(text)
     assert architecture.evidence == "searched"
     assert architecture.channels == tuple(2 * width for width in find_search("autopose", "tiny").options["channels"])
@@ -487,9 +488,10 @@ def test_random_architectures_cost_about_what_is_asked_for() -> None:
 
 
 def state(folder: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(folder / "last.safetensors")
+    """Load weights, optimizers' moments and generators, as the search left them, by their position in the checkpoint."""
+    content = torch.load(folder / "last.pt", weights_only=True)
+    leaves, _ = tree_flatten_with_path({part: content[part] for part in ("network", "optimizers", "generators")})
+    return {keystr(path): leaf for path, leaf in leaves if isinstance(leaf, Tensor)}
 
 
 def test_stopped_within_each_phase_it_is_the_same_search(
@@ -517,19 +519,19 @@ def test_stopped_within_each_phase_it_is_the_same_search(
                 if len(done) == stop:
                     raise KeyboardInterrupt
                 done.append(phase)
-                patch.setattr("benchmark.nas.trainer.SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
+                patch.setattr("benchmark.training.trainer.SAVE_EVERY", 0.0 if len(done) == stop else 600.0)
                 return step(self, phase, *arguments)
 
             context.setattr(Search, "step", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 run_search(stopped, plan, tensorboard=False)
-        assert read_progress(stopped.folder / "last.safetensors")["step"] == number
+        assert read_progress(stopped.folder / "last.pt")["step"] == number
         torch.manual_seed(number)  # what another program would leave behind
     again, _ = run_search(stopped, plan, tensorboard=False)
     resumed, uninterrupted = state(tmp_path / "stopped"), state(tmp_path / "whole")
     assert resumed.keys() == uninterrupted.keys()
     assert [name for name in resumed if not torch.equal(resumed[name], uninterrupted[name])] == []
-    progress = [read_progress(tmp_path / name / "last.safetensors") for name in ("stopped", "whole")]
+    progress = [read_progress(tmp_path / name / "last.pt") for name in ("stopped", "whole")]
     assert progress[0]["searcher"] == progress[1]["searcher"] != {"baseline": None}
     assert again == text == (tmp_path / "stopped" / "derived.autopose.toml").read_text()
 
@@ -609,8 +611,8 @@ def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
 
 def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: SearchPlan) -> None:
     search = searcher("tiny-all", joints=16)
-    assert search.figures().keys() == {"entropy of cells", "expected cost"}
-    assert parse(search.derive(plan.feeds["held out"])).stages == ((1, 1, 1, 1),) * 3
+    assert search.metrics().keys() == {"entropy of cells", "expected cost"}
+    assert parse(search.derive(plan.loaders["held out"])).stages == ((1, 1, 1, 1),) * 3
 
 
 def test_tables_are_of_what_is_deployed(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""The networks that the papers compare theirs with: one file an architecture, each from its own public specification."""
+"""Networks that the papers compare with, one file per architecture, each built from its own public specification."""
 
 from __future__ import annotations
 
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
-from reproductions.baselines.entries_multi_stage import ENTRIES as STACKED
-from reproductions.baselines.entries_single_stage import ENTRIES as HRNET_FAMILY
+from reproductions.baselines.entries_multi_stage import ENTRIES as MULTI_STAGE
+from reproductions.baselines.entries_single_stage import ENTRIES as SINGLE_STAGE
 from reproductions.baselines.recipes import RECIPES, UNTRAINED
 
 ENTRIES = (
@@ -23,8 +23,8 @@ ENTRIES = (
         )
         for depth in (50, 101, 152)
     ),
-    *HRNET_FAMILY,
-    *STACKED,
+    *SINGLE_STAGE,
+    *MULTI_STAGE,
 )
 
 PACKAGE = PaperPackage(entries=ENTRIES, recipes=RECIPES, untrained=UNTRAINED)

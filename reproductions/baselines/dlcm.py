@@ -1,8 +1,8 @@
 """DLCM (Tang, Yu and Wu, ECCV 2018): hourglasses that infer joints, bones and limbs upwards, then bones and joints downwards.
 
-The authors' release is a Torch archive; what is built here is read from a public successor that keeps its options and its
-top-down code (github.com/idotc/DLMSCM, first version of src/models/dlmscm.lua), so it is a reconstruction. The parameter count
-agrees with the one DLCM prints, which the hourglass's own 7x7 stem or a residual module after each hourglass would not.
+This is a reconstruction: the authors released a Torch archive only. The source is a public successor that keeps its options
+and its top-down code (github.com/idotc/DLMSCM, first version of src/models/dlmscm.lua). The parameter count agrees with the
+printed one; with the hourglass's own 7x7 stem, or with a residual module after each hourglass, it would not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reproductions.baselines.hourglass import Hourglass, Prediction, Residual
 
 
 class PartHeatmaps(NamedTuple):
-    """Heatmaps ``[N, maps, H/4, W/4]`` in the order of inference; bones and limbs also hold one map for each joint."""
+    """Heatmaps ``[N, parts, H/4, W/4]`` in the order of inference; those of bones and limbs include one for each joint."""
 
     joints: Tensor
     bones: Tensor
@@ -29,9 +29,9 @@ class DLCM(nn.Module):
     """``images [N, 3, H, W] -> PartHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``.
 
     Args:
-        num_bones: parts of two joints; 12 for MPII's 16 joints.
-        num_limbs: parts of two bones; 6 for MPII.
-        features: channels inside the hourglasses.
+        num_bones: Parts of two joints; 12 for MPII's 16 joints.
+        num_limbs: Parts of two bones; 6 for MPII.
+        features: Channels inside the hourglasses.
     """
 
     def __init__(self, *, num_joints: int, num_bones: int = 12, num_limbs: int = 6, features: int = 256) -> None:
@@ -50,12 +50,13 @@ class DLCM(nn.Module):
         levels = (joints, bones, limbs, bones, joints)
         self.hourglasses = nn.ModuleList(Hourglass(features) for _ in levels)
         self.predictions = nn.ModuleList(
-            Prediction(features, maps, last=index == len(levels) - 1) for index, maps in enumerate(levels)
+            Prediction(features, num_maps, last=index == len(levels) - 1) for index, num_maps in enumerate(levels)
         )
-        # Going down, a level's own bottom-up heatmaps take the place of as many feature channels.
-        self.make_room = nn.ModuleList(Residual(features, features - maps) for maps in (bones, joints))
+        # On the way down, a level's bottom-up heatmaps replace the same number of feature channels.
+        self.make_room = nn.ModuleList(Residual(features, features - num_maps) for num_maps in (bones, joints))
 
     def forward(self, images: Tensor) -> PartHeatmaps:
+        """Return the heatmaps of joints, bones and limbs in the order of inference."""
         x = self.stem(images)
         outputs: list[Tensor] = []
         for index, (hourglass, prediction) in enumerate(zip(self.hourglasses, self.predictions, strict=True)):
@@ -67,5 +68,5 @@ class DLCM(nn.Module):
 
 
 def conv(in_channels: int, out_channels: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """3x3 convolution with bias, batch norm, ReLU."""
+    """Return a 3x3 convolution with bias, batch norm and ReLU."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU()

@@ -1,9 +1,9 @@
-"""Entries of the multi-stage and detector-style baselines; needs no torch.
+"""Declare the multi-stage and detector-style baselines; needs no torch.
 
-Not here, for want of a public specification: CFN (Huang, Gong and Tao, ICCV 2017) released neither code nor layer widths;
-PNFS (Yang, Yang and Cui, 2019) released its search space but not the searched cell weights of the networks in its tables;
-PoseFix (Moon, Chang and Lee, CVPR 2019) refines another method's pose, which it takes as input beside the image. "RMPE" with
-PyraNet at 320x256 is pyranet at that size.
+Three baselines are missing because they have no public specification, or none that fits. CFN (Huang, Gong and Tao, ICCV 2017)
+released neither code nor layer widths. PNFS (Yang, Yang and Cui, 2019) released its search space but not the searched cell
+weights of the networks in its tables. PoseFix (Moon, Chang and Lee, CVPR 2019) refines the pose of another method, which it
+takes as input in addition to the image. "RMPE" with PyraNet at 320x256 is ``pyranet`` at that size.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ ENTRIES = (
         multiple=4,
         evidence="author code",
         source="github.com/chenyilun95/tf-cpn",
+        version=2,
     ),
     Entry(
         id="baselines/mspn-1",
@@ -115,6 +116,7 @@ ENTRIES = (
         multiple=4,
         evidence="author code",
         source="github.com/megvii-detection/MSPN, as in github.com/open-mmlab/mmpose",
+        version=2,
     ),
     Entry(
         id="baselines/g_rmi-r101",

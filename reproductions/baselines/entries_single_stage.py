@@ -1,10 +1,10 @@
-"""Entries of HRNet and its light relatives, and of SimpleBaseline on mobile backbones."""
+"""Declare HRNet and its light relatives, and SimpleBaseline on mobile backbones; needs no torch."""
 
 from __future__ import annotations
 
 from benchmark.models.registry import Entry
 
-_HERE = "reproductions.baselines"
+_PACKAGE = "reproductions.baselines"
 _SIZES = ("256x256", "256x192", "384x288")
 _BACKBONE_AND_HEAD = {"backbone": ("backbone",), "head": ("head",)}
 
@@ -13,7 +13,7 @@ ENTRIES = (
     *(
         Entry(
             id=f"baselines/hrnet-{variant}",
-            build=f"{_HERE}.hrnet:hrnet",
+            build=f"{_PACKAGE}.hrnet:hrnet",
             kwargs={"variant": variant},
             inputs=_SIZES,
             multiple=4,
@@ -24,7 +24,7 @@ ENTRIES = (
     ),
     Entry(
         id="baselines/hrnet-w16_small",
-        build=f"{_HERE}.hrnet:hrnet",
+        build=f"{_PACKAGE}.hrnet:hrnet",
         kwargs={"variant": "w16_small"},
         inputs=_SIZES,
         multiple=4,
@@ -35,7 +35,7 @@ ENTRIES = (
     *(
         Entry(
             id=f"baselines/lite_hrnet-{depth}",
-            build=f"{_HERE}.lite_hrnet:LiteHRNet",
+            build=f"{_PACKAGE}.lite_hrnet:LiteHRNet",
             kwargs={"depth": depth},
             inputs=_SIZES,
             multiple=4,
@@ -44,10 +44,10 @@ ENTRIES = (
         )
         for depth in (18, 30)
     ),
-    # ViPNAS (Xu et al., CVPR 2021): the released network, which is not the one its paper counts.
+    # ViPNAS (Xu et al., CVPR 2021): the released network, which differs from the one that the paper counts.
     Entry(
         id="baselines/vipnas-mobilenet_v3",
-        build=f"{_HERE}.vipnas:ViPNAS",
+        build=f"{_PACKAGE}.vipnas:ViPNAS",
         scopes=_BACKBONE_AND_HEAD,
         inputs=_SIZES,
         multiple=32,
@@ -58,7 +58,7 @@ ENTRIES = (
     *(
         Entry(
             id=f"baselines/lpn-{depth}",
-            build=f"{_HERE}.lpn:LPN",
+            build=f"{_PACKAGE}.lpn:LPN",
             kwargs={"depth": depth},
             scopes=_BACKBONE_AND_HEAD,
             inputs=_SIZES,
@@ -72,7 +72,7 @@ ENTRIES = (
     *(
         Entry(
             id=f"baselines/simple_baseline-{backbone}",
-            build=f"{_HERE}.simple_baseline_mobile:simple_baseline_mobile",
+            build=f"{_PACKAGE}.simple_baseline_mobile:simple_baseline_mobile",
             kwargs={"backbone": backbone},
             scopes=_BACKBONE_AND_HEAD,
             inputs=_SIZES,

@@ -1,8 +1,8 @@
-"""Stacked Hourglass (Newell, Yang and Deng, ECCV 2016): hourglasses in a row, each refining the heatmaps before it.
+"""Stacked Hourglass (Newell, Yang and Deng, ECCV 2016): a sequence of hourglasses, each refining the heatmaps of the last.
 
-Source: the authors' released code, github.com/princeton-vl/pose-hg-train, src/models/hg.lua. It exists in two layouts: the
-first one goes from each hourglass straight to the 1x1 convolutions, the later one puts a residual module between them. The
-PyTorch port that most later papers start from (github.com/bearpaw/pytorch-pose) follows the later one with a wider stem.
+Source: the authors' released code, github.com/princeton-vl/pose-hg-train, src/models/hg.lua. It exists in two layouts. In the
+first one the 1x1 convolutions follow each hourglass directly; in the later one a residual module comes between them. The
+PyTorch port that most later papers start from (github.com/bearpaw/pytorch-pose) has the later layout with a wider stem.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch.nn import functional
 
 
 class StackedHeatmaps(NamedTuple):
-    """Heatmaps ``[N, K, H/4, W/4]`` of every stack but the last, for intermediate supervision, then of the last."""
+    """Heatmaps ``[N, K, H/4, W/4]`` of all stacks but the last, for intermediate supervision, then of the last one."""
 
     intermediate: tuple[Tensor, ...]
     heatmaps: Tensor
 
 
 class Residual(nn.Module):
-    """Pre-activated bottleneck of half the width, ``[N, C_in, h, w] -> [N, C_out, h, w]``; its convolutions have biases.
+    """Pre-activated bottleneck of half the width, with biases: ``[N, C_in, h, w] -> [N, C_out, h, w]``.
 
     Args:
-        project: put batch norm, ReLU and a 1x1 convolution on the shortcut even where the widths agree, as PyraNet does.
+        project: Put batch norm, ReLU and a 1x1 convolution on the shortcut even where the widths agree, as in PyraNet.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, project: bool = False) -> None:
@@ -41,11 +41,12 @@ class Residual(nn.Module):
             self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C_out, h, w]``."""
         return self.body(x) + self.shortcut(x)
 
 
 def preactivated(in_channels: int, out_channels: int, kernel: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Batch norm, ReLU, size-keeping convolution."""
+    """Return batch norm, ReLU and a convolution that keeps the size: ``[N, C_in, h, w] -> [N, C_out, h, w]``."""
     return (
         nn.BatchNorm2d(in_channels),
         nn.ReLU(),
@@ -54,12 +55,12 @@ def preactivated(in_channels: int, out_channels: int, kernel: int) -> tuple[nn.M
 
 
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` at the size of ``like``, by nearest neighbour: a plain doubling wherever halving left no remainder."""
+    """Resize ``x`` to the size of ``like`` by nearest neighbour, which doubles it where halving left no remainder."""
     return functional.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 class Hourglass(nn.Module):
-    """``[N, C, h, w] -> [N, C, h, w]``: residual modules down to ``h / 2**depth`` and back up, with one on each shortcut."""
+    """Residual modules down to ``h / 2**depth``, back up and on each shortcut: ``[N, C, h, w] -> [N, C, h, w]``."""
 
     def __init__(self, channels: int, *, depth: int = 4) -> None:
         super().__init__()
@@ -69,18 +70,21 @@ class Hourglass(nn.Module):
         self.up = Residual(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C, h, w]``."""
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
         return self.shortcut(x) + upsample_to(low, x)
 
 
 class Prediction(nn.Module):
-    """From an hourglass's features to heatmaps, and back into the features that the next hourglass gets.
+    """Heatmaps from the features of an hourglass, and the input of the next hourglass from both.
 
     ``forward(features [N, C, h, w], inputs [N, C, h, w]) -> (heatmaps [N, K, h, w], next inputs [N, C, h, w])``
 
     Args:
-        before: what comes between the hourglass and the 1x1 convolutions.
-        last: make no way back; ``inputs`` are then returned as they came.
+        channels: Channels of the features.
+        num_maps: Number of heatmaps.
+        before: Module between the hourglass and the 1x1 convolutions.
+        last: No hourglass follows; ``inputs`` are then returned unchanged.
     """
 
     def __init__(self, channels: int, num_maps: int, *, before: nn.Module | None = None, last: bool) -> None:
@@ -92,6 +96,7 @@ class Prediction(nn.Module):
         self.remap_heatmaps = None if last else nn.Conv2d(num_maps, channels, 1)
 
     def forward(self, features: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return heatmaps ``[N, K, h, w]`` and the input ``[N, C, h, w]`` of the next hourglass."""
         features = self.features(features)
         heatmaps = self.heatmaps(features)
         if self.remap_features is None or self.remap_heatmaps is None:
@@ -100,13 +105,13 @@ class Prediction(nn.Module):
 
 
 def stem(first: nn.Module, *rest: nn.Module) -> nn.Sequential:
-    """``[N, 3, H, W]`` to 1/4: a 7x7 convolution to 64 channels, ``first`` at 1/2, pooling, ``rest``."""
+    """Return a 7x7 convolution to 64 channels, ``first`` at 1/2, pooling and ``rest``: ``[N, 3, H, W] -> [N, C, H/4, W/4]``."""
     conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
     return nn.Sequential(conv, nn.BatchNorm2d(64), nn.ReLU(), first, nn.MaxPool2d(2), *rest)
 
 
 def run_stacks(x: Tensor, hourglasses: nn.ModuleList, predictions: nn.ModuleList) -> StackedHeatmaps:
-    """The stem's features through all hourglasses and their predictions."""
+    """Pass the features of the stem ``[N, C, H/4, W/4]`` through all hourglasses and their predictions."""
     outputs = []
     for hourglass, prediction in zip(hourglasses, predictions, strict=True):
         heatmaps, x = prediction(hourglass(x), x)
@@ -118,10 +123,10 @@ class StackedHourglass(nn.Module):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
-        num_stacks: hourglasses in a row; the paper's has 8.
-        features: channels inside the hourglasses.
-        residual_after: a residual module between each hourglass and its 1x1 convolutions (the authors' later layout).
-        stem_channels: width of the stem between pooling and the last residual module; 128 in the authors' code, 256 in
+        num_stacks: Number of hourglasses; 8 in the paper.
+        features: Channels inside the hourglasses.
+        residual_after: Put a residual module between each hourglass and its 1x1 convolutions (the authors' later layout).
+        stem_channels: Width of the stem between pooling and the last residual module; 128 in the authors' code, 256 in
             the PyTorch port.
     """
 
@@ -148,4 +153,5 @@ class StackedHourglass(nn.Module):
         )
 
     def forward(self, images: Tensor) -> StackedHeatmaps:
+        """Return the heatmaps of all stacks."""
         return run_stacks(self.stem(images), self.hourglasses, self.predictions)

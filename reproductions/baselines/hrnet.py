@@ -1,7 +1,7 @@
-"""HRNet (Sun, Xiao, Liu and Wang, CVPR 2019): branches at 1/4, 1/8, 1/16, 1/32 that keep exchanging features.
+"""HRNet (Sun, Xiao, Liu and Wang, CVPR 2019): branches at 1/4, 1/8, 1/16 and 1/32 that exchange features repeatedly.
 
 Source: the authors' released code, github.com/leoxiaobin/deep-high-resolution-net.pytorch. "Small HRNet-W16" has no released
-configuration: it is rebuilt as the v1 layout of the authors' "HRNet-W18-Small" with widths 16 to 128.
+configuration; it is rebuilt as the v1 layout of the authors' "HRNet-W18-Small" with widths 16 to 128.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ EXPANSION = 4
 class Residual(nn.Module):
     """``relu(convs(x) + shortcut(x))``, with the same ReLU module between the convolutions.
 
-    Sharing it changes no value. The released code does so, and a counter that keeps a module's last call only, as the one
-    behind the printed figures of the small networks, sees one ReLU a block.
+    Sharing the module changes no value. The released code does so, and a counter that keeps only a module's last call, such as
+    the one behind the printed GFLOPs of the small networks, sees one ReLU per block.
     """
 
     def __init__(self, *convs: nn.Module, shortcut: nn.Module | None = None) -> None:
@@ -34,6 +34,7 @@ class Residual(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features of the block's output width."""
         y = self.convs[0](x)
         for conv in self.convs[1:]:
             y = conv(self.relu(y))
@@ -41,12 +42,12 @@ class Residual(nn.Module):
 
 
 def basic_block(channels: int) -> Residual:
-    """Two 3x3 convolutions."""
+    """Return a residual block of two 3x3 convolutions: ``[N, C, h, w] -> [N, C, h, w]``."""
     return Residual(*(conv_bn(channels, channels, act=None) for _ in range(2)))
 
 
 def bottleneck(in_channels: int, width: int) -> Residual:
-    """1x1 to ``width``, 3x3, 1x1 to four times that."""
+    """Return a residual block of 1x1, 3x3 and 1x1 convolutions: ``[N, C, h, w] -> [N, 4 * width, h, w]``."""
     out = width * EXPANSION
     return Residual(
         conv_bn(in_channels, width, 1, act=None),
@@ -57,15 +58,15 @@ def bottleneck(in_channels: int, width: int) -> Residual:
 
 
 def halve(in_channels: int, out_channels: int, *, relu: bool) -> nn.Sequential:
-    """3x3 convolution of stride 2."""
+    """Return a 3x3 convolution of stride 2: ``[N, C_in, h, w] -> [N, C_out, ceil(h / 2), ceil(w / 2)]``."""
     return conv_bn(in_channels, out_channels, stride=2, act=nn.ReLU if relu else None)
 
 
 class Resample(nn.Module):
-    """One branch's features at another branch's scale, before they are added up: ``(features, size) -> features``.
+    """Features of one branch at the scale of another, to be summed there: ``forward(features, size) -> features``.
 
-    Upwards: 1x1 convolution, then nearest neighbour. Downwards: one ``halve(in, out, relu=...)`` a halving, all but the last
-    with the source's width and ReLU. Features of ``size`` need not be a power of two times as large: nearest neighbour fits.
+    Up-sampling is a 1x1 convolution followed by nearest-neighbour resizing, to any size. Down-sampling is one
+    ``halve(in, out, relu=...)`` per halving; all but the last keep the source's width and end in a ReLU.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, halvings: int, halve: Callable[..., nn.Module] = halve) -> None:
@@ -77,12 +78,13 @@ class Resample(nn.Module):
             self.convs = conv_bn(in_channels, out_channels, 1, act=None)
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+        """Return features ``[N, C_out, *size]``."""
         x = self.convs(x)
         return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="nearest")
 
 
 def resampling(widths: Sequence[int], *, outputs: int, halve: Callable[..., nn.Module] = halve) -> nn.ModuleList:
-    """For each of the ``outputs`` finest branches, what brings every branch to its scale; nothing for itself."""
+    """Return, for each of the ``outputs`` finest branches, one module per branch that resamples it to that scale."""
     return nn.ModuleList(
         nn.ModuleList(
             nn.Identity() if source == target else Resample(width, widths[target], halvings=target - source, halve=halve)
@@ -93,10 +95,12 @@ def resampling(widths: Sequence[int], *, outputs: int, halve: Callable[..., nn.M
 
 
 class Exchange(nn.Module):
-    """Residual blocks on every branch, then each output scale is the activated sum of all branches.
+    """Residual blocks on every branch; then each output scale is the activated sum of all branches.
 
     Args:
-        outputs: how many scales to produce, from the finest on; the last module of the network gives one.
+        widths: Channels of the branches, finest first.
+        blocks: Residual blocks per branch.
+        outputs: Number of scales to return, from the finest on; 1 in the last module of the network.
     """
 
     def __init__(self, widths: Sequence[int], *, blocks: int, outputs: int) -> None:
@@ -106,6 +110,7 @@ class Exchange(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the fused features of the finest scales, finest first."""
         features = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
         fused = []
         for target, resamples in enumerate(self.fuse):
@@ -118,32 +123,36 @@ class Exchange(nn.Module):
 
 
 class Stage(nn.Module):
-    """Opens one more branch, at half the coarsest scale, then runs the exchange modules.
+    """Add a branch at half the coarsest scale, then run the exchange modules.
 
-    The first stage also narrows the stem's features to the finest branch's width; later ones keep their branches.
+    The first stage also narrows the stem's features to the finest branch's width; later stages keep their branches.
     """
 
     def __init__(self, in_widths: Sequence[int], widths: Sequence[int], *, modules: int, blocks: int, outputs: int) -> None:
         super().__init__()
-        kept = zip(in_widths, widths, strict=False)
-        self.transition = nn.ModuleList(nn.Identity() if a == b else conv_bn(a, b) for a, b in kept)
+        existing = zip(in_widths, widths, strict=False)
+        self.transition = nn.ModuleList(nn.Identity() if a == b else conv_bn(a, b) for a, b in existing)
         self.transition.append(conv_bn(in_widths[-1], widths[-1], stride=2))
-        scales = [len(widths)] * (modules - 1) + [outputs]
-        self.exchanges = nn.Sequential(*(Exchange(widths, blocks=blocks, outputs=n) for n in scales))
+        output_counts = [len(widths)] * (modules - 1) + [outputs]
+        self.exchanges = nn.Sequential(*(Exchange(widths, blocks=blocks, outputs=count) for count in output_counts))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the features of all branches, finest first."""
         sources = [*features, features[-1]]
         return self.exchanges([layer(x) for layer, x in zip(self.transition, sources, strict=True)])
 
 
 class HRNet(nn.Module):
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``. Convolutions start from N(0, 0.001).
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``.
+
+    The weights of all convolutions start from a normal distribution of standard deviation 0.001.
 
     Args:
-        width: channels of the finest branch; each coarser one doubles them.
-        bottlenecks: residual bottlenecks before the branches, of ``bottleneck_width`` (four times as many channels out).
-        modules: exchange modules in the stages of two, three and four branches.
-        blocks: residual blocks a branch in each module.
+        width: Channels of the finest branch; each coarser branch has twice as many.
+        bottlenecks: Number of residual bottlenecks before the branches.
+        bottleneck_width: Channels inside these bottlenecks; they return four times as many.
+        modules: Exchange modules in the stages of two, three and four branches.
+        blocks: Residual blocks per branch in each module.
     """
 
     def __init__(
@@ -160,8 +169,8 @@ class HRNet(nn.Module):
         relu = nn.ReLU()
         self.stem = nn.Sequential(conv_bn(3, STEM, stride=2, act=None), relu, conv_bn(STEM, STEM, stride=2, act=None), relu)
         channels = bottleneck_width * EXPANSION
-        inputs = (STEM,) + (channels,) * (bottlenecks - 1)
-        self.layer1 = nn.Sequential(*(bottleneck(n, bottleneck_width) for n in inputs))
+        in_widths = (STEM,) + (channels,) * (bottlenecks - 1)
+        self.layer1 = nn.Sequential(*(bottleneck(in_width, bottleneck_width) for in_width in in_widths))
         widths = [width, 2 * width, 4 * width, 8 * width]
         self.stages = nn.Sequential(
             Stage([channels], widths[:2], modules=modules[0], blocks=blocks, outputs=2),
@@ -175,15 +184,16 @@ class HRNet(nn.Module):
         nn.init.zeros_(self.final.bias)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         (finest,) = self.stages([self.layer1(self.stem(images))])
         return self.final(finest)
 
 
 def hrnet(*, num_joints: int, variant: Literal["w32", "w48", "w16_small"]) -> HRNet:
-    """HRNet-W32 and -W48 as published; Small HRNet-W16 as rebuilt (see the head of this file).
+    """Return HRNet-W32 or -W48 as published, or Small HRNet-W16 as rebuilt (see the head of this file).
 
     Raises:
-        InputError: another variant.
+        InputError: The variant is unknown.
     """
     match variant:
         case "w32":

@@ -1,4 +1,4 @@
-"""Lite-HRNet (Yu et al., CVPR 2021): HRNet's branches with weighting by all resolutions in place of 1x1 convolutions.
+"""Lite-HRNet (Yu et al., CVPR 2021): HRNet's branches with cross-resolution weighting instead of 1x1 convolutions.
 
 Source: the authors' released code, github.com/HRNet/Lite-HRNet.
 """
@@ -26,7 +26,7 @@ SPATIAL_RATIO = 4
 
 
 def separable(in_channels: int, out_channels: int, *, stride: int = 1, relu: bool = True) -> nn.Sequential:
-    """Depthwise 3x3 without activation, then 1x1."""
+    """Return a depthwise 3x3 convolution without activation, then a 1x1 one: ``[N, C_in, h, w] -> [N, C_out, h', w']``."""
     return nn.Sequential(
         conv_bn(in_channels, in_channels, stride=stride, groups=in_channels, act=None),
         conv_bn(in_channels, out_channels, 1, act=nn.ReLU if relu else None),
@@ -34,12 +34,12 @@ def separable(in_channels: int, out_channels: int, *, stride: int = 1, relu: boo
 
 
 def shuffle(first: Tensor, second: Tensor) -> Tensor:
-    """Two halves ``[N, C, h, w]`` to ``[N, 2C, h, w]`` with their channels interleaved."""
+    """Interleave the channels of two tensors ``[N, C, h, w]``: ``[N, 2C, h, w]``."""
     return torch.stack([first, second], dim=2).flatten(1, 2)
 
 
 class Stem(nn.Module):
-    """``[N, 3, H, W] -> [N, 32, H/4, W/4]``: a convolution, then a shuffle unit that halves the size on both sides."""
+    """``[N, 3, H, W] -> [N, 32, H/4, W/4]``: a convolution, then a shuffle unit whose two branches halve the size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,12 +49,13 @@ class Stem(nn.Module):
         self.second = nn.Sequential(conv_bn(half, STEM, 1), separable(STEM, half, stride=2))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features ``[N, 32, H/4, W/4]``."""
         first, second = self.conv(images).chunk(2, dim=1)
         return shuffle(self.first(first), self.second(second))
 
 
 class CrossResolutionWeighting(nn.Module):
-    """Scales every pixel and channel of every branch by a number that sees all branches at the coarsest one's size."""
+    """Scale every pixel and channel of each branch by a number computed from all branches at the coarsest one's size."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -65,14 +66,15 @@ class CrossResolutionWeighting(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the weighted features of all branches."""
         coarsest = features[-1].shape[-2:]
         pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in features[:-1]]
         weights = self.weigh(torch.cat([*pooled, features[-1]], dim=1)).split(self.widths, dim=1)
-        return [x * functional.interpolate(w, size=x.shape[-2:]) for x, w in zip(features, weights, strict=True)]
+        return [x * functional.interpolate(weight, size=x.shape[-2:]) for x, weight in zip(features, weights, strict=True)]
 
 
 class SpatialWeighting(nn.Module):
-    """Scales each channel by a number computed from the means of all channels; no batch norm."""
+    """Scale each channel by a number computed from the means of all channels, without batch norm."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -82,11 +84,12 @@ class SpatialWeighting(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the weighted features ``[N, C, h, w]``."""
         return x * self.weigh(x)
 
 
 class ConditionalChannelWeighting(nn.Module):
-    """The paper's block: one half of each branch's channels is weighted and convolved depthwise, the other passes through."""
+    """The paper's block: half of each branch's channels are weighted and convolved depthwise, the others pass unchanged."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -97,6 +100,7 @@ class ConditionalChannelWeighting(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the features of all branches, in the same shapes."""
         split = [x.chunk(2, dim=1) for x in features]
         weighted = self.cross_resolution([second for _, second in split])
         return [
@@ -105,11 +109,12 @@ class ConditionalChannelWeighting(nn.Module):
 
 
 class Exchange(nn.Module):
-    """Two weighting blocks over all branches, then each scale is the activated sum of all branches.
+    """Two weighting blocks over all branches; then each scale is the activated sum of all branches.
 
-    The released code sums in place, starting from the finest branch, which has two effects that its results depend on: the
-    finest branch counts twice in every sum, and what the coarser scales receive of it is its own finished sum. It also runs
-    the finest branch's down-sampling twice, to the same result, which counters of executed work see; here it runs once.
+    The released code sums in place, starting from the finest branch. This has two effects that its results depend on: the
+    finest branch counts twice in every sum, and the coarser scales receive the finest scale's sum instead of its features. It
+    also computes the finest branch's down-sampling twice, with the same result, which counters of executed work see; here it
+    runs once.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -119,6 +124,7 @@ class Exchange(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the fused features of all branches, in the same shapes."""
         features = self.blocks(features)
         fused = []
         for target, resamples in enumerate(self.fuse):
@@ -132,30 +138,32 @@ class Exchange(nn.Module):
 
 
 class Stage(nn.Module):
-    """Opens one more branch, at half the coarsest scale, then runs the exchange modules."""
+    """Add a branch at half the coarsest scale, then run the exchange modules."""
 
     def __init__(self, in_widths: Sequence[int], widths: Sequence[int], *, modules: int) -> None:
         super().__init__()
-        kept = zip(in_widths, widths, strict=False)
-        self.transition = nn.ModuleList(nn.Identity() if a == b else separable(a, b) for a, b in kept)
+        existing = zip(in_widths, widths, strict=False)
+        self.transition = nn.ModuleList(nn.Identity() if a == b else separable(a, b) for a, b in existing)
         self.transition.append(separable(in_widths[-1], widths[-1], stride=2))
         self.exchanges = nn.Sequential(*(Exchange(widths) for _ in range(modules)))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the features of all branches, finest first."""
         sources = [*features, features[-1]]
         return self.exchanges([layer(x) for layer, x in zip(self.transition, sources, strict=True)])
 
 
 class IterativeHead(nn.Module):
-    """All branches to the finest one's features, from coarse to fine: add the coarser result, convolve, narrow, resize."""
+    """Features at the finest scale from all branches; from coarse to fine: add the coarser result, convolve, narrow, resize."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         coarse_first = [*reversed(widths)]
-        outs = [*coarse_first[1:], coarse_first[-1]]
-        self.projects = nn.ModuleList(separable(a, b) for a, b in zip(coarse_first, outs, strict=True))
+        out_widths = [*coarse_first[1:], coarse_first[-1]]
+        self.projects = nn.ModuleList(separable(a, b) for a, b in zip(coarse_first, out_widths, strict=True))
 
     def forward(self, features: list[Tensor]) -> Tensor:
+        """Return features ``[N, 40, H/4, W/4]``."""
         coarse_first = features[::-1]
         x = self.projects[0](coarse_first[0])
         for finer, project in zip(coarse_first[1:], list(self.projects)[1:], strict=True):
@@ -165,13 +173,15 @@ class IterativeHead(nn.Module):
 
 
 class LiteHRNet(nn.Module):
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``. Convolutions start from N(0, 0.001) with zero bias.
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]``.
+
+    The weights of all convolutions start from a normal distribution of standard deviation 0.001, biases at zero.
 
     Args:
-        depth: 18 or 30, which sets how many exchange modules each stage has.
+        depth: 18 or 30; it sets the number of exchange modules in each stage.
 
     Raises:
-        InputError: another depth.
+        InputError: The depth is not one of these.
     """
 
     def __init__(self, *, num_joints: int, depth: Literal[18, 30]) -> None:
@@ -194,4 +204,5 @@ class LiteHRNet(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         return self.final(self.head(self.stages([self.stem(images)])))

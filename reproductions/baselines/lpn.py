@@ -1,7 +1,9 @@
 """LPN (Zhang, Tang and Wu, 2019): SimpleBaseline with depthwise bottlenecks, global context and grouped up-sampling.
 
-Source: the authors' released code, github.com/zhang943/lpn-pytorch. The backbone stops at stride 16, so two up-sampling
-layers are enough.
+Source: the authors' released code, github.com/zhang943/lpn-pytorch. The backbone ends at stride 16, so two up-sampling
+layers suffice.
+
+Deviation: the last bias of each global context starts from PyTorch's default, in the released code at zero.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ CHANNELS = 256
 
 
 class GlobalContext(nn.Module):
-    """Adds to every pixel one vector, computed from an attention-weighted mean of all pixels (Cao et al., GCNet).
+    """Add one vector to every pixel, computed from an attention-weighted mean of all pixels (Cao et al., GCNet).
 
-    Hidden width ``max(channels / 16, 16)``. The last convolution starts at zero, so that training begins at the identity.
+    The hidden width is ``max(channels / 16, 16)``.
     """
 
     def __init__(self, channels: int) -> None:
@@ -36,13 +38,17 @@ class GlobalContext(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features ``[N, C, h, w]``."""
         weights = self.attention(x).flatten(2).softmax(dim=2)  # [N, 1, h*w]
         context = x.flatten(2) @ weights.transpose(1, 2)  # [N, C, 1]
         return x + self.transform(context.unsqueeze(3))
 
 
 class LightBottleneck(nn.Module):
-    """1x1, depthwise 3x3, 1x1 at one width, global context, residual."""
+    """Residual block of 1x1, depthwise 3x3 and 1x1 convolutions of one width and global context.
+
+    ``[N, C_in, h, w] -> [N, C, ceil(h / stride), ceil(w / stride)]``
+    """
 
     def __init__(self, in_channels: int, channels: int, *, stride: int) -> None:
         super().__init__()
@@ -52,21 +58,24 @@ class LightBottleneck(nn.Module):
             conv_bn(channels, channels, 1, act=None),
             GlobalContext(channels),
         )
-        same = stride == 1 and in_channels == channels
-        self.shortcut = nn.Identity() if same else conv_bn(in_channels, channels, 1, stride=stride, act=None)
+        same_shape = stride == 1 and in_channels == channels
+        self.shortcut = nn.Identity() if same_shape else conv_bn(in_channels, channels, 1, stride=stride, act=None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features ``[N, C, h', w']``."""
         return functional.relu(self.body(x) + self.shortcut(x))
 
 
 class LPN(nn.Module):
     """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 16 divides.
 
+    The weights of all convolutions start from a normal distribution of standard deviation 0.001.
+
     Args:
-        depth: 50, 101 or 152, after the residual network whose block counts it takes.
+        depth: 50, 101 or 152: the residual network whose numbers of blocks it has.
 
     Raises:
-        InputError: another depth.
+        InputError: The depth is not one of these.
     """
 
     def __init__(self, *, num_joints: int, depth: int) -> None:
@@ -80,13 +89,14 @@ class LPN(nn.Module):
                 layers.append(LightBottleneck(channels, width, stride=stride if index == 0 else 1))
                 channels = width
         self.backbone = nn.Sequential(*layers)
-        ups: list[nn.Module] = []
+        up_layers: list[nn.Module] = []
         for width in (channels, CHANNELS):
-            ups += [deconv_bn(width, CHANNELS, groups=math.gcd(width, CHANNELS)), conv_bn(CHANNELS, CHANNELS, 1)]
-        self.head = nn.Sequential(*ups, nn.Conv2d(CHANNELS, num_joints, 1))
+            up_layers += [deconv_bn(width, CHANNELS, groups=math.gcd(width, CHANNELS)), conv_bn(CHANNELS, CHANNELS, 1)]
+        self.head = nn.Sequential(*up_layers, nn.Conv2d(CHANNELS, num_joints, 1))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.001)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         return self.head(self.backbone(images))

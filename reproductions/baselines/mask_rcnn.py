@@ -1,8 +1,8 @@
 """Mask R-CNN's keypoint branch (He et al., ICCV 2017) on a crop of one person, from torchvision's keypointrcnn_resnet50_fpn.
 
-The whole detector finds persons and their keypoints in a photograph, and returns a list instead of heatmaps. Here the detector
-is built with all its parameters, and its keypoint branch is asked about one box, the crop itself. That makes it comparable as a
-network, not as a method: detection and its errors are left out.
+The whole detector finds people and their keypoints in an image and returns a list instead of heatmaps. Here the detector is
+built with all its parameters, and its keypoint branch runs on a single box, the crop itself. This makes it comparable as a
+network but not as a method, because detection and its errors are left out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
-POOLED = 14  # pixels a side that the branch sees of a box
-CANONICAL = 224  # a box of this size is read from pyramid level 4, stride 16
+POOLED = 14  # side of the pooled features of a box, pixels
+CANONICAL = 224  # side of a box that is pooled from pyramid level 4, stride 16; pixels
 
 
 class MaskRCNN(nn.Module):
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, 56, 56]``, over the crop whatever its shape.
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, 56, 56]``, stretched over a crop of any shape.
 
-    ``images`` are normalised already; the detector's own normalisation and resizing are not run.
+    ``images`` are already normalised; the detector's own normalisation and resizing do not run.
     """
 
     def __init__(self, *, num_joints: int) -> None:
@@ -29,6 +29,7 @@ class MaskRCNN(nn.Module):
         self.detector = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2, num_keypoints=num_joints)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, 56, 56]``."""
         count, _, height, width = images.shape
         level = math.floor(4 + math.log2(math.sqrt(height * width) / CANONICAL) + 1e-6)
         level = min(max(level, 2), 5)

@@ -1,7 +1,15 @@
 """MSPN with one stage (Li et al., 2019): ResNet-50 down, 256 channels up again, heatmaps at all four scales.
 
-Source: the network as mmpose publishes it (github.com/open-mmlab/mmpose, backbones/mspn.py and its head), after the authors'
-megvii-detection/MSPN. With one stage there is nothing to skip to, so the cross-stage connections are absent.
+Source: the authors' code, github.com/megvii-detection/MSPN (``exps/mspn.2xstg.coco/network.py``), which
+github.com/open-mmlab/mmpose ports (``backbones/mspn.py`` and its head). With one stage there is nothing to skip to, so the
+cross-stage connections are absent.
+
+Initial weights are those of the authors' code: Kaiming's normal distribution (fan-out) for the convolutions of the four
+residual stages; PyTorch's defaults for the stem and for the whole way up, predictions included; batch norms start at one and
+zero. mmpose instead draws all convolutions from Kaiming's normal distribution.
+
+Deviation: the authors' convolutions have biases, which the batch norm behind each of them cancels. They are left out here, as
+in mmpose, whose parameter count is met.
 """
 
 from __future__ import annotations
@@ -26,7 +34,7 @@ class MSPNHeatmaps(NamedTuple):
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` at the size of ``like``, bilinear with corners on corners."""
+    """Resize ``x [N, C, h, w]`` bilinearly to the size of ``like``, corners on corners: ``[N, C, H, W]``."""
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=True)
 
 
@@ -35,7 +43,8 @@ class MSPN(nn.Module):
 
     def __init__(self, *, num_joints: int) -> None:
         super().__init__()
-        self.backbone = resnet_trunk(50)
+        self.backbone = resnet_trunk(50)  # its convolutions start from Kaiming's normal distribution, fan-out
+        self.backbone.get_submodule("conv1").reset_parameters()  # type: ignore[operator]
         self.skips = nn.ModuleList(conv_bn(channels, CHANNELS, 1, act=None) for channels in STAGES)
         self.ups = nn.ModuleList(conv_bn(CHANNELS, CHANNELS, 1, act=None) for _ in STAGES[1:])
         self.heads = nn.ModuleList(
@@ -43,6 +52,7 @@ class MSPN(nn.Module):
         )
 
     def forward(self, images: Tensor) -> MSPNHeatmaps:
+        """Return the heatmaps of all scales."""
         x = images
         stages: list[Tensor] = []
         for name, layer in self.backbone.named_children():

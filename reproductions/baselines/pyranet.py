@@ -2,8 +2,8 @@
 
 Source: the authors' released code, github.com/bearpaw/PyraNet (hg-prm.lua and PRM.lua, cardinality 4, base width 9).
 
-The released code pools by fractional max-pooling, whose regions are drawn at random on every pass, in testing too. Here the
-regions are the even ones of adaptive max-pooling, of the same output size, so that a network gives one answer.
+Deviation: the released code uses fractional max-pooling, whose regions are drawn at random on every pass, even in testing. Here
+the regions are the even ones of adaptive max-pooling with the same output size, so that the network is deterministic.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Rounding = Literal["floor", "ceil"]
 class Pyramid(nn.Module):
     """Sum of 3x3 convolutions over four sub-sampled copies, each resized back: ``[N, C, h, w] -> [N, C, h, w]``.
 
-    The i-th copy has ``size * 2**(-i/4)`` pixels a side, rounded: from 0.84 down to one half.
+    The i-th copy has ``size * 2**(-i/4)`` pixels a side, rounded; the factors go from 0.84 to one half.
     """
 
     def __init__(self, channels: int, *, rounding: Rounding) -> None:
@@ -36,7 +36,8 @@ class Pyramid(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(CARDINALITY))
 
     def forward(self, x: Tensor) -> Tensor:
-        size = [int(side) for side in x.shape[-2:]]  # plain numbers: an exporter traces the others
+        """Return features ``[N, C, h, w]``."""
+        size = [int(side) for side in x.shape[-2:]]  # plain integers, as an exporter would trace symbolic ones
         levels = []
         for index, conv in enumerate(self.convs, start=1):
             small = [max(1, self.round(side * 2 ** (-index / CARDINALITY))) for side in size]
@@ -46,16 +47,16 @@ class Pyramid(nn.Module):
 
 
 def even_max_pool(x: Tensor, size: list[int]) -> Tensor:
-    """``adaptive_max_pool2d`` to ``size``: ``[N, C, h, w] -> [N, C, *size]``.
+    """Return ``adaptive_max_pool2d`` to ``size``: ``[N, C, h, w] -> [N, C, *size]``.
 
-    ONNX has no such operator unless all windows are equal, so for it the maximum is taken over the windows' first elements,
-    their second ones and so on, a short window repeating its last.
+    ONNX has no such operator unless all windows are equal. In an export the maximum is therefore taken over the first elements
+    of all windows, their second elements and so on, where a short window repeats its last element.
     """
     if not torch.onnx.is_in_onnx_export():
         return functional.adaptive_max_pool2d(x, size)
-    for axis, many in zip((2, 3), size, strict=True):
+    for axis, count in zip((2, 3), size, strict=True):
         side = int(x.shape[axis])
-        windows = [range(index * side // many, -(-(index + 1) * side // many)) for index in range(many)]
+        windows = [range(index * side // count, -(-(index + 1) * side // count)) for index in range(count)]
         longest = max(map(len, windows))
         elements = [torch.tensor([window[min(step, len(window) - 1)] for window in windows]) for step in range(longest)]
         x = torch.stack([x.index_select(axis, element.to(x.device)) for element in elements]).amax(0)
@@ -63,12 +64,12 @@ def even_max_pool(x: Tensor, size: list[int]) -> Tensor:
 
 
 class PyramidResidual(nn.Module):
-    """Pre-activated bottleneck with a pyramid branch beside its 3x3 convolution: ``[N, C_in, h, w] -> [N, C_out, h, w]``.
+    """Pre-activated bottleneck with a pyramid branch parallel to its 3x3 convolution: ``[N, C_in, h, w] -> [N, C_out, h, w]``.
 
     Args:
-        rounding: of the pyramid's sizes.
+        rounding: Rounding of the pyramid's sizes.
         preact: False for the first module after the stem, whose input is already activated.
-        project: convolve the shortcut even where the widths agree (the modules before an up-sampling).
+        project: Convolve the shortcut even where the widths agree (in the modules before an up-sampling).
     """
 
     def __init__(
@@ -85,29 +86,31 @@ class PyramidResidual(nn.Module):
             *first(thin), nn.BatchNorm2d(thin), nn.ReLU(), Pyramid(thin, rounding=rounding), *preactivated(thin, half, 1)
         )
         self.merge = nn.Sequential(*preactivated(half, out_channels, 1))
-        same = in_channels == out_channels and not project
-        self.shortcut = nn.Identity() if same else nn.Sequential(*preactivated(in_channels, out_channels, 1))
+        identity = in_channels == out_channels and not project
+        self.shortcut = nn.Identity() if identity else nn.Sequential(*preactivated(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C_out, h, w]``."""
         return self.merge(self.plain(x) + self.pyramid(x)) + self.shortcut(x)
 
 
 class PyramidHourglass(nn.Module):
-    """``[N, C, h, w] -> [N, C, h, w]``, with pyramid modules on the three finer shortcuts and in the two finer levels."""
+    """Hourglass ``[N, C, h, w] -> [N, C, h, w]`` with pyramid modules on three finer shortcuts and in two finer levels."""
 
     def __init__(self, channels: int, *, rounding: Rounding, depth: int = 4) -> None:
         super().__init__()
         pyramid = partial(PyramidResidual, rounding=rounding)
-        across, along = (pyramid if depth >= least else Residual for least in (2, 3))
-        self.shortcut = across(channels, channels)
-        self.down = along(channels, channels)
+        shortcut_block, level_block = (pyramid if depth >= least_depth else Residual for least_depth in (2, 3))
+        self.shortcut = shortcut_block(channels, channels)
+        self.down = level_block(channels, channels)
         if depth > 1:
             self.inner: nn.Module = PyramidHourglass(channels, rounding=rounding, depth=depth - 1)
         else:
-            self.inner = along(channels, channels)
-        self.up = along(channels, channels, project=True)
+            self.inner = level_block(channels, channels)
+        self.up = level_block(channels, channels, project=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C, h, w]``."""
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
         return self.shortcut(x) + upsample_to(low, x)
 
@@ -116,13 +119,13 @@ class PyraNet(nn.Module):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
-        num_stacks: hourglasses in a row; the paper's results are of 8.
-        features: channels inside the hourglasses.
-        rounding: of the pyramid's sizes; Torch's fractional pooling rounds down, while the costs that later papers print
-            are met by rounding up.
+        num_stacks: Number of hourglasses; 8 in the paper's results.
+        features: Channels inside the hourglasses.
+        rounding: Rounding of the pyramid's sizes. Torch's fractional pooling rounds down; the costs that later papers print are
+            met by rounding up.
 
     Raises:
-        InputError: another rounding.
+        InputError: The rounding is unknown.
     """
 
     def __init__(self, *, num_joints: int, num_stacks: int = 8, features: int = 256, rounding: Rounding = "floor") -> None:
@@ -143,4 +146,5 @@ class PyraNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> StackedHeatmaps:
+        """Return the heatmaps of all stacks."""
         return run_stacks(self.stem(images), self.hourglasses, self.predictions)

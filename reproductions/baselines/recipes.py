@@ -1,7 +1,7 @@
-"""How the networks that the papers compare with are trained, each by its own public recipe where one fits this trainer.
+"""Recipes of the networks that the papers compare with: each network's own public recipe, where this trainer can follow it.
 
-The stacked networks' own (RMSprop, mining of hard keypoints, a teacher) are not followed: SimpleBaseline's stands in, with
-every stage supervised.
+The recipes of the stacked networks (RMSprop, mining of hard keypoints, a teacher) are not followed. SimpleBaseline's is used
+instead, with every stage supervised.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HOURGLASSES = _ids(
 )
 PYRAMIDS = _ids("cpn-r50", "mspn-1")
 
-# No recipe makes what these predict beside the joints' heatmaps.
+# No recipe produces targets for what these predict in addition to the joints' heatmaps.
 UNTRAINED: Mapping[str, str] = {
     "baselines/dlcm": "there are no targets for the bones and limbs that it predicts as well",
     "baselines/g_rmi-r101": "there are no targets for the offsets that it predicts as well",
@@ -33,17 +33,19 @@ UNTRAINED: Mapping[str, str] = {
 
 _STARTS = {"imagenet": "reproductions.baselines.imagenet:from_imagenet"}
 _BOXES = Assumption(
-    unspecified="persons' boxes in COCO's validation images: those of a detector with 56.4 AP",
+    unspecified="boxes of people in COCO's validation images: those of a detector with 56.4 AP",
     choice="annotated boxes; python -m benchmark.evaluate --detections FILE tests the weights on a detector's",
     source="a detector's boxes are not part of COCO",
 )
 _LAST = Assumption(
-    unspecified="which epoch's weights are reported", choice="the last", source="released code, which keeps it and the best"
+    unspecified="which epoch's weights are reported",
+    choice="the last",
+    source="released code, which keeps the last and the best",
 )
 _IMAGENET = Assumption(
     unspecified="ImageNet weights of HRNet",
-    choice="from scratch; --start FILE takes weights of one's own",
-    source="the authors' are not published under a name with a digest",
+    choice="from scratch; --start FILE starts from a weight file",
+    source="the authors' file is not published under a name with a digest",
 )
 _BLUE = Assumption(
     unspecified="order of colours: the released code reads blue first, its ImageNet weights expect red first",
@@ -53,15 +55,15 @@ _BLUE = Assumption(
 _BLUE_UNTRAINED = Assumption(
     unspecified="order of colours: the configuration reads blue first",
     choice="red first",
-    source="either is as good from scratch, if tested alike",
+    source="from scratch both are equally good, if testing uses the same",
 )
 _GPUS = Assumption(
-    unspecified="number of GPUs, by which a batch is multiplied", choice="8", source="mmpose's later configurations: 8 times 64"
+    unspecified="number of GPUs, which multiplies the batch", choice="8", source="mmpose's later configurations: 8 times 64"
 )
 
 
 def _both(mpii: Recipe, **coco: object) -> tuple[Recipe, Recipe]:
-    """A recipe for MPII named ``mpii-...``, and the same for COCO where ``coco`` does not say otherwise."""
+    """Return a recipe for MPII named ``mpii-...`` and the same recipe for COCO with the changes in ``coco``."""
     changes = {
         "name": mpii.name.replace("mpii", "coco"),
         "train": (("coco", "train"),),
@@ -118,7 +120,9 @@ _MMPOSE = replace(
     assumptions=(
         _GPUS,
         Assumption(
-            unspecified="ImageNet weights", choice="torchvision's", source="mmpose's are another training's of the same network"
+            unspecified="ImageNet weights",
+            choice="torchvision's",
+            source="mmpose's come from another training of the same network",
         ),
     ),
 )
@@ -146,9 +150,9 @@ _VIPNAS = replace(
     assumptions=(
         _GPUS,
         Assumption(
-            unspecified="boxes moved at random, which the authors trained with",
+            unspecified="random shifts of the boxes, which the authors trained with",
             choice="none",
-            source="the configuration does not have it",
+            source="the configuration has none",
         ),
     ),
 )
@@ -162,7 +166,7 @@ _LITE_HRNET = replace(
     models=_ids("lite_hrnet-18", "lite_hrnet-30"),
     assumptions=(
         Assumption(
-            unspecified="number of GPUs, by which a batch of 32 for MPII and 64 for COCO is multiplied",
+            unspecified="number of GPUs, which multiplies a batch of 32 for MPII and 64 for COCO",
             choice="8",
             source="mmpose's later configurations",
         ),
@@ -179,34 +183,59 @@ _LPN = replace(
     models=_ids("lpn-50", "lpn-101", "lpn-152"),
     assumptions=(
         Assumption(
-            unspecified="the iterative training of the paper, each round of which starts from the one before",
+            unspecified="the paper's iterative training, in which each round starts from the one before",
             choice="one round",
-            source="the configuration holds one",
+            source="the configuration has one",
         ),
         Assumption(
             unspecified="decoding by soft-argmax",
             choice="quarter shift",
-            source="as the networks that it is compared with",
+            source="as for the networks that it is compared with",
         ),
         _LAST,
     ),
 )
-_OWN = Assumption(
-    unspecified="the method's own training: optimizer, schedule, augmentation, weights of stages",
-    choice="SimpleBaseline's, every stage supervised alike",
-    source="none of the papers trains this network; they quote its figures",
+_METHOD = Assumption(
+    unspecified="the method's own training: optimizer, schedule, augmentation, loss weights of the stages",
+    choice="SimpleBaseline's, all stages supervised with equal weight",
+    source="none of the papers trains this network; they quote its results",
 )
 _STACKED = replace(
     _SIMPLE,
     name="mpii-stacked",
-    source="stand-in: SimpleBaseline's released configuration",
+    source="SimpleBaseline's released configuration, as a substitute",
     loss_options={"supervise": "all"},
     start="scratch",
     starts={},
     models=HOURGLASSES,
-    assumptions=(_OWN, _LAST),
+    assumptions=(_METHOD, _LAST),
 )
-_PYRAMID = replace(_STACKED, name="mpii-pyramid", start="imagenet", starts=_STARTS, models=PYRAMIDS)
+_PYRAMID = replace(
+    _STACKED,
+    name="mpii-pyramid",
+    start="imagenet",
+    starts=_STARTS,
+    models=PYRAMIDS,
+    assumptions=(
+        Assumption(
+            unspecified="the training of CPN's and MSPN's released code: Adam with weight decay 1e-5, Gaussians of a different "
+            "width at each scale, mining of hard keypoints",
+            choice="SimpleBaseline's, all scales supervised with equal weight",
+            source="none of the papers trains these networks; they quote their results",
+        ),
+        Assumption(
+            unspecified="ImageNet weights: CPN's code starts from TensorFlow-Slim's ResNet-50, MSPN's from its authors' file",
+            choice="torchvision's",
+            source="the same backbone, published under a name with a digest",
+        ),
+        Assumption(
+            unspecified="order of colours: both released codes read blue first",
+            choice="red first",
+            source="what torchvision's weights expect",
+        ),
+        _LAST,
+    ),
+)
 _CPM = replace(
     _STACKED,
     name="mpii-cpm",
@@ -215,19 +244,21 @@ _CPM = replace(
     assumptions=(
         *_STACKED.assumptions,
         Assumption(
-            unspecified="sigma of targets at stride 8", choice="1 pixel", source="8 pixels of the input, as 2 at stride 4"
+            unspecified="sigma of targets at stride 8",
+            choice="1 pixel",
+            source="8 pixels of the input, the same as 2 at stride 4",
         ),
     ),
 )
 _COCO_128 = Assumption(
-    unspecified="batch: 32 on one GPU by the released configuration, 128 on four by section 3 of the paper",
+    unspecified="batch: 32 on one GPU in the released configuration, 128 on four in section 3 of the paper",
     choice="128",
     source="the paper",
 )
 
 
 def _small(suffix: str, **changes: object) -> tuple[Recipe, ...]:
-    """The general recipes of this project with what these networks need otherwise."""
+    """Return the general recipes of this project with the changes that these networks need."""
     return tuple(
         replace(GENERAL_RECIPES[name], name=f"{name}{suffix}", **changes)  # type: ignore[arg-type]
         for name in ("lsp", "synthetic")

@@ -1,4 +1,4 @@
-"""SimpleBaseline (Xiao, Wu and Wei, ECCV 2018): any backbone, three transposed convolutions, one 1x1 convolution."""
+"""SimpleBaseline (Xiao, Wu and Wei, ECCV 2018): a backbone, three transposed convolutions, one 1x1 convolution."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ RESNETS = {50: torchvision.models.resnet50, 101: torchvision.models.resnet101, 1
 
 
 class SimpleBaseline(nn.Module):
-    """``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]`` over a backbone of stride 32.
+    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` with a backbone of stride 32.
 
     Args:
-        backbone: images to features ``[N, in_channels, h, w]``.
-        widths: channels after each transposed convolution; each one doubles the size.
+        backbone: Maps images to features ``[N, in_channels, H/32, W/32]``.
+        in_channels: Channels that the backbone returns.
+        widths: Channels after each transposed convolution, which doubles the size.
     """
 
     def __init__(
@@ -29,20 +30,22 @@ class SimpleBaseline(nn.Module):
         final = nn.Conv2d(widths[-1], num_joints, 1)
         nn.init.normal_(final.weight, std=0.001)
         nn.init.constant_(final.get_parameter("bias"), 0)
-        inputs = (in_channels, *widths[:-1])
-        self.head = nn.Sequential(*(deconv_bn(n, width) for n, width in zip(inputs, widths, strict=True)), final)
+        in_widths = (in_channels, *widths[:-1])
+        deconvs = (deconv_bn(in_width, width) for in_width, width in zip(in_widths, widths, strict=True))
+        self.head = nn.Sequential(*deconvs, final)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         return self.head(self.backbone(images))
 
 
 def resnet_trunk(depth: int) -> nn.Sequential:
-    """torchvision's residual network without pooling and classifier: ``[N, 3, H, W] -> [N, 2048, H / 32, W / 32]``.
+    """Return torchvision's residual network without pooling and classifier: ``[N, 3, H, W] -> [N, 2048, H/32, W/32]``.
 
     Submodules keep torchvision's names, so that its ImageNet weights load with ``strict=False``.
 
     Raises:
-        InputError: a depth other than 50, 101 and 152.
+        InputError: The depth is not 50, 101 or 152.
     """
     if depth not in RESNETS:
         raise InputError(f"no residual network of depth {depth}; known: {', '.join(map(str, RESNETS))}")
@@ -51,9 +54,9 @@ def resnet_trunk(depth: int) -> nn.Sequential:
 
 
 def simple_baseline(*, num_joints: int, depth: int = 50) -> SimpleBaseline:
-    """SimpleBaseline on a residual network of ``depth`` 50, 101 or 152 layers.
+    """Return SimpleBaseline on a residual network of 50, 101 or 152 layers.
 
     Raises:
-        InputError: another depth.
+        InputError: The depth is not one of these.
     """
     return SimpleBaseline(backbone=resnet_trunk(depth), in_channels=2048, num_joints=num_joints)

@@ -1,4 +1,4 @@
-"""SimpleBaseline on mobile backbones, as mmpose trains them and the heatmap-weighting paper quotes them."""
+"""SimpleBaseline on mobile backbones, as trained in mmpose and quoted in the heatmap-weighting paper."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Backbone = Literal["mobilenet_v2", "mobilenet_v3", "shufflenet_v2"]
 
 
 def shufflenet_v2_trunk() -> nn.Sequential:
-    """torchvision's ShuffleNetV2 1.0x without its classifier: ``[N, 3, H, W] -> [N, 1024, H/32, W/32]``."""
+    """Return torchvision's ShuffleNetV2 1.0x without its classifier: ``[N, 3, H, W] -> [N, 1024, H/32, W/32]``."""
     children = torchvision.models.shufflenet_v2_x1_0(weights=None).named_children()
     return nn.Sequential(OrderedDict((name, module) for name, module in children if name != "fc"))
 
 
 def simple_baseline_mobile(*, num_joints: int, backbone: Backbone, hsigmoid: HardSigmoid = "sixth") -> SimpleBaseline:
-    """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 32 divides.
+    """Return ``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 32 divides.
 
     MobileNetV2 and ShuffleNetV2 keep their last 1x1 convolutions (1280 and 1024 channels) and torchvision's parameter names;
-    MobileNetV3 is mmpose's own layout with the appended 960 channels.
+    MobileNetV3 has mmpose's layout with the appended 960 channels.
 
     Args:
-        hsigmoid: of MobileNetV3's squeeze-and-excitation; the other two have none.
+        hsigmoid: Hard sigmoid of MobileNetV3's squeeze-and-excitation; the other two have none.
 
     Raises:
-        InputError: another backbone.
+        InputError: The backbone is unknown.
     """
     match backbone:
         case "mobilenet_v2":

@@ -1,9 +1,10 @@
 """Soft-gated hourglass (Bulat et al., "Toward fast and accurate human pose estimation", FG 2020).
 
-A reconstruction: no code was released. The block is the first author's multi-scale one (github.com/1adrianb/face-alignment)
-with a learned factor for each channel of its shortcut. The paper joins hourglass and U-Net by concatenating what crosses over
-with what comes up; that it is narrowed again by a 3x3 convolution in two groups, that nothing else lies on the crossing, and
-the widths of the stem are our choice. They give 8.6M parameters, printed elsewhere as 9M.
+This is a reconstruction: no code was released. The block is the first author's multi-scale block
+(github.com/1adrianb/face-alignment) with a learned factor for each channel of its shortcut. The paper combines hourglass and
+U-Net: features of the way down are concatenated with those of the way up. Three choices are assumptions of this project: a 3x3
+convolution in two groups narrows the concatenated features, nothing else lies on that connection, and the widths of the stem.
+They give 8.6M parameters; another paper prints 9M.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ MERGE_GROUPS = 2
 
 
 def preactivated(in_channels: int, out_channels: int, kernel: int, *, groups: int = 1) -> nn.Sequential:
-    """Batch norm, ReLU, size-keeping convolution without bias."""
+    """Return batch norm, ReLU and a convolution without bias that keeps the size: ``[N, C_in, h, w] -> [N, C_out, h, w]``."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=False)
     return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), conv)
 
 
 class GatedBlock(nn.Module):
-    """Three 3x3 convolutions in a row, their outputs joined to C/2 + C/4 + C/4 channels, plus ``gate * shortcut``.
+    """Three successive 3x3 convolutions, their outputs concatenated to C/2 + C/4 + C/4 channels, plus ``gate * shortcut``.
 
-    ``[N, C_in, h, w] -> [N, C_out, h, w]``; the gate holds one factor a channel and starts at one.
+    ``[N, C_in, h, w] -> [N, C_out, h, w]``; the gate holds one factor per channel and starts at one.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -39,6 +40,7 @@ class GatedBlock(nn.Module):
         self.gate = nn.Parameter(torch.ones(out_channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C_out, h, w]``."""
         parts, y = [], x
         for conv in self.convs:
             y = conv(y)
@@ -47,7 +49,7 @@ class GatedBlock(nn.Module):
 
 
 class GatedHourglass(nn.Module):
-    """``[N, C, h, w] -> [N, C, h, w]``: blocks down to ``h / 2**depth`` and up, the two sides concatenated at each scale."""
+    """Blocks down to ``h / 2**depth`` and up, both sides concatenated at each scale: ``[N, C, h, w] -> [N, C, h, w]``."""
 
     def __init__(self, channels: int, *, depth: int = 4) -> None:
         super().__init__()
@@ -57,6 +59,7 @@ class GatedHourglass(nn.Module):
         self.merge = preactivated(2 * channels, channels, 3, groups=MERGE_GROUPS)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, C, h, w]``."""
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
         return self.merge(torch.cat([x, upsample_to(low, x)], dim=1))
 
@@ -65,8 +68,8 @@ class SoftGated(nn.Module):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
-        num_stacks: hourglasses in a row.
-        features: channels inside the hourglasses, a multiple of 4.
+        num_stacks: Number of hourglasses.
+        features: Channels inside the hourglasses, a multiple of 4.
     """
 
     def __init__(self, *, num_joints: int, num_stacks: int = 4, features: int = 144) -> None:
@@ -79,4 +82,5 @@ class SoftGated(nn.Module):
         )
 
     def forward(self, images: Tensor) -> StackedHeatmaps:
+        """Return the heatmaps of all stacks."""
         return run_stacks(self.stem(images), self.hourglasses, self.predictions)

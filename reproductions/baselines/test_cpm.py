@@ -1,4 +1,4 @@
-"""Convolutional Pose Machines at the authors' own size count to the figures that are quoted of them."""
+"""Check that Convolutional Pose Machines at the authors' input size have the quoted costs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from reproductions.baselines.cpm import CPM, center_map
 
 def test_the_released_network_has_31_million_parameters_and_175_gmacs_at_368() -> None:
     with torch.device("meta"):
-        counted = count_cost(CPM(num_joints=14), 368, 368)
-    assert round(counted["params"]["trainable"] / 1e6) == 31
-    assert round(counted["flops"]["macs"] / 1e9) == 175
-    assert round(2 * counted["flops"]["macs"] / 1e9) == 351
+        cost = count_cost(CPM(num_joints=14), 368, 368)
+    assert round(cost["params"]["trainable"] / 1e6) == 31
+    assert round(cost["flops"]["macs"] / 1e9) == 175
+    assert round(2 * cost["flops"]["macs"] / 1e9) == 351
 
 
 def test_parameters_with_mpii_joints() -> None:
@@ -25,12 +25,12 @@ def test_parameters_with_mpii_joints() -> None:
 
 
 def test_the_center_map_peaks_in_the_middle_and_is_symmetric() -> None:
-    maps = center_map(torch.zeros(2, 3, 80, 48))
-    assert maps.shape == (2, 1, 10, 6)
-    torch.testing.assert_close(maps, maps.flip(2, 3))
-    peak = maps.max()
-    torch.testing.assert_close(maps[0, 0, 4:6, 2:4], peak.expand(2, 2))
-    assert (maps[:, :, [0, -1]] < peak / 2).all()
+    center = center_map(torch.zeros(2, 3, 80, 48))
+    assert center.shape == (2, 1, 10, 6)
+    torch.testing.assert_close(center, center.flip(2, 3))
+    peak = center.max()
+    torch.testing.assert_close(center[0, 0, 4:6, 2:4], peak.expand(2, 2))
+    assert (center[:, :, [0, -1]] < peak / 2).all()
 
 
 def test_six_stages_whose_background_map_stays_inside() -> None:
@@ -38,7 +38,7 @@ def test_six_stages_whose_background_map_stays_inside() -> None:
         network: Any = CPM(num_joints=16)
         output = network(torch.empty(1, 3, 128, 128))
     assert len(output.intermediate) == 5
-    assert {maps.shape for maps in output.intermediate} | {output.heatmaps.shape} == {(1, 16, 16, 16)}
+    assert {heatmaps.shape for heatmaps in output.intermediate} | {output.heatmaps.shape} == {(1, 16, 16, 16)}
     assert network.first[-1][-1].out_channels == 17
 
 

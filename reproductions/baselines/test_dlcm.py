@@ -1,4 +1,4 @@
-"""DLCM goes from joints to bones to limbs and back, each level predicting its own parts."""
+"""Check that DLCM goes from joints to bones to limbs and back, and that each level predicts its parts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_the_parameters_that_the_paper_prints() -> None:
 
 def test_the_gflops_that_hrnets_authors_count() -> None:
     with torch.device("meta"):
-        counted = count_cost(DLCM(num_joints=16), 256, 256)["flops"]
-    assert f"{counted['hrnet'] / 2**30:.1f}" == "15.6"
+        cost = count_cost(DLCM(num_joints=16), 256, 256)["flops"]
+    assert f"{cost['hrnet'] / 2**30:.1f}" == "15.6"
 
 
 def test_bones_and_limbs_carry_their_joints_along() -> None:
     output = DLCM(num_joints=16, features=64).eval()(torch.rand(1, 3, 64, 64))
-    assert [maps.shape[1] for maps in output] == [16, 12 + 16, 6 + 16, 12 + 16, 16]
+    assert [heatmaps.shape[1] for heatmaps in output] == [16, 12 + 16, 6 + 16, 12 + 16, 16]
 
 
 def test_going_down_each_level_reads_its_own_first_prediction() -> None:

@@ -1,4 +1,4 @@
-"""DU-Net and CU-Net: their papers count the weights of convolutions alone, and a U-Net reads its predecessors' blocks."""
+"""Check DU-Net and CU-Net: the printed counts are of convolution weights alone, and a U-Net reads its predecessors' blocks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_all_nets_predict_and_are_trained_by_the_last(order: int) -> None:
     torch.manual_seed(0)
     network = CoupledUNets(num_joints=3, num_nets=4, order=order)
     output = network(torch.rand(2, 3, 64, 64))
-    assert [maps.shape for maps in (*output.intermediate, output.heatmaps)] == [(2, 3, 16, 16)] * 4
+    assert [heatmaps.shape for heatmaps in (*output.intermediate, output.heatmaps)] == [(2, 3, 16, 16)] * 4
     output.heatmaps.sum().backward()
     gradients = [p.grad is not None for name, p in network.named_parameters() if not name.startswith("predictions")]
     assert all(gradients)

@@ -1,4 +1,4 @@
-"""Every entry of the multi-stage baselines keeps the contract of models here."""
+"""Check that every entry of the multi-stage baselines meets the project's contract of models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.models.registry import Entry
 from reproductions.baselines.entries_multi_stage import ENTRIES
 
 STRIDE = {"baselines/cpm": 8, "baselines/g_rmi-r101": 8}
-# A switch's first value is what is built without it.
+# A switch's first value is the default, so only the others are variants.
 VARIANTS = [
     pytest.param(entry, dict(entry.kwargs) | dict(keywords), id="+".join([entry.id.split("/")[1], *setting]))
     for entry in ENTRIES
@@ -35,7 +35,7 @@ def construct(entry: Entry, keywords: dict[str, Any], joints: int) -> Any:
 
 
 def final(output: Any) -> Tensor:
-    """The final heatmaps: the output, or the last of a named tuple."""
+    """Return the final heatmaps: the output, or the last element of a named tuple."""
     return output if isinstance(output, Tensor) else output[-1]
 
 

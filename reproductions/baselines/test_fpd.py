@@ -1,4 +1,4 @@
-"""FPD's student is a Stacked Hourglass of half the stacks and half the channels."""
+"""Check that FPD's student is a Stacked Hourglass with half the stacks and half the channels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reproductions.baselines.hourglass import StackedHourglass
 
 def test_three_million_parameters_and_nine_gflops() -> None:
     with torch.device("meta"):
-        counted = count_cost(fpd(num_joints=16), 256, 256)
-    assert counted["params"]["trainable"] == 3_332_032
-    assert round(counted["params"]["trainable"] / 1e6) == 3
-    assert round(2 * counted["flops"]["macs"] / 1e9) == 9
+        cost = count_cost(fpd(num_joints=16), 256, 256)
+    assert cost["params"]["trainable"] == 3_332_032
+    assert round(cost["params"]["trainable"] / 1e6) == 3
+    assert round(2 * cost["flops"]["macs"] / 1e9) == 9
 
 
 def test_the_student_has_half_of_the_teacher() -> None:

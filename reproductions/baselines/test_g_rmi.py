@@ -1,4 +1,4 @@
-"""G-RMI's network: a dilated ResNet-101 of 42.6M parameters with three maps a keypoint."""
+"""Check G-RMI's network: a dilated ResNet-101 of 42.6M parameters with three outputs per keypoint."""
 
 from __future__ import annotations
 

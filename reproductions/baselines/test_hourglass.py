@@ -1,4 +1,4 @@
-"""Stacked Hourglass, in the layouts that public code and printed figures know."""
+"""Check Stacked Hourglass in the layouts of public code and printed costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build(**keywords: Any) -> StackedHourglass:
 
 
 def residual(n_in: int, n_out: int) -> int:
-    """Parameters of a residual module, by arithmetic: three convolutions with bias, three batch norms, a shortcut."""
+    """Count a residual module's parameters by arithmetic: three convolutions with bias, three batch norms, a shortcut."""
     half = n_out // 2
     convs = n_in * half + half + 9 * half * half + half + half * n_out + n_out
     norms = 2 * (n_in + half + half)
@@ -43,13 +43,13 @@ def test_the_pytorch_port_has_the_parameters_it_states(stacks: int, millions: st
 
 @pytest.mark.parametrize(("joints", "height", "width", "printed"), [(16, 256, 256, "19.1"), (17, 256, 192, "14.3")])
 def test_the_first_layout_gives_both_printed_gflops(joints: int, height: int, width: int, printed: str) -> None:
-    counted = count_cost(build(num_joints=joints), height, width)["flops"]
-    assert f"{counted['hrnet'] / 2**30:.1f}" == printed
+    cost = count_cost(build(num_joints=joints), height, width)["flops"]
+    assert f"{cost['hrnet'] / 2**30:.1f}" == printed
 
 
 def test_the_later_layout_gives_the_55_gflops_of_fast_human_pose_estimation() -> None:
-    counted = count_cost(build(residual_after=True), 256, 256)["flops"]
-    assert round(2 * counted["macs"] / 1e9) == 55
+    cost = count_cost(build(residual_after=True), 256, 256)["flops"]
+    assert round(2 * cost["macs"] / 1e9) == 55
 
 
 def test_one_residual_module_at_each_place() -> None:
@@ -61,7 +61,7 @@ def test_every_stack_predicts_and_is_trained_by_the_last() -> None:
     torch.manual_seed(0)
     network = StackedHourglass(num_joints=3, num_stacks=3, features=16)
     output = network(torch.rand(2, 3, 64, 64))
-    assert [maps.shape for maps in output.intermediate] == [(2, 3, 16, 16)] * 2
+    assert [heatmaps.shape for heatmaps in output.intermediate] == [(2, 3, 16, 16)] * 2
     output.heatmaps.sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 

@@ -1,4 +1,4 @@
-"""HRNet against its printed counts, and against timm's independent implementation value by value."""
+"""Check HRNet against its printed counts, and value by value against timm's independent implementation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.cost.counters import count_cost
 from reproductions.baselines.hrnet import Exchange, hrnet
 
 
-def counted(variant: str, height: int, width: int) -> dict:
+def cost_of(variant: str, height: int, width: int) -> dict:
     with torch.device("meta"):
         network = hrnet(num_joints=17, variant=variant)
     return count_cost(network, height, width)
@@ -28,9 +28,9 @@ def counted(variant: str, height: int, width: int) -> dict:
     ],
 )
 def test_published_params_and_gflops(variant: str, params: int, height: int, width: int, printed: str) -> None:
-    found = counted(variant, height, width)
-    assert found["params"]["trainable"] == params  # printed 28.5 M and 63.6 M
-    assert f"{found['flops']['hrnet'] / 2**30:.1f}" == printed
+    cost = cost_of(variant, height, width)
+    assert cost["params"]["trainable"] == params  # printed 28.5 M and 63.6 M
+    assert f"{cost['flops']['hrnet'] / 2**30:.1f}" == printed
 
 
 @pytest.mark.parametrize(
@@ -38,36 +38,38 @@ def test_published_params_and_gflops(variant: str, params: int, height: int, wid
     [("w32", 256, 192, 7.7), ("w32", 384, 288, 17.33), ("w48", 256, 192, 15.77), ("w48", 384, 288, 35.48)],
 )
 def test_gflops_that_mmpose_lists(variant: str, height: int, width: int, listed: float) -> None:
-    assert round(counted(variant, height, width)["flops"]["mmcv"] / 1e9, 2) == listed
+    assert round(cost_of(variant, height, width)["flops"]["mmcv"] / 1e9, 2) == listed
 
 
 def test_small_w16_meets_its_printed_parameters() -> None:
-    found = counted("w16_small", 256, 192)
-    assert f"{found['params']['trainable'] / 1e6:.1f}" == "1.3"
-    assert found["flops"]["macs"] / 1e9 == pytest.approx(0.571, abs=5e-4)
+    cost = cost_of("w16_small", 256, 192)
+    assert f"{cost['params']['trainable'] / 1e6:.1f}" == "1.3"
+    assert cost["flops"]["macs"] / 1e9 == pytest.approx(0.571, abs=5e-4)
 
 
-@pytest.mark.parametrize(("variant", "theirs"), [("w32", "hrnet_w32"), ("w48", "hrnet_w48"), ("w16_small", "hrnet_w18_small")])
-def test_trunk_equals_timms_with_timms_weights(variant: str, theirs: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "timm_name"), [("w32", "hrnet_w32"), ("w48", "hrnet_w48"), ("w16_small", "hrnet_w18_small")]
+)
+def test_trunk_equals_timms_with_timms_weights(variant: str, timm_name: str) -> None:
     timm = pytest.importorskip("timm", reason="timm is not installed (extra: peers)")
     trunk = ("conv1", "bn1", "conv2", "bn2", "layer1", "transition", "stage")
-    peer = timm.create_model(theirs, pretrained=False).eval()
+    peer = timm.create_model(timm_name, pretrained=False).eval()
     last = f"stage4.{len(peer.stage4) - 1}.fuse_layers."
     weights = {
         name: tensor
         for name, tensor in peer.state_dict().items()
         if name.startswith(trunk) and not name.startswith(tuple(f"{last}{scale}." for scale in (1, 2, 3)))
     }
-    ours = hrnet(num_joints=17, variant=variant).eval()
-    ours.final = nn.Identity()
-    assert len(weights) == len(ours.state_dict())
-    ours.load_state_dict(dict(zip(ours.state_dict(), weights.values(), strict=True)))
+    network = hrnet(num_joints=17, variant=variant).eval()
+    network.final = nn.Identity()
+    assert len(weights) == len(network.state_dict())
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
 
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         stem = peer.act2(peer.bn2(peer.conv2(peer.act1(peer.bn1(peer.conv1(images))))))
         expected = peer.stages(stem)[0]
-        torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
 def test_exchange_sums_all_scales_at_each_scale() -> None:

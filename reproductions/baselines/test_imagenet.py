@@ -1,4 +1,4 @@
-"""A backbone that is one of torchvision's starts from its ImageNet weights, served here from this machine; no other does."""
+"""Check that torchvision's backbones, and no others, start from ImageNet weights, which this machine serves."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def test_the_backbone_is_recognised_and_filled(model: str, name: str, prefix: st
 
 @pytest.mark.parametrize("model", ["baselines/hrnet-w16_small", "baselines/simple_baseline-mobilenet_v3"])
 def test_another_backbone_is_refused(model: str) -> None:
-    with pytest.raises(InputError, match=r"the backbone of .* is none of resnet50, "):
+    with pytest.raises(InputError, match=r"no ImageNet weights fit the backbone of .*; there are weights for resnet50, "):
         from_imagenet(build_model(model, joints=16))

@@ -1,4 +1,4 @@
-"""Lite-HRNet against its printed counts, and its fusion against the in-place sum it stands for."""
+"""Check Lite-HRNet against its printed counts, and its fusion against the in-place sum of the released code."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ def test_fusion_equals_the_in_place_sum_of_the_released_code(widths: tuple[int, 
         nn.init.normal_(parameter, std=0.3)
     features = [torch.rand(1, width, 16 >> i, 16 >> i) for i, width in enumerate(widths)]
     with torch.no_grad():
-        ours = exchange(features)
+        outputs = exchange(features)
         out = [x.clone() for x in exchange.blocks(features)]
         sizes = [x.shape[-2:] for x in out]
-        theirs = []
+        expected = []
         for i in range(len(widths)):
             y = out[0] if i == 0 else exchange.fuse[i][0](out[0], sizes[i])
             for j in range(len(widths)):
                 y += out[j] if i == j else exchange.fuse[i][j](out[j], sizes[i])
-            theirs.append(y.relu())
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b)
+            expected.append(y.relu())
+    for output, released in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, released)
 
 
 def test_shuffle_interleaves_channels() -> None:

@@ -1,4 +1,4 @@
-"""LPN against its published counts and its parts' definitions."""
+"""Check LPN against its published counts and the definitions of its parts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from reproductions.baselines.lpn import LPN, GlobalContext
 def test_published_params_and_gflops(depth: int, params: int, gflops: str) -> None:
     with torch.device("meta"):
         network = LPN(num_joints=17, depth=depth)
-    found = count_cost(network, 256, 192)
-    assert found["params"]["trainable"] == params  # published 2.9, 5.4 and 7.4 M
-    assert f"{found['flops']['hrnet'] / 2**30:.1f}" == gflops
+    cost = count_cost(network, 256, 192)
+    assert cost["params"]["trainable"] == params  # published 2.9, 5.4 and 7.4 M
+    assert f"{cost['flops']['hrnet'] / 2**30:.1f}" == gflops
 
 
 def test_published_gflops_on_mpii() -> None:

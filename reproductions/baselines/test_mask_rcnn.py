@@ -1,4 +1,4 @@
-"""The keypoint branch on one box reads exactly what torchvision's detector would read for it."""
+"""Check that the keypoint branch reads the same features of a box as torchvision's detector."""
 
 from __future__ import annotations
 

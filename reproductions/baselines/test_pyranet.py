@@ -1,4 +1,4 @@
-"""PyraNet counts to the figures printed of it, and its pyramids see the sizes they should."""
+"""Check that PyraNet has the printed costs and its pyramids the intended sizes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_parameters() -> None:
 )
 def test_gflops(joints: int, height: int, width: int, rounding: Any, gflops: str) -> None:
     with torch.device("meta"):
-        counted = count_cost(PyraNet(num_joints=joints, rounding=rounding), height, width)["flops"]
-    assert f"{counted['hrnet'] / 2**30:.1f}" == gflops
+        cost = count_cost(PyraNet(num_joints=joints, rounding=rounding), height, width)["flops"]
+    assert f"{cost['hrnet'] / 2**30:.1f}" == gflops
 
 
 @pytest.mark.parametrize(("rounding", "sides"), [("floor", [53, 45, 38, 32]), ("ceil", [54, 46, 39, 32])])

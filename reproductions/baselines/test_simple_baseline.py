@@ -1,4 +1,4 @@
-"""SimpleBaseline is the network that its paper counts."""
+"""Check that SimpleBaseline has the costs that its paper prints."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_heatmaps_have_a_quarter_of_the_size(depth: int, height: int, width: int
 def test_three_transposed_convolutions_of_256_and_one_1x1() -> None:
     *up, final = build(50).head
     deconvs = [layer[0] for layer in up]
-    assert [(d.out_channels, d.kernel_size, d.stride, d.bias) for d in deconvs] == [(256, (4, 4), (2, 2), None)] * 3
+    assert [(deconv.out_channels, deconv.kernel_size, deconv.stride, deconv.bias) for deconv in deconvs] == [
+        (256, (4, 4), (2, 2), None)
+    ] * 3
     assert [[type(part) for part in layer[1:]] for layer in up] == [[nn.BatchNorm2d, nn.ReLU]] * 3
     assert (final.out_channels, final.kernel_size) == (17, (1, 1))
 
@@ -80,9 +82,9 @@ def test_any_backbone_and_any_number_of_transposed_convolutions() -> None:
 
 def test_torchvision_weights_fit_the_backbone() -> None:
     with torch.device("meta"):
-        ours, theirs = resnet_trunk(50).state_dict(), torchvision.models.resnet50().state_dict()
-    assert set(theirs) - set(ours) == {"fc.weight", "fc.bias"}
-    assert all(theirs[name].shape == value.shape for name, value in ours.items())
+        trunk, resnet = resnet_trunk(50).state_dict(), torchvision.models.resnet50().state_dict()
+    assert set(resnet) - set(trunk) == {"fc.weight", "fc.bias"}
+    assert all(resnet[name].shape == tensor.shape for name, tensor in trunk.items())
 
 
 def test_another_depth_is_refused() -> None:

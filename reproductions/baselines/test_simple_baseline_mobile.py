@@ -1,4 +1,4 @@
-"""SimpleBaseline on mobile backbones against the counts that the heatmap-weighting paper quotes (Tables I to III)."""
+"""Check SimpleBaseline on mobile backbones against the counts in the heatmap-weighting paper (Tables I to III)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ PARAMS = {"mobilenet_v2": "9.6", "mobilenet_v3": "8.7", "shufflenet_v2": "7.6"}
 def test_printed_params_and_gflops(backbone: str, joints: int, height: int, width: int, printed: str) -> None:
     with torch.device("meta"):
         network = simple_baseline_mobile(num_joints=joints, backbone=backbone)
-    found = count_cost(network, height, width)
-    assert f"{found['params']['trainable'] / 1e6:.1f}" == PARAMS[backbone]
-    assert f"{found['flops']['mmcv'] / 1e9:.2f}" == printed
+    cost = count_cost(network, height, width)
+    assert f"{cost['params']['trainable'] / 1e6:.1f}" == PARAMS[backbone]
+    assert f"{cost['flops']['mmcv'] / 1e9:.2f}" == printed
 
 
 @pytest.mark.parametrize(("backbone", "dropped"), [("mobilenet_v2", 1281 * 1000), ("shufflenet_v2", 1025 * 1000)])
 def test_trunk_is_torchvisions_network_without_its_classifier(backbone: str, dropped: int) -> None:
-    theirs = {"mobilenet_v2": torchvision.models.mobilenet_v2, "shufflenet_v2": torchvision.models.shufflenet_v2_x1_0}
-    peer = theirs[backbone](weights=None)
-    ours = simple_baseline_mobile(num_joints=17, backbone=backbone).backbone
-    assert sum(p.numel() for p in peer.parameters()) - sum(p.numel() for p in ours.parameters()) == dropped
-    names = {name.removeprefix("features.") for name in peer.state_dict()}
-    assert set(ours.state_dict()) <= names
+    builders = {"mobilenet_v2": torchvision.models.mobilenet_v2, "shufflenet_v2": torchvision.models.shufflenet_v2_x1_0}
+    complete = builders[backbone](weights=None)
+    trunk = simple_baseline_mobile(num_joints=17, backbone=backbone).backbone
+    assert sum(p.numel() for p in complete.parameters()) - sum(p.numel() for p in trunk.parameters()) == dropped
+    names = {name.removeprefix("features.") for name in complete.state_dict()}
+    assert set(trunk.state_dict()) <= names
 
 
 @pytest.mark.parametrize("backbone", PARAMS)

@@ -1,4 +1,4 @@
-"""The soft-gated hourglass: gated shortcuts, two sides concatenated, about nine million parameters."""
+"""Check the soft-gated hourglass: gated shortcuts, two sides concatenated, about nine million parameters."""
 
 from __future__ import annotations
 

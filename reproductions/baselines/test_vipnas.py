@@ -1,4 +1,4 @@
-"""S-ViPNAS-MobileNetV3 as released, and where the printed counts come from."""
+"""Check S-ViPNAS-MobileNetV3 as released, and the origin of the printed counts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_searched_groups_divide_the_middle_width_and_few_are_depthwise() -> None
     groups = [stage[4] for stage in STAGES]
     assert all(middle % group == 0 for middle, group in zip(middles, groups, strict=True))
     assert [group == middle for middle, group in zip(middles, groups, strict=True)] == [False, True] + [False] * 4
-    found = [m.groups for m in ViPNAS(num_joints=17).backbone.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
-    assert found == [stage[4] for stage in STAGES for _ in range(stage[2])]
+    built = [m.groups for m in ViPNAS(num_joints=17).backbone.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert built == [stage[4] for stage in STAGES for _ in range(stage[2])]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 96)])

@@ -1,7 +1,7 @@
 """S-ViPNAS on MobileNetV3 (Xu et al., CVPR 2021): a searched backbone and three depthwise transposed convolutions.
 
-Source: the architecture as ViPNAS's authors released it, github.com/luminxu/ViPNAS and mmpose. It has twice the parameters
-that their paper prints (5.9 M against 2.8 M), so the printed network is another one, which was never specified.
+Source: the architecture that the authors released, github.com/luminxu/ViPNAS and mmpose. It has twice the parameters that their
+paper prints (5.9 M against 2.8 M), so the paper describes another network, which was never specified.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ STAGES = (
 class ViPNAS(nn.Module):
     """``images [N, 3, H, W] -> heatmaps [N, num_joints, H/4, W/4]`` for H and W that 32 divides.
 
-    Convolutions start from N(0, 0.001) with zero bias. The groups are mostly coarser than depthwise.
+    The weights of all convolutions start from a normal distribution of standard deviation 0.001, biases at zero. Most stages
+    have fewer groups than a depthwise convolution.
 
     Args:
-        hsigmoid: the released weights were trained with mmcv's earlier hard sigmoid, ``half``.
+        hsigmoid: Hard sigmoid of squeeze-and-excitation; the released weights were trained with mmcv's earlier one, ``half``.
 
     Raises:
-        InputError: unknown ``hsigmoid``.
+        InputError: The hard sigmoid is unknown.
     """
 
     def __init__(self, *, num_joints: int, hsigmoid: HardSigmoid = "half") -> None:
@@ -66,4 +67,5 @@ class ViPNAS(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return heatmaps ``[N, num_joints, H/4, W/4]``."""
         return self.head(self.backbone(images))

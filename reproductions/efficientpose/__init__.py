@@ -1,4 +1,4 @@
-"""EfficientPose (Groos, Ramampiaro and Ihlen, arXiv 2004.12186): scaled EfficientNets, and OpenPose beside them."""
+"""EfficientPose (Groos, Ramampiaro and Ihlen, arXiv 2004.12186): scaled EfficientNets, and OpenPose to compare with."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ENTRIES = (
         inputs=("368x368",),
         multiple=8,
         evidence="reconstruction",
-        source="section 2 and Figure 1; widths of OpenPose's public 25-keypoint network; connections as the printed cost tells",
+        source="section 2 and Figure 1; widths of OpenPose's public 25-keypoint network; connections inferred from the cost",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The first blocks of EfficientNet B0 to B7 (Tan and Le, ICML 2019), with TensorFlow's padding so that its weights fit.
+"""The first blocks of EfficientNet B0 to B7 (Tan and Le, ICML 2019), with the padding that TensorFlow's weights need.
 
 Table 1 of the EfficientPose paper lists the blocks; the batch norms' epsilon, the squeeze widths and the padding are those of
 the authors' released graphs.
@@ -34,11 +34,11 @@ EPS, MOMENTUM = 1e-3, 0.01  # Keras counts momentum the other way round: 0.99
 class SameConv2d(nn.Conv2d):
     """Convolution padded as TensorFlow's "SAME": ``ceil(size / stride)`` positions, an odd pixel of padding below and right.
 
-    PyTorch pads both sides alike, which at stride 2 puts the kernel one pixel off where a TensorFlow weight expects it.
+    PyTorch pads both sides equally, which at stride 2 shifts the kernel by a pixel against TensorFlow.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, C, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)]``."""
+        """Return features ``[N, out_channels, ceil(H / stride), ceil(W / stride)]``."""
         padding: list[int] = []
         for size, kernel, stride in zip(reversed(x.shape[2:]), reversed(self.kernel_size), reversed(self.stride), strict=True):
             total = max((ceil(size / stride) - 1) * stride + kernel - size, 0)
@@ -55,7 +55,7 @@ def same_conv_bn(
     groups: int = 1,
     act: Callable[[], nn.Module] | None = nn.SiLU,
 ) -> nn.Sequential:
-    """Convolution, batch norm and activation as in Keras; at stride 1 both paddings agree and nothing has to be added."""
+    """Build convolution, batch norm and activation as in Keras; at stride 1 both paddings are the same."""
     layers = conv_bn(in_channels, out_channels, kernel, groups=groups, act=act, eps=EPS, momentum=MOMENTUM)
     if stride > 1:
         layers[0] = SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
@@ -63,7 +63,7 @@ def same_conv_bn(
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate in (0, 1) computed from the mean of all channels; ``[N, C, H, W]`` in and out."""
+    """Squeeze and excitation: scale channels by gates in (0, 1) computed from the means of all; ``[N, C, H, W]`` in and out."""
 
     def __init__(self, channels: int, squeezed: int, *, act: Callable[[], nn.Module] = nn.SiLU) -> None:
         super().__init__()
@@ -72,6 +72,7 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return scaled features ``[N, C, H, W]``."""
         gate = self.excite(self.act(self.squeeze(x.mean((2, 3), keepdim=True))))
         return gate.sigmoid() * x
 
@@ -93,25 +94,26 @@ class MBConv(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def branch(self, x: Tensor) -> Tensor:
-        """The layer without the addition of its input."""
+        """Return the layer's output before its input is added."""
         if self.expand is not None:
             x = self.expand(x)
         return self.project(self.se(self.depthwise(x)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, out_channels, ceil(H / stride), ceil(W / stride)]``."""
         return self.branch(x) + x if self.residual else self.branch(x)
 
 
 class Backbone(nn.Module):
     """The stem and the first two or three blocks of an EfficientNet.
 
+    ``[N, 3, H, W] -> [N, channels, H / stride, W / stride]``, rounded up.
+
     Args:
         variant: ``"B0"`` to ``"B7"``.
         num_blocks: 2 (stride 4) or 3 (stride 8).
-        before_residual: give the last layer's output before its input is added. The released graphs do so for the
+        before_residual: Return the last layer's output before its input is added. The released graphs do so for the
             low-level backbone; the paper does not mention it.
-
-    ``[N, 3, H, W] -> [N, channels, H / stride, W / stride]``, rounded up.
     """
 
     def __init__(self, variant: str, *, num_blocks: int, before_residual: bool = False) -> None:
@@ -132,6 +134,7 @@ class Backbone(nn.Module):
         self.apply(_init)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features ``[N, channels, H / stride, W / stride]``, rounded up."""
         *layers, last = self.layers.values()
         assert isinstance(last, MBConv)
         x = self.stem(images)
@@ -141,7 +144,7 @@ class Backbone(nn.Module):
 
 
 def round_channels(channels: float) -> int:
-    """The nearest multiple of 8, but no more than 10 % below ``channels``."""
+    """Round to the nearest multiple of 8, but to no less than 90 % of ``channels``."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 

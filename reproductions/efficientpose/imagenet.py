@@ -1,7 +1,7 @@
-"""Starting EfficientPose and its OpenPose from ImageNet, from torchvision's checkpoints (section 4.1).
+"""Starts of EfficientPose and its OpenPose from ImageNet, from torchvision's checkpoints (section 4.1).
 
 The paper does not say whose weights it starts from. torchvision's EfficientNets have the same layers, and three differences
-that training has to even out: their strided convolutions pad both sides alike, where TensorFlow's "SAME" here pads below and
+that training has to compensate: their strided convolutions pad both sides equally, while TensorFlow's "SAME" pads below and
 right; B0 to B4 were trained with a batch norm epsilon of 1e-5 instead of 1e-3; and each was trained at ImageNet's sizes.
 """
 
@@ -25,10 +25,11 @@ def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = Non
     """Fill the backbones in place: EfficientPose's two from EfficientNets, OpenPose's first ten convolutions from VGG-19.
 
     Args:
-        mirrors: addresses to download from instead of torchvision's own, by torchvision's name of the network.
+        network: An EfficientPose or an OpenPose.
+        mirrors: Addresses to download from instead of torchvision's own, by torchvision's name of the network.
 
     Raises:
-        InputError: another network, or see :func:`reproductions.pretrained.checkpoint`.
+        InputError: The network is another one, or see :func:`reproductions.pretrained.checkpoint`.
     """
     mirrors = mirrors or {}
     if isinstance(network, EfficientPose):
@@ -42,8 +43,8 @@ def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = Non
         weights, path = checkpoint("vgg19", url=mirrors.get("vgg19"))
         convolutions = [layer for layer in network.backbone if isinstance(layer, nn.Conv2d)]
         shared = nn.ModuleList(convolutions[: sum(isinstance(width, int) for width in VGG19)])
-        theirs = _names("vgg19", ("features.",))[: 2 * len(shared)]  # weight and bias
-        load_in_order(shared, weights, theirs, path)
+        names = _names("vgg19", ("features.",))[: 2 * len(shared)]  # weight and bias
+        load_in_order(shared, weights, names, path)
     else:
         raise InputError(f"{type(network).__name__} has no backbone of EfficientNets or VGG-19 to fill")
 
@@ -51,12 +52,12 @@ def from_imagenet(network: nn.Module, *, mirrors: Mapping[str, str] | None = Non
 def from_lite0(network: nn.Module) -> None:
     """Fill EfficientPose's backbones in place from EfficientNet-Lite0, whose weights can be installed, by FNA's rules.
 
-    Lite0 is B0 without squeeze and excitation, which stay as they are, and with ReLU6 instead of SiLU; where a backbone is
-    wider or deeper than B0, see :mod:`reproductions.efficientpose_nas.fna`. No paper starts so: it stands in for
-    :func:`from_imagenet` where torchvision's weights cannot be had.
+    Lite0 is B0 without squeeze and excitation, which keep their initial values, and with ReLU6 instead of SiLU. Backbones that
+    are wider or deeper than B0 are filled as in :mod:`reproductions.efficientpose_nas.fna`. No paper starts from these weights;
+    they replace those of :func:`from_imagenet` where torchvision's cannot be downloaded.
 
     Raises:
-        InputError: another network, the package is not installed, or its file is not the known one.
+        InputError: The network is another one, the package is not installed, or its file is not the known one.
     """
     if not isinstance(network, EfficientPose):
         raise InputError(f"{type(network).__name__} has no backbone of EfficientNets to fill")
@@ -66,18 +67,21 @@ def from_lite0(network: nn.Module) -> None:
         assert isinstance(backbone, Backbone)
         remap(pairs(stem), pairs(backbone.stem))
         for name, layer in backbone.layers.items():
-            given = seed[name[0]]
+            source = seed[name[0]]
             assert isinstance(layer, MBConv)
             parts = [part for part in (layer.expand, layer.depthwise, layer.project) if part is not None]
-            remap(pairs(given[min("abcdefg".index(name[1]), len(given) - 1)]), [pair for part in parts for pair in pairs(part)])
+            index = min("abcdefg".index(name[1]), len(source) - 1)
+            remap(pairs(source[index]), [pair for part in parts for pair in pairs(part)])
 
 
 def from_lite0_to_empty_maps(network: nn.Module) -> None:
-    """:func:`from_lite0`, and every pass's maps nearly empty, as most of a target is. As layers are drawn, maps start far from
-    empty, and a training of a few epochs does little more than undo that.
+    """Fill the backbones as :func:`from_lite0` does, and make the heatmaps of every pass start nearly empty, in place.
+
+    Most of a target is empty. With the usual initial values the heatmaps are far from that, and a training of a few epochs
+    does little more than correct it.
 
     Raises:
-        InputError: see :func:`from_lite0`.
+        InputError: See :func:`from_lite0`.
     """
     from_lite0(network)
     assert isinstance(network, EfficientPose)
@@ -91,7 +95,7 @@ def from_lite0_to_empty_maps(network: nn.Module) -> None:
 
 
 def _names(name: str, parts: tuple[str, ...]) -> list[str]:
-    """The tensors of torchvision's network below ``parts``, from the image on."""
+    """List the tensors of torchvision's network below ``parts``, in the order of the layers."""
     with torch.device("meta"):
         network = torchvision.models.get_model(name, weights=None)
     return [key for key in network.state_dict() if key.startswith(parts)]

@@ -1,4 +1,4 @@
-"""The squared errors that EfficientPose and its OpenPose are trained by: one for each pass, each against its own targets."""
+"""The loss of EfficientPose and its OpenPose: squared errors of all passes, each against its own targets."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from reproductions.efficientpose.network import Maps
 
 
 def passes(outputs: Maps, truth: Targets) -> Tensor:
-    """The sum over skeleton and detection passes of the mean squared error of their maps.
+    """Compute the sum over skeleton and detection passes of the mean squared error of their outputs.
 
-    No map is weighted and none is left out: a joint that is not annotated has empty maps for its targets. The up-scaled maps
-    take no part (the authors' later public code).
+    Nothing is weighted or left out: the targets of a joint that is not annotated are empty. The up-scaled heatmaps are not
+    compared (the authors' later public code).
 
     Raises:
-        InputError: maps that are not of the targets' shapes.
+        InputError: The outputs do not have the targets' shapes, or the targets have no part affinity fields.
     """
     if outputs.skeletons and truth.fields is None:
-        raise InputError("the network predicts part affinity fields, and the recipe draws none")
-    pairs = [(fields, truth.fields) for fields in outputs.skeletons] + [(maps, truth.heatmaps) for maps in outputs.heatmaps]
+        raise InputError("the network predicts part affinity fields, but the recipe draws none")
+    pairs = [(fields, truth.fields) for fields in outputs.skeletons]
+    pairs += [(heatmaps, truth.heatmaps) for heatmaps in outputs.heatmaps]
     total = outputs.final.new_zeros(())
-    for maps, target in pairs:
+    for output, target in pairs:
         assert target is not None
-        check_shapes(maps, target)
-        total = total + (maps - target).square().mean()
+        check_shapes(output, target)
+        total = total + (output - target).square().mean()
     return total

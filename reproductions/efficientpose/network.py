@@ -1,7 +1,7 @@
 """EfficientPose RT and I to IV (Groos, Ramampiaro and Ihlen, arXiv 2004.12186; section 3, Figure 2, Table 2).
 
-The graph is that of the authors' released Keras models, which settle what the paper leaves open: the skeleton pass predicts
-two maps for each of 14 segments, a pass receives the features of the one before and not its maps, a Mobile DenseNet does not
+The graph is that of the authors' released Keras models, which answer what the paper leaves open: the skeleton pass predicts two
+fields for each of 14 segments, a pass receives the features of the previous one and not its outputs, a Mobile DenseNet does not
 concatenate its own input, and the low-level features are taken before a residual addition.
 """
 
@@ -20,12 +20,12 @@ SQUEEZE = 24  # the squeeze is this fraction of the expanded width: a quarter of
 
 
 class Maps(NamedTuple):
-    """What the network predicts; K keypoints, P segments, height and width ``h = H / 8``, ``w = W / 8``.
+    """Predictions for K keypoints and P segments; height and width ``h = H / 8``, ``w = W / 8``.
 
     Attributes:
-        skeletons: part affinity fields ``[N, 2P, h, w]``, one a skeleton pass.
-        heatmaps: ``[N, K, h, w]``, one a detection pass, coarse first. Training compares these, not ``final``.
-        final: the last heatmaps at the input's resolution ``[N, K, H, W]``, or as they are without up-scaling.
+        skeletons: Part affinity fields ``[N, 2P, h, w]``, one tensor for each skeleton pass.
+        heatmaps: Heatmaps ``[N, K, h, w]``, one tensor for each detection pass. The loss compares these, not ``final``.
+        final: The last heatmaps at the input's resolution ``[N, K, H, W]``; without up-scaling as they are.
     """
 
     skeletons: tuple[Tensor, ...]
@@ -34,15 +34,18 @@ class Maps(NamedTuple):
 
 
 class ESwish(nn.Module):
-    """``1.25 x sigmoid(x)`` (section 3.1)."""
+    """E-swish, ``1.25 x sigmoid(x)`` (section 3.1)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return ``1.25 x sigmoid(x)``, in the shape of ``x``."""
         return 1.25 * F.silu(x)
 
 
 class EMBConv(nn.Module):
-    """The detection layer (Figure 3 e): as MBConv, but as wide inside as six times its *output*, with E-swish, 5x5 kernels
-    and no residual; ``[N, in_channels, h, w] -> [N, channels, h, w]``."""
+    """The detection layer (Figure 3 e), ``[N, in_channels, h, w] -> [N, channels, h, w]``.
+
+    An MBConv with E-swish, 5x5 kernels and no residual, whose expansion is six times its *output*.
+    """
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -53,6 +56,7 @@ class EMBConv(nn.Module):
         self.project = same_conv_bn(hidden, channels, 1, act=None)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, channels, h, w]``."""
         return self.project(self.se(self.depthwise(self.expand(x))))
 
 
@@ -64,6 +68,7 @@ class MobileDenseNet(nn.Module):
         self.layers = nn.ModuleList(EMBConv(width, channels) for width in (in_channels, channels, 2 * channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, 3C, h, w]``."""
         first, second, third = self.layers
         x = first(x)
         dense = torch.cat((second(x), x), 1)
@@ -71,9 +76,9 @@ class MobileDenseNet(nn.Module):
 
 
 class DetectionPass(nn.Module):
-    """Mobile DenseNets, each added to what it was given from the second on, and a 1x1 convolution to the maps.
+    """Mobile DenseNets, from the second on with a residual connection, and a 1x1 convolution that predicts the maps.
 
-    ``[N, in_channels, h, w] -> features [N, 3 channels, h, w], maps [N, num_maps, h, w]``; no maps where ``num_maps`` is 0.
+    ``[N, in_channels, h, w] -> features [N, 3 channels, h, w], maps [N, num_maps, h, w]``; no maps if ``num_maps`` is 0.
     """
 
     def __init__(self, in_channels: int, channels: int, depth: int, num_maps: int) -> None:
@@ -84,6 +89,7 @@ class DetectionPass(nn.Module):
         self.apply(_init)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return features ``[N, 3 channels, h, w]`` and a tuple of the maps, empty if there are none."""
         first, *others = self.densenets
         x = first(x)
         for densenet in others:
@@ -92,9 +98,10 @@ class DetectionPass(nn.Module):
 
 
 def bilinear_upscaling(channels: int) -> nn.ConvTranspose2d:
-    """Doubles the size by interpolation: a dense transposed convolution whose bilinear kernel never learns.
+    """Build a dense transposed convolution with a fixed bilinear kernel, which doubles the size by interpolation.
 
-    The zeros between channels are stored and multiplied, as in the release; they cost 16 times what a grouped one would.
+    The zeros between channels are stored and multiplied, as in the release; this costs as many times more than a grouped
+    convolution as there are channels.
     """
     layer = nn.ConvTranspose2d(channels, channels, 4, 2, 1)
     assert layer.bias is not None
@@ -111,16 +118,16 @@ class EfficientPose(nn.Module):
     """Two EfficientNets at two resolutions, one pass for the skeleton, passes for the keypoints, bilinear up-scaling.
 
     Args:
-        num_joints: keypoints K (the paper's Q).
+        num_joints: Keypoints K (the paper's Q).
         high: EfficientNet for the image, blocks 1 to 3 (Table 2).
         low: EfficientNet for the image at half its size, blocks 1 and 2; None for none (RT, Table 6).
         depth: Mobile DenseNets in each pass (the paper's D).
         segments: P, pairs of keypoints with an affinity field.
-        skeleton: predict the affinity fields first (Table 7).
-        passes: how many times the keypoints are detected (Table 8).
-        upscaling: bring the last heatmaps to the input's resolution (Table 9).
-        outputs: ``"final"`` leaves out the 1x1 convolutions of all passes but the last, which inference has no use for. The
-            printed parameters and FLOPs of the networks with up-scaling are counted so.
+        skeleton: Predict the affinity fields first (Table 7).
+        passes: Number of detection passes (Table 8).
+        upscaling: Bring the last heatmaps to the input's resolution (Table 9).
+        outputs: ``"final"`` leaves out the 1x1 convolutions of all passes except the last, which inference does not need. The
+            printed parameters and FLOPs of the networks with up-scaling are counted without them.
     """
 
     def __init__(
@@ -146,7 +153,7 @@ class EfficientPose(nn.Module):
         maps = [2 * segments] * skeleton + [num_joints] * passes
         if outputs == "final":
             maps[:-1] = [0] * (len(maps) - 1)
-        # Without a skeleton pass the first detection pass receives the features twice: as its input and as what is appended.
+        # Without a skeleton pass the first detection pass receives the features twice: as its input and appended to it.
         first = features if skeleton else 2 * features
         widths = [first] + [3 * channels + features] * (len(maps) - 1)
         self.passes = nn.ModuleList(
@@ -156,7 +163,7 @@ class EfficientPose(nn.Module):
         self.skeleton = skeleton
 
     def forward(self, images: Tensor) -> Maps:
-        """``images [N, 3, H, W]``: RGB, normalised by ImageNet's mean and deviation (see ``preprocess``)."""
+        """Return the predictions for images ``[N, 3, H, W]``, RGB normalised by ImageNet's mean and deviation."""
         features = self.backbones["high"](images)
         if "low" in self.backbones:
             features = torch.cat((features, self.backbones["low"](F.avg_pool2d(images, 2))), 1)

@@ -2,9 +2,9 @@
 
 The text gives VGG-19, passes of five dense blocks of three 3x3 convolutions with PReLU, four passes for affinity fields and
 two for heatmaps. The widths are those of OpenPose's public network for 25 keypoints, with the maps of MPII: 2 x 14 and 16.
-One thing is inferred: each pass sees the image features and the maps of the pass before it, and no earlier ones. So
-connected the network counts to the printed 25.94 M and 160.36 G; with the public network's last pass, which sees the affinity
-fields as well, it would be 25.97 M and 160.50 G.
+One thing is inferred: each pass sees the image features and the outputs of the previous pass, and no earlier ones. With these
+connections the network has the printed 25.94 M parameters and 160.36 GFLOPs; with the public network's last pass, which also
+sees the affinity fields, it would have 25.97 M and 160.50 G.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BLOCKS = 5
 
 
 def vgg_features() -> nn.Sequential:
-    """``[N, 3, H, W] -> [N, 128, H / 8, W / 8]``: VGG-19 to its tenth convolution, then two that narrow it.
+    """Build VGG-19 to its tenth convolution and two that reduce its width, ``[N, 3, H, W] -> [N, 128, H / 8, W / 8]``.
 
     Numbered as torchvision's ``vgg19().features``, whose weights fit; the last three activations are PReLU.
     """
@@ -40,7 +40,7 @@ def vgg_features() -> nn.Sequential:
 
 
 class DenseBlock(nn.Module):
-    """Three 3x3 convolutions in a row, their outputs concatenated; ``[N, in_channels, h, w] -> [N, 3 width, h, w]``."""
+    """Three consecutive 3x3 convolutions, their outputs concatenated; ``[N, in_channels, h, w] -> [N, 3 width, h, w]``."""
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
@@ -49,6 +49,7 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, 3 width, h, w]``."""
         outputs = []
         for layer in self.layers:
             x = layer(x)
@@ -57,7 +58,7 @@ class DenseBlock(nn.Module):
 
 
 def detection_pass(in_channels: int, width: int, hidden: int, num_maps: int) -> nn.Sequential:
-    """Five dense blocks and two 1x1 convolutions; ``[N, in_channels, h, w] -> [N, num_maps, h, w]``."""
+    """Build five dense blocks and two 1x1 convolutions, ``[N, in_channels, h, w] -> [N, num_maps, h, w]``."""
     widths = [in_channels] + [3 * width] * (BLOCKS - 1)
     return nn.Sequential(
         *(DenseBlock(channels, width) for channels in widths),
@@ -68,10 +69,10 @@ def detection_pass(in_channels: int, width: int, hidden: int, num_maps: int) -> 
 
 
 class OpenPose(nn.Module):
-    """Refines affinity fields in four passes, then heatmaps in two; all at an eighth of the input's resolution.
+    """OpenPose: four passes refine affinity fields, two heatmaps, all at an eighth of the input's resolution.
 
     Args:
-        num_joints: keypoints K.
+        num_joints: Keypoints K.
         segments: P, pairs of keypoints with an affinity field.
     """
 
@@ -80,18 +81,18 @@ class OpenPose(nn.Module):
         self.backbone = vgg_features()
         self.passes = nn.ModuleList()
         self.skeleton_passes = 4
-        before = 0  # channels of the maps of the pass before
+        previous = 0  # channels that the previous pass predicts
         for num_maps, count in ((2 * segments, self.skeleton_passes), (num_joints, 2)):
             for number in range(count):
-                width, hidden = (96, 256) if number == 0 else (128, 512)  # the first pass of either kind is slimmer
-                self.passes.append(detection_pass(FEATURES + before, width, hidden, num_maps))
-                before = num_maps
+                width, hidden = (96, 256) if number == 0 else (128, 512)  # the first pass of each kind is narrower
+                self.passes.append(detection_pass(FEATURES + previous, width, hidden, num_maps))
+                previous = num_maps
 
     def forward(self, images: Tensor) -> Maps:
-        """``images [N, 3, H, W]``; ``final`` is the last pass's heatmaps ``[N, K, H / 8, W / 8]``."""
+        """Return the predictions for images ``[N, 3, H, W]``; ``final`` holds the last heatmaps ``[N, K, H / 8, W / 8]``."""
         features = self.backbone(images)
-        maps: list[Tensor] = []
+        outputs: list[Tensor] = []
         for detect in self.passes:
-            maps.append(detect(torch.cat((features, maps[-1]), 1) if maps else features))
-        skeletons, heatmaps = maps[: self.skeleton_passes], maps[self.skeleton_passes :]
+            outputs.append(detect(torch.cat((features, outputs[-1]), 1) if outputs else features))
+        skeletons, heatmaps = outputs[: self.skeleton_passes], outputs[self.skeleton_passes :]
         return Maps(tuple(skeletons), tuple(heatmaps), heatmaps[-1])

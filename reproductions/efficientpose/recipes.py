@@ -1,4 +1,4 @@
-"""How EfficientPose and its OpenPose are trained (section 4.1, appendices A and B), and what the paper leaves open."""
+"""Training recipes of EfficientPose and its OpenPose (section 4.1, appendices A and B), with what the paper leaves open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Optimizer, Recipe, Schedule, Target
 
 LOWEST = 1 / 3000  # of the largest rate (appendix B)
-# Input side (Table 2), batch (section 4.1), sigma at first and at last in pixels of the map (the authors' later public code).
+# Input side (Table 2), batch (section 4.1), first and last sigma in pixels of the heatmap (the authors' later public code).
 VARIANTS: Mapping[str, tuple[int, int, float, float]] = {
     "RT": (224, 20, 3.1, 1.1),
     "I": (256, 20, 3.5, 1.25),
@@ -31,38 +31,38 @@ _TARGET = Target(
 _LATER = "the authors' later public code for MPII"
 _OPEN = (
     Assumption(
-        unspecified="which persons: 26,000 to train and 3,000 to validate on, split at random",
+        unspecified="the people: 26,000 to train and 3,000 to validate on, split at random",
         choice="22,246 and 2,958, the split of Tompson et al. (CVPR 2015)",
-        source="the only published one; the crops are by MPII's centre and scale, as the authors answer when asked",
+        source="the only published split; the crops are by MPII's centre and scale, according to the authors when asked",
     ),
     Assumption(
         unspecified="the largest learning rate, shown in Figure 6 for one network",
         choice="found with --find-lr: halved from 16 until the first cycle does not diverge",
-        source="appendix B says that it is the largest with which the first cycle does not diverge",
+        source="appendix B: the largest rate with which the first cycle does not diverge",
     ),
     Assumption(
         unspecified="how the cycle's bounds approach the last rate",
-        choice="in equal ratios",
+        choice="by equal ratios",
         source="appendix B gives the cycle, the first bounds and the last rate",
     ),
     Assumption(
         unspecified="sigma, shown in Figure 6 for one network, and the width of affinity fields",
-        choice="nine steps by the size of the map, stretched to these epochs",
+        choice="nine steps by the size of the heatmap, stretched to the number of epochs",
         source=f"{_LATER}: for 100 epochs; the authors say that other sizes are scaled",
     ),
     Assumption(
-        unspecified="in which pixels Equation 5 takes sigma",
-        choice="pixels of this network's map",
-        source="appendix B says that sigma goes by the output's resolution",
+        unspecified="the pixels in which Equation 5 measures sigma",
+        choice="pixels of this network's heatmap",
+        source="appendix B: sigma depends on the output's resolution",
     ),
-    Assumption(unspecified="weights of the passes' losses", choice="equal, none on up-scaled maps", source=_LATER),
-    Assumption(unspecified="joints that are not annotated", choice="empty maps, and no mask", source=_LATER),
-    Assumption(
-        unspecified="how scale and rotation are spread over their ranges", choice="evenly, on every image", source=_LATER
-    ),
+    Assumption(unspecified="weights of the passes' losses", choice="equal, none for up-scaled heatmaps", source=_LATER),
+    Assumption(unspecified="joints that are not annotated", choice="empty heatmaps, and no mask", source=_LATER),
+    Assumption(unspecified="the distributions of scale and rotation", choice="uniform, on every image", source=_LATER),
     Assumption(unspecified="weight decay", choice="none", source="none is stated"),
     Assumption(
-        unspecified="whether the backbone's batch norms learn", choice="they do", source="nothing is said of freezing any"
+        unspecified="whether the backbone's batch norms are trained",
+        choice="they are",
+        source="the paper does not mention frozen ones",
     ),
     Assumption(
         unspecified="ImageNet weights",
@@ -70,16 +70,18 @@ _OPEN = (
         source="the paper names none; TensorFlow's are padded below and right",
     ),
     Assumption(
-        unspecified="scales of testing",
+        unspecified="the scales of testing",
         choice="one, the crop as it is",
-        source="the paper says that several are tested, without naming them",
+        source="the paper tests several, without naming them",
     ),
-    Assumption(unspecified="which epoch's weights are reported", choice="the last", source="nothing is said of choosing one"),
+    Assumption(
+        unspecified="which epoch's weights are reported", choice="the last", source="the paper does not mention a choice"
+    ),
 )
 
 
 def cycle_final_lr_ratio(lowest: float, sigma_first: float, sigma_last: float) -> float:
-    """EfficientPose's Eq. 5 over the largest rate: the bounds' geometric mean, doubled for each pixel that sigma loses."""
+    """Return Equation 5 over the largest rate: the bounds' geometric mean, doubled for each pixel by which sigma shrinks."""
     return math.sqrt(lowest) * 2 ** (sigma_first - sigma_last)
 
 
@@ -119,9 +121,9 @@ _OPENPOSE = replace(
     assumptions=(
         *_OPEN,
         Assumption(
-            unspecified="how OpenPose's maps, which it does not up-scale, are decoded",
+            unspecified="the decoding of OpenPose's heatmaps, which are not up-scaled",
             choice="as EfficientPose's: Gaussian of one pixel, highest pixel",
-            source="the paper tells no difference",
+            source="the paper does not mention a difference",
         ),
     ),
 )

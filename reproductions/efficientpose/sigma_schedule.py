@@ -1,4 +1,4 @@
-"""How wide EfficientPose draws its targets as training goes on; read without torch."""
+"""The widths of EfficientPose's targets in the course of training; needs no torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class TargetWidths(NamedTuple):
-    """How wide targets are drawn in an epoch, in pixels of the map."""
+    """Widths of the targets in an epoch, in pixels of the heatmap."""
 
     sigma: float
     half_width: float  # of part affinity fields
 
 
-# EfficientPose narrows its targets as training goes on. The paper shows sigma only in Fig. 6; these are the values of the
-# authors' later public code for 100 epochs of MPII: side of the map -> sigma and half-width from each of the epochs on.
+# EfficientPose narrows its targets in the course of training. The paper shows sigma only in Figure 6; these are the values of
+# the authors' later public code for 100 epochs of MPII: side of the heatmap -> sigma and half-width from each of the epochs on.
 TARGET_EPOCHS = (0, 2, 6, 14, 22, 30, 38, 46, 54)
 TARGET_WIDTHS: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     28: ((3.1, 2.6, 2.2, 1.75, 1.53, 1.422, 1.313, 1.203, 1.1), (1.53, 1.31, 1.09, 0.875, 0.788, 0.766, 0.744, 0.722, 0.7)),
@@ -26,13 +26,13 @@ TARGET_WIDTHS: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 def target_widths(map_size: int, progress: float) -> TargetWidths:
-    """Sigma and half-width at a point of the training; for other maps in proportion to those of 32 pixels.
+    """Return sigma and half-width at a point of the training; for unlisted sizes in proportion to those of 32 pixels.
 
     Args:
-        map_size: side of the map in pixels.
-        progress: epochs done as a share of all, in which the published steps of 100 epochs are measured.
+        map_size: Side of the heatmap in pixels.
+        progress: Share of the epochs that are done; the published steps of 100 epochs are scaled to it.
     """
-    step = max(place for place, epoch in enumerate(TARGET_EPOCHS) if epoch <= 100 * progress + 1e-9)
+    step = max(index for index, epoch in enumerate(TARGET_EPOCHS) if epoch <= 100 * progress + 1e-9)
     if map_size in TARGET_WIDTHS:
         return TargetWidths(*(column[step] for column in TARGET_WIDTHS[map_size]))
     return TargetWidths(*(column[step] * map_size / 32 for column in TARGET_WIDTHS[32]))

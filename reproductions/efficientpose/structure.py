@@ -1,8 +1,7 @@
-"""What the built networks are made of, wherever the paper prints it, in the paper's notation.
+"""The structure of the built networks wherever the paper prints it, in the paper's notation.
 
-Layers, widths, kernels, strides and sizes are counted on networks that were built and run on the meta device. What a built
-network does not tell of itself comes from the data that it is built from: EfficientNets' names and factors, and how many
-variants there are.
+Layers, widths, kernels, strides and sizes are counted on networks that are built and run on the meta device. The names and
+factors of EfficientNets and the number of variants come from the data that networks are built from.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ from reproductions.efficientpose.openpose import DenseBlock, OpenPose
 from reproductions.efficientpose.variants import VARIANTS
 from reproductions.wording import WORDS, agreed
 
-P, Q = 11, 7  # segments and keypoints, chosen so that no width of the networks is taken for them
+P, Q = 11, 7  # segments and keypoints, chosen so that no width of the networks equals them
 SYMBOLS = {P: "P", 2 * P: "2P", Q: "Q"}
 LAYERS = {nn.BatchNorm2d: "BN", nn.SiLU: "Swish"}
 
 
 def describe_structure(table: str) -> dict[str, str]:
-    """``{"row/column": string}`` for a table of the paper's that prints structure; empty for any other."""
+    """Return ``{"row/column": string}`` for a table that prints structure; empty for other tables."""
     return TABLES[table]() if table in TABLES else {}
 
 
 def backbones() -> dict[str, str]:
-    """Table 1, for the EfficientNets that some variant uses.
+    """Describe Table 1 for the EfficientNets that a variant uses.
 
-    The asterisk stands for the skip connection alone: dropout, which the paper names with it, is not built, as it passes
-    everything on in the released graphs. In the last line the power is Eq. 2's α to the network's number, and what follows
-    is the factor that its layers are counted with; ``≠`` where the one is not the other.
+    The asterisk marks the skip connection alone: dropout, which the paper names with it, has no effect in the released graphs
+    and is not built. In the last line the power is α of Equation 2 to the network's number, and after it stands the factor by
+    which its layers are multiplied; ``≠`` where the two differ.
     """
     alpha = coefficients()["depth/coefficient"]
-    found: dict[str, str] = {}
+    described: dict[str, str] = {}
     for name in sorted({name for _, high, low, _ in VARIANTS.values() for name in (high, low) if name}):
         with torch.device("meta"):
             backbone = Backbone(name, num_blocks=3)
@@ -52,20 +51,20 @@ def backbones() -> dict[str, str]:
         steps, factor = int(name[1:]), f"{SCALING[name][1]:.1f}"
         relation = "=" if f"{float(alpha) ** steps:.1f}" == factor else "≠"
         cells |= {"channels": str(backbone.channels), "depth_factor": f"{alpha}^{steps}{relation}{factor}"}
-        found |= {f"{name.lower()}/{column}": cell for column, cell in cells.items()}
-    return found
+        described |= {f"{name.lower()}/{column}": cell for column, cell in cells.items()}
+    return described
 
 
 def variants() -> dict[str, str]:
-    """Table 2. The passes are those of training, each with the convolution that predicts its maps."""
-    found: dict[str, str] = {}
+    """Describe Table 2; the passes are those of training, each with the convolution that predicts its maps."""
+    described: dict[str, str] = {}
     for name in VARIANTS:
         entry = find_entry(f"efficientpose/{name}")
-        network, seen = _run(name)
+        network, calls = _run(name)
         cells = {}
         for level, backbone in network.backbones.items():
             blocks = [int(layer[0]) for layer in backbone.layers]
-            cells[f"{level}_input"] = _size(seen[f"backbones.{level}"].given)
+            cells[f"{level}_input"] = _size(calls[f"backbones.{level}"].inputs)
             cells[f"{level}_backbone"] = f"{entry.kwargs[level]} (Block {min(blocks)}-{max(blocks)})"
         cells["detection_block"] = agreed(
             _repeated(
@@ -76,12 +75,12 @@ def variants() -> dict[str, str]:
         cells["pass_1"], *others = (_layer(each.head) for each in network.passes)
         cells["pass_2_3"] = agreed(others)
         cells["upscaling"] = _repeated(_layer(layer) for layer in network.upscaling)
-        found |= {f"efficientpose_{name.lower()}/{column}": cell for column, cell in cells.items()}
-    return found
+        described |= {f"efficientpose_{name.lower()}/{column}": cell for column, cell in cells.items()}
+    return described
 
 
 def coefficients() -> dict[str, str]:
-    """Eq. 1 and 2: by what each dimension grows with each step from the smallest network to the largest, on average."""
+    """Compute the mean growth of each dimension per step from the smallest network to the largest (Equations 1 and 2)."""
     (small, first, *_), (large, last, *_) = VARIANTS["RT"], VARIANTS["IV"]
     width, depth = (b / a for a, b in zip(SCALING[first], SCALING[last], strict=True))
     steps = int(last[1:]) - int(first[1:])
@@ -95,20 +94,20 @@ def coefficients() -> dict[str, str]:
 
 
 def text() -> dict[str, str]:
-    """The figures of Sections 2 and 3, counted on OpenPose and on EfficientPose I."""
-    found = openpose() | mobile_densenets() | upscaling() | {"variants": WORDS[len(VARIANTS)]}
-    return {f"{row}/structure": value for row, value in found.items()}
+    """Describe the numbers of Sections 2 and 3, counted on OpenPose and on EfficientPose I."""
+    described = openpose() | mobile_densenets() | upscaling() | {"variants": WORDS[len(VARIANTS)]}
+    return {f"{row}/structure": value for row, value in described.items()}
 
 
 def openpose() -> dict[str, str]:
-    """Section 2's figures of OpenPose."""
-    network, seen = _run("openpose")
+    """Describe OpenPose as Section 2 does."""
+    network, calls = _run("openpose")
     blocks = [[block for block in each if isinstance(block, DenseBlock)] for each in network.passes]
     layers: list[Any] = [block.layers for each in blocks for block in each]
     convs = [layer[0] for block in layers for layer in block]
-    maps: Maps = seen[""].result
+    maps: Maps = calls[""].outputs
     return {
-        "openpose_input": _size(seen[""].given),
+        "openpose_input": _size(calls[""].inputs),
         "openpose_output": _size(maps.final),
         "openpose_blocks": agreed(WORDS[len(each)] for each in blocks),
         "openpose_convs": agreed(WORDS[len(block)] for block in layers),
@@ -120,9 +119,9 @@ def openpose() -> dict[str, str]:
 
 
 def mobile_densenets() -> dict[str, str]:
-    """Section 3.1's and Figure 2's figures of the passes; C is the width of the high-level backbone."""
-    network, seen = _run("I")
-    maps: Maps = seen[""].result
+    """Describe the passes as Section 3.1 and Figure 2 do; C is the width of the high-level backbone."""
+    network, calls = _run("I")
+    maps: Maps = calls[""].outputs
     densenets: dict[str, Any] = {name: module for name, module in network.named_modules() if isinstance(module, MobileDenseNet)}
     layers = [layer for densenet in densenets.values() for layer in densenet.layers]
     one = torch.ones((), device="cpu")
@@ -136,21 +135,21 @@ def mobile_densenets() -> dict[str, str]:
         "mobile_stride": agreed(layer.depthwise[0].stride[0] for layer in layers),
         "mobile_swish": agreed(f"{(layer.expand[2](one) / F.silu(one)).item():g}" for layer in layers),
         "mobile_convs": agreed(WORDS[len(densenet.layers)] for densenet in densenets.values()),
-        "mobile_output": agreed(f"{seen[name].result.shape[1] / width:g}C" for name in densenets),
+        "mobile_output": agreed(f"{calls[name].outputs.shape[1] / width:g}C" for name in densenets),
     }
 
 
 def upscaling() -> dict[str, str]:
-    """Section 3.1's figures of the up-scaling."""
-    network, seen = _run("I")
+    """Describe the up-scaling as Section 3.1 does."""
+    network, calls = _run("I")
     layers = network.upscaling
-    steps = [seen[f"upscaling.{name}"] for name, _ in layers.named_children()]
+    steps = [calls[f"upscaling.{name}"] for name, _ in layers.named_children()]
     return {
         "upscaling_convs": WORDS[len(layers)],
         "upscaling_kernel": agreed(_kernel(layer) for layer in layers),
         "upscaling_stride": agreed(layer.stride[0] for layer in layers),
         "upscaling_step": agreed(f"{_enlargement(step):g}" for step in steps),
-        "upscaling_factor": f"{_enlargement(seen['upscaling']):g}×",
+        "upscaling_factor": f"{_enlargement(calls['upscaling']):g}×",
     }
 
 
@@ -162,28 +161,28 @@ TABLES: dict[str, Callable[[], dict[str, str]]] = {
 }
 
 
-class Step(NamedTuple):
-    """What a module was given and what came out."""
+class Call(NamedTuple):
+    """Input and output of a module."""
 
-    given: Tensor
-    result: Any
+    inputs: Tensor
+    outputs: Any
 
 
-def _run(variant: str) -> tuple[Any, dict[str, Step]]:
-    """A variant as trained, and each module's :class:`Step` by name for one image of the printed size, on the meta device."""
+def _run(variant: str) -> tuple[Any, dict[str, Call]]:
+    """Run a variant as trained on one image of the printed size, on the meta device; return it and its calls by module."""
     entry = find_entry(f"efficientpose/{variant}")
-    seen: dict[str, Step] = {}
+    calls: dict[str, Call] = {}
     with torch.device("meta"):
         build = EfficientPose if variant in VARIANTS else OpenPose
         network = build(num_joints=Q, segments=P, **entry.kwargs)
         for name, module in network.named_modules():
-            module.register_forward_hook(lambda _, given, result, name=name: seen.update({name: Step(given[0], result)}))
+            module.register_forward_hook(lambda _, inputs, outputs, name=name: calls.update({name: Call(inputs[0], outputs)}))
         network(torch.empty(1, 3, *parse_size(entry.inputs[0])))
-    return network, seen
+    return network, calls
 
 
 def _layer(layer: nn.Module) -> str:
-    """``Conv(3×3,32,2)``: kernel, maps, stride; by its name what has none of them."""
+    """Describe a layer by kernel, channels and stride, as in ``Conv(3×3,32,2)``; others by their name."""
     if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         return LAYERS.get(type(layer), type(layer).__name__)
     name = "Conv" if isinstance(layer, nn.Conv2d) else "Conv^T"
@@ -191,7 +190,7 @@ def _layer(layer: nn.Module) -> str:
 
 
 def _mbconv(layer: Any) -> str:
-    """``MBConv6* (3×3,24,1)``: expansion, ``*`` for a skip connection, depthwise kernel, maps, stride."""
+    """Describe expansion, skip connection (``*``), kernel, channels and stride, as in ``MBConv6* (3×3,24,1)``."""
     depthwise = layer.depthwise[0]
     expansion = layer.expand[0].out_channels // layer.expand[0].in_channels if layer.expand else 1
     star = "*" if layer.residual else ""
@@ -199,7 +198,7 @@ def _mbconv(layer: Any) -> str:
 
 
 def _repeated(layers: Iterable[str]) -> str:
-    """Equal neighbours as one: ``[MD(56)]×2``."""
+    """Join equal neighbours, as in ``[MD(56)]×2``."""
     runs = [(layer, len(list(run))) for layer, run in groupby(layers)]
     return " ".join(layer if times == 1 else f"[{layer}]×{times}" for layer, times in runs)
 
@@ -212,5 +211,5 @@ def _size(images: Tensor) -> str:
     return "×".join(map(str, images.shape[2:]))
 
 
-def _enlargement(step: Step) -> float:
-    return step.result.shape[-1] / step.given.shape[-1]
+def _enlargement(call: Call) -> float:
+    return call.outputs.shape[-1] / call.inputs.shape[-1]

@@ -20,7 +20,7 @@ from reproductions.pretrained import LITE0_PACKAGE
 
 
 def classifier(name: str) -> Any:
-    """torchvision's whole network, all its tensors other than ours start with."""
+    """Build torchvision's whole network with values that differ from our initial ones in all tensors."""
     torch.manual_seed(1)
     network = torchvision.models.get_model(name, weights=None).eval()
     for module in network.modules():
@@ -34,12 +34,12 @@ def classifier(name: str) -> Any:
 
 
 def address(server: tuple[str, Path], name: str, network: nn.Module) -> str:
-    """Where the network's tensors are served."""
+    """Serve the network's tensors and return their address."""
     return f"{server[0]}/{publish(server[1], name, network.state_dict())}"
 
 
 def pad_below(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-    """TensorFlow's padding of a strided convolution for an even size: (kernel - 2) / 2 before, rounded down, the rest after."""
+    """Pad as TensorFlow a strided convolution of an even size: (kernel - 2) / 2 before, rounded down, the rest after."""
     kernel = module.kernel_size[0]
     before = (kernel - 2) // 2
     return (F.pad(inputs[0], (before, kernel - 2 - before) * 2),)
@@ -55,7 +55,7 @@ def test_both_backbones_compute_what_torchvisions_networks_do(
     network.eval()
     images = torch.rand(2, 3, 64, 64)
     for backbone, peer in zip(network.backbones.values(), peers.values(), strict=True):
-        for module in peer.modules():  # all else that differs is how strided convolutions are padded
+        for module in peer.modules():  # the padding of strided convolutions is the other difference
             if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
                 module.padding = (0, 0)
                 module.register_forward_pre_hook(pad_below)

@@ -1,4 +1,4 @@
-"""The networks are the released ones: counted, compared with an independent EfficientNet, and refused where they do not fit."""
+"""The networks are the released ones: they are counted, and compared with an independent EfficientNet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def build(model: str) -> torch.nn.Module:
 
 
 def registered_flops(op: Op) -> int:
-    """TensorFlow's registered counts; Sigmoid, Relu, FusedBatchNorm, ConcatV2 and Pad have none."""
+    """Count as TensorFlow's registered functions do; Sigmoid, Relu, FusedBatchNorm, ConcatV2 and Pad have none."""
     match op.name:
         case "convolution":
             return 2 * count_macs(op) + op.bias * prod(op.output)

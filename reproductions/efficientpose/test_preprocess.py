@@ -1,4 +1,4 @@
-"""Points find their way from the picture to the map and back; margins are black and central."""
+"""Points map from the image to the heatmap and back; margins are black and central."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_image_to_map_and_back(height: int, width: int) -> None:
 
 
 def test_a_pictures_corners_lie_on_the_border_between_picture_and_margin() -> None:
-    corners = np.array([[-0.5, -0.5], [199.5, 99.5]])  # a picture of 100 x 200 fills the middle half of a 64 x 64 map
+    corners = np.array([[-0.5, -0.5], [199.5, 99.5]])  # an image of 100 x 200 fills the middle half of a 64 x 64 heatmap
     np.testing.assert_allclose(image_to_map(corners, 100, 200, 64), [[-0.5, 15.5], [63.5, 47.5]])
 
 
@@ -30,7 +30,9 @@ def test_a_bright_spot_is_found_where_it_was(height: int, width: int) -> None:
     image[(abs(x - spot[0]) <= pixels) & (abs(y - spot[1]) <= pixels)] = 255
     heatmap = torch.from_numpy(letterbox(image, 128)[..., 0].astype(np.float32))
     points, _ = decode(heatmap[None], height, width)
-    assert np.abs(points - spot).max() <= 1.5 * max(height, width) / 128  # the map's pixel, and a half for uneven margins
+    assert (
+        np.abs(points - spot).max() <= 1.5 * max(height, width) / 128
+    )  # a pixel of the heatmap, and half a pixel for uneven margins
 
 
 def test_margins_are_black_and_central() -> None:

@@ -1,4 +1,4 @@
-"""The benchmark's way through a photograph is that of the released code."""
+"""The benchmark tests an image as the released code does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
 def released(name: str) -> Path:
     path = DATA / "weights" / "efficientpose" / name
     if not path.is_file() or not (DATA / "mpii" / "images").is_dir():
-        pytest.skip(f"released weights {name} or the pictures in mpii/images are not under {DATA}")
+        pytest.skip(f"released weights {name} or the images in mpii/images are not under {DATA}")
     return path
 
 
@@ -38,20 +38,20 @@ def test_whole_photographs_are_answered_as_the_released_code_answers(tmp_path: P
     backend = load_backend("efficientpose/RT", released("EfficientPoseRT.h5"))
     people = load_people("mpii", "sample", DATA)
     done = predict_people(people, backend, {"picture": PROTOCOLS["efficientpose-picture"]}, tmp_path)
-    ours = assemble_chunks([done], len(people))["picture"]
+    predictions = assemble_chunks([done], len(people))["picture"]
     side = VARIANTS["RT"][0]
     for row, path in enumerate(people.images):
-        photograph = read_image(path)
-        height, width = photograph.shape[:2]
-        theirs, heights = decode(backend.maps(preprocess(photograph, side))[-1][0], height, width)
-        away = np.abs(ours.joints[row] - theirs).max(-1) * side / max(height, width)  # pixels of the network's input
+        image = read_image(path)
+        height, width = image.shape[:2]
+        points, scores = decode(backend.forward(preprocess(image, side))[-1][0], height, width)
+        away = np.abs(predictions.joints[row] - points).max(-1) * side / max(height, width)  # pixels of the network's input
         assert away.max() < 1.01  # margins are rounded to whole pixels there
         assert np.median(away) < 0.51
-        assert np.abs(ours.scores[row] - heights).max() < 0.02
+        assert np.abs(predictions.scores[row] - scores).max() < 0.02
 
 
 def test_default_and_variants_agree_but_in_what_they_name() -> None:
-    own = PROTOCOLS["efficientpose"]
+    default = PROTOCOLS["efficientpose"]
     assert default_protocol("efficientpose/II", "lsp") == "efficientpose"
     changed = {
         "efficientpose-argmax": {"decoding"},
@@ -62,13 +62,13 @@ def test_default_and_variants_agree_but_in_what_they_name() -> None:
         "efficientpose-raw-filtered": {"output"},
     }
     for name, fields in changed.items():
-        other = PROTOCOLS[name]
-        assert other != own
-        assert replace(other, **{field: getattr(own, field) for field in fields}) == own
+        variant = PROTOCOLS[name]
+        assert variant != default
+        assert replace(variant, **{field: getattr(default, field) for field in fields}) == default
 
 
 def test_raw_maps_and_final_maps_share_their_borders() -> None:
-    """A peak in the raw maps lies where the up-scaled maps have it: the reason for the protocols' "center"."""
+    """A peak in the raw heatmaps lies where the up-scaled heatmaps have it, hence the protocols' "center"."""
     from benchmark.models.registry import build_model
 
     network = build_model("efficientpose/RT", joints=16).eval()

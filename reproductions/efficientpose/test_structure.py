@@ -1,4 +1,4 @@
-"""What the paper prints of the networks' make-up is what is built, but for EfficientNet's depth factors."""
+"""The built networks have the structure that the paper prints, except for EfficientNet's depth factors."""
 
 from __future__ import annotations
 

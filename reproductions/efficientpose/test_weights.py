@@ -1,4 +1,4 @@
-"""With the released weights our networks compute what the authors' released TFLite files compute; other files are refused."""
+"""With the released weights our networks have the outputs of the released TFLite files; other files are refused."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def released(name: str) -> Path:
     return WEIGHTS / name
 
 
-def pictures() -> list[np.ndarray]:
-    """The MPII pictures and the first three LSP test pictures."""
+def images() -> list[np.ndarray]:
+    """Load the MPII images and the first three LSP test images."""
     image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
     paths = sorted((DATA / "mpii" / "images").glob("*.jpg")) + [
         DATA / "lsp" / "images" / f"im{n}.jpg" for n in (1001, 1002, 1003)
     ]
     if len(paths) < 8 or not all(path.is_file() for path in paths):
-        pytest.skip(f"pictures mpii/images and lsp/images are not under {DATA}")
+        pytest.skip(f"images mpii/images and lsp/images are not under {DATA}")
     return [np.array(image.open(path).convert("RGB")) for path in paths]
 
 
@@ -46,7 +46,7 @@ def build(model: str) -> EfficientPose:
 
 
 class Interpreter:
-    """A TFLite file, run."""
+    """Run a TFLite file."""
 
     def __init__(self, path: Path) -> None:
         module = pytest.importorskip("ai_edge_litert.interpreter", reason="ai_edge_litert is not installed")
@@ -54,14 +54,14 @@ class Interpreter:
         self.interpreter.allocate_tensors()
 
     def __call__(self, image: Tensor) -> list[Tensor]:
-        """``[1, 3, R, R]`` to the four outputs ``[1, C, h, w]``: skeleton, two heatmaps, final heatmaps."""
+        """Return the four outputs ``[1, C, h, w]`` for ``[1, 3, R, R]``: skeleton, two heatmaps, final heatmaps."""
         self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], image.permute(0, 2, 3, 1).numpy().copy())
         self.interpreter.invoke()
         outputs = [self.interpreter.get_tensor(o["index"]) for o in self.interpreter.get_output_details()]
         return [torch.from_numpy(o).permute(0, 3, 1, 2) for o in outputs]
 
     def constants(self) -> dict[str, Tensor]:
-        """The stored half-precision tensors by name, in single precision."""
+        """Return the stored half-precision tensors by name, in single precision."""
         stored = [t for t in self.interpreter.get_tensor_details() if t["dtype"] == np.float16]
         return {t["name"]: torch.tensor(self.interpreter.get_tensor(t["index"]).astype(np.float32)) for t in stored}
 
@@ -71,7 +71,7 @@ def flat(maps: Maps) -> list[Tensor]:
 
 
 def places(heatmaps: Tensor) -> Tensor:
-    """Row and column of each keypoint's highest place ``[K, 2]``."""
+    """Return row and column of each keypoint's highest pixel ``[K, 2]``."""
     index = heatmaps[0].flatten(1).argmax(1)
     return torch.stack([index // heatmaps.shape[-1], index % heatmaps.shape[-1]], 1)
 
@@ -81,13 +81,13 @@ def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
     path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
     network = build(variant)
     load_keras_weights(network, path, float16=True)
-    for picture in pictures():
-        image = preprocess(picture, VARIANTS[variant][0])
+    for photo in images():
+        image = preprocess(photo, VARIANTS[variant][0])
         with torch.no_grad():
             maps = flat(network(image))
         expected = interpreter(image)
-        for ours, theirs in zip(maps, expected, strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+        for output, reference in zip(maps, expected, strict=True):
+            torch.testing.assert_close(output, reference, atol=1e-4, rtol=0)
         assert torch.equal(places(maps[-1]), places(expected[-1]))
 
 
@@ -97,33 +97,33 @@ def test_full_weights_differ_by_the_rounding_of_the_tflite_file_alone(variant: s
     network = build(variant)
     load_keras_weights(network, path)
     moved = []
-    for picture in pictures():
-        image = preprocess(picture, VARIANTS[variant][0])
+    for photo in images():
+        image = preprocess(photo, VARIANTS[variant][0])
         with torch.no_grad():
             maps = flat(network(image))
         expected = interpreter(image)
-        for ours, theirs in zip(maps, expected, strict=True):
-            torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
+        for output, reference in zip(maps, expected, strict=True):
+            torch.testing.assert_close(output, reference, atol=5e-3, rtol=0)
         moved.append((places(maps[-1]) - places(expected[-1])).abs().amax(1))
     assert (torch.cat(moved) == 0).float().mean() >= 0.95
     assert torch.cat(moved).max() <= 1  # pixel of the final map
 
 
 def test_the_deeper_variants_add_their_densenets_as_released() -> None:
-    """II, of which only a TFLite file is at hand: its own constants in our network give its maps."""
+    """Only a TFLite file of II is available; with its constants our network has its outputs."""
     interpreter = Interpreter(released("EfficientPoseII.tflite"))
     network = build("II")
     fill_from_tflite(network, interpreter.constants())
-    for picture in pictures()[-3:]:
-        image = preprocess(picture, VARIANTS["II"][0])
+    for photo in images()[-3:]:
+        image = preprocess(photo, VARIANTS["II"][0])
         with torch.no_grad():
             maps = flat(network(image))
-        for ours, theirs in zip(maps, interpreter(image), strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-3 * float(theirs.abs().max()), rtol=0)
+        for output, reference in zip(maps, interpreter(image), strict=True):
+            torch.testing.assert_close(output, reference, atol=1e-3 * float(reference.abs().max()), rtol=0)
 
 
 def fill_from_tflite(network: EfficientPose, constants: dict[str, Tensor]) -> None:
-    """Batch norms were folded when the file was made: each keeps the bias of the convolution before it."""
+    """Fill a network whose batch norms were folded: each keeps the bias of the convolution before it."""
     with torch.no_grad():
         for name, module in _keras_names(network):
             if isinstance(module, nn.BatchNorm2d):
@@ -185,7 +185,7 @@ def test_truncated_altered_foreign_and_absent_files_are_refused(tmp_path: Path) 
     with pytest.raises(InputError, match=r"EfficientPoseI\.h5; get them from https://github.com/daniegr/EfficientPose/raw/"):
         identify(tmp_path / "EfficientPoseI.h5")
     (tmp_path / "mine.h5").write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"mine\.h5 is no released weight file"):
+    with pytest.raises(InputError, match=r"mine\.h5 is not a released weight file"):
         identify(tmp_path / "mine.h5")
 
 

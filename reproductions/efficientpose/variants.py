@@ -1,4 +1,4 @@
-"""The five variants of EfficientPose, as Table 2 scales them."""
+"""The five variants of EfficientPose with their scales (Table 2)."""
 
 from __future__ import annotations
 

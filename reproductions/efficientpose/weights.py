@@ -1,7 +1,7 @@
-"""Loads the authors' released Keras weights (``.h5``) into :class:`EfficientPose`.
+"""The authors' released Keras weights (``.h5``) for :class:`EfficientPose`.
 
-Arrays are all that is read: the model description in the file, which holds marshalled Python functions, is never opened, and
-a file that is not byte for byte the released one is refused first.
+Only arrays are read. The model description in the file, which holds marshalled Python functions, is never opened, and a file
+that differs from the released one in a single byte is refused.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ from reproductions.efficientpose.backbone import Backbone, MBConv, SqueezeExcite
 from reproductions.efficientpose.network import DetectionPass, EfficientPose, EMBConv, MobileDenseNet
 
 RELEASED = tomllib.loads(Path(__file__).with_name("released_weights.toml").read_text())
-Arrays = Mapping[str, Mapping[str, np.ndarray]]  # a layer's name -> its arrays by name, as "kernel" or "moving_mean"
+Arrays = Mapping[str, Mapping[str, np.ndarray]]  # by layer and name, as in "kernel" or "moving_mean"
 
 
 def load_keras_weights(network: EfficientPose, path: Path, *, float16: bool = False) -> None:
     """Fill ``network`` with the weights of a released file.
 
     Args:
-        network: the variant that the file holds, as ``models.build("efficientpose/I", joints=16)`` gives it; it may lack
-            the heads of the early passes or the up-scaling.
-        float16: fold the batch norms into the convolutions and round to half precision, as the released TFLite files do.
-            The network then computes what they compute, in single precision.
+        network: The variant that the file holds, as ``build_model("efficientpose/I", joints=16)`` returns it; the heads of the
+            early passes or the up-scaling may be missing.
+        path: The released file.
+        float16: Fold the batch norms into the convolutions and round to half precision, as the released TFLite files do.
+            The network then has the outputs of those files, in single precision.
 
     Raises:
-        InputError: the file is absent, is not one of the released ones, or holds another variant; the message names it.
+        InputError: The file is missing, is not one of the released ones, or holds another variant; the message names it.
     """
     variant = identify(path)
     layers = _read(path)
     modules = dict(_keras_names(network))
-    spare = {name for name in layers if name.endswith(("_pafs", "_confs")) or name.startswith("upscaled")}
-    fits = modules.keys() <= layers.keys() <= modules.keys() | spare
+    optional = {name for name in layers if name.endswith(("_pafs", "_confs")) or name.startswith("upscaled")}
+    fits = modules.keys() <= layers.keys() <= modules.keys() | optional
     if not fits or any(_convert(module, layers[name]) is None for name, module in modules.items()):
         raise InputError(f"{path} holds EfficientPose {variant}, which this network is not")
     with torch.no_grad():
@@ -52,10 +53,10 @@ def load_keras_weights(network: EfficientPose, path: Path, *, float16: bool = Fa
 
 
 def identify(path: Path) -> str:
-    """Which variant a released file holds, by its sha256.
+    """Identify the variant that a released file holds by its sha256.
 
     Raises:
-        InputError: absent, or not a released file: the message says what is known of one with that name.
+        InputError: The file is missing or not a released one; the message says what is known of one with that name.
     """
     if not path.is_file():
         official = [released["url"] for released in RELEASED.values() if released["file"] == path.name]
@@ -71,7 +72,7 @@ def identify(path: Path) -> str:
                 raise InputError(f"{path} is truncated: {len(content):,} of {released['bytes']:,} bytes")
             raise InputError(f"{path} is not the released file: sha256 {digest}, expected {released['sha256']}")
     known = ", ".join(released["file"] for released in RELEASED.values())
-    raise InputError(f"{path} is no released weight file: sha256 {digest} belongs to none of {known}")
+    raise InputError(f"{path} is not a released weight file: sha256 {digest} is not that of {known}")
 
 
 def _read(path: Path) -> Arrays:
@@ -88,7 +89,7 @@ def _read(path: Path) -> Arrays:
 
 
 def _keras_names(network: EfficientPose) -> Iterator[tuple[str, nn.Module]]:
-    """Every module with weights beside the name of its Keras layer."""
+    """Iterate over the names of Keras layers and the modules that take their weights."""
     for suffix, backbone in zip(("res1", "res2"), network.backbones.values(), strict=False):
         assert isinstance(backbone, Backbone)
         for name, module in _backbone_names(backbone):
@@ -133,7 +134,7 @@ def _se_names(name: str, se: SqueezeExcite, squeeze: str, excite: str) -> Iterat
 
 
 def _convert(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor] | None:
-    """A layer's arrays under PyTorch's names and in its order of axes; None where they do not fit the module."""
+    """Return a layer's arrays with PyTorch's names and order of axes; None if they do not fit the module."""
     values = {}
     for name, array in arrays.items():
         match name:
@@ -147,8 +148,8 @@ def _convert(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict[str, T
                 values["bias"] = array
             case "moving_mean" | "moving_variance":
                 values["running_" + {"moving_mean": "mean", "moving_variance": "var"}[name]] = array
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items() if name != "num_batches_tracked"}
-    if wanted != {name: value.shape for name, value in values.items()}:
+    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items() if name != "num_batches_tracked"}
+    if shapes != {name: value.shape for name, value in values.items()}:
         return None
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}
 
@@ -156,7 +157,7 @@ def _convert(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict[str, T
 def _fold_and_round(network: nn.Module) -> None:
     """Move each batch norm into the convolution before it and round every weight to half precision.
 
-    The norm stays as a module: unit scale and variance, zero mean, and the rounded bias.
+    The batch norm remains, with unit scale and variance, zero mean and the rounded bias.
     """
     for module in network.modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
@@ -173,7 +174,7 @@ def _fold_and_round(network: nn.Module) -> None:
 
 
 def make_neutral(norm: nn.BatchNorm2d) -> None:
-    """Set a batch norm to add its bias and nothing else."""
+    """Make a batch norm add its bias and do nothing else, in place."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     with torch.no_grad():

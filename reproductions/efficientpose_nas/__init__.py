@@ -7,19 +7,24 @@ from typing import Any
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.efficientpose_nas.architectures import FORMAT
+from reproductions.efficientpose_nas.protocols import PROTOCOLS
 from reproductions.efficientpose_nas.recipes import RECIPES
 from reproductions.efficientpose_nas.search_configs import SEARCHES
 
 _BUILD = "reproductions.efficientpose_nas"
-# The head's figures in Table 7 are those of its transposed convolutions alone.
+_INIT_VERSION = 2  # 1: every head started as SimpleBaseline's
+# Table 7 counts a head's transposed convolutions alone.
 _SCOPES = {"backbone": ("backbone",), "head": ("head",), "deconvs": ("head.deconvs",)}
 _RELEASE = "github.com/hustvl/EfficientPose"
 
 _SIC: dict[str, dict[str, Any]] = {"on": {"sic": True}, "off": {"sic": False}}
+# What the head starts from, see network.Head; the first is the release's.
+_INIT: dict[str, dict[str, Any]] = {init: {"head_init": init} for init in ("pytorch", "simple_baseline")}
 _HEAD: dict[str, dict[str, dict[str, Any]]] = {
     "sic": _SIC,  # Table 6
-    "width": {f"{one}x{two}": {"widths": (one, two)} for one, two in ((64, 32), (64, 64), (96, 96))},  # Table 7
+    "width": {f"{first}x{second}": {"widths": (first, second)} for first, second in ((64, 32), (64, 64), (96, 96))},  # Table 7
     "tconv": {style: {"tconv": style} for style in ("plain", "mbv1", "mbv2")},  # Table 8
+    "head_init": _INIT,
 }
 _DEPTH: dict[str, dict[str, Any]] = {depth: {"depth": depth} for depth in ("released", "printed")}
 
@@ -34,6 +39,7 @@ ENTRIES = (
             multiple=16,
             evidence="author code",
             source=_RELEASE,
+            init_version=_INIT_VERSION,
         )
         for architecture in ("A", "B", "C")
     ),
@@ -42,11 +48,12 @@ ENTRIES = (
         Entry(
             id=f"efficientpose_nas/{backbone}",
             build=f"{_BUILD}.backbones:{backbone}",
-            switches={"sic": _SIC},
+            switches={"sic": _SIC, "head_init": dict(reversed(_INIT.items())) if backbone == "resnet50" else _INIT},
             scopes=_SCOPES,
             multiple=16,
             evidence="author code",
             source=_RELEASE,
+            init_version=_INIT_VERSION,
         )
         for backbone in ("mobilenet_v2", "resnet50")
     ),
@@ -55,11 +62,12 @@ ENTRIES = (
             id=f"efficientpose_nas/proxyless_{target}",
             build=f"{_BUILD}.backbones:proxyless",
             kwargs={"target": target},
-            switches={"sic": _SIC},
+            switches={"sic": _SIC, "head_init": _INIT},
             scopes=_SCOPES,
             multiple=16,
             evidence="reconstruction",
             source="layers from github.com/mit-han-lab/proxylessnas; where the backbone ends is inferred from Table 3",
+            init_version=_INIT_VERSION,
         )
         for target in ("gpu", "cpu", "mobile")
     ),
@@ -68,6 +76,7 @@ ENTRIES = (
 PACKAGE = PaperPackage(
     entries=ENTRIES,
     recipes=RECIPES,
+    protocols=PROTOCOLS,
     architectures=FORMAT,
     searches=SEARCHES,
     search="reproductions.efficientpose_nas.search",

@@ -1,9 +1,9 @@
 """The searched architectures as data: the two skeletons of Table 1, and the operation of each layer of A, B and C.
 
-An operation is written ``k<kernel>e<expansion>`` for an inverted residual, or ``skip`` for none at all. Source: the released
-architectures in github.com/hustvl/EfficientPose. They depart from Table 1 in two places, marked below.
+An operation is written ``k<kernel>e<expansion>`` for an inverted residual, or ``skip`` if the layer is left out. Source: the
+released architectures in github.com/hustvl/EfficientPose. They differ from Table 1 in two places, marked below.
 
-An architecture of one's own is a small text file, ``<name>.arch``; what follows a # is a remark:
+Your own architecture is a small text file, ``<name>.arch``; the rest of a line after a # is a comment:
 
     skeleton: small
     stage 1: k3e6 k7e3 k3e6 k3e3
@@ -29,7 +29,7 @@ OPERATIONS = (*(f"k{kernel}e{expansion}" for kernel in (3, 5, 7) for expansion i
 
 
 class Stage(NamedTuple):
-    """``depth`` layers of ``width`` channels; the first layer has the stride."""
+    """Describe ``depth`` layers of ``width`` channels; the first layer has the stride."""
 
     width: int
     stride: int
@@ -38,7 +38,14 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
-    """What the search leaves fixed: widths in channels, and strides. The first convolution has stride 2."""
+    """Hold the part of a network that the search does not change; the first convolution has stride 2.
+
+    Attributes:
+        first: Channels of the first convolution.
+        separable: Channels of the separable convolution after it.
+        stages: Widths, strides and depths of the four stages.
+        deconvs: Channels of the two transposed convolutions.
+    """
 
     first: int
     separable: int
@@ -71,10 +78,10 @@ SKELETONS = {"small": SMALL, "large": LARGE}
 
 @dataclass(frozen=True)
 class Architecture:
-    """A skeleton and the operations of its layers, stage by stage.
+    """Combine a skeleton with the operations of its layers, stage by stage.
 
     Raises:
-        InputError: an unknown operation, or more or fewer layers than the skeleton has.
+        InputError: An operation is unknown, or there are more or fewer layers than the skeleton has.
     """
 
     skeleton: Skeleton
@@ -82,23 +89,23 @@ class Architecture:
 
     def __post_init__(self) -> None:
         depths = tuple(stage.depth for stage in self.skeleton.stages)
-        given = tuple(map(len, self.stages))
-        if given != depths:
-            raise InputError(f"the architecture has {given} layers a stage; its skeleton has {depths}")
-        for number, (fixed, operations) in enumerate(zip(self.skeleton.stages, self.stages, strict=True), 1):
-            _check(fixed, operations, f"stage {number}")
+        counts = tuple(map(len, self.stages))
+        if counts != depths:
+            raise InputError(f"the architecture has {counts} layers a stage; its skeleton has {depths}")
+        for number, (stage, operations) in enumerate(zip(self.skeleton.stages, self.stages, strict=True), 1):
+            _check(stage, operations, f"stage {number}")
 
 
-def _check(fixed: Stage, operations: tuple[str, ...], where: str) -> None:
-    if len(operations) != fixed.depth:
+def _check(stage: Stage, operations: tuple[str, ...], location: str) -> None:
+    if len(operations) != stage.depth:
         raise InputError(
-            f"{where}: {len(operations)} layers, but the skeleton has {fixed.depth}; one left out is written {SKIP}"
+            f"{location}: {len(operations)} layers, but the skeleton has {stage.depth}; write {SKIP} for a layer to leave out"
         )
     for operation in operations:
         if operation not in OPERATIONS:
-            raise InputError(f"{where}: unknown operation {operation!r}; known: {', '.join(OPERATIONS)}")
+            raise InputError(f"{location}: unknown operation {operation!r}; known: {', '.join(OPERATIONS)}")
     if operations[0] == SKIP:
-        raise InputError(f"{where}: its first layer changes the width to {fixed.width} and cannot be skipped")
+        raise InputError(f"{location}: its first layer changes the width to {stage.width} and cannot be skipped")
 
 
 def _architecture(skeleton: Skeleton, *stages: str) -> Architecture:
@@ -130,10 +137,10 @@ ARCHITECTURES = {"A": A, "B": B, "C": C}
 
 
 def read(path: Path | str) -> Architecture:
-    """The architecture in a text file; the module's docstring shows one.
+    """Read the architecture in a text file; the module's docstring shows one.
 
     Raises:
-        InputError: the file cannot be read, or is malformed; file and line are named.
+        InputError: The file cannot be read or is malformed; the message names file and line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -143,10 +150,10 @@ def read(path: Path | str) -> Architecture:
 
 
 def write(architecture: Architecture) -> str:
-    """The text of an architecture's file, the inverse of :func:`parsed`.
+    """Return the text of an architecture's file; the inverse of :func:`parsed`.
 
     Raises:
-        InputError: its skeleton is none that a file can name.
+        InputError: A file cannot name the architecture's skeleton.
     """
     names = [name for name, skeleton in SKELETONS.items() if skeleton == architecture.skeleton]
     if not names:
@@ -156,96 +163,99 @@ def write(architecture: Architecture) -> str:
 
 
 def recipe_of(architecture: Architecture) -> str:
-    """The id of the published network that an architecture is trained and fed like: that of its skeleton."""
+    """Return the id of the published network on the same skeleton, whose recipes and inputs an architecture shares."""
     return "efficientpose_nas/A" if architecture.skeleton == SMALL else "efficientpose_nas/B"
 
 
 def parsed(text: str, path: Path | str = "architecture") -> Architecture:
-    """The architecture that a file's text says.
+    """Parse the text of an architecture's file.
 
     Args:
-        path: named where the text is malformed.
+        text: The content of the file.
+        path: The file to name in error messages.
 
     Raises:
-        InputError: it is; file and line are named.
+        InputError: The text is malformed; the message names file and line.
     """
-    fixed: Skeleton | None = None
+    base: Skeleton | None = None
     stages: list[tuple[str, ...]] = []
     for number, line in enumerate(text.splitlines(), 1):
-        where, line = f"{path}:{number}", line.partition("#")[0].strip()
+        location, line = f"{path}:{number}", line.partition("#")[0].strip()
         key, _, value = (part.strip() for part in line.partition(":"))
         if not line:
             continue
-        if fixed is None:
+        if base is None:
             if key != "skeleton" or value not in SKELETONS:
                 raise InputError(
-                    f"{where}: the first line names the skeleton, skeleton: {' or '.join(SKELETONS)}, not {line!r}"
+                    f"{location}: the first line names the skeleton, skeleton: {' or '.join(SKELETONS)}, not {line!r}"
                 )
-            fixed = SKELETONS[value]
-        elif len(stages) == len(fixed.stages) or key != f"stage {len(stages) + 1}":
-            wanted = f"stage {len(stages) + 1}: ..." if len(stages) < len(fixed.stages) else "nothing more"
-            raise InputError(f"{where}: {wanted} is expected here, not {line!r}")
+            base = SKELETONS[value]
+        elif len(stages) == len(base.stages) or key != f"stage {len(stages) + 1}":
+            expected = f"stage {len(stages) + 1}: ..." if len(stages) < len(base.stages) else "nothing more"
+            raise InputError(f"{location}: {expected} is expected here, not {line!r}")
         else:
             stages.append(tuple(value.split()))
-            _check(fixed.stages[len(stages) - 1], stages[-1], where)
-    if fixed is None or len(stages) < len(fixed.stages):
-        what = f"stage {len(stages) + 1}" if fixed else "the skeleton"
-        raise InputError(f"{path}:{len(text.splitlines()) + 1}: the file ends before {what} is given")
-    return Architecture(fixed, tuple(stages))
+            _check(base.stages[len(stages) - 1], stages[-1], location)
+    if base is None or len(stages) < len(base.stages):
+        missing = f"stage {len(stages) + 1}" if base else "the skeleton"
+        raise InputError(f"{path}:{len(text.splitlines()) + 1}: the file ends before {missing} is given")
+    return Architecture(base, tuple(stages))
 
 
 def boxes(text: str) -> list[DiagramBox]:
-    """The picture of an architecture: its layers from left to right, a gap between stages; darker with the kernel, higher with
-    the expansion, a line where a layer is skipped.
+    """Return the boxes that draw an architecture: its layers from left to right, with a space between stages.
+
+    A larger kernel makes a box darker, a larger expansion makes it higher; a skipped layer is a line.
 
     Raises:
-        InputError: the text is malformed.
+        InputError: The text is malformed.
     """
-    found, x = [], 0.0
+    diagram, x = [], 0.0
     for operations in parsed(text).stages:
         for operation in operations:
             if operation == SKIP:
-                found.append(DiagramBox(x))
+                diagram.append(DiagramBox(x))
             else:
                 kernel, expansion = parse(operation)
-                found.append(
+                diagram.append(
                     DiagramBox(x, height=expansion / 6, shade=(3, 5, 7).index(kernel), label=f"{kernel}\n×{expansion}")
                 )
             x += 1
         x += 0.5
-    return found
+    return diagram
 
 
 def as_printed(architecture: Architecture) -> Architecture:
-    """The small architecture with the 1 + 9 layers that Table 1 prints for stage 3.
+    """Return the small architecture with the 1 + 9 layers that Table 1 prints for stage 3.
 
-    What the two layers missing from the release were is not known; k7e3, the operation of all their neighbours, stands in.
+    The operations of the two layers that the release lacks are not known; k7e3, which all their neighbours have, is used.
 
     Raises:
-        InputError: an architecture on another skeleton; only the small one has layers missing.
+        InputError: The architecture is on another skeleton; only the small one lacks printed layers.
     """
     if architecture.skeleton != SMALL:
-        raise InputError("only architectures on the small skeleton have a printed depth of their own")
+        raise InputError("only architectures on the small skeleton have another printed depth")
     stages = list(architecture.skeleton.stages)
     stages[2] = stages[2]._replace(depth=stages[2].depth + 2)
-    one, two, three, four = architecture.stages
-    return Architecture(replace(architecture.skeleton, stages=tuple(stages)), (one, two, (*three, "k7e3", "k7e3"), four))
+    first, second, third, fourth = architecture.stages
+    operations = (first, second, (*third, "k7e3", "k7e3"), fourth)
+    return Architecture(replace(architecture.skeleton, stages=tuple(stages)), operations)
 
 
 def parse(operation: str) -> tuple[int, int]:
-    """``'k3e6' -> (3, 6)``: kernel and expansion.
+    """Return kernel and expansion of an operation, as in ``'k3e6' -> (3, 6)``.
 
     Raises:
-        InputError: written otherwise, or ``skip``, which has neither.
+        InputError: The operation is written otherwise, or is ``skip``, which has neither.
     """
     match = re.fullmatch(r"k(\d)e(\d)", operation)
     if not match:
-        raise InputError(f"{operation!r} is no inverted residual; write kernel and expansion as in k3e6")
+        raise InputError(f"{operation!r} is not an inverted residual; write kernel and expansion as in k3e6")
     return int(match[1]), int(match[2])
 
 
 def skeleton(size: str) -> tuple[str, ...]:
-    """The rows of Table 1 for what is built here, top to bottom, in the paper's notation.
+    """Return the rows of Table 1 for the networks built here, top to bottom, in the paper's notation.
 
     Args:
         size: ``small`` or ``large``.
@@ -255,18 +265,18 @@ def skeleton(size: str) -> tuple[str, ...]:
         that keeps its stride throughout is one row, as in the paper. The last two are the transposed convolutions.
 
     Raises:
-        InputError: another size.
+        InputError: The size is unknown.
     """
     if size not in SKELETONS:
         raise InputError(f"unknown skeleton {size!r}; known: {', '.join(SKELETONS)}")
-    fixed = SKELETONS[size]
-    rows = [f"[{fixed.first}, s2]", f"[{fixed.separable}, s1]"]
-    for width, stride, depth in fixed.stages:
+    base = SKELETONS[size]
+    rows = [f"[{base.first}, s2]", f"[{base.separable}, s1]"]
+    for width, stride, depth in base.stages:
         if stride == 1:
             rows.append(f"[{width}, s1]×{depth}")
         else:
             rows += [f"[{width}, s{stride}]", f"[{width}, s1]×{depth - 1}"]
-    return (*rows, *(f"[{width}, s2]" for width in fixed.deconvs))
+    return (*rows, *(f"[{width}, s2]" for width in base.deconvs))
 
 
 FORMAT = ArchitectureFormat(

@@ -1,10 +1,11 @@
-"""Starting a searched network from ImageNet: fast network adaptation (Fang et al., ICLR 2020), which the paper uses throughout.
+"""Starts of a searched network from ImageNet by fast network adaptation (FNA; Fang et al., ICLR 2020), as in the paper.
 
-A network's layers are filled from a seed network stage by stage, whatever differs. Depth: the i-th layer of a stage takes the
-seed's i-th of that stage, or its last. Width: the first channels that both have; what the seed lacks is zero. Kernel: a small
-one lies in the middle of a large one, of a large one the middle is taken.
+The layers of a network are filled from a seed network stage by stage. Depth: the i-th layer of a stage takes the i-th layer of
+the seed's stage, or its last one. Width: the first channels of both are matched; channels that the seed lacks are zero. Kernel:
+a small kernel is put into the middle of a large one; of a large kernel the middle is taken. The head keeps its initial values,
+except for :func:`from_lite0_with_prior`.
 
-Source: section 3.1 of that paper and github.com/JaminFong/FNA. Which seed EfficientPose used is not said.
+Source: section 3.1 of that paper and github.com/JaminFong/FNA. EfficientPose does not say which seed it used.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ PRIOR = 0.01
 
 
 def from_mobilenet_v2(network: PoseNetwork) -> None:
-    """Fill the backbone from torchvision's MobileNetV2, which is downloaded unless it is there, in place.
+    """Fill the backbone from torchvision's MobileNetV2, in place; its weights are downloaded if they are missing.
 
     Raises:
-        InputError: it cannot be downloaded, or the file is another one.
+        InputError: The weights cannot be downloaded, or the file is not the expected one.
     """
     features = list(imagenet_backbone("mobilenet_v2").children())
     adapt(network, [features[0:2], features[2:4], features[4:7], features[7:11], features[11:14]])
@@ -40,19 +41,19 @@ def from_lite0(network: PoseNetwork) -> None:
     """Fill the backbone from the EfficientNet-Lite0 of the package index, in place.
 
     Raises:
-        InputError: see :func:`lite0`.
+        InputError: See :func:`lite0`.
     """
     seed = lite0()
     adapt(network, [seed[0:2], seed[2:4], seed[4:6], seed[6:9], seed[9:12]])
 
 
 def lite0() -> list[nn.Module]:
-    """The layers of the package index's EfficientNet-Lite0, its stem first, for images that are normalised as they are here.
+    """Return the layers of the package index's EfficientNet-Lite0, stem first, for images that are normalised as they are here.
 
-    Its own inputs have another scale, which goes into the first convolution; their offset is left to the batch norm behind it.
+    Its own inputs have another scale, which the first convolution takes over; their offset is left to the batch norm after it.
 
     Raises:
-        InputError: the package is not installed, or its file is not the known one.
+        InputError: The package is not installed, or its file is not the known one.
     """
     seed = list(efficientnet_lite0())
     first = next(module for module in seed[0].modules() if isinstance(module, nn.Conv2d))
@@ -62,61 +63,62 @@ def lite0() -> list[nn.Module]:
 
 
 def from_lite0_with_prior(network: PoseNetwork) -> None:
-    """:func:`from_lite0`, and a bias by which the sigmoid of every heatmap starts at 0.01, as for the focal loss (Lin et al.,
-    2017, section 3.3): nearly all of a heatmap is empty, and from 0 a cross-entropy first has to learn that.
+    """Fill the backbone as :func:`from_lite0` does, and make the sigmoid of every heatmap start at 0.01, in place.
+
+    Nearly all of a heatmap is empty, and from a bias of 0 a cross-entropy first has to learn that. The bias is that of the
+    focal loss (Lin et al., ICCV 2017, section 3.3). The weights of the final convolution are drawn from N(0, 0.001): PyTorch's
+    own are a hundred times as large, and heatmaps would not stay near the bias.
 
     Raises:
-        InputError: see :func:`from_lite0`.
+        InputError: See :func:`from_lite0`.
     """
     from_lite0(network)
-    final = network.head.get_submodule("final")
-    assert isinstance(final, nn.Conv2d)
-    assert final.bias is not None
-    nn.init.constant_(final.bias, -math.log((1 - PRIOR) / PRIOR))
+    nn.init.normal_(network.head.get_parameter("final.weight"), std=0.001)
+    nn.init.constant_(network.head.get_parameter("final.bias"), -math.log((1 - PRIOR) / PRIOR))
 
 
 def adapt(network: PoseNetwork, seed: Sequence[Iterable[nn.Module]]) -> None:
     """Fill ``network.backbone`` in place.
 
     Args:
-        seed: the seed's layers: of the stem, which are its first convolution and its layer without expansion, then of each of
-            the four stages. Strides agree: 2, 4, 8, 16 and 16.
+        network: The network to fill.
+        seed: The seed's layers: those of the stem (its first convolution and its layer without expansion), then those of each
+            of the four stages. Strides agree: 2, 4, 8, 16 and 16.
     """
-    stem, *stages = network.backbone
+    stem, *stages = network.backbone.children()
     remap([pair for layer in seed[0] for pair in pairs(layer)], pairs(stem))
     for stage, layers in zip(stages, seed[1:], strict=True):
-        given = [pairs(layer) for layer in layers]
-        for index, layer in enumerate(stage):
-            remap(given[min(index, len(given) - 1)], pairs(layer))
+        sources = [pairs(layer) for layer in layers]
+        for index, layer in enumerate(stage.children()):
+            remap(sources[min(index, len(sources) - 1)], pairs(layer))
 
 
 def pairs(module: nn.Module) -> list[Pair]:
-    """The convolutions of a module, each with the batch norm behind it, in order."""
-    found = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
-    made: list[Pair] = []
-    for conv, norm in zip(found[::2], found[1::2], strict=True):
+    """Return the convolutions of a module in order, each with the batch norm after it."""
+    parts = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
+    layer: list[Pair] = []
+    for conv, norm in zip(parts[::2], parts[1::2], strict=True):
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
-        made.append((conv, norm))
-    return made
+        layer.append((conv, norm))
+    return layer
 
 
 def remap(seed: Layer, layer: Layer) -> None:
     """Fill each convolution and batch norm from its counterpart, in place."""
     with torch.no_grad():
-        for (from_conv, from_norm), (conv, norm) in zip(seed, layer, strict=True):
-            conv.weight.copy_(fitted(from_conv.weight, conv.weight.shape))
-            channels = min(norm.num_features, from_norm.num_features)
+        for (seed_conv, seed_norm), (conv, norm) in zip(seed, layer, strict=True):
+            conv.weight.copy_(fitted(seed_conv.weight, conv.weight.shape))
+            channels = min(norm.num_features, seed_norm.num_features)
             for name in ("weight", "bias", "running_mean", "running_var"):
-                getattr(norm, name)[:channels] = getattr(from_norm, name)[:channels]
+                getattr(norm, name)[:channels] = getattr(seed_norm, name)[:channels]
 
 
 def fitted(kernels: Tensor, shape: Sequence[int]) -> Tensor:
-    """Kernels ``[out, in, k, k]`` in another shape: first channels, middle of the kernel, zeros for what is not there."""
-    made = kernels.new_zeros(*shape)
-    channels = [slice(0, min(own, wanted)) for own, wanted in zip(kernels.shape[:2], shape[:2], strict=True)]
-    own, wanted = kernels.shape[-1], shape[-1]
-    side = min(own, wanted)
-    source, place = (slice((total - side) // 2, (total + side) // 2) for total in (own, wanted))
-    made[(*channels, place, place)] = kernels[(*channels, source, source)]
-    return made
+    """Return kernels ``[out, in, k, k]`` in another shape: first channels, middle of the kernel, zeros elsewhere."""
+    resized = kernels.new_zeros(*shape)
+    channels = [slice(0, min(sizes)) for sizes in zip(kernels.shape[:2], shape[:2], strict=True)]
+    sides = kernels.shape[-1], shape[-1]
+    source, target = (slice((side - min(sides)) // 2, (side + min(sides)) // 2) for side in sides)
+    resized[(*channels, target, target)] = kernels[(*channels, source, source)]
+    return resized

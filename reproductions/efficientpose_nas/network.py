@@ -1,6 +1,7 @@
 """EfficientPose A, B and C: four down-samplings by inverted residuals, two slim transposed convolutions, one correction.
 
-Structure from Table 1 and section 3 of the paper; what those leave open is as in the released code.
+The structure follows Table 1 and section 3 of the paper, and the released code where these leave something open. Line numbers
+are those of github.com/hustvl/EfficientPose at commit 2be99fe.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from reproductions.layers import conv_bn, deconv_bn
 
 
 class MBConv(nn.Module):
-    """Inverted residual: 1x1 expansion, depthwise kxk, linear 1x1; added to its input where both have one shape.
+    """Inverted residual: 1x1 expansion, depthwise kxk, linear 1x1; added to its input where both have the same shape.
 
     ``[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride]``. The release uses ReLU where MobileNetV2 has ReLU6.
     """
@@ -44,6 +45,7 @@ class MBConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, out_channels, H / stride, W / stride]``."""
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
@@ -56,7 +58,7 @@ def mbconvs(
     act: Callable[[], nn.Module] = nn.ReLU,
     eps: float = 1e-5,
 ) -> nn.Sequential:
-    """One stage of ``width`` channels, its first layer with the stride; skipped layers leave nothing behind."""
+    """Build a stage of ``width`` channels whose first layer has the stride; skipped layers are left out."""
     blocks: list[nn.Module] = []
     for operation in operations:
         if operation == SKIP:
@@ -77,35 +79,45 @@ def mbconvs(
 
 
 class Backbone(nn.Sequential):
-    """``[N, 3, H, W] -> [N, out_channels, H / 16, W / 16]``: the stem, then the architecture's stages."""
+    """The stem and the architecture's stages, ``[N, 3, H, W] -> [N, out_channels, H / 16, W / 16]``."""
 
     def __init__(self, architecture: Architecture) -> None:
-        fixed = architecture.skeleton
+        skeleton = architecture.skeleton
+        projection = conv_bn(skeleton.first, skeleton.separable, 1, act=None)
         stem = nn.Sequential(
-            conv_bn(3, fixed.first, stride=2),
-            conv_bn(fixed.first, fixed.first, groups=fixed.first),
-            conv_bn(fixed.first, fixed.separable, 1, act=None),
+            conv_bn(3, skeleton.first, stride=2),
+            conv_bn(skeleton.first, skeleton.first, groups=skeleton.first),
+            projection,
         )
-        stages, channels = [], fixed.separable
-        for (width, stride, _), operations in zip(fixed.stages, architecture.stages, strict=True):
+        stages, channels = [], skeleton.separable
+        for (width, stride, _), operations in zip(skeleton.stages, architecture.stages, strict=True):
             stages.append(mbconvs(channels, width, stride, operations))
             channels = width
         super().__init__(stem, *stages)
         self.out_channels = channels
         initialise(self)
+        # All convolutions of the released backbone are made by a helper that draws them so, except for this one
+        # (lib/models/pose_efficient.py, line 75), which keeps PyTorch's own values.
+        conv = projection[0]
+        assert isinstance(conv, nn.Conv2d)
+        conv.reset_parameters()
 
 
 TConv = Literal["plain", "mbv1", "mbv2"]
+HeadInit = Literal["pytorch", "simple_baseline"]
 
 
 def transposed(in_channels: int, out_channels: int, style: TConv) -> nn.Sequential:
-    """One doubling of the size, ``[N, in, h, w] -> [N, out, 2h, 2w]``, in a style of Table 8.
+    """Build a layer of Table 8 that doubles the size, ``[N, in, h, w] -> [N, out, 2h, 2w]``.
 
-    ``plain`` is a full transposed convolution; ``mbv1`` a depthwise one followed by a 1x1; ``mbv2`` a depthwise one between
-    a 1x1 expansion by 6 and a linear 1x1.
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        style: ``plain`` is a full transposed convolution; ``mbv1`` a depthwise one followed by a 1x1; ``mbv2`` a depthwise one
+            between a 1x1 expansion by 6 and a linear 1x1.
 
     Raises:
-        InputError: another style.
+        InputError: The style is unknown.
     """
     match style:
         case "plain":
@@ -123,33 +135,59 @@ def transposed(in_channels: int, out_channels: int, style: TConv) -> nn.Sequenti
 
 
 class Head(nn.Sequential):
-    """``[N, in_channels, h, w] -> [N, num_joints, 4h, 4w]`` (section 3.3).
+    """The up-sampling head, ``[N, in_channels, h, w] -> [N, num_joints, 4h, 4w]`` (section 3.3).
+
+    ``init`` decides the initial values and nothing else:
+
+    - ``pytorch``: every layer keeps PyTorch's own. This is what the released code does: it defines a function that would draw
+      other values, but its only call is commented out (``lib/models/pose_efficient.py``, lines 185 to 188).
+    - ``simple_baseline``: the transposed and the final convolutions are drawn from N(0, 0.001) and the final bias is 0, as in
+      SimpleBaseline, so that heatmaps start near zero; all other convolutions are drawn from He's normal distribution.
+
+    Batch norms start at 1 and 0 in both. That is PyTorch's own start since version 1.2; before it, weights were uniform
+    between 0 and 1, and the release asks for version 1.0.1 or later.
 
     Args:
-        widths: channels after each of the two transposed convolutions.
-        tconv: their style, see :func:`transposed`.
-        sic: spatial information correction against checkerboards: one depthwise 3x3, in the release with neither bias nor
+        widths: Channels after each of the two transposed convolutions.
+        tconv: Their style, see :func:`transposed`.
+        sic: Spatial information correction against checkerboards: one depthwise 3x3, in the release with neither bias nor
             batch norm, and with a ReLU that the paper does not mention.
+
+    Raises:
+        InputError: Unknown ``tconv`` or ``init``.
     """
 
     def __init__(
-        self, *, in_channels: int, num_joints: int, widths: tuple[int, int] = (64, 32), tconv: TConv = "plain", sic: bool = True
+        self,
+        *,
+        in_channels: int,
+        num_joints: int,
+        widths: tuple[int, int] = (64, 32),
+        tconv: TConv = "plain",
+        sic: bool = True,
+        init: HeadInit = "pytorch",
     ) -> None:
-        one, two = widths
+        if init not in get_args(HeadInit):
+            raise InputError(f"unknown start of the head {init!r}; known: {', '.join(get_args(HeadInit))}")
+        first, second = widths
         parts: dict[str, nn.Module] = {
-            "deconvs": nn.Sequential(transposed(in_channels, one, tconv), transposed(one, two, tconv)),
+            "deconvs": nn.Sequential(transposed(in_channels, first, tconv), transposed(first, second, tconv)),
         }
         if sic:
-            parts["sic"] = nn.Sequential(nn.Conv2d(two, two, 3, padding=1, groups=two, bias=False), nn.ReLU())
-        final = nn.Conv2d(two, num_joints, 1)
+            parts["sic"] = nn.Sequential(nn.Conv2d(second, second, 3, padding=1, groups=second, bias=False), nn.ReLU())
+        final = nn.Conv2d(second, num_joints, 1)
         super().__init__(OrderedDict(parts, final=final))
-        initialise(self)
-        # Heatmaps are nearly zero everywhere, so they start there, as in SimpleBaseline.
-        nn.init.normal_(final.weight, std=0.001)
+        if init == "simple_baseline":  # the transposed convolutions are made so
+            initialise(self)
+            nn.init.normal_(final.weight, std=0.001)
+        else:
+            for module in self.modules():
+                if isinstance(module, nn.ConvTranspose2d):
+                    module.reset_parameters()
 
 
 class PoseNetwork(nn.Module):
-    """``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``: a backbone of stride 16 and the head above it."""
+    """A backbone of stride 16 and the head after it, ``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``."""
 
     def __init__(self, *, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -157,14 +195,16 @@ class PoseNetwork(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H / 4, W / 4]``."""
         return self.head(self.backbone(images))
 
 
 def initialise(network: nn.Module) -> None:
-    """Convolutions from He's normal distribution over outgoing connections, their biases zero, in place.
+    """Draw convolutions from He's normal distribution over outgoing connections and set their biases to 0, in place.
 
-    Transposed convolutions keep the N(0, 0.001) and batch norms the 1 and 0 that they are made with. The release defines
-    those too, but never calls the function that sets them: its head starts from PyTorch's defaults.
+    The release does so for each convolution of the inverted residuals and for the first two of the stem
+    (``lib/nasnet_function/net_builder.py``, line 444), and for MobileNetV2 (``lib/models/pose_mobilenet.py``, line 111).
+    Transposed convolutions and batch norms keep the values that they are made with.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -180,16 +220,20 @@ def efficientpose(
     widths: tuple[int, int] | None = None,
     tconv: TConv = "plain",
     sic: bool = True,
+    head_init: HeadInit = "pytorch",
     depth: Literal["released", "printed"] = "released",
 ) -> PoseNetwork:
-    """EfficientPose with a named architecture (``A``, ``B``, ``C``) or one of your own.
+    """Build EfficientPose with a named architecture (``A``, ``B``, ``C``) or a given one.
 
     Args:
-        widths: see :class:`Head`; by default those of the architecture's skeleton.
+        widths: See :class:`Head`; by default those of the architecture's skeleton.
+        tconv: See :func:`transposed`.
+        sic: See :class:`Head`.
+        head_init: The initial values of the head, see :class:`Head`.
         depth: ``printed`` adds the two layers of stage 3 that Table 1 prints for the small skeleton and the release lacks.
 
     Raises:
-        InputError: unknown architecture, style or depth, or a printed depth asked of a large architecture.
+        InputError: Unknown architecture, style, start or depth, or the printed depth of a large architecture.
     """
     if isinstance(architecture, str):
         if architecture not in ARCHITECTURES:
@@ -206,14 +250,15 @@ def efficientpose(
         widths=widths or architecture.skeleton.deconvs,
         tconv=tconv,
         sic=sic,
+        init=head_init,
     )
     return PoseNetwork(backbone=backbone, head=head)
 
 
 def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
-    """The network of an architecture file.
+    """Build the network of an architecture file.
 
     Raises:
-        InputError: see :func:`read`.
+        InputError: See :func:`read`.
     """
     return efficientpose(num_joints=num_joints, architecture=read(path))

@@ -1,4 +1,4 @@
-"""The search for EfficientPose's backbone: weights and architecture parameters of one super-network, in turns (section 3)."""
+"""The search for EfficientPose's backbone: weights and architecture parameters of a super-network, alternately (section 3)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from reproductions.efficientpose_nas.supernet import SuperNetwork, entropy, expe
 
 
 class Search:
-    """Weights learn along one drawn path; architecture parameters from two drawn operations a layer and the expected cost.
+    """Train weights along a sampled path; architecture parameters by two sampled operations a layer and the expected cost.
 
-    The ``options`` of the scale: ``skeleton``; ``paths``, the operations drawn in an architecture step, or 0 for all;
-    ``factor`` and ``base`` of the cost term. A weight off the path has no gradient: decay and momentum leave it alone too.
+    The config's ``options`` are ``skeleton``; ``paths``, the number of operations sampled in an architecture step, or 0 for
+    all; and ``factor`` and ``base`` of the cost term. A weight off the path has no gradient, so that neither decay nor momentum
+    changes it.
     """
 
     def __init__(self, network: SuperNetwork, scale: SearchConfig, table: LookupTable) -> None:
@@ -34,38 +35,40 @@ class Search:
         self.loss = recipe_loss(scale.recipe)
         self.layers = list(network.layers())
         device = network.alphas()[0].device
-        found = layer_costs(network.skeleton, table)
-        self.costs = [torch.tensor(list(layer.values()), device=device) for layer in found]
+        costs = layer_costs(network.skeleton, table)
+        self.costs = [torch.tensor(list(layer.values()), device=device) for layer in costs]
         self.constant, self.table = constant(table), table
-        # Not in one kernel: some weights have not been on a path yet, and have no momentum.
+        # Not fused: weights that have not been on a path yet have no momentum.
         self.weights = build_optimizer(torch.nn.ParameterList(network.weights()), scale.recipe.optimizer, fused=False)
         self.architecture = build_optimizer(torch.nn.ParameterList(network.alphas()), scale.architecture)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """By phase."""
+        """Return the optimizers by phase."""
         return {WEIGHTS_PHASE: self.weights, ARCHITECTURE_PHASE: self.architecture}
 
     def step(self, phase: str, batch: tuple[Tensor, Targets], progress: float) -> dict[str, Tensor]:
-        """One step of a phase; see :class:`benchmark.nas.trainer.SearchAlgorithm`."""
-        images, truth = batch
+        """Take one step of a phase; see :class:`benchmark.nas.trainer.SearchAlgorithm`."""
+        images, targets = batch
+        # Which operations take part.
         if phase == WEIGHTS_PHASE:
             self.network.sample(1)
         elif self.options["paths"]:
             self.network.sample(self.options["paths"])
         else:
             self.network.use_all()
-        maps = self.network(images)
-        loss = self.loss(maps, truth)
+        heatmaps = self.network(images)
+        loss = self.loss(heatmaps, targets)
+        # Weights learn in one phase, architecture parameters in the other.
         if phase == WEIGHTS_PHASE:
             self.weights.zero_grad(set_to_none=True)
             loss.backward()
             self.weights.step()
         else:
-            self._decide(loss)
-        return {"loss": loss.detach(), "accuracy": heatmap_accuracy(maps.detach(), truth)}
+            self._step_architecture(loss)
+        return {"loss": loss.detach(), "accuracy": heatmap_accuracy(heatmaps.detach(), targets)}
 
-    def _decide(self, loss: Tensor) -> None:
-        """An architecture step: Equation 6, the loss in multiples of its own present value."""
+    def _step_architecture(self, loss: Tensor) -> None:
+        """Take an architecture step by Equation 6, with the loss in multiples of its present value."""
         alphas = self.network.alphas()
         before = [alpha.detach().clone() for alpha in alphas]
         total = loss / loss.detach() + self.cost_term()
@@ -76,26 +79,26 @@ class Search:
             keep_mass(layer, old)
 
     def cost_term(self) -> Tensor:
-        """``factor x log_base(expected cost)``."""
+        """Return ``factor x log_base(expected cost)``."""
         cost = expected(self.layers, self.costs, self.constant)
         return self.options["factor"] * cost.log() / float(np.log(self.options["base"]))
 
-    def figures(self) -> dict[str, float]:
-        """Mean entropy of the layers, as a share of the largest, and the expected cost in the table's unit."""
+    def metrics(self) -> dict[str, float]:
+        """Return the layers' mean entropy as a share of the largest, and the expected cost in the table's unit."""
         with torch.no_grad():
             cost = float(expected(self.layers, self.costs, self.constant))
         return {"entropy": entropy(self.layers), "expected cost": self.table.shown(cost)}
 
     def derive(self, held_out: BatchLoader) -> str:
-        """The text of the architecture of the most probable operations; nobody is asked."""
+        """Return the text of the architecture of the most probable operations; the held-out people are not used."""
         return write(self.network.derived())
 
     def state(self) -> dict[str, Any]:
-        """Nothing: checkpoints hold the network, the optimizers and the generator."""
+        """Return nothing: checkpoints already hold the network, the optimizers and the generator."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Nothing to do."""
+        """Do nothing, see :meth:`state`."""
 
 
 def _skeleton(scale: SearchConfig) -> Skeleton:
@@ -103,10 +106,10 @@ def _skeleton(scale: SearchConfig) -> Skeleton:
 
 
 def build_search_algorithm(scale: SearchConfig, table: LookupTable, *, joints: int, seed: int, device: torch.device) -> Search:
-    """The search as it starts, the super-network filled from the scale's seed network.
+    """Build the search, its super-network filled from the config's seed network.
 
     Raises:
-        InputError: the seed network is not there.
+        InputError: The seed network is missing.
     """
     torch.manual_seed(seed)
     network = SuperNetwork(skeleton=_skeleton(scale), num_joints=joints)
@@ -117,19 +120,19 @@ def build_search_algorithm(scale: SearchConfig, table: LookupTable, *, joints: i
 
 
 def list_components(scale: SearchConfig, joints: int) -> dict[str, Component]:
-    """What lookup tables hold; see :func:`reproductions.efficientpose_nas.search_space.components`."""
+    """List the entries of lookup tables; see :func:`reproductions.efficientpose_nas.search_space.components`."""
     return components(_skeleton(scale), joints=joints, input_hw=parse_size(scale.cost_input))
 
 
 def used_components(text: str) -> list[str]:
-    """The parts of an architecture.
+    """Return the names of an architecture's components.
 
     Raises:
-        InputError: its text is malformed.
+        InputError: The text is malformed.
     """
     return components_of(parsed(text))
 
 
 def sample_architecture(scale: SearchConfig, table: LookupTable, cost: float | None, generator: np.random.Generator) -> str:
-    """The text of a random architecture, of ``cost`` on average where one is given."""
+    """Return the text of a random architecture; with ``cost``, of that cost on average."""
     return write(sample_within(_skeleton(scale), table, cost, generator))

@@ -1,4 +1,4 @@
-"""How EfficientPose is searched for (sections 3.1, 3.2 and 4.1), what the paper leaves open, and what fits a small machine."""
+"""Configs of the search for EfficientPose (sections 3.1, 3.2 and 4.1), with what the paper leaves open, and smaller ones."""
 
 from __future__ import annotations
 
@@ -17,43 +17,56 @@ from reproductions.efficientpose_nas.recipes import RECIPES
 
 _DENSENAS = "DenseNAS (Fang et al., CVPR 2020) and its released code, by the same first authors and cited for dropped paths"
 
-_COST_GAP = Assumption(
-    unspecified="the cost term of Equation 6 and its two factors, of which only the names survive",
+_COST_ASSUMPTION = Assumption(
+    unspecified="the cost term of Equation 6 and the values of its two factors",
     choice="0.15 log15(expected cost), added to the loss as a multiple of its own present value",
     source=f"{_DENSENAS}: base 15 and factor 0.15; as a multiple, because those are for a cross-entropy, and this loss is "
     "thousands of times smaller",
 )
-_PATHS_GAP = Assumption(
-    unspecified="how many paths are kept in each phase",
-    choice="one operation a layer for weights, two for architecture parameters, drawn by their probabilities",
+_PATHS_ASSUMPTION = Assumption(
+    unspecified="the number of paths sampled in each phase",
+    choice="one operation a layer for weights, two for architecture parameters, sampled by their probabilities",
     source=_DENSENAS,
 )
-_UNDRAWN_GAP = Assumption(
-    unspecified="what becomes of the operations that are not drawn in an architecture step",
-    choice="they keep their probability, the two drawn share what they had before",
+_UNSAMPLED_ASSUMPTION = Assumption(
+    unspecified="the probabilities of operations that are not sampled in an architecture step",
+    choice="they stay the same; the two sampled operations share the sum that they had before",
     source=f"{_DENSENAS}; ProxylessNAS (Cai et al., ICLR 2019)",
 )
-_ADAM_GAP = Assumption(
+_ADAM_ASSUMPTION = Assumption(
     unspecified="Adam's momenta and decay for the architecture parameters",
     choice="0.5 and 0.999, and no decay",
-    source=f"{_DENSENAS} has these momenta; its decay of 1e-3 is not taken, since the paper states one for weights alone",
+    source=f"{_DENSENAS} has these momenta; its decay of 1e-3 is left out, since the paper states one for weights only",
 )
-_TURNS_GAP = Assumption(
+_ALTERNATION_ASSUMPTION = Assumption(
     unspecified="the order within an epoch of the joint optimisation",
     choice="all steps of the weights, then all of the architecture",
     source="the text: alternately in each epoch",
 )
-_COSINE_GAP = Assumption(
+_COSINE_ASSUMPTION = Assumption(
     unspecified="which epochs the cosine spans",
-    choice="all, those of weights alone and the joint ones",
-    source="the text gives one initial rate and its decay to 0 for updating weights, whichever phase that is in",
+    choice="all: those of weights alone and the joint ones",
+    source="the text gives one initial rate and its decay to 0 for updating weights, without distinguishing the phases",
 )
-_SEED_GAP = Assumption(
+_SEED_ASSUMPTION = Assumption(
     unspecified="the ImageNet network that weights are adapted from",
     choice="torchvision's MobileNetV2",
     source="MobileNetV2 is the seed in the paper on the adaptation (FNA)",
 )
-_GAPS = (_COST_GAP, _PATHS_GAP, _UNDRAWN_GAP, _ADAM_GAP, _TURNS_GAP, _COSINE_GAP, HELD_OUT_ASSUMPTION)
+_ORDER_ASSUMPTION = Assumption(
+    unspecified="the order of colours in the search",
+    choice="blue first, as A is trained on MPII",
+    source="this project: one order from the search to the final training",
+)
+_ASSUMPTIONS = (
+    _COST_ASSUMPTION,
+    _PATHS_ASSUMPTION,
+    _UNSAMPLED_ASSUMPTION,
+    _ADAM_ASSUMPTION,
+    _ALTERNATION_ASSUMPTION,
+    _COSINE_ASSUMPTION,
+    HELD_OUT_ASSUMPTION,
+)
 
 _SGD = Optimizer(name="sgd", lr=0.05, momentum=0.9, weight_decay=1e-4)
 _ALPHAS = Optimizer(lr=3e-4, betas=(0.5, 0.999))
@@ -61,6 +74,7 @@ _OPTIONS = {"skeleton": "small", "factor": 0.15, "base": 15.0, "paths": 2}
 
 _PAPER = SearchConfig(
     name="paper",
+    version=2,  # 1: heads started as SimpleBaseline's
     description="as printed: MPII at 256x256, 60 epochs of weights alone and 150 of both; 51 hours of a 2080 Ti in the paper",
     recipe=replace(
         RECIPES["mpii"],
@@ -78,19 +92,19 @@ _PAPER = SearchConfig(
     candidate_epochs=5,
     printed="table3[efficientpose_a, pckh] - table3[random_search, pckh]",
     options=_OPTIONS,
-    assumptions=(*_GAPS, _SEED_GAP),
+    assumptions=(*_ASSUMPTIONS, _SEED_ASSUMPTION, _ORDER_ASSUMPTION),
 )
 
-# What the paper's alphas can travel: 3e-4 a step over 150 epochs of 139 steps. A small search has a hundredth of the steps.
-_RATE_GAP = Assumption(
+# The paper's alphas can move by 3e-4 a step over 150 epochs of 139 steps; a small search has a hundredth of the steps.
+_RATE_ASSUMPTION = Assumption(
     unspecified="the rate of the architecture parameters in a search this short",
     choice="0.016",
-    source="this project: rate times steps is what it is in the paper's 20,850 steps at 3e-4",
+    source="this project: rate times steps is the same as in the paper's 20,850 steps at 3e-4",
 )
-_WEIGHTS_GAP = Assumption(
+_WEIGHTS_ASSUMPTION = Assumption(
     unspecified="the optimizer of the weights in a search this short",
     choice="Adam at 2e-3, as derived networks are trained",
-    source="this project: after 900 steps of SGD at 0.05, a hundredth of the paper's, shared weights knew next to nothing",
+    source="this project: after 900 steps of SGD at 0.05, a hundredth of the paper's, shared weights had hardly learned",
 )
 _LSP = replace(
     RECIPES["lsp"],
@@ -121,12 +135,14 @@ _SMALL = replace(
     seeds=3,
     deployment_input="256x256",
     assumptions=(
-        *_GAPS,
-        _WEIGHTS_GAP,
+        *_ASSUMPTIONS,
+        _WEIGHTS_ASSUMPTION,
         NO_AUGMENTATION_ASSUMPTION,
-        _RATE_GAP,
+        _RATE_ASSUMPTION,
         replace(
-            _SEED_GAP, choice="EfficientNet-Lite0 of the package index", source="this project: its weights can be installed"
+            _SEED_ASSUMPTION,
+            choice="EfficientNet-Lite0 of the package index",
+            source="this project: its weights can be installed",
         ),
     ),
 )
@@ -136,7 +152,7 @@ _SYNTHETIC = replace(GENERAL_RECIPES["synthetic"], name="synthetic-search", inpu
 _TINY = replace(
     _SMALL,
     name="tiny",
-    description="Synthetic people at 32x32: shows that it runs, and no more",
+    description="Synthetic people at 32x32: only shows that the search runs",
     recipe=replace(_SYNTHETIC, optimizer=_SGD, schedule=Schedule(kind="cosine")),
     phases=(SearchPhase(name=WEIGHTS_PHASE), SearchPhase(name=ARCHITECTURE_PHASE, part="held out", first=1)),
     start="scratch",
@@ -145,7 +161,7 @@ _TINY = replace(
     seeds=1,
     deployment_input="",
     printed="",
-    assumptions=_GAPS,
+    assumptions=_ASSUMPTIONS,
 )
 
 SEARCHES = (
@@ -153,14 +169,13 @@ SEARCHES = (
     replace(
         _SMALL,
         name="gpu",
-        version=1,
         description="Leeds Sports Pose at 128x128, 20 epochs of weights alone and 60 of both, for a GPU",
         recipe=replace(_LSP, name="lsp-search-gpu", input="128x128", target=Target(), epochs=80),
         phases=(SearchPhase(name=WEIGHTS_PHASE), SearchPhase(name=ARCHITECTURE_PHASE, part="held out", first=20)),
         architecture=replace(_ALPHAS, lr=0.004),
         retrain=replace(RECIPES["lsp"], name="lsp-searched-gpu", epochs=60, evaluate_every=10, start="fna-lite0"),
         candidate_epochs=5,
-        assumptions=(*_SMALL.assumptions[:-2], replace(_RATE_GAP, choice="0.004"), _SMALL.assumptions[-1]),
+        assumptions=(*_SMALL.assumptions[:-2], replace(_RATE_ASSUMPTION, choice="0.004"), _SMALL.assumptions[-1]),
     ),
     _PAPER,
     replace(

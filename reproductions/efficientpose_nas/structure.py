@@ -1,4 +1,4 @@
-"""What the built networks are made of, where the paper's text states a number, as strings written the way it writes them."""
+"""The structure of the built networks where the paper prints a number, as strings in the paper's notation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _TABLE1 = (
 
 
 def describe_structure(table: str) -> dict[str, str]:
-    """Return ``{"row/column": string}`` for Table 1 and for the figures of Sections 3.2 and 4.4; empty for other tables."""
+    """Return ``{"row/column": string}`` for Table 1 and for the numbers in Sections 3.2 and 4.4; empty for other tables."""
     if table == "table1":
         return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
     return _text_structure() if table == "text_structure" else {}
 
 
 def _text_structure() -> dict[str, str]:
-    """Count what Sections 3.2 and 4.4 print.
+    """Count the numbers printed in Sections 3.2 and 4.4.
 
-    The candidates are the operations that an architecture may have; the rest is counted on the three networks, and their
-    heads must agree. The width of SimpleBaseline's head is not this package's to tell.
+    The candidates are the operations that an architecture may have; everything else is counted on the three networks, whose
+    heads must agree. The width of SimpleBaseline's head is left to the package of that network.
     """
     candidates = [parse(operation) for operation in OPERATIONS if operation != SKIP]
-    kernels, expansions = (sorted(set(values)) for values in zip(*candidates, strict=True))
+    kernels, expansions = (sorted(set(column)) for column in zip(*candidates, strict=True))
     halvings, widths = [], []
     with torch.device("meta"):
         images = torch.empty(1, 3, 256, 256)
@@ -43,14 +43,14 @@ def _text_structure() -> dict[str, str]:
             layers = [layer for layer in network.head.modules() if isinstance(layer, nn.ConvTranspose2d)]
             widths.append([layer.out_channels for layer in layers])
     first, second = zip(*widths, strict=True)
-    found = {
+    values = {
         "kernel_sizes": _set(kernels),
         "expansion_ratios": _set(expansions),
         "down_samplings": agreed(f"{count:g}" for count in halvings),
         "tconv1_width": agreed(first),
         "tconv2_width": agreed(second),
     }
-    return {f"{row}/structure": value for row, value in found.items()}
+    return {f"{row}/structure": value for row, value in values.items()}
 
 
 def _set(values: Iterable[int]) -> str:

@@ -1,7 +1,6 @@
-"""The super-network: at each layer of a skeleton all operations at once, of which one, two or all are used (section 3.1).
+"""The super-network: each layer of a skeleton holds all operations, of which one, two or all are active (section 3.1).
 
-The weights of an architecture are those of the operations that it names; :meth:`SuperNetwork.path` is that network, sharing
-them.
+An architecture shares the weights of the operations that it names; :meth:`SuperNetwork.path` returns its network.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from reproductions.efficientpose_nas.network import MBConv, PoseNetwork, efficie
 
 
 class MixedLayer(nn.Module):
-    """``[N, in_channels, H, W] -> [N, width, H / stride, W / stride]``: Equation 3 over the operations that are ``active``.
+    """Equation 3 over the ``active`` operations, ``[N, in_channels, H, W] -> [N, width, H / stride, W / stride]``.
 
     Args:
-        skippable: whether leaving the layer out is one of the operations.
+        skippable: Whether one of the operations leaves the layer out.
     """
 
     def __init__(self, *, in_channels: int, width: int, stride: int, skippable: bool) -> None:
@@ -33,23 +32,24 @@ class MixedLayer(nn.Module):
         self.active: Sequence[int] = range(len(self.operations))
 
     def probabilities(self) -> Tensor:
-        """Equation 2: the softmax over all operations."""
+        """Return the softmax over all operations (Equation 2)."""
         return self.alpha.softmax(0)
 
     def shared(self) -> Tensor:
-        """The same figures, with a gradient for the active operations alone: they share out what they have together."""
+        """Return the probabilities with a gradient for the active operations alone, whose sum stays constant."""
         probabilities, active = self.probabilities().detach(), torch.tensor(list(self.active), device=self.alpha.device)
         return probabilities.index_copy(0, active, probabilities[active].sum() * self.alpha[active].softmax(0))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features ``[N, width, H / stride, W / stride]``."""
         if len(self.active) == 1:
             return self.choices[self.active[0]](x)
         shares = self.alpha[list(self.active)].softmax(0)
-        parts = [share * self.choices[place](x) for share, place in zip(shares, self.active, strict=True)]
+        parts = [share * self.choices[index](x) for share, index in zip(shares, self.active, strict=True)]
         return reduce(torch.add, parts)
 
     def choose(self, operation: str) -> None:
-        """Decide for one operation, as far as ten thousand to one."""
+        """Make one operation more than ten thousand times as probable as all others."""
         with torch.no_grad():
             self.alpha.zero_()
             self.alpha[self.operations.index(operation)] = 16.0
@@ -61,13 +61,16 @@ def _block(operation: str, in_channels: int, width: int, stride: int) -> MBConv:
 
 
 class SuperNetwork(nn.Module):
-    """``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``: stem and head as in EfficientPose, mixed layers between them."""
+    """Stem and head of EfficientPose with mixed layers between them, ``[N, 3, H, W] -> [N, num_joints, H / 4, W / 4]``.
+
+    Stem, head and operations start as those of a single network.
+    """
 
     def __init__(self, *, skeleton: Skeleton, num_joints: int) -> None:
         super().__init__()
-        plain = efficientpose(num_joints=num_joints, architecture=uniform(skeleton, "k3e3"))
+        single = efficientpose(num_joints=num_joints, architecture=uniform(skeleton, "k3e3"))
         self.skeleton = skeleton
-        self.stem, self.head = next(iter(plain.backbone.children())), plain.head
+        self.stem, self.head = next(iter(single.backbone.children())), single.head
         stages, channels = [], skeleton.separable
         for width, stride, depth in skeleton.stages:
             layers = [MixedLayer(in_channels=channels, width=width, stride=stride, skippable=False)]
@@ -78,34 +81,35 @@ class SuperNetwork(nn.Module):
         initialise(self.stages)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps ``[N, num_joints, H / 4, W / 4]``."""
         x = self.stem(images)
         for layer in self.layers():
             x = layer(x)
         return self.head(x)
 
     def layers(self) -> Iterator[MixedLayer]:
-        """All mixed layers, first to last."""
+        """Iterate over the mixed layers, first to last."""
         for stage in self.stages:
             for layer in stage.children():
                 assert isinstance(layer, MixedLayer)
                 yield layer
 
     def alphas(self) -> list[nn.Parameter]:
-        """What decides between operations, a layer each."""
+        """Return the architecture parameters, one tensor a layer."""
         return [layer.alpha for layer in self.layers()]
 
     def weights(self) -> list[nn.Parameter]:
-        """All other parameters."""
-        own = {id(alpha) for alpha in self.alphas()}
-        return [parameter for parameter in self.parameters() if id(parameter) not in own]
+        """Return all parameters except the architecture's."""
+        alphas = {id(alpha) for alpha in self.alphas()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
 
     def sample(self, count: int) -> None:
-        """Make ``count`` operations of each layer active, drawn by their probabilities without replacement."""
+        """Make ``count`` operations of each layer active, sampled by their probabilities without replacement."""
         alphas = torch.cat([alpha.detach() for alpha in self.alphas()]).cpu().split([len(alpha) for alpha in self.alphas()])
         for layer, alpha in zip(self.layers(), alphas, strict=True):
-            # Beside a large one a share may be rounded to nothing; two are drawn all the same.
-            drawn = torch.multinomial(alpha.softmax(0).clamp(min=1e-12), min(count, len(alpha)))
-            layer.active = sorted(drawn.tolist())
+            # A small probability may be rounded to 0, but ``count`` operations are needed.
+            sampled = torch.multinomial(alpha.softmax(0).clamp(min=1e-12), min(count, len(alpha)))
+            layer.active = sorted(sampled.tolist())
 
     def use_all(self) -> None:
         """Make every operation active."""
@@ -113,18 +117,18 @@ class SuperNetwork(nn.Module):
             layer.active = range(len(layer.operations))
 
     def derived(self) -> Architecture:
-        """The most probable operation of each layer."""
+        """Return the architecture of the most probable operations."""
         names = [[layer.operations[int(layer.alpha.argmax())] for layer in stage] for stage in self._staged()]
         return Architecture(self.skeleton, tuple(tuple(stage) for stage in names))
 
     def choose(self, architecture: Architecture) -> None:
-        """Decide for an architecture; see :meth:`MixedLayer.choose`."""
+        """Make an architecture by far the most probable; see :meth:`MixedLayer.choose`."""
         for stage, operations in zip(self._staged(), architecture.stages, strict=True):
             for layer, operation in zip(stage, operations, strict=True):
                 layer.choose(operation)
 
     def path(self, architecture: Architecture) -> PoseNetwork:
-        """The architecture's network, of the modules here: what changes one changes the other."""
+        """Return the network of an architecture, which shares its modules with this one."""
         stages = []
         for stage, operations in zip(self._staged(), architecture.stages, strict=True):
             chosen = [layer.choices[layer.operations.index(name)] for layer, name in zip(stage, operations, strict=True)]
@@ -137,47 +141,56 @@ class SuperNetwork(nn.Module):
 
 
 def uniform(skeleton: Skeleton, operation: str) -> Architecture:
-    """The architecture with one operation throughout."""
+    """Return the architecture that has the same operation in all layers."""
     return Architecture(skeleton, tuple((operation,) * stage.depth for stage in skeleton.stages))
 
 
 def expected(layers: Sequence[MixedLayer], costs: Sequence[Tensor], constant: float) -> Tensor:
-    """Equations 4 and 5: what the network costs on average over the operations' probabilities.
+    """Return the network's mean cost over the operations' probabilities (Equations 4 and 5).
 
-    Its gradient, as the loss's, is one for the active operations: what they move is taken from each other.
+    Like the loss, it has a gradient for the active operations alone: one gains the probability that the others lose.
 
     Args:
-        costs: of each layer's operations.
-        constant: of what all architectures share.
+        layers: The mixed layers.
+        costs: The costs of each layer's operations.
+        constant: The cost of the components that are in all architectures.
     """
-    return constant + torch.stack([layer.shared() @ own for layer, own in zip(layers, costs, strict=True)]).sum()
+    return constant + torch.stack([layer.shared() @ cost for layer, cost in zip(layers, costs, strict=True)]).sum()
 
 
 def entropy(layers: Sequence[MixedLayer]) -> float:
-    """How undecided the layers are on average: 1 where all operations are as probable, 0 where one is certain."""
-    shares = []
+    """Return the layers' mean entropy: 1 where all operations are equally probable, 0 where one is certain."""
+    entropies = []
     for layer in layers:
         probabilities = layer.probabilities().detach().double().cpu()
-        shares.append(torch.special.entr(probabilities).sum() / torch.tensor(float(len(probabilities))).log())
-    return float(torch.stack(shares).mean())
+        entropies.append(torch.special.entr(probabilities).sum() / torch.tensor(float(len(probabilities))).log())
+    return float(torch.stack(entropies).mean())
 
 
 def keep_mass(layer: MixedLayer, before: Tensor) -> None:
-    """After a step that only the active operations had a say in: the others get their alpha back, and the active ones are moved
-    together so that the probability they share is what it was. DenseNAS's and ProxylessNAS's rule."""
+    """Keep the probabilities of the unsampled operations after an architecture step (DenseNAS, ProxylessNAS), in place.
+
+    The unsampled operations get their former alpha back, and the active ones are shifted together so that the sum of their
+    probabilities stays the same.
+
+    Args:
+        layer: The layer after the step.
+        before: Its alpha before the step.
+    """
     active = list(layer.active)
     with torch.no_grad():
         after = layer.alpha[active]
-        moved = after + (before[active].logsumexp(0) - after.logsumexp(0))
+        shifted = after + (before[active].logsumexp(0) - after.logsumexp(0))
         layer.alpha.copy_(before)
-        layer.alpha[active] = moved
+        layer.alpha[active] = shifted
 
 
 def start(network: SuperNetwork, fill: Callable[[PoseNetwork], None]) -> None:
     """Fill every operation from a seed network, in place.
 
     Args:
-        fill: one of the starts in :mod:`reproductions.efficientpose_nas.fna`.
+        network: The super-network.
+        fill: One of the starts in :mod:`reproductions.efficientpose_nas.fna`.
     """
     for operation in OPERATIONS:
         if operation != SKIP:

@@ -1,4 +1,4 @@
-"""Architectures as text files: what is written is what is built, and what is wrong is named by file and line."""
+"""Architectures as text files: a written file builds the same network, and errors name file and line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reproductions.efficientpose_nas.network import build_from_file
 
 
 def text(architecture: Architecture) -> str:
-    """An architecture as one would write it down."""
+    """Write an architecture as a user would."""
     size = "small" if architecture.skeleton == SMALL else "large"
     stages = [f"stage {number}: {' '.join(stage)}" for number, stage in enumerate(architecture.stages, 1)]
     return "\n".join([f"skeleton: {size}", *stages]) + "\n"

@@ -1,4 +1,4 @@
-"""The networks of the EfficientPose paper are those that it counts."""
+"""The networks have the counts that the paper prints, the structure of the released code and its initial values."""
 
 from __future__ import annotations
 
@@ -155,24 +155,77 @@ def test_proxylessnas_layers_are_those_of_the_published_classifiers(target: str,
     assert sum(p.numel() for p in trunk.parameters()) + classifier == published
 
 
-# --- how weights start ------------------------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------------------------
+
+
+def default_std(fan_in: int) -> float:
+    """Return the deviation of PyTorch's own weights: uniform up to one over the root of the incoming connections."""
+    return (3 * fan_in) ** -0.5
 
 
 def test_weights_start_from_the_stated_distributions() -> None:
     torch.manual_seed(0)
     network: Any = efficientpose(num_joints=16, architecture="B")
     for module in network.modules():
-        if isinstance(module, nn.ConvTranspose2d):
-            assert module.weight.std().item() == pytest.approx(0.001, rel=0.05)
-            assert module.bias is None
-        elif isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d):
             assert (module.weight == 1).all()
             assert (module.bias == 0).all()
-        elif isinstance(module, nn.Conv2d) and module is not network.head.final and module.weight.numel() > 20_000:
+    projection = network.backbone[0][2][0]
+    for module in network.backbone.modules():
+        if isinstance(module, nn.Conv2d) and module is not projection and module.weight.numel() > 20_000:
             fan_out = module.out_channels * module.kernel_size[0] ** 2
             assert module.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
-    assert network.head.final.weight.std().item() == pytest.approx(0.001, rel=0.2)
-    assert (network.head.final.bias == 0).all()
+    assert projection.weight.std().item() == pytest.approx(default_std(32), rel=0.1)
+    # A transposed convolution's incoming connections are counted by its outputs; a depthwise 3x3's are nine.
+    deconvs = [module for module in network.head.modules() if isinstance(module, nn.ConvTranspose2d)]
+    assert [deconv.weight.std().item() for deconv in deconvs] == [
+        pytest.approx(default_std(16 * 64), rel=0.05),  # 0.018
+        pytest.approx(default_std(16 * 32), rel=0.05),  # 0.026
+    ]
+    assert all(deconv.bias is None for deconv in deconvs)
+    assert network.head.sic[0].weight.std().item() == pytest.approx(default_std(9), rel=0.15)  # 0.19
+    assert network.head.final.weight.std().item() == pytest.approx(default_std(32), rel=0.15)  # 0.10
+    assert network.head.final.bias.abs().max().item() == pytest.approx(32**-0.5, rel=0.3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_head_of_each_network_starts_as_in_the_released_code(name: str) -> None:
+    """PyTorch's own values, but for ResNet-50: the release calls the initialising function of that network alone."""
+    torch.manual_seed(0)
+    head: Any = build_model(name, joints=16).head
+    stds = {part: next(getattr(head, part).parameters()).std().item() for part in ("deconvs", "sic", "final")}
+    if name == "efficientpose_nas/resnet50":
+        assert stds == {part: pytest.approx(0.001, rel=0.2) for part in stds}
+        assert (head.final.bias == 0).all()
+    else:
+        fans = {"deconvs": 16 * 64, "sic": 9, "final": 32}
+        assert stds == {part: pytest.approx(default_std(fan), rel=0.2) for part, fan in fans.items()}
+
+
+@pytest.mark.parametrize("model", ["A", "A+tconv=mbv1", "A+tconv=mbv2", "mobilenet_v2", "proxyless_gpu"])
+def test_heatmaps_can_start_near_zero_as_simple_baselines(model: str) -> None:
+    torch.manual_seed(0)
+    head: Any = build_model(f"efficientpose_nas/{model}+head_init=simple_baseline", joints=16).head
+    for module in head.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            assert module.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert head.sic[0].weight.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.15)  # 0.083
+    assert head.final.weight.std().item() == pytest.approx(0.001, rel=0.2)
+    assert (head.final.bias == 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_start_of_the_head_changes_values_and_no_count(name: str) -> None:
+    counts = []
+    for switch in ("", "+head_init=pytorch", "+head_init=simple_baseline"):
+        with torch.device("meta"):
+            network = build_model(name + switch, joints=16)
+        counts.append((count_cost(network, 64, 64), [(key, value.shape) for key, value in network.state_dict().items()]))
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_trainings_from_the_former_start_do_not_count_for_these_networks() -> None:
+    assert {entry.version for entry in ENTRIES} == {2}
 
 
 # --- architectures as data --------------------------------------------------------------------------------------------
@@ -207,6 +260,7 @@ def test_an_architecture_must_fit_its_skeleton() -> None:
         ({"architecture": "D"}, "unknown architecture 'D'"),
         ({"tconv": "mbv3"}, "unknown transposed convolution 'mbv3'"),
         ({"depth": "deep"}, "unknown depth 'deep'"),
+        ({"head_init": "zeros"}, "unknown start of the head 'zeros'; known: pytorch, simple_baseline"),
         ({"architecture": "B", "depth": "printed"}, "only architectures on the small skeleton"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the paper's text says of the networks is what is built."""
+"""The built networks have the structure that the paper's text prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reproductions.efficientpose_nas.architectures import ARCHITECTURES, LARGE, 
 
 
 def printed() -> dict[str, str]:
-    """The cells of this package's own networks; one row is SimpleBaseline's, one no network's."""
+    """Return the cells of this package's networks; one row is SimpleBaseline's, one is of no network."""
     cells = load_papers()["efficientpose_nas"].tables["text_structure"].cells()
     return {f"{c.row.id}/{c.column.name}": c.printed for c in cells if c.row.model.startswith("efficientpose_nas/")}
 
@@ -23,8 +23,8 @@ def test_the_networks_are_made_of_what_the_text_says() -> None:
 
 
 def test_the_figures_follow_the_operations_and_the_skeletons(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two, three, four = LARGE.stages
-    skeleton = replace(LARGE, stages=(one, two, three, four._replace(stride=2)), deconvs=(96, 48))
+    first, second, third, fourth = LARGE.stages
+    skeleton = replace(LARGE, stages=(first, second, third, fourth._replace(stride=2)), deconvs=(96, 48))
     monkeypatch.setitem(ARCHITECTURES, "B", replace(B, skeleton=skeleton))  # with the stride that Table 1 prints
     monkeypatch.setattr(structure, "OPERATIONS", ("k3e6", "k9e6", "skip"))
     assert list(structure.describe_structure("text_structure").values()) == ["{3, 9}", "{6}", "4 or 5", "64 or 96", "32 or 48"]

@@ -140,7 +140,7 @@ def test_a_worker_of_a_ray_cluster_that_dies_is_replaced(root: Path, grid: Path,
     killed: list[int] = []
 
     def kill_one() -> None:
-        while not list((tmp_path / "work").glob("*/last.safetensors")):
+        while not list((tmp_path / "work").glob("*/last.pt")):
             time.sleep(0.02)
         workers = [p.pid for p in psutil.process_iter(["name"]) if str(p.info["name"]).startswith("ray::work")]
         for worker in workers[:1]:

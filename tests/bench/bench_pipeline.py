@@ -24,7 +24,7 @@ from benchmark.pipeline.augment import Views, draw_views, epoch_generator, visib
 from benchmark.pipeline.batches import Route, load_batch
 from benchmark.pipeline.crop_cache import build_cache, crop_resolutions
 from benchmark.pipeline.targets import draw_gaussians
-from tests.evaluation.photographs import people
+from tests.evaluation.generated_people import people
 from tests.pipeline.plain_loader import load
 
 PERSONS, BATCH, OUTPUT = 96, 32, (256, 256)

@@ -26,7 +26,7 @@ from benchmark.models.registry import build_model
 from benchmark.pipeline.augment import draw_views, epoch_generator
 from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.trainer import TrainingRun, TrainingStep, build_training, prefetch_batches
-from tests.evaluation.photographs import people
+from tests.evaluation.generated_people import people
 from tests.pipeline.plain_loader import load
 
 MODEL = "efficientpose_nas/A"

@@ -417,7 +417,8 @@ def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPat
         timed.extend(settings)
         progress(1, 1)
         return [
-            Timing(setting=cell, rounds=np.full((rounds, 2), seconds)) for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
+            Timing(setting=cell, rounds=np.full((rounds, 2), seconds))
+            for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
         ]
 
     monkeypatch.setattr("benchmark.compare.run.measure_latency", measure)
@@ -546,7 +547,7 @@ def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, argumen
         ("rt.safetensors", "rt.safetensors does not fit"),
         ("broken.pth", "broken.pth does not fit"),
         ("absent.pth", "no weights at"),
-        ("weights.txt", "are a .safetensors or .pth or .pt file"),
+        ("weights.txt", "must be a .safetensors or .pth or .pt file"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(command, root: Path, monkeypatch, tmp_path: Path, capsys, name, message) -> None:

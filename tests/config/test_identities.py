@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -32,9 +33,11 @@ from benchmark.config.packages import find_recipe, find_search
 from benchmark.config.recipes import GENERAL_RECIPES
 from benchmark.core.records import Record, load_records, record_id
 from benchmark.core.versions import VERSIONS, versions_of
+from benchmark.models.registry import entries
 
 MODEL = "efficientpose_nas/A"
 LSP = GENERAL_RECIPES["lsp"]
+OPTIONAL = {"model", "initial_weights", "pck", "pckh", "oks", "oks_nms"}  # by dataset, or of networks of this project
 SETTING = training_setting(LSP, "scratch", {"epochs": 3}, 0.5)
 KINDS: dict[str, Callable[[], Identity]] = {
     "cost": lambda: cost_identity(MODEL, "mpii", "256x256"),
@@ -99,7 +102,7 @@ def test_committed_records_state_the_versions_that_their_identities_ask_for() ->
     records = load_records()
     assert current_records(records)
     for record in records.values():
-        optional = {"model", "pck", "pckh", "oks", "oks_nms", *convention_versions()}  # a convention may have joined later
+        optional = OPTIONAL | set(convention_versions())  # a convention may have joined later
         assert set(record.versions) - optional == set(by_kind[record.kind]["versions"]) - optional, record.id
 
 
@@ -109,3 +112,11 @@ def test_a_recipe_of_a_package_identifies_its_network() -> None:
     theirs = accuracy_identity("efficientpose_nas/B", recipe, training_setting(recipe, recipe.start, {}), "pckh@0.5 (hrnet)", 0)
     assert record_id(mine) != record_id(theirs)
     assert (mine["dataset"], mine["split"], mine["protocol"]) == ("mpii", "val", recipe.protocol)
+
+
+def test_other_initial_weights_retire_trainings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = {name: Record(**identity(), value=1.0, command="") for name, identity in KINDS.items()}
+    entry = entries()[MODEL]
+    monkeypatch.setitem(entries(), MODEL, replace(entry, init_version=entry.init_version + 1))  # type: ignore[arg-type]
+    retired = {name for name, record in records.items() if not is_current(record)}
+    assert retired == {"accuracy", "training", "learning_rate", "feature_maps"}

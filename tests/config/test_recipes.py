@@ -36,8 +36,8 @@ from reproductions.efficientpose.targets import SEGMENTS
 PACKAGES = declarations()
 LISTED = [
     pytest.param(package, recipe, id=f"{package}-{recipe.name}")
-    for package, module in [("general", None), *PACKAGES.items()]
-    for recipe in (getattr(module, "RECIPES", {}) if module else GENERAL_RECIPES).values()
+    for package, recipes in [("general", GENERAL_RECIPES), *((name, declared.recipes) for name, declared in PACKAGES.items())]
+    for recipe in recipes.values()
 ]
 
 
@@ -244,8 +244,9 @@ def test_a_recipe_that_does_not_fit_is_refused(model: str, dataset: str, name: s
 
 
 def test_digests_tell_all_recipes_of_a_package_apart() -> None:
-    for package, module in PACKAGES.items():
-        listed = list(getattr(module, "RECIPES", {}).values())
+    for package, declared in PACKAGES.items():
+        listed = list(declared.recipes.values())
+        assert listed, package
         assert len({recipe.digest() for recipe in listed}) == len(listed), package
 
 

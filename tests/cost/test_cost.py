@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 from math import prod
 
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
+from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import SqueezeExcitation
 
+from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.core.input_size import parse_size
 from benchmark.cost import trace
 from benchmark.cost.counters import count_operations, load_counters
 from benchmark.cost.trace import count_parameters, trace_network
 from benchmark.ledger.verdicts import required_costs
+from benchmark.measure.cost import CostCommand, CostReport
 from benchmark.models.registry import build_model, build_on_meta, find_entry
 from benchmark.papers.tables import load_papers
 
@@ -175,3 +179,15 @@ def test_scopes_divide_a_network_without_rest() -> None:
     parts = [count_operations(network_trace.within([name]))["macs"] for name in ("backbone", "head")]
     assert parts == [8 * 6 * prod((4, 3, 3, 3)), 8 * 6 * 8]
     assert sum(parts) == count_operations(network_trace.ops)["macs"]
+
+
+# --- the command --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_json_of_the_command_has_the_declared_type(capsys: pytest.CaptureFixture[str]) -> None:
+    CostCommand(models=("efficientpose_nas/A", "efficientpose/RT"), input="128x96", json=True)()
+    printed = json.loads(capsys.readouterr().out)
+    assert TypeAdapter(CostReport).validate_python(printed, strict=True) == printed  # and holds no other keys
+    for model in printed["models"]:
+        assert all(counts["params"].keys() == PARAMS.keys() for counts in (model, *model["scopes"].values()))
+        assert all(counts["flops"].keys() == FLOPS.keys() for counts in (model, *model["scopes"].values()))

@@ -1,0 +1,1 @@
+"""Tests of evaluation: weights, batched inference, scoring, records and submissions."""

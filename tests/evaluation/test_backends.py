@@ -1,4 +1,4 @@
-"""Weights find their network, or are refused by name; a TFLite file answers like the network it was made from."""
+"""Load weights into their network, refuse wrong ones by name, and compare TFLite files with their networks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_safetensors_give_the_network_back(network: nn.Module, weights: Path) ->
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = network(images).final
-    torch.testing.assert_close(backend.maps(images)[-1], expected, atol=0, rtol=0)
+    torch.testing.assert_close(backend.forward(images)[-1], expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("spoil", ["absent", "shape", "unknown"])
@@ -63,7 +63,7 @@ def test_a_broken_or_unknown_file_is_refused(tmp_path: Path) -> None:
     for name, message in (
         ("a.safetensors", "not a safetensors file"),
         ("a.tflite", "not a TFLite file|needs ai-edge-litert"),
-        ("a.pth", r"takes no \.pth file; known: \.safetensors"),
+        ("a.pth", r"cannot read a \.pth file; known: \.safetensors"),
     ):
         (tmp_path / name).write_bytes(b"nonsense that is no file of weights")
         with pytest.raises(InputError, match=message):
@@ -82,45 +82,41 @@ def test_weights_are_found_below_the_data_root(tmp_path: Path, monkeypatch: pyte
 def test_what_the_network_cannot_take_is_one_clear_line(weights: Path) -> None:
     backend = load_backend(MODEL, weights, input_hw=(64, 64))
     with pytest.raises(InputError, match=rf"^{MODEL} failed on 64x64 images: [^\n]+$"):
-        backend.maps(torch.zeros(1, 4, 64, 64))
+        backend.forward(torch.zeros(1, 4, 64, 64))
 
 
 def test_maps_that_are_not_finite_are_refused(weights: Path) -> None:
     backend = load_backend(MODEL, weights, input_hw=(64, 64))
     with pytest.raises(InputError, match="not finite"):
-        backend.maps(torch.full((1, 3, 64, 64), float("nan")))
+        backend.forward(torch.full((1, 3, 64, 64), float("nan")))
 
 
 def published() -> list[tuple[str, Path, Path]]:
-    """Models of which a file for the network and a TFLite file are at hand, by the suffixes that packages name."""
+    """List the models that have both a file in their package's format and a TFLite file: model, path, TFLite path."""
     folder = DATA / "weights"
-    found = []
+    pairs = []
     for model in entries():
-        special = package_of(model).weight_files
+        formats = package_of(model).weight_files
         package, _, variant = model.partition("/")
-        for path in sorted((folder / package).glob(f"*{variant}.*")) if special else ():
-            twin = path.with_suffix(TFLITE)
-            if (
-                special.get(path.suffix)
-                and special[path.suffix].load
-                and twin.is_file()
-                and path.stem.endswith(f"Pose{variant}")
-            ):
-                found.append((model, path, twin))
-    return found
+        for path in sorted((folder / package).glob(f"*{variant}.*")) if formats else ():
+            tflite = path.with_suffix(TFLITE)
+            is_loadable = path.suffix in formats and formats[path.suffix].load
+            if is_loadable and tflite.is_file() and path.stem.endswith(f"Pose{variant}"):
+                pairs.append((model, path, tflite))
+    return pairs
 
 
 def test_a_tflite_file_answers_like_the_network_it_was_made_from() -> None:
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
     if not (pairs := published()):
-        pytest.skip(f"no published weights with a TFLite twin are under {DATA / 'weights'}")
-    model, weights, twin = pairs[0]
-    ours, theirs = load_backend(model, weights), load_backend(model, twin)
-    assert ours.joints == theirs.joints
-    assert ours.published
-    images = torch.rand(2, 3, *ours.input_hw)
-    for one, other in zip(ours.maps(images), theirs.maps(images), strict=True):
-        assert one.shape == other.shape
-        torch.testing.assert_close(one, other, atol=2e-2, rtol=0)  # its weights are rounded to half precision
+        pytest.skip(f"no published weights with a TFLite file beside them are under {DATA / 'weights'}")
+    model, weights, tflite = pairs[0]
+    original, converted = load_backend(model, weights), load_backend(model, tflite)
+    assert original.joints == converted.joints
+    assert original.published
+    images = torch.rand(2, 3, *original.input_hw)
+    for expected, output in zip(original.forward(images), converted.forward(images), strict=True):
+        assert output.shape == expected.shape
+        torch.testing.assert_close(output, expected, atol=2e-2, rtol=0)  # its weights are rounded to half precision
     with pytest.raises(InputError, match="takes"):
-        load_backend(model, twin, input_hw=(64, 64))
+        load_backend(model, tflite, input_hw=(64, 64))

@@ -1,0 +1,1 @@
+"""Tests of latency: warm-up, interleaved rounds, workers, records and the command."""

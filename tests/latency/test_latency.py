@@ -1,4 +1,4 @@
-"""Latencies: settled before they count, taken in turns, refused where they scatter, each in a process of its own."""
+"""Latencies: warm-up, interleaved rounds in separate processes, refusal of unstable times, records and the command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -34,7 +33,7 @@ from benchmark.latency.clocks import time_on_cpu, time_on_cuda, timer_overhead, 
 from benchmark.latency.records import latency_records, session_from_timings
 from benchmark.latency.timer import Timing, measure_latency, timing_ratio
 from benchmark.latency.workloads import export_onnx, heatmap_function, pipeline_pass, synthetic_people
-from benchmark.measure.latency import LatencyCommand
+from benchmark.measure.latency import LatencyCommand, LatencyReport
 
 SMALL, LARGE = "efficientpose_nas/A", "baselines/hrnet-w32"
 NETWORKS = """
@@ -54,9 +53,9 @@ def heavy(joints):
     network.ballast = nn.Parameter(torch.ones(25_000_000))
     return network
 
-def telling(joints):
-    print("this must not get among the replies")
-    with open(os.environ["TOLD"], "a") as file:
+def noting(joints):
+    print("this must not mix with the replies")
+    with open(os.environ["NOTES"], "a") as file:
         print(os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], file=file)
     return narrow(joints)
 
@@ -83,26 +82,26 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def timing(model: str = SMALL, rounds: Any = None, **given: Any) -> Timing:
-    """A made-up measurement: by default 20 rounds of 4 calls of about 10 ms."""
+def timing(model: str = SMALL, rounds: Any = None, **fields: Any) -> Timing:
+    """Return a made-up timing: by default 20 rounds of 4 calls of about 10 ms."""
     if rounds is None:
         rounds = 0.010 + 0.0001 * np.random.default_rng(0).standard_normal((20, 4))
-    return Timing(setting=Setting(model=model), rounds=np.asarray(rounds, float), device="a processor", **given)
+    return Timing(setting=Setting(model=model), rounds=np.asarray(rounds, float), device="a processor", **fields)
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "cell",
+    "setting",
     [
         Setting(model=SMALL),
         Setting(model=SMALL, input="256x192", joints=17, batch=32, threads=2, device="cuda", layout="nhwc", backend="compile"),
         Setting(model=SMALL, part="pipeline", backend="openvino"),
     ],
 )
-def test_a_setting_can_be_read_back(cell: Setting) -> None:
-    assert Setting.of({**cell.conditions(), "unstable": True}, SMALL) == cell
+def test_a_setting_can_be_read_back(setting: Setting) -> None:
+    assert Setting.of({**setting.conditions(), "unstable": True}, SMALL) == setting
 
 
 def test_other_protocols_are_no_settings() -> None:
@@ -136,9 +135,9 @@ def test_a_missing_runtime_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_percentiles_are_over_all_calls() -> None:
-    found = timing(rounds=np.arange(1, 101).reshape(20, 5))
-    assert (found.median, found.p10, found.p90, found.iqr) == pytest.approx((50.5, 10.9, 90.1, 49.5))
-    assert found.interval[0] < 50.5 < found.interval[1]
+    made_up = timing(rounds=np.arange(1, 101).reshape(20, 5))
+    assert (made_up.median, made_up.p10, made_up.p90, made_up.iqr) == pytest.approx((50.5, 10.9, 90.1, 49.5))
+    assert made_up.interval[0] < 50.5 < made_up.interval[1]
 
 
 def test_quartiles_more_than_a_tenth_apart_are_noisy() -> None:
@@ -147,7 +146,7 @@ def test_quartiles_more_than_a_tenth_apart_are_noisy() -> None:
 
 
 def test_drift_that_hits_both_cancels_in_the_ratio() -> None:
-    """A machine that becomes three times slower moves the medians, but neither the ratio nor its interval."""
+    """Let the machine become three times slower: the medians change, but neither the ratio nor its interval."""
     drift = np.linspace(1, 3, 20)[:, None] * np.ones((20, 4))
     value, interval = timing_ratio(timing(rounds=2 * drift), timing(rounds=drift))
     assert value == pytest.approx(2)
@@ -158,22 +157,22 @@ def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says() -> None:
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(100):
-        one, other = (timing(rounds=size * random.lognormal(0, 0.1, (20, 4))) for size in (1.5, 1.0))
-        low, high = timing_ratio(one, other)[1]
+        slow, fast = (timing(rounds=size * random.lognormal(0, 0.1, (20, 4))) for size in (1.5, 1.0))
+        low, high = timing_ratio(slow, fast)[1]
         covered += low <= 1.5 <= high
     assert 88 <= covered <= 100
 
 
 def test_cells_of_different_rounds_did_not_take_turns() -> None:
-    with pytest.raises(ValueError, match="did not take turns"):
+    with pytest.raises(ValueError, match="not timed in interleaved rounds"):
         timing_ratio(timing(rounds=np.ones((3, 2))), timing(rounds=np.ones((4, 2))))
 
 
 def test_kendalls_tau_is_scipys_where_nothing_ties() -> None:
     random = np.random.default_rng(0)
     for _ in range(20):
-        one, other = random.random((2, 7))
-        assert kendall_tau(one, other) == pytest.approx(kendalltau(one, other).statistic)
+        a, b = random.random((2, 7))
+        assert kendall_tau(a, b) == pytest.approx(kendalltau(a, b).statistic)
     assert kendall_tau([1, 1], [2, 3]) is None
 
 
@@ -189,9 +188,9 @@ def sleepy() -> Iterator[str]:
 
 
 def test_each_part_is_timed() -> None:
-    found = time_on_cpu(sleepy)
-    assert list(found) == ["one", "two"]
-    assert all(0.02 <= seconds < 0.2 for seconds in found.values())
+    parts = time_on_cpu(sleepy)
+    assert list(parts) == ["one", "two"]
+    assert all(0.02 <= seconds < 0.2 for seconds in parts.values())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="not_run: no GPU at hand")
@@ -217,42 +216,42 @@ def test_a_warm_up_that_never_settles_says_so() -> None:
 # --- processes and turns ------------------------------------------------------------------------------------------------------
 
 
-class Acting:
-    """Stands for a worker and its process; notes whose turn it was."""
+class FakeWorker:
+    """Replaces a worker and its process, and notes the order of the calls."""
 
-    turns: list[str] = []  # noqa: RUF012
+    calls: list[str] = []  # noqa: RUF012
 
-    def __init__(self, cell: Setting, onnx: str = "") -> None:
-        self.setting, self.bursts = cell, list[dict[str, list[float]]]()
+    def __init__(self, setting: Setting, onnx: str = "") -> None:
+        self.setting, self.bursts = setting, list[dict[str, list[float]]]()
 
-    def __enter__(self) -> Acting:
+    def __enter__(self) -> FakeWorker:
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
     def open(self) -> None:
-        self.turns.append("open " + self.setting.model)
+        self.calls.append("open " + self.setting.model)
 
     def warm(self) -> None:
-        self.turns.append("warm " + self.setting.model)
+        self.calls.append("warm " + self.setting.model)
 
     def burst(self) -> None:
-        self.turns.append(self.setting.model)
+        self.calls.append(self.setting.model)
 
     def timing(self) -> Timing:
         return Timing(setting=self.setting, rounds=np.ones((len(self.bursts), 2)))
 
 
 def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timer, "Worker", Acting)
-    monkeypatch.setattr(Acting, "turns", [])
+    monkeypatch.setattr(timer, "Worker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "calls", [])
     steps: list[tuple[int, int]] = []
-    found = measure_latency(
-        [Setting(model=m) for m in "ABC"], rounds=2, progress=lambda done, total: steps.append((done, total))
+    timings = measure_latency(
+        [Setting(model=model) for model in "ABC"], rounds=2, progress=lambda done, total: steps.append((done, total))
     )
-    assert Acting.turns == ["open A", "open B", "open C", "warm A", "warm B", "warm C", *"ABCCBA", *"ABCCBA"]
+    assert FakeWorker.calls == ["open A", "open B", "open C", "warm A", "warm B", "warm C", *"ABCCBA", *"ABCCBA"]
     assert steps == [(done, 15) for done in range(1, 16)]
-    assert [t.setting.model for t in found] == list("ABC")
+    assert [timing.setting.model for timing in timings] == list("ABC")
 
 
 def test_a_larger_network_takes_longer(nets: str) -> None:
@@ -265,18 +264,18 @@ def test_a_larger_network_takes_longer(nets: str) -> None:
 
 
 def test_each_cell_has_its_own_process_with_its_own_threads(nets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    measure_latency([Setting(model=f"{nets}:telling", input="32x32")] * 2, rounds=2)
-    (one, *settings), (other, *others) = (line.split() for line in (tmp_path / "told").read_text().splitlines())
-    assert len({one, other, str(os.getpid())}) == 3
-    assert settings == others == ["1", "1", "1"]
+    measure_latency([Setting(model=f"{nets}:noting", input="32x32")] * 2, rounds=2)
+    (first, *threads), (second, *more_threads) = (line.split() for line in (tmp_path / "notes").read_text().splitlines())
+    assert len({first, second, str(os.getpid())}) == 3
+    assert threads == more_threads == ["1", "1", "1"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured in /proc")
 def test_memory_is_what_the_network_added(nets: str) -> None:
-    found = measure_latency([Setting(model=f"{nets}:{name}", input="32x32") for name in ("narrow", "heavy")], rounds=2)
-    light, heavy = (t.memory for t in found)
+    timings = measure_latency([Setting(model=f"{nets}:{name}", input="32x32") for name in ("narrow", "heavy")], rounds=2)
+    light, heavy = (timing.memory for timing in timings)
     assert light < 40e6
     assert 100e6 <= heavy - light < 140e6  # 25 million weights of four bytes
 
@@ -285,8 +284,8 @@ def test_memory_is_what_the_network_added(nets: str) -> None:
     ("name", "message"),
     [
         ("dying", "its process was ended by SIGKILL"),
-        ("failing", "cannot be run at 32x32, 16 joints, batch 1, .*: KeyError: 'heatmaps'"),
-        ("nobody", "nobody is not there"),
+        ("failing", "failed at 32x32, 16 joints, batch 1, .*: KeyError: 'heatmaps'"),
+        ("nobody", "nobody is not defined"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(nets: str, name: str, message: str) -> None:
@@ -307,20 +306,20 @@ def test_a_device_that_is_not_there_is_named(nets: str) -> None:
 def test_a_runtime_computes_the_same_maps(nets: str, backend: Any, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="not_run: the extra 'runtimes' is not installed")
     pytest.importorskip(backend, reason="not_run: the extra 'runtimes' is not installed")
-    cell = Setting(model=f"{nets}:wide", input="64x32", batch=2, backend=backend)
-    run = heatmap_function(cell, str(export_onnx(cell, tmp_path / "net.onnx")))
-    eager = heatmap_function(replace(cell, backend="eager"), "")
-    one, other = torch.rand(2, 2, 3, 64, 32)
+    setting = Setting(model=f"{nets}:wide", input="64x32", batch=2, backend=backend)
+    run = heatmap_function(setting, str(export_onnx(setting, tmp_path / "net.onnx")))
+    eager = heatmap_function(replace(setting, backend="eager"), "")
+    batches = torch.rand(2, 2, 3, 64, 32)
     with torch.inference_mode():
-        found = run(one), run(other)  # the second must not overwrite the first
-        for maps, images in zip(found, (one, other), strict=True):
-            torch.testing.assert_close(maps, eager(images), rtol=1e-4, atol=1e-5)
+        outputs = [run(images) for images in batches]  # the second must not overwrite the first
+        for heatmaps, images in zip(outputs, batches, strict=True):
+            torch.testing.assert_close(heatmaps, eager(images), rtol=1e-4, atol=1e-5)
 
 
 def test_a_pipeline_finds_what_evaluation_finds(nets: str, tmp_path: Path) -> None:
-    cell = Setting(model=f"{nets}:wide", input="64x64", batch=3, part="pipeline")
-    maps = heatmap_function(cell, "")
-    run, parts = pipeline_pass(cell, maps)(), []
+    setting = Setting(model=f"{nets}:wide", input="64x64", batch=3, part="pipeline")
+    heatmaps = heatmap_function(setting, "")
+    run, parts = pipeline_pass(setting, heatmaps)(), []
     with torch.inference_mode():
         while True:
             try:
@@ -330,21 +329,21 @@ def test_a_pipeline_finds_what_evaluation_finds(nets: str, tmp_path: Path) -> No
                 break
     assert parts == ["crop", "normalise", "forward", "flipped forward", "average", "decode"]
 
-    people, photographs = synthetic_people(3, MPII_JOINTS)
+    people, images = synthetic_people(3, MPII_JOINTS)
     paths = tuple(tmp_path / path.name for path in people.images)
-    for path, photograph in zip(paths, photographs, strict=True):
-        cv2.imwrite(str(path), photograph[..., ::-1])
-    backend = Backend(lambda images: (maps(images),), MPII_JOINTS, (64, 64), "-")
-    chosen = {"hrnet": PROTOCOLS["hrnet"]}
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(str(path), image[..., ::-1])
+    backend = Backend(lambda images: (heatmaps(images),), MPII_JOINTS, (64, 64), "-")
+    protocols = {"hrnet": PROTOCOLS["hrnet"]}
     with torch.inference_mode():
-        done = predict_people(replace(people, images=paths), backend, chosen, tmp_path / "chunks")
-    np.testing.assert_allclose(joints, done[0]["hrnet"].joints, atol=1e-3)
+        chunks = predict_people(replace(people, images=paths), backend, protocols, tmp_path / "chunks")
+    np.testing.assert_allclose(joints, chunks[0]["hrnet"].joints, atol=1e-3)
 
 
 def test_a_pipeline_is_the_sum_of_its_parts(nets: str) -> None:
-    (found,) = measure_latency([Setting(model=f"{nets}:narrow", input="64x64", batch=2, part="pipeline")], rounds=2)
-    assert len(found.parts) == 6
-    np.testing.assert_allclose(sum(found.parts.values()), found.rounds)
+    (pipeline,) = measure_latency([Setting(model=f"{nets}:narrow", input="64x64", batch=2, part="pipeline")], rounds=2)
+    assert len(pipeline.parts) == 6
+    np.testing.assert_allclose(sum(pipeline.parts.values()), pipeline.rounds)
 
 
 # --- records ------------------------------------------------------------------------------------------------------------------
@@ -352,16 +351,17 @@ def test_a_pipeline_is_the_sum_of_its_parts(nets: str) -> None:
 
 def test_ratios_can_be_read_back_from_records() -> None:
     random = np.random.default_rng(1)
-    measured = [timing(m, s * random.lognormal(0, 0.02, (20, 4))) for m, s in ((SMALL, 1.0), (LARGE, 3.0), ("net.py:f", 2.0))]
-    kept = latency_records(measured, "a command")
-    assert [r.metric for r in kept] == ["milliseconds"] * 3 + ["ratio"] * 2
-    assert [r.setting["to"] for r in kept] == [""] * 3 + [SMALL] * 2
-    (found,) = load_sessions(kept)
-    assert set(found.rounds) == {SMALL, LARGE, "net.py:f"}
-    value, interval = timing_ratio(measured[1], measured[2])
-    assert found.ratio(LARGE, "net.py:f")[0] == pytest.approx(value, rel=1e-3)
-    assert found.ratio(LARGE, "net.py:f")[1] == pytest.approx(interval, rel=1e-3)
-    assert found.times[LARGE][0] == pytest.approx(1e3 * measured[1].median, rel=1e-5)
+    seconds = {SMALL: 1.0, LARGE: 3.0, "net.py:f": 2.0}
+    timings = [timing(model, mean * random.lognormal(0, 0.02, (20, 4))) for model, mean in seconds.items()]
+    records = latency_records(timings, "a command")
+    assert [record.metric for record in records] == ["milliseconds"] * 3 + ["ratio"] * 2
+    assert [record.setting["to"] for record in records] == [""] * 3 + [SMALL] * 2
+    (session,) = load_sessions(records)
+    assert set(session.rounds) == {SMALL, LARGE, "net.py:f"}
+    value, interval = timing_ratio(timings[1], timings[2])
+    assert session.ratio(LARGE, "net.py:f")[0] == pytest.approx(value, rel=1e-3)
+    assert session.ratio(LARGE, "net.py:f")[1] == pytest.approx(interval, rel=1e-3)
+    assert session.times[LARGE][0] == pytest.approx(1e3 * timings[1].median, rel=1e-5)
 
 
 def test_records_fit_their_schema_and_stay_small(tmp_path: Path) -> None:
@@ -376,89 +376,93 @@ def test_records_fit_their_schema_and_stay_small(tmp_path: Path) -> None:
 
 
 def test_figures_of_an_older_instrument_are_no_session() -> None:
-    kept = latency_records([timing(), timing(LARGE)], "a command")
-    older = [replace(record, versions={**record.versions, "latency": 0}) for record in kept]
-    assert len(current_records({r.id: r for r in kept})) == 3
-    assert not list(load_sessions(current_records({r.id: r for r in older}).values()))
+    records = latency_records([timing(), timing(LARGE)], "a command")
+    older = [replace(record, versions={**record.versions, "latency": 0}) for record in records]
+    assert len(current_records({record.id: record for record in records})) == 3
+    assert not list(load_sessions(current_records({record.id: record for record in older}).values()))
 
 
 def test_two_measurements_of_one_set_are_compared() -> None:
-    def found(factors: dict[str, float], seed: int) -> Session:
+    def session(seconds: dict[str, float], seed: int) -> Session:
         random = np.random.default_rng(seed)
-        return session_from_timings([timing(m, f * random.lognormal(0, 0.01, (20, 4))) for m, f in factors.items()])
+        return session_from_timings(
+            [timing(model, mean * random.lognormal(0, 0.01, (20, 4))) for model, mean in seconds.items()]
+        )
 
-    one = found({"a": 1, "b": 2, "c": 3, "d": 3.001}, 0)
-    other = found({"a": 1.1, "b": 2, "c": 1.5, "d": 1.501}, 1)
-    both = compare_sessions(one, other)
-    assert ("c", "d") not in both.pairs  # undecided
-    assert set(both.pairs) - set(both.kept) == {("b", "c"), ("b", "d")}
-    assert both.spread["a"] == pytest.approx(1.1, rel=0.02)
-    assert both.tau is not None
-    assert both.tau < 1
+    first = session({"a": 1, "b": 2, "c": 3, "d": 3.001}, 0)
+    second = session({"a": 1.1, "b": 2, "c": 1.5, "d": 1.501}, 1)
+    repeatability = compare_sessions(first, second)
+    assert ("c", "d") not in repeatability.pairs  # undecided
+    assert set(repeatability.pairs) - set(repeatability.kept) == {("b", "c"), ("b", "d")}
+    assert repeatability.spread["a"] == pytest.approx(1.1, rel=0.02)
+    assert repeatability.tau is not None
+    assert repeatability.tau < 1
 
 
 # --- the command --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command keeps its records."""
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder to which the command writes its records."""
     append = append_record
     monkeypatch.setattr("benchmark.measure.latency.append_record", lambda record: append(record, tmp_path))
     return tmp_path
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, scatter: float) -> None:
-    def made_up(cells: list[Setting], **_: object) -> list[Timing]:
+def fake_measurements(monkeypatch: pytest.MonkeyPatch, scatter: float) -> None:
+    """Let the command get made-up times whose logarithms have the standard deviation ``scatter``."""
+
+    def fake_measure(settings: list[Setting], **_: object) -> list[Timing]:
         random = np.random.default_rng(0)
         return [
-            Timing(setting=cell, rounds=place * random.lognormal(0, scatter, (20, 8)), device="a processor")
-            for place, cell in enumerate(cells, 1)
+            Timing(setting=setting, rounds=seconds * random.lognormal(0, scatter, (20, 8)), device="a processor")
+            for seconds, setting in enumerate(settings, 1)
         ]
 
-    monkeypatch.setattr("benchmark.measure.latency.measure_latency", made_up)
+    monkeypatch.setattr("benchmark.measure.latency.measure_latency", fake_measure)
 
 
-def test_a_noisy_cell_is_refused_and_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
-    pretend(monkeypatch, scatter=0.3)
-    with pytest.raises(InputError, match=r"baselines/hrnet-w32 at 256x256.* \(and 1 more\): the quartiles lie .* by --noisy"):
+def test_a_noisy_cell_is_refused_and_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
+    fake_measurements(monkeypatch, scatter=0.3)
+    with pytest.raises(InputError, match=r"baselines/hrnet-w32 at 256x256.* \(and 1 more\): unstable: .* --accept-unstable"):
         LatencyCommand(models=(SMALL, LARGE), keep=True)()
-    assert not list(kept.iterdir())
+    assert not list(store.iterdir())
 
 
-def test_noisy_figures_are_kept_as_noisy_when_asked_to(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
-    pretend(monkeypatch, scatter=0.3)
-    LatencyCommand(models=(SMALL, LARGE), keep=True, noisy=True)()
-    found = load_records(kept).values()
-    assert len(found) == 3
-    assert all(r.setting["unstable"] for r in found)
-    pretend(monkeypatch, scatter=0.01)  # the machine is quiet now: these do not count as on record already
+def test_noisy_figures_are_kept_as_noisy_when_asked_to(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
+    fake_measurements(monkeypatch, scatter=0.3)
+    LatencyCommand(models=(SMALL, LARGE), keep=True, accept_unstable=True)()
+    records = load_records(store).values()
+    assert len(records) == 3
+    assert all(record.setting["unstable"] for record in records)
+    fake_measurements(monkeypatch, scatter=0.01)  # stable times are new records
     LatencyCommand(models=(SMALL, LARGE), keep=True)()
-    assert sum(not r.setting["unstable"] for r in load_records(kept).values()) == 3
+    assert sum(not record.setting["unstable"] for record in load_records(store).values()) == 3
 
 
 def test_what_is_on_record_is_said_not_to_be_kept(
-    monkeypatch: pytest.MonkeyPatch, kept: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pretend(monkeypatch, scatter=0.01)
+    fake_measurements(monkeypatch, scatter=0.01)
     for _ in range(2):
         LatencyCommand(models=(SMALL,), keep=True)()
-    assert "on record already, so not kept: efficientpose_nas/A, 256x256" in capsys.readouterr().err
+    assert "not recorded, as it is on record already: efficientpose_nas/A, 256x256" in capsys.readouterr().err
 
 
 def test_what_was_measured_twice_is_kept_whole_beside_what_was_measured_before(
-    monkeypatch: pytest.MonkeyPatch, kept: Path
+    monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
-    pretend(monkeypatch, scatter=0.01)
+    fake_measurements(monkeypatch, scatter=0.01)
     LatencyCommand(models=(SMALL,), keep=True)()
     LatencyCommand(models=(SMALL,), keep=True, twice=True)()
-    repeats = [(record.metric, record.setting["repeat"]) for record in load_records(kept).values()]
+    repeats = [(record.metric, record.setting["repeat"]) for record in load_records(store).values()]
     assert repeats == [("milliseconds", ""), ("milliseconds", "once"), ("milliseconds", "again")]
 
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_json_fits_its_schema(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], twice: bool) -> None:
-    pretend(monkeypatch, scatter=0.01)
+    fake_measurements(monkeypatch, scatter=0.01)
     LatencyCommand(models=(SMALL, LARGE), batch="1,8", layout="nchw,nhwc", twice=twice, json=True)()
     printed = json.loads(capsys.readouterr().out)
     validate(printed)
@@ -467,16 +471,23 @@ def test_json_fits_its_schema(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def validate(printed: Any) -> None:
-    schema = Path(__file__).parents[2] / "benchmark" / "schemas" / "latency.schema.json"
-    jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(printed)
+    """Check the printed JSON against its type; equality shows that it holds no other keys."""
+    assert TypeAdapter(LatencyReport).validate_python(printed, strict=True) == printed
+    for setting in [*printed["settings"], *(printed["again"] or [])]:
+        assert setting["models"]
+        for model in setting["models"]:
+            intervals = (model["ci95"], model["ratio"]["ci95"])
+            assert all(len(interval) == 2 and interval[0] > 0 for interval in intervals)
+            assert all(model["milliseconds"][name] > 0 for name in ("median", "p10", "p90"))
+            assert min(map(min, model["seconds"])) > 0
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"models": ()}, "give models"),
-        ({"models": (SMALL, SMALL)}, "is named twice"),
-        ({"models": (SMALL,), "batch": "1,x"}, "--batch '1,x': write whole numbers"),
+        ({"models": ()}, "give at least one model"),
+        ({"models": (SMALL, SMALL)}, "is given twice"),
+        ({"models": (SMALL,), "batch": "1,x"}, "--batch '1,x': give whole numbers"),
         ({"models": (SMALL,), "layout": "chwn"}, "--layout 'chwn' is not one of"),
     ],
 )
@@ -487,24 +498,15 @@ def test_a_wrong_command_is_refused_by_name(given: dict[str, Any], message: str)
 
 def test_the_command_from_end_to_end(nets: str, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmark.measure.__main__",
-            "latency",
-            *arguments,
-            "--rounds",
-            "2",
-            "--noisy",
-            "--keep",
-        ]
-        fresh = os.environ | {"POSE_RECORDS": str(tmp_path)}
-        return subprocess.run(command, env=fresh, capture_output=True, text=True)
+        command = [sys.executable, "-m", "benchmark.measure", "latency", *arguments, "--rounds", "2", "--keep"]
+        variables = os.environ | {"POSE_RECORDS": str(tmp_path / arguments[0])}
+        return subprocess.run(command, env=variables, capture_output=True, text=True)
 
-    done = run(f"{nets}:narrow", f"{nets}:wide", "--input", "32x32", "--json")
-    assert done.returncode == 0, done.stderr
-    validate(json.loads(done.stdout))
-    assert len(load_records(tmp_path)) == 3
-    refused = run(f"{nets}:narrow", "--threads", "10000")
+    for option in ("--accept-unstable", "--noisy"):  # two names of one option
+        measured = run(option, f"{nets}:narrow", f"{nets}:wide", "--input", "32x32", "--json")
+        assert measured.returncode == 0, measured.stderr
+        validate(json.loads(measured.stdout))
+        assert len(load_records(tmp_path / option)) == 3
+    refused = run("--noisy", f"{nets}:narrow", "--threads", "10000")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: --threads 10000: there are ")

@@ -33,7 +33,7 @@ SWITCHED = (
 def strides(network: nn.Module, height: int, width: int) -> list[int] | None:
     """Return the stride of each map in pixels; None if the network fails, or if a map does not cover the image evenly."""
     try:
-        maps = network_checks.maps(network(torch.empty(1, 3, height, width, device="meta")))
+        maps = network_checks.flatten_outputs(network(torch.empty(1, 3, height, width, device="meta")))
     except RuntimeError:
         return None
     sizes = [tuple(heatmaps.shape[2:]) for heatmaps in maps]
@@ -66,7 +66,7 @@ def test_two_networks_take_any_size() -> None:
         check_input_size(model, (1, 1))
         network = build_on_meta(model, joints=16).eval()
         for height, width in ((353, 257), (100, 61), (1, 1)):
-            maps = network_checks.maps(network(torch.empty(1, 3, height, width, device="meta")))[-1]
+            maps = network_checks.flatten_outputs(network(torch.empty(1, 3, height, width, device="meta")))[-1]
             expected = (-(-height // 8), -(-width // 8)) if model == ANY[0] else (56, 56)
             assert tuple(maps.shape[2:]) == expected
 

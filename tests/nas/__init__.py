@@ -1,0 +1,1 @@
+"""Test architecture search, its lookup tables and its random baseline."""

@@ -1,4 +1,4 @@
-"""A search killed at any moment goes on as if nothing had happened, its baseline is as costly, and its files are models."""
+"""Test that a search killed at any moment resumes exactly, that its baseline costs as much, and that its files are models."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
+from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from benchmark.config.identities import latency_subject
 from benchmark.config.packages import find_search, known_recipes, known_searches
@@ -39,12 +39,12 @@ from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import Component, LookupTable, compare_predictions, load_table, measure_table, save_table
 from benchmark.nas.random_search import cost_bounds, sample_architectures
 from benchmark.nas.run import SearchArguments
-from benchmark.nas.trainer import OptimizerGroup, SearchPlan, SearchRun, run_search, search_module, split_people
+from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, search_module, split_people
 from benchmark.report.lookup_tables import lookup_figure_name, lookup_records
 from benchmark.report.search import search_figures, search_page
 from benchmark.search import search_command
 from benchmark.train import train_command
-from benchmark.training.checkpoint import read_progress
+from benchmark.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.losses import Targets
 from benchmark.training.run import TrainArguments, plan_training
@@ -80,7 +80,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> LookupTable:
 @pytest.fixture(scope="module")
 def plan(root: Path) -> SearchPlan:
     people, _ = load_training_people(SCALE.recipe, root)
-    return SearchPlan(SCALE, {part: BatchLoader(own, SCALE.recipe, 0) for part, own in split_people(people, SCALE).items()})
+    return SearchPlan(SCALE, {name: BatchLoader(part, SCALE.recipe, 0) for name, part in split_people(people, SCALE).items()})
 
 
 def run_in(folder: Path, table: LookupTable, **changes: Any) -> SearchRun:
@@ -90,21 +90,23 @@ def run_in(folder: Path, table: LookupTable, **changes: Any) -> SearchRun:
 
 @pytest.fixture(scope="module")
 def whole(plan: SearchPlan, table: LookupTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search that nothing interrupted."""
+    """Search without an interruption; return the folder of the run."""
     folder = tmp_path_factory.mktemp("whole")
     run_search(run_in(folder, table), plan, tensorboard=False)
     return folder
 
 
 def logged(folder: Path) -> list[Any]:
-    """Every loss, rate and figure of a search."""
+    """Read every loss, rate and metric of a search."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [[line.get(key) for key in ("step", "epoch", "loss", "lr", "figures")] for line in lines]
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
-    """Weights, alphas, both optimizers' moments and the generator, as the search left them."""
-    return load_file(folder / "last.safetensors")
+    """Load weights, optimizers' moments and generators, as the search left them, by their position in the checkpoint."""
+    content = torch.load(folder / "last.pt", weights_only=True)
+    leaves, _ = tree_flatten_with_path({part: content[part] for part in ("network", "optimizers", "generators")})
+    return {keystr(path): leaf for path, leaf in leaves if isinstance(leaf, torch.Tensor)}
 
 
 def same_state(one: Path, other: Path) -> bool:
@@ -112,49 +114,49 @@ def same_state(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-# --- going on ----------------------------------------------------------------------------------------------------------------
+# --- resuming ----------------------------------------------------------------------------------------------------------------
 
 
 def test_an_epoch_is_its_weights_and_then_its_architecture(plan: SearchPlan) -> None:
-    places = [plan[step] for step in range(plan.steps)]
-    order = [(place.epoch, place.phase, place.number) for place in places]
+    steps = [plan[step] for step in range(plan.steps)]
+    order = [(step.epoch, step.phase, step.number) for step in steps]
     assert order == [
         *((0, WEIGHTS_PHASE, number) for number in range(3)),
         *((1, WEIGHTS_PHASE, number) for number in range(3, 6)),
         *((1, ARCHITECTURE_PHASE, number) for number in range(2)),
     ]
-    assert [place.ends for place in places] == [False, False, True, *[False] * 4, True]
+    assert [step.ends for step in steps] == [False, False, True, *[False] * 4, True]
     assert plan.images == 8 * 8
 
 
 def test_no_weight_learns_from_a_held_out_photograph(root: Path, plan: SearchPlan) -> None:
-    learned, held = (set(plan.feeds[part].people.images) for part in ("trained", "held out"))
-    assert not learned & held
-    assert len(learned | held) == len(set(load_training_people(SCALE.recipe, root)[0].images))
-    assert len(held) == round(0.4 * len(learned | held))
+    trained, held_out = (set(plan.loaders[part].people.images) for part in ("trained", "held out"))
+    assert not trained & held_out
+    assert len(trained | held_out) == len(set(load_training_people(SCALE.recipe, root)[0].images))
+    assert len(held_out) == round(0.4 * len(trained | held_out))
 
 
 def test_stopped_before_every_step_it_is_the_same_search(
     plan: SearchPlan, table: LookupTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same losses, alphas, moments and generator: to the last bit."""
+    """Compare losses, alphas, moments and generator to the last bit."""
     from reproductions.efficientpose_nas.search import Search
 
-    monkeypatch.setattr("benchmark.nas.trainer.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("benchmark.training.trainer.SAVE_EVERY", 0.0)
     step, done = Search.step, list[Any]()
 
-    def interrupted(self: Search, *given: Any) -> Any:
+    def interrupted(self: Search, *arguments: Any) -> Any:
         if done:
             raise KeyboardInterrupt
-        done.append(given)
-        return step(self, *given)
+        done.append(arguments)
+        return step(self, *arguments)
 
     with monkeypatch.context() as context:
         context.setattr(Search, "step", interrupted)
         for stop in range(1, plan.steps):
             with pytest.raises(KeyboardInterrupt):
                 run_search(run_in(tmp_path, table), plan, tensorboard=False)
-            assert read_progress(tmp_path / "last.safetensors")["step"] == stop
+            assert read_progress(tmp_path / "last.pt")["step"] == stop
             torch.manual_seed(stop)  # what another program would leave behind
             done.clear()
     run_search(run_in(tmp_path, table), plan, tensorboard=False)
@@ -164,12 +166,12 @@ def test_stopped_before_every_step_it_is_the_same_search(
 
 
 def test_what_is_logged_of_an_epoch(whole: Path) -> None:
-    figures = [line[-1] for line in logged(whole) if line[-1]]
-    assert len(figures) == 2
-    assert {"weights loss", "weights accuracy", "entropy", "expected cost"} == figures[0].keys()
-    assert figures[1].keys() - figures[0].keys() == {"architecture loss", "architecture accuracy"}
-    assert figures[0]["entropy"] == pytest.approx(1), "no alpha has moved in an epoch of weights alone"
-    assert figures[1]["entropy"] < figures[0]["entropy"]
+    evaluations = [line[-1] for line in logged(whole) if line[-1]]
+    assert len(evaluations) == 2
+    assert {"weights loss", "weights accuracy", "entropy", "expected cost"} == evaluations[0].keys()
+    assert evaluations[1].keys() - evaluations[0].keys() == {"architecture loss", "architecture accuracy"}
+    assert evaluations[0]["entropy"] == pytest.approx(1), "no alpha has moved in an epoch of weights alone"
+    assert evaluations[1]["entropy"] < evaluations[0]["entropy"]
 
 
 def test_a_folder_of_another_search_is_left_alone(plan: SearchPlan, table: LookupTable, whole: Path) -> None:
@@ -180,68 +182,72 @@ def test_a_folder_of_another_search_is_left_alone(plan: SearchPlan, table: Looku
         run_search(run_in(whole, dearer), plan, tensorboard=False)
 
 
-def test_optimizers_joined_are_taken_apart_again() -> None:
-    def pair() -> tuple[list[nn.Parameter], OptimizerGroup]:
+def test_optimizers_joined_are_taken_apart_again(tmp_path: Path) -> None:
+    def network_and_optimizers() -> tuple[nn.ParameterList, dict[str, torch.optim.Optimizer]]:
         torch.manual_seed(0)
-        made = [nn.Parameter(torch.randn(3)) for _ in range(4)]
-        return made, OptimizerGroup(
-            {"one": torch.optim.SGD(made[:3], 0.1, momentum=0.9), "two": torch.optim.Adam(made[3:], 0.2)}
-        )
+        network = nn.ParameterList(torch.randn(3) for _ in range(4))
+        parameters = list(network)
+        sgd, adam = torch.optim.SGD(parameters[:3], 0.1, momentum=0.9), torch.optim.Adam(parameters[3:], 0.2)
+        return network, {"sgd": sgd, "adam": adam}
 
-    made, joined = pair()
-    for parameter in (made[0], made[3]):  # the second and third were never stepped
+    network, optimizers = network_and_optimizers()
+    for parameter in (network[0], network[3]):  # the second and third were never stepped
         parameter.grad = torch.ones(3)
-    for optimizer in joined.optimizers:
+    for optimizer in optimizers.values():
         optimizer.step()
-    _, other = pair()
-    other.load_state_dict(joined.state_dict())
-    assert sorted(joined.state_dict()["state"]) == [0, 3]
-    assert str(other.state_dict()) == str(joined.state_dict())
-    assert [group["lr"] for group in other.param_groups] == [0.1, 0.2]
+    save_checkpoint(tmp_path / "last.pt", network, optimizers, {})
+    resumed, restored = network_and_optimizers()
+    load_checkpoint(tmp_path / "last.pt", resumed, restored)
+    assert [list(optimizer.state_dict()["state"]) for optimizer in restored.values()] == [[0], [0]]
+    for name, optimizer in optimizers.items():
+        assert str(restored[name].state_dict()) == str(optimizer.state_dict())
+    assert [group["lr"] for optimizer in restored.values() for group in optimizer.param_groups] == [0.1, 0.2]
+    assert all(torch.equal(a, b) for a, b in zip(network, resumed, strict=True))
 
 
 # --- the command -------------------------------------------------------------------------------------------------------------
 
 
-def arguments(root: Path, out: Path, **given: Any) -> SearchArguments:
+def arguments(root: Path, out: Path, **options: Any) -> SearchArguments:
     fixed = {"package": PACKAGE, "scale": "tiny", "root": root, "out": out, "cache": root / "cache", "device": "cpu"}
-    return SearchArguments(**fixed | {"table": root / "table.json"} | given)  # type: ignore[arg-type]
+    return SearchArguments(**fixed | {"table": root / "table.json"} | options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search with its baseline, kept."""
+    """Search, with the baseline; return the folder of the run and its records."""
     folder = tmp_path_factory.mktemp("finished")
     search_command(arguments(root, folder / "run"), folder / "records")
     return folder
 
 
 def ends(folder: Path) -> list[Record]:
-    found = [record for record in load_records(folder / "records").values() if record.kind == "search"]
-    return sorted(found, key=lambda record: record.setting["strategy"], reverse=True)
+    """Return the records of the searched architecture and of the best random one."""
+    records = [record for record in load_records(folder / "records").values() if record.kind == "search"]
+    return sorted(records, key=lambda record: record.setting["strategy"], reverse=True)
 
 
 def test_both_ends_are_kept_with_all_that_they_rest_on(finished: Path) -> None:
-    known = load_records(finished / "records")
-    found, random = ends(finished)
-    assert found.setting["strategy"] == "searched"
+    records = load_records(finished / "records")
+    searched, random = ends(finished)
+    assert searched.setting["strategy"] == "searched"
     assert random.setting["strategy"] == "best of random search"
-    for record in (found, random):
-        told = record.samples
-        assert known[told["accuracy"]].value == record.value
-        assert known[told["accuracy"]].subject == told["model"]
+    for record in (searched, random):
+        samples = record.samples
+        assert records[samples["accuracy"]].value == record.value
+        assert records[samples["accuracy"]].subject == samples["model"]
         path = finished / "again.arch"
-        path.write_text(told["architecture"])
-        assert find_entry(str(path)).id.rpartition("-")[2] == told["model"].rpartition("-")[2]
-    assert [epoch for epoch, _ in found.samples["curves"]] == [1, 2]
-    assert found.samples["seconds"] >= 0
+        path.write_text(samples["architecture"])
+        assert find_entry(str(path)).id.rpartition("-")[2] == samples["model"].rpartition("-")[2]
+    assert [epoch for epoch, _ in searched.samples["curves"]] == [1, 2]
+    assert searched.samples["seconds"] >= 0
 
 
 def test_the_baseline_costs_as_much_in_images_and_in_operations(finished: Path) -> None:
-    found, random = ends(finished)
-    assert 0.5 * found.samples["images"] < random.samples["images"] <= found.samples["images"]
+    searched, random = ends(finished)
+    assert 0.5 * searched.samples["images"] < random.samples["images"] <= searched.samples["images"]
     scale = find_search(PACKAGE, "tiny")
-    low, high = cost_bounds(scale, found.samples["cost"])
+    low, high = cost_bounds(scale, searched.samples["cost"])
     for candidate in random.samples["candidates"]:
         assert low <= candidate["cost"] <= high
     accuracies = [candidate["accuracy"] for candidate in random.samples["candidates"]]
@@ -253,9 +259,9 @@ def test_the_same_command_again_is_read_from_the_records(
     root: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     search_command(arguments(root, tmp_path / "run"), finished / "records")
-    said = capsys.readouterr().out
-    assert "on record:" in said
-    assert "stage 1:" in said
+    output = capsys.readouterr().out
+    assert "on record:" in output
+    assert "stage 1:" in output
     assert not (tmp_path / "run").exists()
 
 
@@ -271,8 +277,8 @@ def test_json_is_as_its_schema_says(root: Path, finished: Path, capsys: pytest.C
 
 
 def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, finished: Path, tmp_path: Path) -> None:
-    given = ["--scale", "tiny", "--root", root, "--out", tmp_path / "run", "--cache", root / "cache", "--device", "cpu"]
-    command = [sys.executable, "-m", "benchmark.search", PACKAGE, *map(str, given), "--no-keep", "--no-random"]
+    options = ["--scale", "tiny", "--root", root, "--out", tmp_path / "run", "--cache", root / "cache", "--device", "cpu"]
+    command = [sys.executable, "-m", "benchmark.search", PACKAGE, *map(str, options), "--no-keep", "--no-random"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*command, "--table", str(tmp_path / "table.json")],
@@ -280,7 +286,7 @@ def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not (tmp_path / "run" / "last.safetensors").exists():
+    while not (tmp_path / "run" / "last.pt").exists():
         assert process.poll() is None, "ended before its first checkpoint"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -294,9 +300,9 @@ def test_a_dry_run_says_what_and_how_long_and_does_nothing(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     search_command(arguments(root, tmp_path / "run", dry_run=True, keep=False))
-    said = capsys.readouterr().out
-    assert "gap       the cost term of Equation 6" in said
-    assert "to search" in said
+    output = capsys.readouterr().out
+    assert "gap       the cost term of Equation 6" in output
+    assert "to search" in output
     assert not (tmp_path / "run").exists()
 
 
@@ -333,7 +339,9 @@ def test_random_architectures_lie_in_the_range_and_none_comes_twice(tmp_path: Pa
     cost = share * table.predict(module.used_components(write(A)))
     drawn = list(islice(sample_architectures(run, cost), 40))
     low, high = cost_bounds(SCALE, cost)
-    assert all(low <= found <= high and found == table.predict(module.used_components(text)) for text, found in drawn)
+    assert all(
+        low <= drawn_cost <= high and drawn_cost == table.predict(module.used_components(text)) for text, drawn_cost in drawn
+    )
     assert len({text for text, _ in drawn}) == 40
     assert drawn == list(islice(sample_architectures(run, cost), 40)), "the same for the same seed"
     assert drawn != list(islice(sample_architectures(replace(run, seed=1), cost), 40))
@@ -341,17 +349,17 @@ def test_random_architectures_lie_in_the_range_and_none_comes_twice(tmp_path: Pa
 
 def test_a_cost_that_nothing_has_is_refused(tmp_path: Path, table: LookupTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random_search, "MAX_TRIES", 20)
-    with pytest.raises(InputError, match="no architecture was found that costs"):
+    with pytest.raises(InputError, match=r"no architecture that costs .* was found in 20 tries"):
         next(sample_architectures(run_in(tmp_path, table), 1.0))
 
 
 def test_accuracy_is_the_share_of_joints_near_their_target() -> None:
-    truth = torch.zeros(1, 3, 20, 20)
+    targets = torch.zeros(1, 3, 20, 20)
     maps = torch.zeros(1, 3, 20, 20)
-    truth[0, :, 10, 10] = 1
+    targets[0, :, 10, 10] = 1
     maps[0, 0, 10, 11] = maps[0, 1, 10, 12] = maps[0, 2, 0, 0] = 1  # a twentieth of the side away, two, and far
     weights = torch.tensor([[1.0, 1.0, 0.0]])
-    assert float(heatmap_accuracy(maps, Targets(truth, weights))) == 50
+    assert float(heatmap_accuracy(maps, Targets(targets, weights))) == 50
 
 
 # --- lookup tables -----------------------------------------------------------------------------------------------------------
@@ -366,12 +374,12 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path, table: LookupTab
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda told: [], r"table\.json: no lookup table"),
-        (lambda told: told | {"costs": {"stem": -1.0}}, "no lookup table of version"),
-        (lambda told: told | {"version": 0}, "no lookup table of version"),
-        (lambda told: told | {"cost": "cuda"}, "the table's cost is cuda, not cpu"),
-        (lambda told: told | {"input": "64x64"}, "the table's input is 64x64, not 32x32"),
-        (lambda told: told | {"costs": {"stem": 1.0}}, "a table of other parts"),
+        (lambda table: [], r"table\.json: not a lookup table"),
+        (lambda table: table | {"costs": {"stem": -1.0}}, "not a lookup table of version"),
+        (lambda table: table | {"version": 0}, "not a lookup table of version"),
+        (lambda table: table | {"cost": "cuda"}, "the table's cost is cuda, not cpu"),
+        (lambda table: table | {"input": "64x64"}, "the table's input is 64x64, not 32x32"),
+        (lambda table: table | {"costs": {"stem": 1.0}}, "a table of other components"),
     ],
 )
 def test_a_file_that_is_no_table_for_this_search_is_refused(
@@ -389,9 +397,9 @@ def test_seconds_follow_the_work_and_leave_the_generator_and_the_threads_alone()
         return Component(lambda: nn.Conv2d(channels, channels, 3, padding=1), (channels, 32, 32))
 
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    found = measure_table({"small": conv(8), "large": conv(128)}, "cpu", input="32x32", joints=1, rounds=5)
-    assert found.costs["large"] > 3 * found.costs["small"] > 0
-    assert found.device
+    table = measure_table({"small": conv(8), "large": conv(128)}, "cpu", input="32x32", joints=1, rounds=5)
+    assert table.costs["large"] > 3 * table.costs["small"] > 0
+    assert table.device
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
@@ -418,7 +426,7 @@ def test_predictions_are_judged_by_order_offset_and_scatter() -> None:
 
 
 def test_the_command_says_how_well_a_table_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Operations: exactly."""
+    """Check that operations are predicted exactly."""
     LookupCommand(package=PACKAGE, scale="tiny", validate=4, table=tmp_path / "table.json", as_json=True)()
     printed = json.loads(capsys.readouterr().out)
     jsonschema.validate(printed, schema())
@@ -434,16 +442,16 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
     shutil.copytree(finished / "records", folder)
     LookupCommand(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
     assert "rank correlation 1.000" in capsys.readouterr().out
-    known = load_records(folder)
-    (table,) = lookup_records(PACKAGE, known)
+    records = load_records(folder)
+    (table,) = lookup_records(PACKAGE, records)
     assert table.validated.value == pytest.approx(1)
     for end in ends(finished):
         whole = table.whole[end.samples["model"]]
         assert whole.value == whole.samples["predicted"] == pytest.approx(end.samples["cost"]), "operations add up"
-    page, picture = search_page(known), search_figures(known)[lookup_figure_name(PACKAGE)]
+    page, plot = search_page(records), search_figures(records)[lookup_figure_name(PACKAGE)]
     assert f"figures/{lookup_figure_name(PACKAGE)}" in page
-    assert f"| tiny 1, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
-    assert b"measured, MFLOPs (hrnet)" in picture
+    assert f"| tiny {SCALE.version}, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
+    assert b"measured, MFLOPs (hrnet)" in plot
     before = (folder / "search.jsonl").read_bytes()
     LookupCommand(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
     assert (folder / "search.jsonl").read_bytes() == before, "what is on record is not kept twice"
@@ -459,8 +467,8 @@ def file(folder: Path, text: str, name: str = "mine.arch") -> str:
 
 
 def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
-    one, other = file(tmp_path / "one", write(A)), file(tmp_path / "other", write(A).replace("k7e6", "k7e3"))
-    ids = [find_entry(path).id for path in (one, other)]
+    first, changed = file(tmp_path / "one", write(A)), file(tmp_path / "other", write(A).replace("k7e6", "k7e3"))
+    ids = [find_entry(path).id for path in (first, changed)]
     assert ids[0] != ids[1]
     assert all(id_.startswith("efficientpose_nas/file:mine-") for id_ in ids)
     again = file(tmp_path / "again", "# the same\n" + write(A))
@@ -470,33 +478,33 @@ def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
 
 def test_a_file_builds_counts_and_is_trained_like_its_skeletons_network(tmp_path: Path) -> None:
     path = file(tmp_path, write(A))
-    known = find_entry(path).id
-    assert measure_cost(known, 16, 256, 256) == measure_cost("efficientpose_nas/A", 16, 256, 256)
+    model = find_entry(path).id
+    assert measure_cost(model, 16, 256, 256) == measure_cost("efficientpose_nas/A", 16, 256, 256)
     assert known_recipes(path) == known_recipes("efficientpose_nas/A")
     assert known_recipes(file(tmp_path, write(B), "large.arch")) == known_recipes("efficientpose_nas/B")
-    assert resolve_model(path).model == known
+    assert resolve_model(path).model == model
     with pytest.raises(InputError, match="multiples of 16"):
         check_input_size(path, (250, 256))
 
 
 def test_records_name_a_file_by_its_id(root: Path, tmp_path: Path) -> None:
     path = file(tmp_path, write(A))
-    given = TrainArguments(model=path, dataset="synthetic-mpii", root=root, out=tmp_path / "run", device="cpu", keep=False)
-    made = plan_training(given)
-    assert made.model == find_entry(path).id == latency_subject(path)
+    options = TrainArguments(model=path, dataset="synthetic-mpii", root=root, out=tmp_path / "run", device="cpu", keep=False)
+    run = plan_training(options)
+    assert run.model == find_entry(path).id == latency_subject(path)
     assert latency_subject("efficientpose_nas/A") == "efficientpose_nas/A"
 
 
 def test_a_file_is_trained_and_its_weights_evaluated(root: Path, tmp_path: Path) -> None:
     path = file(tmp_path, write(A))
-    kept = tmp_path / "records"
+    records = tmp_path / "records"
     shared: dict[str, Any] = {"model": path, "dataset": "synthetic-mpii", "root": root, "device": "cpu"}
-    train_command(TrainArguments(**shared, out=tmp_path / "run", epochs=1, cache=root / "cache"), kept)
+    train_command(TrainArguments(**shared, out=tmp_path / "run", epochs=1, cache=root / "cache"), records)
     weights = tmp_path / "run" / "final.safetensors"
-    evaluate_model(EvaluateArguments(**shared, weights=weights, input="64x64", work=tmp_path / "work"), kept)
-    subjects_kept = {r.subject for r in load_records(kept).values() if r.kind in ("accuracy", "evaluation")}
-    assert find_entry(path).id in subjects_kept
-    assert path not in subjects_kept
+    evaluate_model(EvaluateArguments(**shared, weights=weights, input="64x64", work=tmp_path / "work"), records)
+    subjects = {r.subject for r in load_records(records).values() if r.kind in ("accuracy", "evaluation")}
+    assert find_entry(path).id in subjects
+    assert path not in subjects
 
 
 @pytest.mark.parametrize("command", [find_entry, resolve_model, known_recipes])
@@ -515,15 +523,15 @@ def test_an_id_whose_file_nobody_has_named_is_refused() -> None:
 
 
 def test_the_page_shows_both_ends_and_their_difference(finished: Path) -> None:
-    known = load_records(finished / "records")
-    found, random = ends(finished)
-    page = search_page(known)
-    assert f"Searched less random: {found.value - random.value:+.2f} [" in page
-    assert found.samples["model"] in page
+    records = load_records(finished / "records")
+    searched, random = ends(finished)
+    page = search_page(records)
+    assert f"Searched less random: {searched.value - random.value:+.2f} [" in page
+    assert searched.samples["model"] in page
     assert random.samples["model"] in page
-    assert found.samples["architecture"].strip() in page
-    assert search_figures(known) == search_figures(known), "the same bytes"
-    assert all(f"figures/{name}" in page for name in search_figures(known))
+    assert searched.samples["architecture"].strip() in page
+    assert search_figures(records) == search_figures(records), "the same bytes"
+    assert all(f"figures/{name}" in page for name in search_figures(records))
 
 
 def test_without_searches_the_page_says_how_to_run_them() -> None:

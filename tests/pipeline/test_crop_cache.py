@@ -16,8 +16,8 @@ from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions, extract_crop, open_cache
 from benchmark.pipeline.crops import transform_points
-from tests.evaluation.photographs import people as write_people
-from tests.evaluation.photographs import scene
+from tests.evaluation.generated_people import people as write_people
+from tests.evaluation.generated_people import scene
 
 
 @pytest.fixture

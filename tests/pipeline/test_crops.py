@@ -23,8 +23,8 @@ from benchmark.pipeline.crops import (
     transform_points,
     warp_image,
 )
-from tests.evaluation.photographs import people as write_people
-from tests.evaluation.photographs import scene
+from tests.evaluation.generated_people import people as write_people
+from tests.evaluation.generated_people import scene
 
 PORTRAIT = (256, 192)
 

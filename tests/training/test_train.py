@@ -1,9 +1,10 @@
-"""Training: a run killed at any moment goes on as if nothing had happened, alone or shared out over processes."""
+"""Test that a training killed at any moment resumes exactly, in one process or in several."""
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import GENERAL_RECIPES
@@ -26,7 +28,7 @@ from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.registry import build_model
 from benchmark.train import train_command
 from benchmark.training import trainer
-from benchmark.training.checkpoint import load_initial_weights, read_progress
+from benchmark.training.checkpoint import load_checkpoint, load_initial_weights, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import TrainArguments, plan_training
@@ -46,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupted."""
+    """Train without an interruption; return the folder of the run and its records."""
     folder = tmp_path_factory.mktemp("whole")
     train_command(arguments(root, folder / "run"), folder / "records")
     return folder
@@ -60,9 +62,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def arguments(root: Path, out: Path, **given: Any) -> TrainArguments:
+def arguments(root: Path, out: Path, **options: Any) -> TrainArguments:
     settings = {"model": MODEL, "dataset": "synthetic-mpii", "root": root, "out": out, "cache": root / "cache", "device": "cpu"}
-    return TrainArguments(**settings | given)  # type: ignore[arg-type]
+    return TrainArguments(**settings | options)  # type: ignore[arg-type]
 
 
 def command(root: Path, out: Path, *more: str) -> list[str]:
@@ -95,17 +97,17 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
 
 
-# --- going on -------------------------------------------------------------------------------------------------------------
+# --- resuming -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_writes_its_curve_its_weights_and_its_records(whole: Path) -> None:
     assert len(losses(whole / "run")) == STEPS
-    assert {"last.safetensors", "best.safetensors", "final.safetensors"} <= {p.name for p in (whole / "run").iterdir()}
+    assert {"last.pt", "best.safetensors", "final.safetensors"} <= {p.name for p in (whole / "run").iterdir()}
     assert list((whole / "run").glob("events.*")), "TensorBoard finds nothing"
-    kept = load_records(whole / "records").values()
-    assert {record.kind for record in kept} == {"accuracy", "training"}
-    assert {record.subject for record in kept} == {MODEL, "mean pose"}
-    assert all(record.n in (8, PERSONS) for record in kept)
+    recorded = load_records(whole / "records").values()
+    assert {record.kind for record in recorded} == {"accuracy", "mean_pose", "training"}
+    assert {record.subject for record in recorded} == {MODEL, "mean pose"}
+    assert all(record.n in (8, PERSONS) for record in recorded)
 
 
 def test_the_same_training_again_is_read_from_the_records(
@@ -116,8 +118,8 @@ def test_the_same_training_again_is_read_from_the_records(
     assert not (tmp_path / "run").exists()
 
 
-def stop_and_start_again(given: TrainArguments, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupt a run before a step, then give the same command again."""
+def stop_and_start_again(options: TrainArguments, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt a run before a step, then run the same command again."""
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     step = TrainingStep.__call__
 
@@ -129,15 +131,15 @@ def stop_and_start_again(given: TrainArguments, stop: int, monkeypatch: pytest.M
     with monkeypatch.context() as context:
         context.setattr(TrainingStep, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train_command(given)
-    train_command(given)
+            train_command(options)
+    train_command(options)
 
 
 @pytest.mark.parametrize("stop", [3, 8, 13], ids=["within an epoch", "between epochs", "within the last epoch"])
 def test_stopped_and_started_again_it_is_the_same_run(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    """Same losses, same weights: to the last bit."""
+    """Compare losses and weights to the last bit."""
     stop_and_start_again(arguments(root, tmp_path / "run", keep=False), stop, monkeypatch)
     assert losses(tmp_path / "run") == losses(whole / "run")
     assert same_weights(tmp_path / "run", whole / "run")
@@ -145,7 +147,7 @@ def test_stopped_and_started_again_it_is_the_same_run(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU at hand")
 def test_on_a_gpu_the_curve_goes_on_to_a_hundredth(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU adds in another order each time, so that not even two undisturbed runs agree to the bit."""
+    """Compare losses to 1 %: a GPU adds in another order each time, so that no two runs agree to the last bit."""
     train_command(arguments(root, tmp_path / "whole", device="cuda", keep=False))
     stop_and_start_again(arguments(root, tmp_path / "run", device="cuda", keep=False), 8, monkeypatch)
     assert np.allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=1e-2)
@@ -157,13 +159,15 @@ def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, 
     process = subprocess.Popen(
         [sys.executable, *command(root, run)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not (run / "last.safetensors").exists():
+    while not (run / "last.pt").exists():
         assert process.poll() is None, "ended before its first checkpoint"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 0 < read_progress(run / "last.safetensors")["step"] < STEPS
+    assert 0 < read_progress(run / "last.pt")["step"] < STEPS
+    (run / ".last.pt.0123.part").write_bytes(b"what a process killed as it wrote leaves")
     train_command(arguments(root, run, keep=False))
+    assert not list(run.glob(".*.part"))
     assert losses(run) == losses(whole / "run")
     assert same_weights(run, whole / "run")
 
@@ -182,25 +186,25 @@ def test_lines_logged_after_the_checkpoint_are_done_again(root: Path, whole: Pat
 
 
 def torchrun(root: Path, out: Path, *more: str, script: Path | None = None, restarts: int = 0) -> None:
-    program = command(root, out, *more)
-    started = program if script is None else [str(script), *program[2:]]
+    module = command(root, out, *more)
+    program = module if script is None else [str(script), *module[2:]]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
-    done = subprocess.run(
-        [sys.executable, *launcher, *started], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    process = subprocess.run(
+        [sys.executable, *launcher, *program], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr[-6000:]
+    assert process.returncode == 0, process.stderr[-6000:]
 
 
 @pytest.fixture(scope="module")
 def shared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes."""
+    """Train in two processes; return the folder of the run."""
     out = tmp_path_factory.mktemp("shared") / "run"
     torchrun(root, out, "--epochs", "1")
     return out
 
 
 def test_two_processes_give_the_weights_of_one_that_accumulates(root: Path, shared: Path, tmp_path: Path) -> None:
-    """Parameters to 1e-5 of the largest; each process's batch norm keeps statistics of what it saw, which is half."""
+    """Compare parameters to 1e-5 of the largest; batch norms differ more, as each process's see half of the people."""
     train_command(arguments(root, tmp_path / "run", epochs=1, accumulate=2, keep=False))
     one, two = weights(tmp_path / "run"), weights(shared)
     names = dict(build_model(MODEL, joints=16).named_parameters())
@@ -240,7 +244,7 @@ def test_a_killed_worker_is_started_again_and_goes_on(root: Path, shared: Path, 
         ({"batch": 7, "accumulate": 2}, "micro-batch 3 x 2 accumulated x 1 processes is 6, not the recipe's batch of 7"),
         ({"micro_batch": 3}, "micro-batch 3 x 1 accumulated x 1 processes is 3, not the recipe's batch of 8"),
         ({"accumulate": 0}, "not the recipe's batch of 8"),
-        ({"batch": 65}, "64 persons to train on do not fill one batch of 65"),
+        ({"batch": 65}, "64 people to train on do not fill one batch of 65"),
         ({"epochs": 0}, "--epochs 0: more than 0"),
         ({"start": "imagenet"}, "--start imagenet: neither a file nor one of scratch"),
         ({"recipe": "coco"}, "recipe coco is for coco, not synthetic-mpii"),
@@ -257,10 +261,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 
 
 def test_a_folder_of_another_run_is_left_alone(root: Path, whole: Path) -> None:
-    before = (whole / "run" / "last.safetensors").read_bytes()
+    before = (whole / "run" / "last.pt").read_bytes()
     with pytest.raises(InputError, match="holds another run: seed is 0 there, 1 here"):
         train_command(arguments(root, whole / "run", seed=1, keep=False))
-    assert (whole / "run" / "last.safetensors").read_bytes() == before
+    assert (whole / "run" / "last.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no safetensors"])
@@ -268,10 +272,64 @@ def test_a_damaged_checkpoint_is_named(root: Path, whole: Path, tmp_path: Path, 
     run = tmp_path / "run"
     run.mkdir()
     (run / "run.json").write_bytes((whole / "run" / "run.json").read_bytes())
-    content = (whole / "run" / "last.safetensors").read_bytes()
-    (run / "last.safetensors").write_bytes(content[: len(content) // 2] if damage == "truncated" else b"pickle")
-    with pytest.raises(InputError, match=r"last\.safetensors: no checkpoint that can be read"):
+    content = (whole / "run" / "last.pt").read_bytes()
+    (run / "last.pt").write_bytes(content[: len(content) // 2] if damage == "truncated" else b"pickle")
+    with pytest.raises(InputError, match=r"last\.pt: not a checkpoint that can be read: damaged, .*--out$"):
         train_command(arguments(root, run, keep=False))
+
+
+class Hostile:
+    """An object whose pickle would create a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def save_pickle(content: Any, path: Path) -> None:
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.mark.parametrize("save", [torch.save, save_pickle], ids=["a file of PyTorch's", "a pickle"])
+def test_a_checkpoint_executes_no_code(tmp_path: Path, save: Any) -> None:
+    content = torch.load(saved_checkpoint(tmp_path / "good.pt"), weights_only=True)
+    save(content | {"progress": Hostile(tmp_path / "executed")}, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"last\.pt: not a checkpoint that can be read"):
+        load_checkpoint(tmp_path / "last.pt", *network_and_optimizers())
+    with pytest.raises(InputError, match=r"last\.pt: not a checkpoint that can be read"):
+        read_progress(tmp_path / "last.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"version": 0}, r"last\.pt: a checkpoint of version 0, not 2; remove it"),
+        ({"network": {}}, r"last\.pt: the checkpoint of another network: "),
+        ({"optimizers": {}}, r"last\.pt: the checkpoint of another network: "),
+        ({"generators": {"cpu": None}}, r"last\.pt: the checkpoint of another network: "),
+    ],
+    ids=["version", "network", "optimizers", "generators"],
+)
+def test_a_foreign_checkpoint_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    content = torch.load(saved_checkpoint(tmp_path / "good.pt"), weights_only=True)
+    torch.save(content | change, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=complaint) as raised:
+        load_checkpoint(tmp_path / "last.pt", *network_and_optimizers())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_of_an_earlier_version_is_left_alone(root: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    identity = json.loads((whole / "run" / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({key: value for key, value in identity.items() if key != "checkpoint_version"}))
+    (run / "log.jsonl").write_text('{"step": 0}\n')
+    with pytest.raises(InputError, match="holds another run: checkpoint_version is None there, 2 here"):
+        train_command(arguments(root, run, keep=False))
+    assert (run / "log.jsonl").read_text() == '{"step": 0}\n'
 
 
 def test_a_loss_that_explodes_stops_the_run_and_keeps_its_checkpoint(root: Path, tmp_path: Path) -> None:
@@ -288,10 +346,43 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_its_checkpoint(root: Path,
 # --- pieces ---------------------------------------------------------------------------------------------------------------
 
 
+def network_and_optimizers(
+    layout: torch.memory_format = torch.channels_last,
+) -> tuple[nn.Module, dict[str, torch.optim.Optimizer]]:
+    torch.manual_seed(0)
+    network = nn.Conv2d(3, 4, 3).to(memory_format=layout)
+    return network, {"network": torch.optim.Adam(network.parameters(), fused=True)}
+
+
+def saved_checkpoint(path: Path, layout: torch.memory_format = torch.channels_last) -> Path:
+    """Save a checkpoint after one step, its progress with a NumPy number."""
+    network, optimizers = network_and_optimizers(layout)
+    network(torch.rand(1, 3, 8, 8)).sum().backward()
+    optimizers["network"].step()
+    save_checkpoint(path, network, optimizers, {"step": 1, "best": np.float64(0.5)})
+    return path
+
+
+@pytest.mark.parametrize("before", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("after", [torch.channels_last, torch.contiguous_format])
+def test_moments_lie_in_memory_as_their_parameters(
+    tmp_path: Path, before: torch.memory_format, after: torch.memory_format
+) -> None:
+    path = saved_checkpoint(tmp_path / "last.pt", before)
+    network, optimizers = network_and_optimizers(after)
+    assert load_checkpoint(path, network, optimizers) == read_progress(path) == {"step": 1, "best": 0.5}
+    written = torch.load(path, weights_only=True)
+    for number, parameter in enumerate(network.parameters()):
+        for name in ("exp_avg", "exp_avg_sq"):
+            moment = optimizers["network"].state[parameter][name]
+            assert moment.stride() == parameter.stride()
+            assert torch.equal(moment, written["optimizers"]["network"]["state"][number][name])
+
+
 def test_start_weights_for_other_joints_lose_their_last_layer_only(whole: Path, tmp_path: Path) -> None:
     network = build_model(MODEL, joints=14)
-    left = load_initial_weights(network, whole / "run" / "final.safetensors", MODEL)
-    assert set(left) == {"head.final.weight", "head.final.bias"}
+    skipped = load_initial_weights(network, whole / "run" / "final.safetensors", MODEL)
+    assert set(skipped) == {"head.final.weight", "head.final.bias"}
     assert torch.equal(network.state_dict()["backbone.0.0.0.weight"], weights(whole / "run")["backbone.0.0.0.weight"])
     other = build_model("efficientpose_nas/B", joints=16)
     with pytest.raises(InputError, match="does not fit efficientpose_nas/B"):
@@ -301,21 +392,21 @@ def test_start_weights_for_other_joints_lose_their_last_layer_only(whole: Path, 
 def test_every_person_is_shown_once_an_epoch_and_in_another_order_the_next(root: Path) -> None:
     recipe = find_recipe(MODEL, "synthetic-mpii")
     people, _ = load_training_people(recipe, root)
-    feed = BatchLoader(people, recipe, seed=0)
-    epochs = [np.concatenate([feed.rows(step) for step in range(8 * epoch, 8 * epoch + 8)]) for epoch in (0, 1)]
+    loader = BatchLoader(people, recipe, seed=0)
+    epochs = [np.concatenate([loader.rows(step) for step in range(8 * epoch, 8 * epoch + 8)]) for epoch in (0, 1)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(PERSONS))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()
-    assert BatchLoader(people, recipe, seed=1).rows(0).tolist() != feed.rows(0).tolist()
+    assert BatchLoader(people, recipe, seed=1).rows(0).tolist() != loader.rows(0).tolist()
 
 
 def test_parts_of_a_step_are_its_whole_in_order(root: Path) -> None:
     recipe = find_recipe(MODEL, "synthetic-mpii")
     people, _ = load_training_people(recipe, root)
-    feed = BatchLoader(people, recipe, seed=0)
-    whole, truth = feed.load(5)
-    parts = [feed.load(5, part, 4) for part in range(4)]
-    assert torch.equal(torch.cat([images for images, _ in parts]), whole)
-    assert torch.equal(torch.cat([own.heatmaps for _, own in parts]), truth.heatmaps)
+    loader = BatchLoader(people, recipe, seed=0)
+    images, targets = loader.load(5)
+    parts = [loader.load(5, part, 4) for part in range(4)]
+    assert torch.equal(torch.cat([part for part, _ in parts]), images)
+    assert torch.equal(torch.cat([part.heatmaps for _, part in parts]), targets.heatmaps)
 
 
 def test_the_largest_rate_that_survives_is_found_by_halving(root: Path, tmp_path: Path) -> None:
@@ -329,8 +420,8 @@ def test_the_largest_rate_that_survives_is_found_by_halving(root: Path, tmp_path
     run = replace(run, recipe=recipe)
     people, _ = load_training_people(recipe, root)
     tried = find_learning_rate(run, BatchLoader(people, recipe, 0))
-    assert [rate for rate, _ in tried] == [LARGEST_TRIED_RATE / 2**place for place in range(len(tried))]
-    assert [lost for _, lost in tried] == [True] * (len(tried) - 1) + [False]
+    assert [rate for rate, _ in tried] == [LARGEST_TRIED_RATE / 2**halvings for halvings in range(len(tried))]
+    assert [diverged for _, diverged in tried] == [True] * (len(tried) - 1) + [False]
 
 
 def test_mixed_precision_starts_with_nearly_the_same_loss(root: Path, whole: Path, tmp_path: Path) -> None:

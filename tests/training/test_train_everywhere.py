@@ -1,6 +1,7 @@
-"""Every package's recipes train and test, to the records: on Synthetic people always, on samples of real data with ``-m slow``.
+"""Test that every package's recipes train and test, up to the records.
 
-A few steps of a few persons at a small input: that everything runs end to end, and no more. ``-k autopose`` checks one package.
+On Synthetic people always, on samples of real data with ``-m slow``; a few steps with a few people at a small input.
+``-k autopose`` tests one package.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmark.training.trainer import TrainingRun, build_training, train_networ
 from benchmark.training.validation import Validator
 
 STEPS, PERSONS = 2, 8
-# Annotated photographs that come with the tests' data, in place of a recipe's own; LSP is there whole.
+# Splits of a few annotated images that come with the tests' data; LSP is complete.
 SAMPLES = {"mpii": "sample", "coco": "sample"}
 
 
@@ -43,23 +44,23 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trainable(package: str) -> dict[str, list[str]]:
-    """The models of a package that each recipe is for, by the recipe's name."""
-    found: dict[str, list[str]] = {}
+    """Return the models of a package that each recipe is for, by the recipe's name."""
+    models: dict[str, list[str]] = {}
     untrained = declarations()[package].untrained
     for model in entries():
         if model.startswith(f"{package}/") and model not in untrained:
             for name in known_recipes(model):
-                found.setdefault(name, []).append(model)
-    return found
+                models.setdefault(name, []).append(model)
+    return models
 
 
 def size(model: str) -> int:
-    """Parameters."""
+    """Count parameters."""
     return sum(parameter.numel() for parameter in build_on_meta(model, joints=16).parameters())
 
 
 def shortened(model: str, recipe: Recipe) -> Recipe:
-    """One epoch of a few persons at the smallest size, on what data there is."""
+    """Shorten a recipe to one epoch of a few people at the smallest size, on the data at hand."""
     entry = find_entry(model)
     side = max(64, entry.multiple, entry.smallest)
     dataset = recipe.dataset
@@ -67,7 +68,7 @@ def shortened(model: str, recipe: Recipe) -> Recipe:
         recipe = replace(recipe, train=((dataset, split),), test=(dataset, split))
     rate = recipe.optimizer.lr or 0.01
     schedule = replace(recipe.schedule, milestones=(), warmup=0)
-    batch = 2 if dataset == "mpii" else 4  # of the five persons in MPII's sample
+    batch = 2 if dataset == "mpii" else 4  # of the five people in MPII's sample
     return replace(
         recipe,
         input=f"{side}x{side}",
@@ -81,25 +82,25 @@ def shortened(model: str, recipe: Recipe) -> Recipe:
 
 
 def train_a_little(model: str, recipe: Recipe, folder: Path, root: Path | None = None) -> None:
-    """From photographs to records, and what must be true of them."""
+    """Train from images to records, and check what must be true of them."""
     recipe = shortened(model, recipe)
     people, _ = load_training_people(recipe, root)
     people = people.select(range(recipe.num_people))
     run = TrainingRun(model=model, recipe=recipe, start="scratch", device=torch.device("cpu"), folder=folder / "run")
-    tester = Validator(model, recipe, root, run.device)
-    tester.people = tester.people.select(range(min(len(tester.people), PERSONS)))
-    feed = BatchLoader(people, recipe, run.seed, crops=cached_crops(people, recipe, folder / "cache", show=False))
+    validator = Validator(model, recipe, root, run.device)
+    validator.people = validator.people.select(range(min(len(validator.people), PERSONS)))
+    loader = BatchLoader(people, recipe, run.seed, crops=cached_crops(people, recipe, folder / "cache", show=False))
     before, _ = build_training(run)
-    network = train_network(run, feed, tester, metric=tester.metric, tensorboard=False)
+    network = train_network(run, loader, validator, metric=validator.metric, tensorboard=False)
     assert any(not torch.equal(a, b) for a, b in zip(network.parameters(), before.parameters(), strict=True))
     losses = [line for line in (folder / "run" / "log.jsonl").read_text().splitlines() if '"loss"' in line]
     assert len(losses) == STEPS
-    made = training_records(run, network, tester, people, ("a few steps",))
-    figures = {record.metric: record.value for record in made if record.subject == model}
-    assert {tester.metric, "loss"} <= set(figures)
-    assert all(math.isfinite(value) for value in figures.values() if isinstance(value, float))
-    assert math.isfinite(figures["loss"])
-    assert {path.name for path in (folder / "run").iterdir()} >= {"last.safetensors", "best.safetensors", "final.safetensors"}
+    records = training_records(run, network, validator, people)
+    values = {record.metric: record.value for record in records if record.subject == model}
+    assert {validator.metric, "loss"} <= set(values)
+    assert all(math.isfinite(value) for value in values.values() if isinstance(value, float))
+    assert math.isfinite(values["loss"])
+    assert {path.name for path in (folder / "run").iterdir()} >= {"last.pt", "best.safetensors", "final.safetensors"}
 
 
 PACKAGES = list(declarations())
@@ -107,7 +108,7 @@ PACKAGES = list(declarations())
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_network_of_each_package_trains_on_synthetic_people(package: str, synthetic: Path, tmp_path: Path) -> None:
-    name, fitting = next((name, found) for name, found in trainable(package).items() if name.startswith("synthetic"))
+    name, fitting = next((name, models) for name, models in trainable(package).items() if name.startswith("synthetic"))
     train_a_little(fitting[0], known_recipes(fitting[0])[name], tmp_path, synthetic)
 
 

@@ -1,4 +1,4 @@
-"""Persons on generated photographs, for tests of what happens between a file and a network."""
+"""Generate people on images, for tests of the steps between an image file and a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.data.people import People
 
 
 def scene(height: int, width: int, seed: int = 0, blur: float = 2.0) -> np.ndarray:
-    """Coloured noise with the smoothness of a photograph, uint8 ``[H, W, 3]``."""
+    """Draw coloured noise as smooth as a natural image, uint8 ``[H, W, 3]``."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), blur), None, 0, 255, cv2.NORM_MINMAX)
 
@@ -26,7 +26,7 @@ def people(
     joints: tuple[str, ...] = MPII_JOINTS,
     seed: int = 0,
 ) -> People:
-    """Persons of random place, size and joints, all joints annotated, one to a photograph written to ``folder``."""
+    """Generate people of random position, size and joints, all annotated, each on an image of its own in ``folder``."""
     generator = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     height, width = image_hw
@@ -50,7 +50,7 @@ def people(
     )
 
 
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two 8-bit pictures, dB."""
-    error = np.square(one.astype(float) - other.astype(float)).mean()
+def psnr(image: np.ndarray, reference: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio of two 8-bit images in dB."""
+    error = np.square(image.astype(float) - reference.astype(float)).mean()
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
