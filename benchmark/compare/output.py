@@ -13,7 +13,7 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 from benchmark.compare.accuracy import Accuracy, Dataset, Estimate
 from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
-from benchmark.config.conventions import FLOPS, PARAMS, FlopsName, ParamsName
+from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.latency import BackendName
 from benchmark.latency.timer import Timing, timing_ratio
 from benchmark.papers.tables import Size
@@ -159,8 +159,8 @@ class NetworkReport(TypedDict):
 
     name: str
     input: Size
-    params: dict[ParamsName, Count]
-    flops: dict[FlopsName, Count]
+    params: dict[str, Count]
+    flops: dict[str, Count]
     not_counted: str
     latency: LatencyReport | None
 

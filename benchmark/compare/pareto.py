@@ -9,7 +9,7 @@ import matplotlib as mpl
 from benchmark.compare.accuracy import Estimate
 from benchmark.core.records import Record
 from benchmark.papers.tables import Paper
-from benchmark.report.plots import PAPER_COLOURS, STYLE, accuracy_points, plt, svg
+from benchmark.report.plots import STYLE, accuracy_points, distinct_colours, plt, svg
 
 AXES = {"mpii": ("pckh", "PCKh@0.5 on MPII validation, percent"), "coco": ("ap", "AP on COCO validation, percent")}
 NEW_NETWORK_COLOUR = "#111111"
@@ -31,7 +31,7 @@ def pareto_figure(
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 4.2))
         figure.subplots_adjust(left=0.09, right=0.98, top=0.97, bottom=0.11)
-        for paper, colour in zip(papers.values(), PAPER_COLOURS, strict=False):
+        for paper, colour in zip(papers.values(), distinct_colours(), strict=False):
             x = [cost for paper_id, _, cost, _ in printed if paper_id == paper.id]
             y = [percent for paper_id, _, _, percent in printed if paper_id == paper.id]
             if x:

@@ -17,6 +17,7 @@ from benchmark.config.packages import find_recipe, find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import SearchConfig
 from benchmark.core.errors import InputError
+from benchmark.models.registry import find_entry
 
 BudgetName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 
@@ -156,8 +157,8 @@ class Ablation:
 
     name: str
     title: str
-    paper: str
-    table: str
+    paper: str = ""
+    table: str = ""
     description: str
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]
@@ -167,6 +168,18 @@ class Ablation:
     start: str = "scratch"
     rates: tuple[float, ...] = (0.5, 2.0)
     feature_maps: FeatureMapSpec | None = None
+
+    def __post_init__(self) -> None:
+        where, names = f"ablation {self.name}", [variant.name for variant in self.variants]
+        for comparison in self.comparisons:
+            for name in (comparison.better, comparison.worse):
+                if name not in names:
+                    raise InputError(f"{where}: a comparison names {name!r}; its variants are {', '.join(names)}")
+            if comparison.printed and not self.paper:
+                raise InputError(f"{where}: {comparison.printed!r} is of no paper; name the paper or leave it empty")
+        for protocol in self.protocols:
+            if protocol not in BUDGETS:
+                raise InputError(f"{where}: unknown protocol {protocol!r}; known: {', '.join(BUDGETS)}")
 
     def variant(self, name: str) -> Variant:
         """Return the variant of that name."""
@@ -178,7 +191,7 @@ def known_ablations() -> Mapping[str, Ablation]:
     """Import all ablations, by name.
 
     Raises:
-        InputError: the name of an ablation differs from that of its file.
+        InputError: a file has no ablation, or its ablation has another name than the file.
     """
     import ablations
 
@@ -186,7 +199,9 @@ def known_ablations() -> Mapping[str, Ablation]:
     for module in pkgutil.iter_modules(ablations.__path__):
         if module.name.startswith("test_"):
             continue
-        ablation = importlib.import_module(f"ablations.{module.name}").ABLATION
+        ablation = getattr(importlib.import_module(f"ablations.{module.name}"), "ABLATION", None)
+        if not isinstance(ablation, Ablation):
+            raise InputError(f"ablations/{module.name}.py has no ABLATION = Ablation(...)")
         if ablation.name != module.name:
             raise InputError(f"ablations/{module.name}.py: the ablation is named {ablation.name!r}; name it like its file")
         known[ablation.name] = ablation
@@ -237,6 +252,27 @@ def variant_recipe(ablation: Ablation, variant: Variant, protocol: str, rate: fl
         assert recipe.optimizer.lr is not None
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * rate))
     return recipe, {key: _override_value(value) for key, value in sorted(changed.items())}
+
+
+def missing_recipe(ablation: Ablation, protocol: str) -> str:
+    """Return why a variant cannot be trained under a protocol; empty where all can.
+
+    Raises:
+        InputError: A variant names an unknown model.
+    """
+    for variant in ablation.variants:
+        if variant.weights:
+            continue
+        try:
+            if not variant.scale:
+                find_entry(variant_model(ablation, variant, protocol))
+        except InputError as problem:
+            raise InputError(f"ablations/{ablation.name}.py: {problem}") from None
+        try:
+            variant_recipe(ablation, variant, protocol)
+        except InputError as problem:
+            return str(problem)
+    return ""
 
 
 def variant_search(variant: Variant, protocol: str) -> SearchConfig | None:

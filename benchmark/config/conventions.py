@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -18,28 +17,53 @@ class FlopsConvention:
     Attributes:
         giga: Number of operations that the convention calls 1 G.
         description: What is counted.
+        counter: ``module:function``, returning the count of one operator, a :class:`benchmark.cost.ops.Op`; imported when a
+            network is counted.
+        whole_trace: The function takes the operators of a whole network instead, in their order.
+        version: 0 for the conventions that ``VERSIONS["cost"]`` covers. One that joins later starts at 1, so that all networks
+            are counted again, with it among the others; raised when it counts otherwise than before.
     """
 
     giga: float
     description: str
+    counter: str
+    whole_trace: bool = False
+    version: int = 0
 
     def scale(self, unit: str) -> float:
         """Return the number of operations in one printed unit, ``M`` or ``G``; an M is a thousandth of the convention's G."""
         return self.giga / {"G": 1, "M": 1000}[unit]
 
 
-FlopsName = Literal["hrnet", "hrnet_1e9", "mmcv", "tf_profiler", "torchstat", "macs", "exact"]
-ParamsName = Literal["trainable", "weights", "stored"]
 FLOPS: Mapping[str, FlopsConvention] = {
-    "hrnet": FlopsConvention(2**30, "MACs of convolutions and linear layers, transposed ones at output positions, over 2^30"),
-    "hrnet_1e9": FlopsConvention(1e9, "as hrnet, over 1e9"),
-    "mmcv": FlopsConvention(1e9, "true MACs plus biases, batch norm, ReLU, pooling and resizing, over 1e9"),
-    "tf_profiler": FlopsConvention(1e9, "two per MAC plus biases, pooling and element-wise arithmetic, over 1e9"),
-    "torchstat": FlopsConvention(
-        2**30, "true MACs plus biases, batch norm, ReLU and global pooling, repeated modules once, over 2^30"
+    "hrnet": FlopsConvention(
+        2**30,
+        "MACs of convolutions and linear layers, transposed ones at output positions, over 2^30",
+        counter="benchmark.cost.counters:count_hrnet",
     ),
-    "macs": FlopsConvention(1e9, "true MACs of convolutions and linear layers, over 1e9"),
-    "exact": FlopsConvention(1e9, "true MACs without those on zero padding, over 1e9"),
+    "hrnet_1e9": FlopsConvention(1e9, "as hrnet, over 1e9", counter="benchmark.cost.counters:count_hrnet"),
+    "mmcv": FlopsConvention(
+        1e9,
+        "true MACs plus biases, batch norm, ReLU, pooling and resizing, over 1e9",
+        counter="benchmark.cost.counters:count_mmcv",
+    ),
+    "tf_profiler": FlopsConvention(
+        1e9,
+        "two per MAC plus biases, pooling and element-wise arithmetic, over 1e9",
+        counter="benchmark.cost.counters:count_tf_profiler",
+    ),
+    "torchstat": FlopsConvention(
+        2**30,
+        "true MACs plus biases, batch norm, ReLU and global pooling, repeated modules once, over 2^30",
+        counter="benchmark.cost.counters:count_torchstat",
+        whole_trace=True,
+    ),
+    "macs": FlopsConvention(
+        1e9, "true MACs of convolutions and linear layers, over 1e9", counter="benchmark.cost.counters:count_macs"
+    ),
+    "exact": FlopsConvention(
+        1e9, "true MACs without those on zero padding, over 1e9", counter="benchmark.cost.counters:count_exact"
+    ),
 }
 PARAMS: Mapping[str, str] = {
     "trainable": "parameters that take a gradient",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.config.conventions import FLOPS
 from benchmark.config.latency import Setting
 from benchmark.config.packages import declarations
 from benchmark.config.recipes import Recipe
@@ -44,7 +45,7 @@ def cost_identity(model: str, dataset: str, size: str) -> Identity:
         "dataset": dataset,
         "metric": "counts",
         "setting": {"input": size},
-        "versions": versions_of("cost") | model_version(model),
+        "versions": versions_of("cost") | convention_versions() | model_version(model),
     }
 
 
@@ -291,9 +292,14 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
     return {"model": entry.version} | ({"initial_weights": entry.init_version} if trained else {})
 
 
+def convention_versions() -> dict[str, int]:
+    """Return the versions of the counting conventions that ``VERSIONS["cost"]`` does not cover."""
+    return {f"flops {name}": convention.version for name, convention in FLOPS.items() if convention.version}
+
+
 def is_current(record: Record) -> bool:
     """Return whether a record rests on the present versions of all its instruments and of its model."""
-    current = {**VERSIONS, **_current_model_versions(record)}
+    current = {**VERSIONS, **convention_versions(), **_current_model_versions(record)}
     return all(current.get(name, version) == version for name, version in record.versions.items())
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from math import prod
 from typing import Any
 
 from torch import nn
 
+from benchmark.config.conventions import FLOPS, FlopsConvention
+from benchmark.core.errors import InputError
 from benchmark.cost.ops import NORM, WINDOW_POOL, Op
 from benchmark.cost.trace import trace_network
+from benchmark.models.registry import import_object
 
+Counter = Callable[[Sequence[Op]], int]
 LINEAR = {"mm", "addmm"}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
 POOL = WINDOW_POOL | {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
@@ -31,9 +36,31 @@ def count_cost(network: nn.Module, height: int, width: int) -> dict[str, Any]:
 
 
 def count_operations(ops: Iterable[Op]) -> dict[str, int]:
-    """Count operators under every convention of :data:`COUNTERS`."""
+    """Count operators under every convention of :data:`benchmark.config.conventions.FLOPS`.
+
+    Raises:
+        InputError: A convention names a counter that cannot be imported.
+    """
     ops = list(ops)
-    return {name: counter(ops) for name, counter in COUNTERS.items()}
+    return {name: counter(ops) for name, counter in load_counters().items()}
+
+
+@cache
+def load_counters() -> dict[str, Counter]:
+    """Import the counter of every convention, as functions of a whole trace.
+
+    Raises:
+        InputError: One cannot be imported.
+    """
+    return {name: _load_counter(name, convention) for name, convention in FLOPS.items()}
+
+
+def _load_counter(name: str, convention: FlopsConvention) -> Counter:
+    try:
+        count = import_object(convention.counter)
+    except (ImportError, AttributeError, ValueError) as problem:
+        raise InputError(f"convention {name!r}: counter {convention.counter!r} cannot be imported: {problem}") from None
+    return count if convention.whole_trace else lambda ops: sum(map(count, ops))
 
 
 # --- operations of one operator ---------------------------------------------------------------------------------------------
@@ -136,18 +163,3 @@ def count_torchstat(ops: Sequence[Op]) -> int:
         elif _is_global_pool(op):
             last[op.scope, op.name] = prod(op.inputs[0])
     return sum(last.values())
-
-
-def _sum_over_ops(count: Callable[[Op], int]) -> Callable[[Sequence[Op]], int]:
-    return lambda ops: sum(map(count, ops))
-
-
-COUNTERS: Mapping[str, Callable[[Sequence[Op]], int]] = {
-    "hrnet": _sum_over_ops(count_hrnet),
-    "hrnet_1e9": _sum_over_ops(count_hrnet),
-    "mmcv": _sum_over_ops(count_mmcv),
-    "tf_profiler": _sum_over_ops(count_tf_profiler),
-    "torchstat": count_torchstat,
-    "macs": _sum_over_ops(count_macs),
-    "exact": _sum_over_ops(count_exact),
-}

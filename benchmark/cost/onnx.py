@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from benchmark.cost.counters import COUNTERS
+from benchmark.cost.counters import load_counters
 from benchmark.cost.ops import Op, Shape
 from benchmark.models.onnx import fix_input, read_onnx
 
@@ -60,7 +60,7 @@ def count_onnx(path: Path, input_hw: tuple[int, int]) -> tuple[dict[str, Any], s
     product_weights = {name for node in products for name in node.input[:2] if name in constant}
     params = {"weights": sum(prod(shapes[name]) for name in product_weights)}
     missing_reason = "an ONNX export no longer separates batch norms and activations from convolutions"
-    return {"params": params, "flops": {name: COUNTERS[name](ops) for name in COUNTED}}, missing_reason
+    return {"params": params, "flops": {name: load_counters()[name](ops) for name in COUNTED}}, missing_reason
 
 
 def _known_shapes(values: Iterable[Any]) -> dict[str, Shape]:

@@ -23,6 +23,7 @@ from benchmark.config.ablations import (
     Ablation,
     Variant,
     known_ablations,
+    missing_recipe,
     variant_model,
     variant_recipe,
     variant_search,
@@ -110,6 +111,8 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict |
     ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
     dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
     if not metric or ablation is None or variant is None:
+        return None
+    if dataset not in ablation.protocols or missing_recipe(ablation, dataset):
         return None
     runs = variant_results(ablation, variant, dataset, metric, records)
     if not runs:

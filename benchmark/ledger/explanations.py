@@ -66,6 +66,8 @@ def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | Non
     if cell.column.metric == "params":
         count = counts.get("params", {}).get(convention)
         scale: float = UNIT_SCALES[unit]
+    elif convention not in FLOPS:
+        raise InputError(f"{cell.name}: unknown counting convention {convention!r}; known: {', '.join(FLOPS)}")
     else:
         count = counts.get("flops", {}).get(convention)
         scale = FLOPS[convention].scale(unit)

@@ -14,7 +14,7 @@ from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.explanations import count_in_unit, explain_cost, explain_derived, explain_reading
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
-from benchmark.models.registry import Entry, canonical_id, find_entry, single_switch_variants
+from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Kind, Paper, Slug, Text, load_papers, no_unknown_fields
@@ -83,6 +83,7 @@ def judge_all(records: Mapping[str, Record] | None = None) -> list[Verdict]:
     Raises:
         InputError: a table or record is malformed, or a row names an unknown model.
     """
+    entries()  # a malformed package is reported as such, not as the unknown model of some cell
     papers = load_papers()
     records = load_current() if records is None else records
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
@@ -133,6 +134,9 @@ def remedy_command(cell: Cell) -> str:
     if cell.column.kind == "latency":
         return f"needs the device of {cell.table.where}{needs}, and {model}"
     if cell.column.kind == "accuracy":
+        if cell.dataset not in JOINT_COUNTS:
+            dataset = cell.dataset or "a dataset, which the table does not name"
+            return f"needs {dataset}: not one of {', '.join(JOINT_COUNTS)}{needs}"
         data = {"mpii": "MPII images and annotations", "coco": "COCO 2017 images and annotations"}.get(cell.dataset, "data")
         submission = " --submission FILE" if cell.table.split in HIDDEN_LABEL_SPLITS else ""
         command = f"python -m benchmark.evaluate {canonical_id(model)} --weights FILE --dataset {cell.dataset}{submission}"
@@ -141,7 +145,15 @@ def remedy_command(cell: Cell) -> str:
 
 
 def cost_setting(cell: Cell) -> tuple[str, str]:
-    """Return the dataset, whose joints the head predicts, and the input size at which a row's cost is counted."""
+    """Return the dataset, whose joints the head predicts, and the input size at which a row's cost is counted.
+
+    Raises:
+        InputError: The table states no size, or a dataset whose joints are unknown.
+    """
+    if cell.dataset not in JOINT_COUNTS:
+        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
+    if not cell.input:
+        raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
     return cell.dataset, cell.input
 
 

@@ -95,12 +95,30 @@ class ArchitectureFormat:
 
 @cache
 def packages() -> Mapping[str, ModuleType]:
-    """Import the packages that declare models, ``reproductions/*`` and entry points of ``pose_benchmark``, by name."""
+    """Import the packages that declare models, ``reproductions/*`` and entry points of ``pose_benchmark``, by name.
+
+    Raises:
+        InputError: a package cannot be imported, declares nothing, or has the name of another.
+    """
     import reproductions
 
-    names = [f"reproductions.{module.name}" for module in pkgutil.iter_modules(reproductions.__path__) if module.ispkg]
-    names += [point.value for point in entry_points(group="pose_benchmark")]
-    return {name.rsplit(".", 1)[-1]: importlib.import_module(name) for name in names}
+    paths = [f"reproductions.{module.name}" for module in pkgutil.iter_modules(reproductions.__path__) if module.ispkg]
+    paths += [point.module for point in entry_points(group="pose_benchmark")]
+    by_name: dict[str, ModuleType] = {}
+    for path in dict.fromkeys(paths):
+        name = path.rsplit(".", 1)[-1]
+        try:
+            module = importlib.import_module(path)
+        except ImportError as problem:
+            raise InputError(f"package {path} cannot be imported: {problem}") from None
+        if not hasattr(module, "PACKAGE") and not hasattr(module, "ENTRIES"):
+            raise InputError(
+                f"package {path} declares nothing: it needs PACKAGE = PaperPackage(...) or ENTRIES = (Entry(...),)"
+            )
+        if name in by_name:
+            raise InputError(f"packages {by_name[name].__name__} and {path} have the same name {name!r}; rename one")
+        by_name[name] = module
+    return by_name
 
 
 @cache

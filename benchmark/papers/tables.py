@@ -95,13 +95,15 @@ class Column:
     Attributes:
         name: Id of the column within its table.
         header: Heading as printed.
-        metric: One of ``METRIC_KINDS``.
+        metric: One of ``METRIC_KINDS``, or another one whose ``kind`` is stated.
         unit: Unit of the printed numbers.
         convention: How parameters, operations or PCKh are counted, by name.
         threshold: Threshold of PCKh.
         part: Body part of PCKh, or ``mean``.
         scope: Part of the network that the numbers cover; empty for the whole network.
         expression: How a derived column follows from other cells; the name ``row`` stands for the row's own id.
+        kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
+            stated for a metric that is not in ``METRIC_KINDS`` only.
     """
 
     name: Slug
@@ -113,15 +115,16 @@ class Column:
     part: str = "mean"
     scope: str = ""
     expression: str = ""
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in METRIC_KINDS:
-            raise InputError(f"unknown metric {self.metric!r}; known: {', '.join(METRIC_KINDS)}")
-
-    @property
-    def kind(self) -> Kind | None:
-        """Kind under which verdicts on this column are counted; None if it has no verdicts."""
-        return METRIC_KINDS[self.metric]
+        if self.metric in METRIC_KINDS:
+            if self.kind not in (None, METRIC_KINDS[self.metric]):
+                raise InputError(f"metric {self.metric!r} is of kind {METRIC_KINDS[self.metric]}, not {self.kind}")
+            object.__setattr__(self, "kind", METRIC_KINDS[self.metric])
+        elif self.kind not in ("accuracy", "latency"):
+            known = ", ".join(METRIC_KINDS)
+            raise InputError(f"unknown metric {self.metric!r}; known: {known}; of another, give the kind: accuracy or latency")
 
 
 @no_unknown_fields

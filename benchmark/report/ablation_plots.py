@@ -22,7 +22,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.models.registry import import_object
 from benchmark.papers.tables import load_papers
-from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
+from benchmark.report.plots import PAPER_COLOURS, STYLE, distinct_colours, svg
 
 CURVE_POINTS = 1000  # on each schedule's curve
 STEPS_PER_EPOCH = 100  # an arbitrary number, for schedules that count steps
@@ -138,8 +138,9 @@ def schedules_figure() -> bytes:
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
         figure.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.16, wspace=0.15)
-        for colour, paper in zip(PAPER_COLOURS, load_papers().values(), strict=False):
-            recipe = next(iter(declarations()[paper.id].recipes.values()), None)
+        for colour, paper in zip(distinct_colours(), load_papers().values(), strict=False):
+            package = declarations().get(paper.id)  # a paper's tables may name networks of other packages alone
+            recipe = next(iter(package.recipes.values()), None) if package else None
             if recipe is None:
                 continue
             steps = recipe.epochs * STEPS_PER_EPOCH
@@ -149,7 +150,7 @@ def schedules_figure() -> bytes:
         left.set_xlabel("epochs")
         left.set_ylabel("learning rate / maximum")
         left.legend(frameon=False, fontsize=6)
-        for colour, (size, schedule) in zip(PAPER_COLOURS, _sigma_schedules().items(), strict=False):
+        for colour, (size, schedule) in zip(distinct_colours(), _sigma_schedules().items(), strict=False):
             sigmas = [schedule(size, epoch / 100).sigma for epoch in range(101)]
             right.step(range(101), sigmas, where="post", color=colour, linewidth=1, label=f"{size}x{size} heatmap")
         right.set_xlabel("epochs, of 100")
@@ -161,8 +162,8 @@ def schedules_figure() -> bytes:
 def _sigma_schedules() -> dict[int, Callable[[int, float], Any]]:
     """Return the sigma schedules of the papers' own recipes by the side of the heatmap in pixels."""
     schedules = {}
-    for paper in load_papers():
-        for recipe in declarations()[paper].recipes.values():
+    for package in (declarations()[paper] for paper in load_papers() if paper in declarations()):
+        for recipe in package.recipes.values():
             if recipe.dataset == "mpii" and recipe.target.sigma_schedule:
                 side = parse_size(recipe.input)[0] // recipe.target.stride
                 schedules[side] = import_object(recipe.target.sigma_schedule)

@@ -25,11 +25,13 @@ from benchmark.config.ablations import (
     Budget,
     Variant,
     known_ablations,
+    missing_recipe,
     variant_model,
     variant_recipe,
     variant_search,
 )
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.ledger.accuracy import ablation_rows
@@ -52,7 +54,7 @@ def ablations_page(records: Mapping[str, Record]) -> str:
     effects: dict[tuple[str, str], list[Effect]] = {
         (name, protocol): measure_effects(ablation, protocol, records)
         for name, ablation in ablations.items()
-        for protocol in _shown_protocols(ablation)
+        for protocol in _trainable_protocols(ablation)
     }
     with_interval = [effect for found in effects.values() for effect in found if effect.interval is not None]
     excluding_zero = sum(effect.judged in ("agrees", "opposite") for effect in with_interval)
@@ -83,7 +85,12 @@ def ablations_page(records: Mapping[str, Record]) -> str:
     return page(*blocks)
 
 
-def _shown_protocols(ablation: Ablation) -> list[str]:
+def _trainable_protocols(ablation: Ablation) -> list[str]:
+    """List the protocols on real images under which all variants can be trained."""
+    return [protocol for protocol in _real_image_protocols(ablation) if not missing_recipe(ablation, protocol)]
+
+
+def _real_image_protocols(ablation: Ablation) -> list[str]:
     return [protocol for protocol in ablation.protocols if protocol != "synthetic"]
 
 
@@ -115,10 +122,9 @@ def _mean_pose(budget: Budget, records: Mapping[str, Record]) -> str:
 
 
 def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
-    paper = f"[{load_papers()[ablation.paper].short}]({ablation.paper}.md)"
     blocks = [
         f"## {ablation.title}",
-        f"{paper}, `{ablation.table}`: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
+        f"{_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
     ]
     for protocol, found in effects.items():
         if _is_run(found):
@@ -134,7 +140,27 @@ def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], record
         command = f"python -m benchmark.ablate {ablation.name} --protocol"
         rows = [(f"`{command} {protocol}`", *_effort(ablation, protocol, records)) for protocol in not_run]
         blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
+    for protocol in _real_image_protocols(ablation):
+        if reason := missing_recipe(ablation, protocol):
+            blocks.append(f"Cannot be run under `{protocol}`: {reason}.")
     return blocks
+
+
+def _source(ablation: Ablation) -> str:
+    """Link the paper whose table the ablation repeats, if it repeats one.
+
+    Raises:
+        InputError: There is no such paper or table.
+    """
+    if not ablation.paper:
+        return "From no paper"
+    papers = load_papers()
+    if ablation.paper not in papers:
+        raise InputError(f"ablations/{ablation.name}.py: unknown paper {ablation.paper!r}; known: {', '.join(papers)}")
+    paper = papers[ablation.paper]
+    if ablation.table and ablation.table not in paper.tables:
+        raise InputError(f"ablations/{ablation.name}.py: {ablation.paper} has no table {ablation.table!r}")
+    return ", ".join([f"[{paper.short}]({ablation.paper}.md)", *([f"`{ablation.table}`"] if ablation.table else [])])
 
 
 def _effort(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
@@ -163,7 +189,7 @@ def ablation_rows_grid(paper: str, table: Table, records: Mapping[str, Record]) 
         if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
             continue
         results: dict[str, str] = {}
-        for protocol in _shown_protocols(ablation):
+        for protocol in _trainable_protocols(ablation):
             metric = EFFECT_METRICS[BUDGETS[protocol].dataset][cell.column.threshold == 0.1]
             if spread := _spread(ablation, variant, protocol, metric, records):
                 results[protocol] = f"{spread}<br>{metric}"
@@ -184,7 +210,7 @@ def ablation_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
     """Draw every figure of the page, by the name of its file in ``reports/figures``."""
     figures = {"schedules.svg": schedules_figure()}
     for ablation in known_ablations().values():
-        for protocol in _shown_protocols(ablation):
+        for protocol in _trainable_protocols(ablation):
             if _is_run(measure_effects(ablation, protocol, records)):
                 figures[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
             statistics = feature_map_stats(ablation, protocol, records)

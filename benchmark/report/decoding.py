@@ -46,9 +46,10 @@ def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]
     for (model, dataset, split, setting), results in evaluations.items():
         compared = {protocol for protocol, _, over in results if over}
         for protocol in dict.fromkeys(protocol for protocol, *_ in results):
-            if protocol not in compared and all((protocol, metric, "") in results for metric in metrics):
+            # A definition added after the evaluation has no record of it; the first one alone makes no comparison.
+            if protocol not in compared and sum((protocol, metric, "") in results for metric in metrics) > 1:
                 title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{protocol}`", setting)))
-                columns[title] = [results[protocol, metric, ""] for metric in metrics]
+                columns[title] = [results.get((protocol, metric, "")) for metric in metrics]
     if not columns:
         return []
     rows = [
@@ -65,11 +66,13 @@ def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]
     ]
 
 
-def _with_difference_from_first(column: Sequence[Record], row: int) -> str:
-    record = column[row]
+def _with_difference_from_first(column: Sequence[Record | None], row: int) -> str:
+    first, record = column[0], column[row]
+    if record is None:
+        return ""
     assert record.interval is not None
     value = f"{record.value:.2f} [{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
-    return value + (f" ({record.value - column[0].value:+.2f})" if row else "")
+    return value + (f" ({record.value - first.value:+.2f})" if row and first else "")
 
 
 def _group_evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[tuple[str, str, str], Record]]:

@@ -52,8 +52,12 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
 
 def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     """Return the project README's excerpt of the report: counts, a figure, and the first paper's first accuracy table."""
-    paper = next(iter(papers.values()))
-    table = next(t for t in paper.tables.values() if any(c.metric == "pckh" for c in t.columns.values()))
+    paper, table = next(
+        (paper, table)
+        for paper in papers.values()
+        for table in paper.tables.values()
+        if any(column.metric == "pckh" for column in table.columns.values())
+    )
     return "\n\n".join(
         [
             _count_by_kind(verdicts),

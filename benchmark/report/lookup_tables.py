@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,7 +14,7 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.searches import SEARCHED
 from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid
-from benchmark.report.plots import PAPER_COLOURS
+from benchmark.report.plots import distinct_colours
 
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.8  # inches
 
@@ -137,7 +136,7 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
         left=0.6 / width, right=1 - 0.1 / width, top=1 - 0.2 / height, bottom=0.45 / height, wspace=0.25, hspace=0.3
     )
     searches = dict.fromkeys(architecture.searched_for for architecture in architectures)
-    colours = dict(zip(searches, cycle(PAPER_COLOURS), strict=False))
+    colours = dict(zip(searches, distinct_colours(), strict=False))
     for column, table in enumerate(tables):
         upper, pairs = panels[0, column], np.array(table.validation.samples["pairs"])
         upper.set_title(table.name, fontsize=6)

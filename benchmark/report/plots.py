@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark.config.identities import cost_record_id
@@ -37,6 +40,13 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+
+
+def distinct_colours() -> Iterator[str]:
+    """Iterate over colours without end: ``PAPER_COLOURS``, then hues a golden section apart."""
+    yield from PAPER_COLOURS
+    for number in count():
+        yield to_hex(hsv_to_rgb((0.15 + number * 0.618034) % 1, 0.6, 0.6))
 
 
 def svg(figure: Figure) -> bytes:
@@ -118,7 +128,7 @@ def accuracy_points(papers: Mapping[str, Paper], records: Mapping[str, Record], 
 def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str, label: str) -> bytes:
     """Draw accuracy against cost in two panels: as printed, and on equal terms; ``label`` is that of the accuracy axis."""
     points = list(accuracy_points(papers, records, dataset, metric))
-    colours = dict(zip(papers, PAPER_COLOURS, strict=False))
+    colours = dict(zip(papers, distinct_colours(), strict=False))
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, sharex=True)
         figure.subplots_adjust(left=0.06, right=0.99, top=0.93, bottom=0.11, wspace=0.04)

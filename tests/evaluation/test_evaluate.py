@@ -378,7 +378,7 @@ def test_lsp_test_images_are_scored_by_pck(root: Path, tmp_path: Path) -> None:
     assert [record.metric for record in records] == metric_names("lsp")
     section = decoding_page({record.id: record for record in records}).partition("## Effect of the definition of PCK")[2]
     rows = [line for line in section.splitlines() if line.startswith("| pck@0.2")]
-    assert len(rows) == len(PCK_PRESETS) == 5
+    assert len(rows) == len(PCK_PRESETS) >= 5
     longer, plain = (next(r.value for r in records if r.metric == f"pck@0.2{name}") for name in (" (longer torso)", ""))
     assert f"({longer - plain:+.2f})" in rows[1]
     assert {record.n for record in records} == {3}

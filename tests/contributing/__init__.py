@@ -1,0 +1,1 @@
+"""Tests that CONTRIBUTING.md works as written."""

@@ -1,0 +1,61 @@
+"""An ablation of one's own is one file, of a paper or of none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contributing.conftest import Copy, read_recipe
+
+PLAN = "ablations/second_stack.py"
+
+
+def test_an_ablation_added_as_written_is_in_the_report(project: Copy) -> None:
+    recipe = read_recipe("Add an ablation")
+    project.follow(recipe)
+    for command in recipe.commands:
+        project.run(command)
+    page = project.read("reports/ablations.md")
+    assert "[A second stack](#a-second-stack)" in page
+    section = page.partition("\n## A second stack\n")[2].partition("\n## ")[0]
+    assert "From no paper: two stacks are more accurate than one. Plan: `ablations/second_stack.py`." in section
+    for protocol in ("lsp", "lsp-gpu", "mpii"):
+        assert f"| `python -m benchmark.ablate second_stack --protocol {protocol}` | " in section
+    assert "Cannot be run" not in section
+
+
+def test_an_ablation_of_a_network_of_ones_own_is_in_the_report(project: Copy) -> None:
+    """No package of a paper has a recipe for it, so it is trained by the general ones, which MPII has none of."""
+    for path, text in read_recipe("Add a model").files.items():
+        project.write(path.replace("my_nets/my_nets/", "reproductions/my_nets/"), text)
+    text = read_recipe("Add an ablation").files[PLAN]
+    text = text.replace("baselines/hourglass-2", "my_nets/tiny+width=32").replace("baselines/hourglass-1", "my_nets/tiny")
+    project.write(PLAN, text)
+    project.run("python -m benchmark.report")
+    section = project.read("reports/ablations.md").partition("\n## A second stack\n")[2].partition("\n## ")[0]
+    assert "| `python -m benchmark.ablate second_stack --protocol lsp` | 6 | 0.1 M |" in section
+    assert "Cannot be run under `mpii`: no recipe for my_nets/tiny+width=32 on mpii; known: lsp, synthetic." in section
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('title="A', 'paper="smallpose", title="A'), "error: ablations/second_stack.py: unknown paper 'smallpose'; known: "),
+        (('better="two stacks"', 'better="two"'), "error: ablation second_stack: a comparison names 'two'; its variants are "),
+        (('printed=""', 'printed="table2[a, pckh]"'), "error: ablation second_stack: 'table2[a, pckh]' is of no paper; "),
+        (
+            ("hourglass-2", "hourglas-2"),
+            "error: ablations/second_stack.py: unknown model 'baselines/hourglas-2'; did you mean ",
+        ),
+        (("ABLATION = ", "PLAN = "), "error: ablations/second_stack.py has no ABLATION = Ablation(...)"),
+        (('name="second_stack"', 'name="stacks"'), "error: ablations/second_stack.py: "),
+    ],
+)
+def test_a_slip_in_an_ablation_is_one_line(project: Copy, change: tuple[str, str], message: str) -> None:
+    project.write(PLAN, read_recipe("Add an ablation").files[PLAN].replace(*change))
+    done = project.attempt(
+        "python -c 'from benchmark.core.errors import run_command; "
+        "from benchmark.report.ablations import ablations_page; run_command(lambda: ablations_page({}))'"
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
