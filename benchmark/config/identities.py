@@ -28,10 +28,13 @@ MEAN_POSE = "mean pose"  # a baseline that ignores the image
 MILLISECONDS, RATIO = "milliseconds", "ratio"  # metrics of latency
 ONCE, AGAIN = "once", "again"  # the two measurements of a set that was timed twice
 
-# The instruments that a metric on a dataset rests on.
+SYNTHETIC = "synthetic-"  # begins the name of a dataset of drawn people, annotated as the dataset whose name follows
+
+# The instruments that define a metric, by the joints of its dataset.
 METRIC_INSTRUMENTS: Mapping[str, tuple[str, ...]] = {"mpii": ("pckh",), "lsp": ("pck",), "coco": ("oks", "oks_nms")}
 _EVALUATION = ("crops", "batches", "protocols", "inference", "decoding", "scoring")
 _TRAINING = ("crops", "batches", "augmentation", "targets", "training")
+_PIPELINE = ("crops", "batches", "protocols", "decoding", "synthetic_people")  # timed with a network, from images to joints
 
 
 # --- one function per kind ---------------------------------------------------------------------------------------------------
@@ -45,7 +48,7 @@ def cost_identity(model: str, dataset: str, size: str) -> Identity:
         "dataset": dataset,
         "metric": "counts",
         "setting": {"input": size},
-        "versions": versions_of("cost") | convention_versions() | model_version(model),
+        "versions": _count_versions() | model_version(model),
     }
 
 
@@ -56,7 +59,8 @@ def description_identity(package: str, table: str, metric: str) -> Identity:
         "subject": package,
         "metric": metric,
         "setting": {"table": table},
-        "versions": {"structure": declarations()[package].structure_version},
+        "versions": {"structure": declarations()[package].structure_version}
+        | (_count_versions() if metric == "readings" else {}),
     }
 
 
@@ -88,7 +92,7 @@ def evaluation_identity(
         "protocol": protocol,
         "metric": metric,
         "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes},
-        "versions": versions_of(*_EVALUATION, *METRIC_INSTRUMENTS[joint_set_of(dataset)]) | model_version(model),
+        "versions": versions_of(*_EVALUATION, *_dataset_instruments(dataset)) | model_version(model),
     }
 
 
@@ -113,7 +117,7 @@ def training_setting(recipe: Recipe, start: str, overrides: Mapping[str, Any], r
 def accuracy_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, seed: int | None = None) -> Identity:
     """Identify a metric of a network trained here, on the recipe's test split; ``setting``: see :func:`training_setting`."""
     dataset, split = recipe.test
-    instruments = (*_EVALUATION, *METRIC_INSTRUMENTS[joint_set_of(dataset)], "augmentation", "targets", "training")
+    instruments = {*_EVALUATION, *_TRAINING, *_dataset_instruments(dataset)}
     return {
         "kind": "accuracy",
         "subject": model,
@@ -129,14 +133,15 @@ def accuracy_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], me
 
 def training_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], seed: int | None = None) -> Identity:
     """Identify the curves of a training; ``setting``: see :func:`training_setting`."""
+    dataset = recipe.train[0][0]
     return {
         "kind": "training",
         "subject": model,
-        "dataset": recipe.train[0][0],
+        "dataset": dataset,
         "split": "+".join("/".join(pair) for pair in recipe.train),
         "metric": "loss",
         "setting": dict(setting),
-        "versions": versions_of(*_TRAINING) | model_version(model, trained=True),
+        "versions": versions_of(*_TRAINING, *_drawn_people(dataset)) | model_version(model, trained=True),
         "seed": seed,
     }
 
@@ -160,7 +165,7 @@ def mean_pose_identity(recipe: Recipe, people: int, metric: str) -> Identity:
         "protocol": recipe.protocol,
         "metric": metric,
         "setting": {"recipe": recipe.name, "recipe_version": recipe.version, "people": people},
-        "versions": versions_of("crops", "protocols", "scoring", *METRIC_INSTRUMENTS[joint_set_of(dataset)]),
+        "versions": versions_of("crops", "protocols", "scoring", *_dataset_instruments(dataset)),
     }
 
 
@@ -169,6 +174,7 @@ def feature_map_identity(
 ) -> Identity:
     """Identify a statistic of the feature maps of a trained network's module after an epoch."""
     dataset, split = recipe.test
+    instruments = (*_TRAINING, "protocols", "synthetic_people", "feature_maps")  # an example map is of a Synthetic person
     return {
         "kind": "feature_maps",
         "subject": model,
@@ -176,7 +182,7 @@ def feature_map_identity(
         "split": split,
         "metric": metric,
         "setting": {**setting, "module": module, "epoch": epoch},
-        "versions": versions_of(*_TRAINING, "feature_maps") | model_version(model, trained=True),
+        "versions": versions_of(*instruments) | model_version(model, trained=True),
         "seed": seed,
     }
 
@@ -200,7 +206,7 @@ def latency_identity(
         "subject": model,
         "metric": metric,
         "setting": {**setting.conditions(), "unstable": unstable, "repeat": repeat, "to": to},
-        "versions": versions_of("latency") | model_version(model),
+        "versions": versions_of("latency", *(_PIPELINE if setting.part == "pipeline" else ())) | model_version(model),
         "device": device,
     }
 
@@ -235,7 +241,7 @@ def search_identity(
         seed: Seed of the search.
     """
     dataset, split = config.recipe.test
-    instruments = {*_EVALUATION, *_TRAINING, *METRIC_INSTRUMENTS[joint_set_of(dataset)], "search", "lookup_table"}
+    instruments = {*_EVALUATION, *_TRAINING, *_dataset_instruments(dataset), "search", "lookup_table"}
     return {
         "kind": "search",
         "subject": package,
@@ -244,7 +250,7 @@ def search_identity(
         "protocol": config.retrain.protocol,
         "metric": metric,
         "setting": {"config": config.name, "config_version": config.version, "cost": cost, "strategy": strategy},
-        "versions": versions_of(*instruments),
+        "versions": versions_of(*instruments) | _count_versions() | _cost_versions(cost) | package_version(package),
         "seed": seed,
         "device": device or None,
     }
@@ -259,7 +265,7 @@ def lookup_identity(
         "subject": package,
         "metric": "cost" if model else "rank correlation",
         "setting": {"config": config, "input": size, "joints": joints, "cost": cost, "model": model},
-        "versions": versions_of("lookup_table"),
+        "versions": versions_of("lookup_table") | _cost_versions(cost) | package_version(package),
         "device": device or None,
     }
 
@@ -282,7 +288,7 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
     """
     package, _, variant = model.partition("/")
     if variant.startswith("file:") and package in declarations():
-        return {"model": max(entry.version for entry in declarations()[package].entries)}
+        return package_version(package)
     try:
         entry = find_entry(model)
     except InputError:
@@ -290,6 +296,11 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
     if not entry.version:
         return {}
     return {"model": entry.version} | ({"initial_weights": entry.init_version} if trained else {})
+
+
+def package_version(package: str) -> dict[str, int]:
+    """Return the highest version that an entry of a package declares, for what rests on no entry in particular."""
+    return {"model": max(entry.version for entry in declarations()[package].entries)}
 
 
 def convention_versions() -> dict[str, int]:
@@ -303,10 +314,26 @@ def is_current(record: Record) -> bool:
     return all(current.get(name, version) == version for name, version in record.versions.items())
 
 
+def _count_versions() -> dict[str, int]:
+    return versions_of("cost") | convention_versions()
+
+
+def _cost_versions(cost: CostKind) -> dict[str, int]:
+    return _count_versions() if cost == "flops" else versions_of("latency")
+
+
+def _drawn_people(dataset: str) -> tuple[str, ...]:
+    return ("synthetic_people",) if dataset.startswith(SYNTHETIC) else ()
+
+
+def _dataset_instruments(dataset: str) -> tuple[str, ...]:
+    """List the instruments that a metric on a dataset rests on: its definition, and the people if they are drawn."""
+    return METRIC_INSTRUMENTS[joint_set_of(dataset)] + _drawn_people(dataset)
+
+
 def _current_model_versions(record: Record) -> dict[str, int]:
-    if "structure" in record.versions:
-        package = declarations().get(record.subject)
-        return {"structure": package.structure_version} if package else {}
+    if package := declarations().get(record.subject):
+        return {"structure": package.structure_version} | package_version(record.subject)
     return model_version(record.subject, trained=True)
 
 
@@ -335,7 +362,7 @@ def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:
 
 def joint_set_of(dataset: str) -> str:
     """Return the name of a dataset's joints in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
-    return dataset.removeprefix("synthetic-")
+    return dataset.removeprefix(SYNTHETIC)
 
 
 def latency_subject(model: str) -> str:
