@@ -1,4 +1,4 @@
-# Everything runs inside .venv, which the first target that needs it creates from requirements.lock.
+# Everything runs in .venv; the first target that needs it creates it from requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
@@ -18,37 +18,37 @@ help: ## list the targets
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-report: .venv/ready ## measure what is missing, then write reports/
+report: .venv/ready ## measure missing costs, then write reports/
 	$(BIN)/python -m benchmark.measure cost --all
 	$(BIN)/python -m benchmark.report
 
-check: .venv/ready ## prove that the committed reports are what the records say
+check: .venv/ready ## check that the committed reports match the records
 	$(BIN)/python -m benchmark.report --check
 
-test: .venv/ready ## the test suite (under ten minutes on two cores)
+test: .venv/ready ## run the tests (under ten minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
-slow: .venv/ready ## the checks that take longer than that
+slow: .venv/ready ## run the tests that take longer
 	$(BIN)/python -m pytest -q -m slow
 
-bench: .venv/ready ## how fast the instruments are, beside what one would use instead
+bench: .venv/ready ## time the instruments beside the usual alternatives
 	mkdir -p out
 	$(BIN)/python -m pytest -q tests/bench/bench_*.py --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,max,rounds \
 		--benchmark-json=out/bench.json
 	$(BIN)/python -m tests.bench.table out/bench.json
 
-lint: .venv/ready ## style, formatting, and the layers of the packages
+lint: .venv/ready ## check style, formatting, and the layers of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-types: .venv/ready ## mypy over the instruments
+types: .venv/ready ## check types
 	$(BIN)/mypy benchmark
 
-lock: ## resolve pyproject.toml into requirements.lock, naming no index
+lock: ## resolve pyproject.toml into requirements.lock, without index URLs
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
-clean: ## remove the environment and what tests leave behind
+clean: ## remove the environment, caches and outputs
 	rm -rf .venv .pytest_cache .benchmarks .mypy_cache .ruff_cache out

@@ -1,4 +1,4 @@
-"""Print the commands, or run one of them: ``python -m benchmark``, ``pose-benchmark COMMAND``."""
+"""List the commands, or run one of them: ``python -m benchmark``, ``pose-benchmark COMMAND``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from benchmark.core.errors import exit_with_error
 
 COMMANDS = {
     "report": "regenerate every table and plot from the records, or check that they are up to date",
-    "measure": "count a network's cost, time it, or compare the routes from images to training inputs",
-    "score": "score a prediction file by PCKh or OKS AP, with intervals and paired differences",
-    "evaluate": "run a network with given weights on a dataset, score it or write a submission",
-    "train": "train a network by a paper's recipe or a small one",
-    "search": "search an architecture, retrain it, and compare it with random search",
-    "ablate": "train and test the variants of an ablation with several seeds",
-    "compare": "put your own network beside the rows of a printed table",
-    "data": "check, download or draw datasets",
+    "measure": "count a network's operations, time it, or compare the routes from images to training inputs",
+    "score": "score a file of predictions by PCKh or OKS AP, with intervals and paired differences",
+    "evaluate": "run a network with given weights on a dataset, and score it or write a submission",
+    "train": "train a network by a paper's recipe or a short one",
+    "search": "search for an architecture, train it, and compare it with random search",
+    "ablate": "train and test the variants of an ablation, with several seeds",
+    "compare": "compare your own network with the rows of a printed table",
+    "data": "check or download datasets, or draw Synthetic people",
 }
 
 
@@ -34,7 +34,7 @@ def main() -> None:
         return
     name = sys.argv.pop(1)
     if name not in COMMANDS:
-        exit_with_error(f"no command {name!r}; known: {', '.join(COMMANDS)}")
+        exit_with_error(f"no command {name!r}; known commands: {', '.join(COMMANDS)}")
     runpy.run_module(f"benchmark.{name}", run_name="__main__", alter_sys=True)
 
 

@@ -1,7 +1,7 @@
-"""``python -m benchmark.ablate``: train and test every variant of an ablation, with seeds, and keep the figures.
+"""Train and test every variant of an ablation, and keep the results: ``python -m benchmark.ablate``.
 
-A job is one variant with one seed. It is done when its record stands under reports/records, and claimed by a lock that goes
-with the process that holds it; so any number of drivers can work at one grid, and a killed one is simply started again.
+A job is one variant with one seed. It is done when its record is under reports/records. While it runs it is locked, and the
+lock ends with the process that holds it; so any number of processes can work on one grid, and a killed one is started again.
 """
 
 from __future__ import annotations
@@ -21,50 +21,61 @@ from benchmark.config.identities import load_current
 from benchmark.core.errors import run_command
 from benchmark.core.records import RECORDS
 
-DESCRIPTION = """Train and test every variant of an ablation, and keep the figures.
+DESCRIPTION = """Train and test every variant of an ablation, and keep the results.
 
-Started again, or on several machines that share the folder, it does what is left. What is planned stands in ablations/NAME.py.
+Started again, or on several machines that share the folder, it runs the remaining jobs. ablations/NAME.py states the plan.
 
-example:
+examples:
   python -m benchmark.ablate sic --protocol lsp --seeds 3
   python -m benchmark.ablate sic --protocol lsp-gpu --engine ray --gpus 0.25
 """
 
 
 def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
-    """Do what is left, and show what came out.
+    """Run the remaining jobs, and print the effects.
+
+    Args:
+        folder: Folder of the records.
 
     Raises:
-        InputError: no such ablation, protocol or data.
+        InputError: there is no such ablation or protocol, or data is missing.
     """
-    wanted = list(known_ablations()) if arguments.name == "all" else [arguments.name]
-    chosen = [find_ablation(name) for name in wanted]
     if arguments.name == "all":
-        chosen = [ablation for ablation in chosen if arguments.protocol in ablation.protocols]
-    grid = [job for ablation in chosen for job in list_jobs(ablation, arguments)]
+        ablations = [ablation for ablation in known_ablations().values() if arguments.protocol in ablation.protocols]
+    else:
+        ablations = [find_ablation(arguments.name)]
+    jobs = [job for ablation in ablations for job in list_jobs(ablation, arguments)]
     if arguments.dry_run:
-        for ablation in chosen:
+        for ablation in ablations:
             print(forecast_jobs(ablation, list_jobs(ablation, arguments), arguments, folder))
         return
-    engine = run_on_ray if arguments.engine == "ray" else run_locally
-    with tqdm(total=len(grid), unit=" jobs", disable=True if arguments.as_json else None) as bar:
+
+    # Train and test, in any number of processes.
+    run_jobs = run_on_ray if arguments.engine == "ray" else run_locally
+    with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
 
         def progress(job: Job) -> None:
             bar.update()
             bar.set_postfix_str(str(job))
 
-        engine(grid, arguments, folder, progress)
-    for ablation in chosen:
+        run_jobs(jobs, arguments, folder, progress)
+
+    # Evaluate and measure what needs no training, in this process.
+    for ablation in ablations:
         evaluate_published_weights(ablation, arguments, folder)
         measure_job_maps(ablation, arguments, folder)
-    found = {ablation.name: measure_effects(ablation, arguments.protocol, load_current(folder)) for ablation in chosen}
+
+    # Compare the variants.
+    records = load_current(folder)
+    effects = {ablation.name: measure_effects(ablation, arguments.protocol, records) for ablation in ablations}
     if arguments.as_json:
-        print(json.dumps(effects_report(found, arguments.protocol), allow_nan=False))
+        print(json.dumps(effects_report(effects, arguments.protocol), allow_nan=False))
     else:
-        print("\n".join(format_effect(find_ablation(name), effect) for name, own in found.items() for effect in own))
+        print("\n".join(format_effect(find_ablation(name), effect) for name in effects for effect in effects[name]))
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    """Run the command with the given arguments, or with those of the command line."""
     arguments = tyro.cli(AblateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.ablate")
     run_command(lambda: ablate_command(arguments))
 

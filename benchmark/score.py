@@ -9,7 +9,7 @@ import tyro
 
 from benchmark.core.errors import run_command
 from benchmark.metrics.score_files import SCORERS, ScoreArguments
-from benchmark.metrics.score_tables import FORMATTERS
+from benchmark.metrics.score_tables import format_scores
 
 DESCRIPTION = """Score predicted joints under the public evaluation conventions, with 95 % intervals.
 
@@ -29,10 +29,7 @@ def score_command(arguments: ScoreArguments) -> None:
         InputError: see :func:`benchmark.metrics.score_files.score_mpii` and ``score_coco``.
     """
     scores = SCORERS[arguments.dataset](arguments)
-    if arguments.as_json:
-        print(json.dumps(scores, allow_nan=False))
-    else:
-        print(FORMATTERS[arguments.dataset](arguments, scores))
+    print(json.dumps(scores, allow_nan=False) if arguments.as_json else format_scores(arguments, scores))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""``python -m benchmark.search``: search an architecture, retrain it, and do as much work at random for comparison."""
+"""Search an architecture, train it, and compare with a random search: ``python -m benchmark.search``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from benchmark.nas.lookup_command import LookupCommand
 from benchmark.nas.records import format_search, search_report
 from benchmark.nas.run import SearchArguments, search_and_train
 
-DESCRIPTION = """Search an architecture, train what was found, and by the same recipe the best of as costly a random search.
+DESCRIPTION = """Search an architecture and train it; by the same recipe, train the best of a random search at equal cost.
 
-Says what it will do and how long that takes here, then does it. Killed at any moment, the same command goes on where the last
-checkpoint left it. The architectures end as files, which every other command takes in the place of a model's id.
+Prints the plan and how long it takes on this machine, then searches. If the search is interrupted, the same command resumes it
+from the last checkpoint. The architectures are written as files, which every other command takes in place of a model's id.
 
-example:
+examples:
   python -m benchmark.search efficientpose_nas --dataset lsp --scale small --cost flops
   python -m benchmark.search autopose --dataset lsp --scale small --cost flops
   python -m benchmark.search lookup efficientpose_nas --cost cpu --validate 20
@@ -28,23 +28,27 @@ example:
 
 
 def search_command(arguments: SearchArguments, folder: Path = RECORDS) -> None:
-    """Say, search, train, keep and show.
+    """Plan, search, train, record and print.
+
+    Args:
+        folder: Folder of the records.
 
     Raises:
-        InputError: see :func:`found`.
+        InputError: see :func:`benchmark.nas.run.search_and_train`.
     """
-    known = search_and_train(arguments, folder)
-    if known:
-        print(json.dumps(search_report(known), allow_nan=False) if arguments.as_json else format_search(known))
+    records = search_and_train(arguments, folder)
+    if records:
+        print(json.dumps(search_report(records), allow_nan=False) if arguments.as_json else format_search(records))
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    given = list(sys.argv[1:] if args is None else args)
-    if given[:1] == ["lookup"]:
-        command = tyro.cli(LookupCommand, args=given[1:], prog="python -m benchmark.search lookup")
+    """Run the command with the given arguments, or with those of the command line."""
+    args = list(sys.argv[1:] if args is None else args)
+    if args[:1] == ["lookup"]:
+        command = tyro.cli(LookupCommand, args=args[1:], prog="python -m benchmark.search lookup")
         run_command(command)
     else:
-        arguments = tyro.cli(SearchArguments, args=given, description=DESCRIPTION, prog="python -m benchmark.search")
+        arguments = tyro.cli(SearchArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.search")
         run_command(lambda: search_command(arguments))
 
 

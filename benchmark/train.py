@@ -1,4 +1,4 @@
-"""``python -m benchmark.train``: a paper's recipe, or a small one, from photographs to weights and kept figures."""
+"""Train a network by a recipe, test it and keep the results: ``python -m benchmark.train``."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ from benchmark.training.run import (
     with_people,
 )
 
-DESCRIPTION = """Train a network by a recipe, test it, and keep its figures.
+DESCRIPTION = """Train a network by a recipe, test it, and keep the results.
 
-Says what it will do and how long that takes here, then does it. Killed at any moment, the same command goes on where the last
-checkpoint left it. Under torchrun --nproc_per_node=N the batch is shared out over N processes.
+Prints the plan and how long it takes on this machine, then trains. If the run is interrupted, the same command resumes it from
+the last checkpoint. Under torchrun --nproc_per_node=N the batch is split over N processes.
 
-example:
+examples:
   python -m benchmark.train efficientpose_nas/A --dataset lsp
+  python -m benchmark.train my_net.py:build --dataset lsp
   torchrun --nproc_per_node=4 -m benchmark.train heatmap_weighting/mobilenet_v3 --dataset coco --precision bfloat16
 """
 
 
 def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
-    """Say, train, test, keep and show.
+    """Plan, train, test, record and print.
+
+    Args:
+        folder: Folder of the records.
 
     Raises:
         InputError: see :func:`plan_training` and :func:`benchmark.training.trainer.train_network`.
@@ -45,22 +49,23 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
         run = plan_training(arguments, count, folder)
         people, absent = load_training_people(run.recipe, arguments.root)
         run = with_people(run, people)
-        talks = rank == 0 and not arguments.as_json
-        if talks:
+        verbose = rank == 0 and not arguments.as_json
+        kept_in = folder if arguments.keep else None
+        if verbose:
             print(describe_run(run, people, absent), flush=True)
         if arguments.find_lr:
-            done = find_rate(run, cached_loader(run, people, arguments.cache, talks), folder if arguments.keep else None)
+            records = find_rate(run, cached_loader(run, people, arguments.cache, verbose), kept_in)
         elif arguments.dry_run:
-            print_estimate(run, cached_loader(run, people, arguments.cache, talks), talks)
+            print_estimate(run, cached_loader(run, people, arguments.cache, verbose), verbose)
             return
         else:
-            kept = folder if arguments.keep else None
-            done = execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=kept, talks=talks)
+            records = execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=kept_in, verbose=verbose)
     if rank == 0:
-        print(json.dumps(training_report(done), allow_nan=False) if arguments.as_json else format_training(done))
+        print(json.dumps(training_report(records), allow_nan=False) if arguments.as_json else format_training(records))
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    """Run the command with the given arguments, or with those of the command line."""
     arguments = tyro.cli(TrainArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.train")
     run_command(lambda: train_command(arguments))
 

@@ -11,21 +11,30 @@ from benchmark.ablation.jobs import AblateArguments, Job, run_job
 from benchmark.core.errors import InputError
 
 
-def run_locally(grid: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:
-    """One job after another in this process; those that others are at come last, and are waited for."""
-    later = []
-    for job in grid:
+def run_locally(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:
+    """Run one job after another in this process; jobs that other processes are running come last, and are waited for.
+
+    Args:
+        folder: Folder of the records.
+        progress: Called after each job.
+    """
+    locked = []
+    for job in jobs:
         if run_job(job, arguments, folder):
             progress(job)
         else:
-            later.append(job)
-    for job in later:
+            locked.append(job)
+    for job in locked:
         run_job(job, arguments, folder, wait=True)
         progress(job)
 
 
-def run_on_ray(grid: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:
-    """All jobs on a Ray cluster; one whose worker dies is given to another, which goes on from its checkpoint.
+def run_on_ray(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:
+    """Run all jobs on a Ray cluster; if a worker dies, another one resumes its job from the checkpoint.
+
+    Args:
+        folder: Folder of the records.
+        progress: Called after each job.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at the address.
@@ -40,16 +49,16 @@ def run_on_ray(grid: Sequence[Job], arguments: AblateArguments, folder: Path, pr
             ray.init(address=arguments.address, log_to_driver=False, include_dashboard=False)
         except ConnectionError as problem:
             raise InputError(f"--address {arguments.address}: {problem}") from None
-    absolute = replace(
-        arguments, **{name: path.resolve() for name in ("root", "work", "cache") if (path := getattr(arguments, name))}
-    )
+    # Workers run in folders of their own.
+    paths = {name: path.resolve() for name in ("root", "work", "cache") if (path := getattr(arguments, name))}
+    arguments = replace(arguments, **paths)
     remote: Any = ray.remote(num_cpus=arguments.cpus, num_gpus=arguments.gpus, max_retries=3)(run_job)
-    waiting = {remote.remote(job, absolute, folder.resolve(), True): job for job in grid}
+    pending = {remote.remote(job, arguments, folder.resolve(), True): job for job in jobs}
     try:
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+        while pending:
+            (ready,), _ = ray.wait(list(pending), num_returns=1)
             ray.get(ready)
-            progress(waiting.pop(ready))
+            progress(pending.pop(ready))
     finally:
         if started:
             ray.shutdown()

@@ -1,7 +1,7 @@
-"""What trained networks put on their maps: checkerboards, and how high and wide heatmaps are.
+"""Measure the feature maps of trained networks: checkerboard artifacts, and the height and width of heatmap peaks.
 
 A transposed convolution of stride 2 can leave a pattern that repeats every two pixels; EfficientPose-NAS shows it in Fig. 6 and
-corrects it by SIC. Here it is a number: how much of the maps' spectral energy lies at half a cycle per pixel.
+corrects it by SIC. Here it is a number: the share of the maps' spectral energy at half a cycle per pixel.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.data.images import read_image
 from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
-from benchmark.models.outputs import iter_maps
+from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import build_model
 from benchmark.models.weights import load_safetensors
 from benchmark.pipeline.batches import normalize
@@ -36,31 +36,32 @@ from benchmark.training.loader import joint_set, load_annotated_people
 from benchmark.training.records import setting_of
 from benchmark.training.trainer import TrainingRun
 
-PERSONS = 200  # the first of the test persons
+MAX_PEOPLE = 200  # the first of the test people
 BATCH = 20
-CHANNELS = 3  # of a place, those with the most energy, are kept as pictures
+CHANNELS = 3  # of a module's output, those with the most energy, are stored as images
 
 
 def checkerboard(maps: np.ndarray) -> np.ndarray:
-    """The share of spectral energy at half a cycle per pixel, along rows or columns or both, percent.
+    """Compute the share of spectral energy at half a cycle per pixel, along rows, columns or both, in percent ``[N]``.
 
-    The mean of each map is left out. White noise has ``(H + W - 1) / (H W - 1)`` there, a checkerboard everything.
+    The mean of each map is left out. White noise has ``(H + W - 1) / (H W - 1)``, a checkerboard 100 %.
 
     Args:
-        maps: ``[N, C, H, W]``, sides even; the energies of all channels are added up.
+        maps: ``[N, C, H, W]`` with even sides; the energies of all channels are summed.
 
     Returns:
         ``[N]``; NaN where all maps are constant.
     """
     height, width = maps.shape[-2:]
     energy = np.square(np.abs(np.fft.fft2(maps - maps.mean((-2, -1), keepdims=True)))).sum(1)
-    there = energy[:, height // 2].sum(-1) + energy[:, :, width // 2].sum(-1) - energy[:, height // 2, width // 2]
+    row, column = energy[:, height // 2], energy[:, :, width // 2]
+    at_half_cycle = row.sum(-1) + column.sum(-1) - energy[:, height // 2, width // 2]  # row and column share one frequency
     with np.errstate(invalid="ignore"):
-        return 100 * there / energy.sum((-2, -1))
+        return 100 * at_half_cycle / energy.sum((-2, -1))
 
 
 def peak_sigma(heatmaps: np.ndarray) -> np.ndarray:
-    """How wide the peaks are: the sigma, in pixels, of the Gaussian with as many pixels above half its height.
+    """Compute the width of the peaks as the sigma, in pixels, of a Gaussian with as many pixels above half its height.
 
     Args:
         heatmaps: ``[N, K, h, w]``.
@@ -74,18 +75,18 @@ def peak_sigma(heatmaps: np.ndarray) -> np.ndarray:
 
 
 def peak_height(heatmaps: np.ndarray) -> np.ndarray:
-    """How high the peaks are, ``[N]``, the mean over joints of ``[N, K, h, w]``."""
+    """Compute the height of the peaks ``[N]``, the mean over the joints of ``[N, K, h, w]``."""
     return heatmaps.max((-2, -1)).mean(1)
 
 
 def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | None, folder: Path) -> list[Record]:
-    """What a finished run's maps come to at each place that its network has; nothing where that is on record.
+    """Measure the feature maps of a finished run at each module that its network has; return the records that are new.
 
     Args:
-        folder: The folder of the records.
+        folder: Folder of the records.
 
     Raises:
-        InputError: the run's weights or the photographs are not there.
+        InputError: the run's weights or the images are missing.
     """
     last, every = run.recipe.epochs, run.recipe.evaluate_every
     epochs = [*range(every, last, every), last] if spec.every_evaluation else [last]
@@ -94,86 +95,108 @@ def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | No
     if not missing:
         return []
     people = load_annotated_people(*run.recipe.test, root).present()
-    images = _images(people.select(np.arange(min(PERSONS, len(people)))), run)
-    person = _synthetic(run) if run.seed == 0 else None  # one seed's pictures are enough
-    return [record for epoch in missing for record in _after(run, epoch, spec.modules, images, person)]
+    images = _input_images(people.select(np.arange(min(MAX_PEOPLE, len(people)))), run)
+    shown = _synthetic_person(run) if run.seed == 0 else None  # one seed is enough for a report's figure
+    return [record for epoch in missing for record in _measure_epoch(run, epoch, spec.modules, images, shown)]
 
 
 def _identity(run: TrainingRun, metric: str, module: str, epoch: int) -> Identity:
     return feature_map_identity(run.model, run.recipe, setting_of(run), metric, module, epoch, run.seed)
 
 
-def _after(run: TrainingRun, epoch: int, places: tuple[str, ...], images: Tensor, person: Tensor | None) -> Iterator[Record]:
-    """The records of one evaluation's weights."""
+def _measure_epoch(
+    run: TrainingRun, epoch: int, names: tuple[str, ...], images: Tensor, shown: Tensor | None
+) -> Iterator[Record]:
+    """Iterate over the records of one evaluation's weights.
+
+    Args:
+        names: Modules to measure, of which those that the network lacks are left out, and ``heatmaps``.
+        images: Network inputs ``[N, 3, H, W]``.
+        shown: Network input ``[1, 3, H, W]`` whose maps are stored as images.
+    """
+    # Load the network.
     path = run.folder / f"epoch-{epoch}.safetensors"
     if not path.is_file():
-        raise InputError(f"no weights at {path}: the folder of the runs is chosen with --work")
+        raise InputError(f"no weights at {path}: give the folder of the runs with --work")
     network = build_model(run.model, joints=JOINT_COUNTS[joint_set(run.recipe)])
     load_safetensors(network, path, run.model)
     modules = dict(network.named_modules())
-    present = [place for place in places if place in modules or place == HEATMAPS]
+    present = [name for name in names if name in modules or name == HEATMAPS]
+
+    # Run it.
     sigmoid = find_protocol(run.model, run.recipe.protocol).activation == "sigmoid"
-    seen = _outputs(network.eval(), present, images, sigmoid=sigmoid)
-    shown = _outputs(network, present, person, sigmoid=sigmoid) if person is not None else {}
-    for place in present:
-        figures = {"checkerboard": checkerboard(seen[place])}
-        if place == HEATMAPS:
-            figures |= {"peak": peak_height(seen[place]), "sigma": peak_sigma(seen[place])}
-        for name, values in figures.items():
+    outputs = _module_outputs(network.eval(), present, images, sigmoid=sigmoid)
+    shown_outputs = _module_outputs(network, present, shown, sigmoid=sigmoid) if shown is not None else {}
+
+    # Measure its maps.
+    for module in present:
+        metrics = {"checkerboard": checkerboard(outputs[module])}
+        if module == HEATMAPS:
+            metrics |= {"peak": peak_height(outputs[module]), "sigma": peak_sigma(outputs[module])}
+        for metric, values in metrics.items():
             values = values[np.isfinite(values)]
             replicates = resample_sums(values[:, None])[:, 0] / len(values)
-            pictures = encode_pictures(shown[place], place) if shown and name == "checkerboard" else None
+            store_image = shown_outputs and metric == "checkerboard"
             yield Record(
-                **_identity(run, name, place, epoch),
+                **_identity(run, metric, module, epoch),
                 value=float(values.mean()),
                 n=len(values),
                 interval=percentile_interval(replicates),
-                samples=pictures,
+                samples=encode_images(shown_outputs[module], module) if store_image else None,
                 **provenance(),
             )
 
 
 @torch.inference_mode()
-def _outputs(network: nn.Module, places: list[str], images: Tensor, *, sigmoid: bool) -> dict[str, np.ndarray]:
-    """What stands at each place, float64 ``[N, C, H, W]``."""
-    kept: dict[str, list[np.ndarray]] = {place: [] for place in places}
+def _module_outputs(network: nn.Module, names: list[str], images: Tensor, *, sigmoid: bool) -> dict[str, np.ndarray]:
+    """Run the network and return the outputs of the named modules, float64 ``[N, C, H, W]`` each.
+
+    Args:
+        names: Of modules, and ``heatmaps`` for the final heatmaps.
+        sigmoid: Apply a sigmoid to the final heatmaps.
+    """
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in names}
     hooks = [
-        module.register_forward_hook(lambda _, __, output, place=place: kept[place].append(output.double().numpy()))
-        for place, module in network.named_modules()
-        if place in kept
+        module.register_forward_hook(lambda _, __, output, name=name: outputs[name].append(output.double().numpy()))
+        for name, module in network.named_modules()
+        if name in outputs
     ]
-    for part in images.split(BATCH):
-        *_, last = iter_maps(network(part))
-        if HEATMAPS in kept:
-            kept[HEATMAPS].append((last.sigmoid() if sigmoid else last).double().numpy())
+    for batch in images.split(BATCH):
+        heatmaps = final_heatmaps(network(batch))
+        if HEATMAPS in outputs:
+            outputs[HEATMAPS].append((heatmaps.sigmoid() if sigmoid else heatmaps).double().numpy())
     for hook in hooks:
         hook.remove()
-    return {place: np.concatenate(parts) for place, parts in kept.items()}
+    return {name: np.concatenate(batches) for name, batches in outputs.items()}
 
 
-def encode_pictures(maps: np.ndarray, place: str) -> list[list[str]]:
-    """Pictures of one image's maps ``[1, C, H, W]``, each a string of hexadecimal digits a row, black to white: of heatmaps
-    their maximum over the joints from 0 to 1, of others the channels with the most energy, each from its least to its most."""
+def encode_images(maps: np.ndarray, module: str) -> list[list[str]]:
+    """Encode the maps ``[1, C, H, W]`` of one input as grey images, each row a string of hexadecimal digits, 0 for black.
+
+    Of heatmaps, the maximum over the joints is shown on a scale from 0 to 1; of other maps, the channels with the most energy,
+    each from its minimum to its maximum.
+    """
     channels = maps[0]
-    if place == HEATMAPS:
-        pictures = [channels.max(0).clip(0, 1)]
+    if module == HEATMAPS:
+        images = [channels.max(0).clip(0, 1)]
     else:
         order = np.argsort(-channels.var((1, 2)), kind="stable")[:CHANNELS]
-        pictures = [(m - m.min()) / max(np.ptp(m), 1e-12) for m in channels[order]]
-    return [["".join(f"{int(v):x}" for v in row) for row in np.minimum(p * GREY_LEVELS, GREY_LEVELS - 1)] for p in pictures]
+        images = [(channel - channel.min()) / max(np.ptp(channel), 1e-12) for channel in channels[order]]
+    levels = [np.minimum(image * GREY_LEVELS, GREY_LEVELS - 1) for image in images]
+    return [["".join(f"{int(value):x}" for value in row) for row in image] for image in levels]
 
 
-def _synthetic(run: TrainingRun) -> Tensor:
-    """One Synthetic person as the network is shown it, float32 ``[1, 3, H, W]``."""
+def _synthetic_person(run: TrainingRun) -> Tensor:
+    """Draw one Synthetic person, and return the network's input for it, float32 ``[1, 3, H, W]``."""
     with tempfile.TemporaryDirectory() as folder:
         write_datasets(Path(folder), 1, 0, "mpii", validation=0, size=256)
-        return _images(load_mpii(Path(folder) / "mpii", "train"), run)
+        return _input_images(load_mpii(Path(folder) / "mpii", "train"), run)
 
 
-def _images(people: People, run: TrainingRun) -> Tensor:
-    """Persons as the network is shown them, float32 ``[N, 3, H, W]``."""
-    photographs = [read_image(path) for path in people.images]
+def _input_images(people: People, run: TrainingRun) -> Tensor:
+    """Return the network's inputs for people, float32 ``[N, 3, H, W]``."""
+    images = [read_image(path) for path in people.images]
     protocol, hw = find_protocol(run.model, run.recipe.protocol), parse_size(run.recipe.input)
-    matrices = person_transforms(people, photographs, protocol, hw)
-    images = torch.from_numpy(sample_inputs(photographs, matrices, hw, antialias=protocol.antialias))
-    return normalize(images, bgr=protocol.bgr)
+    transforms = person_transforms(people, images, protocol, hw)
+    inputs = torch.from_numpy(sample_inputs(images, transforms, hw, antialias=protocol.antialias))
+    return normalize(inputs, bgr=protocol.bgr)

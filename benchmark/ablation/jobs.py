@@ -1,4 +1,4 @@
-"""The jobs of an ablation: one variant with one seed each."""
+"""List, plan and run the jobs of an ablation: one variant with one seed each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from benchmark.analysis.effects import detectable_difference
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
+    BudgetName,
     find_ablation,
     variant_model,
     variant_recipe,
@@ -39,63 +40,69 @@ from benchmark.training.validation import MAIN_METRIC
 
 @dataclass(frozen=True, kw_only=True)
 class AblateArguments:
-    """Which ablation, under which protocol, where."""
+    """Arguments of ``python -m benchmark.ablate``."""
 
     name: Annotated[str, tyro.conf.Positional]
     """The ablation: the name of a file under ablations/, or all."""
-    protocol: Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"] = "lsp"
-    """What all variants share: data, size and length of the training."""
+    protocol: BudgetName = "lsp"
+    """Dataset, input size and length of the training, which all variants share."""
     seeds: int | None = None
-    """So many, from 0 on; default: what the protocol plans."""
+    """Number of seeds, which start at 0; default: the protocol's number."""
     check_rates: bool = False
-    """Train the first variant at the planned factors of the learning rate instead, once each."""
+    """Instead, train the first variant once with each planned factor of the learning rate."""
     engine: Literal["here", "ray"] = "here"
-    """here: one job after another. ray: on a Ray cluster (pip install '.[cluster]')."""
+    """here: run one job after another locally. ray: run the jobs on a Ray cluster (pip install '.[cluster]')."""
     address: str | None = None
-    """Of a running Ray cluster; default: one is started on this machine."""
+    """Address of a running Ray cluster; default: one is started on this machine."""
     gpus: float = 0.0
-    """Ray: the share of a GPU that a job takes."""
+    """Ray: number of GPUs for each job, which may be a fraction."""
     cpus: float = 1.0
-    """Ray: the processors that a job takes."""
+    """Ray: number of processors for each job."""
     dry_run: bool = False
-    """Say what would be done, how long it would take, and what difference it could see; and stop."""
+    """Print the jobs, an estimate of their duration and the smallest difference that they can detect, and stop."""
     root: Path | None = None
     """The data root; default: POSE_DATA."""
     work: Path = Path("out/ablate")
-    """Where runs and locks are kept. Several machines must share it, and the records' folder."""
+    """Folder of the runs and locks. If several machines work on one ablation, they must share it and the folder of records."""
     cache: Path = CROP_CACHE
-    """Where person crops are kept between runs."""
+    """Folder in which person crops are cached between runs."""
     device: str | None = None
-    """As PyTorch calls it; default: a GPU if there is one."""
+    """A device as PyTorch names it; default: a GPU if there is one."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the effects as JSON; benchmark/schemas/ablate.schema.json describes it."""
+    """Print the effects as JSON."""
 
 
 class Job(NamedTuple):
-    """One training, or a search and the training of what it finds: everything that another process needs to know."""
+    """One training, or a search and the training of its architecture; it can be sent to another process.
+
+    Attributes:
+        rate: Factor of the recipe's learning rate.
+    """
 
     ablation: str
     variant: str
     protocol: str
     seed: int
-    rate: float = 1.0  # a factor of the recipe's learning rate
+    rate: float = 1.0
 
     def __str__(self) -> str:
         rate = f", rate x{self.rate:g}" if self.rate != 1 else ""
         return f"{self.ablation}: {self.variant}, seed {self.seed}{rate}"
 
 
+# --- plan --------------------------------------------------------------------------------------------------------------------
+
+
 def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
-    """All jobs of an ablation, seed by seed, so that an interrupted grid has whole comparisons; of the planned rates the first
-    variant alone.
+    """List all jobs of an ablation seed by seed, so that an interrupted grid has complete comparisons.
 
     Raises:
-        InputError: the ablation makes no sense under the protocol, or there is no seed.
+        InputError: the ablation does not have the protocol, or the number of seeds is not positive.
     """
     if arguments.seeds is not None and arguments.seeds < 1:
         raise InputError(f"--seeds {arguments.seeds}: at least one is needed")
     for variant in ablation.variants:
-        variant_recipe(ablation, variant, arguments.protocol)
+        variant_recipe(ablation, variant, arguments.protocol)  # refuses a protocol that the ablation does not have
     if arguments.check_rates:
         if BUDGETS[arguments.protocol].papers_own:
             raise InputError(f"--check-rates: under {arguments.protocol} the rate is the paper's own")
@@ -106,11 +113,20 @@ def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
     return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
 
 
+def job_recipe(job: Job) -> Recipe:
+    """Return the recipe of a job before the variant's overrides."""
+    ablation = find_ablation(job.ablation)
+    return variant_recipe(ablation, ablation.variant(job.variant), job.protocol)[0]
+
+
 def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path) -> TrainingRun:
-    """Plan the training that a job is.
+    """Plan the training of a job.
+
+    Args:
+        folder: Folder of the records.
 
     Raises:
-        InputError: its recipe says how to find a learning rate, and none is on record.
+        InputError: its recipe only states how to find a learning rate, and none is on record.
     """
     ablation = find_ablation(job.ablation)
     variant = ablation.variant(job.variant)
@@ -131,16 +147,16 @@ def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path)
 
 
 def job_search(job: Job, arguments: AblateArguments) -> SearchArguments | None:
-    """The search that a job is, without the random one beside it; None for a training."""
+    """Return the search of a job, without a random search; None for a training."""
     variant = find_ablation(job.ablation).variant(job.variant)
-    scale = variant_search(variant, job.protocol)
-    if scale is None:
+    config = variant_search(variant, job.protocol)
+    if config is None:
         return None
     package = variant.model.partition("/")[0]
-    out = arguments.work / f"search-{package}-{scale.name}-s{job.seed}"
+    out = arguments.work / f"search-{package}-{config.name}-s{job.seed}"
     return SearchArguments(
         package=package,
-        scale=scale.name,
+        scale=config.name,
         seed=job.seed,
         random=False,
         root=arguments.root,
@@ -148,46 +164,44 @@ def job_search(job: Job, arguments: AblateArguments) -> SearchArguments | None:
         table=out.with_suffix(".json"),
         cache=arguments.cache,
         device=arguments.device,
-        as_json=True,  # says nothing until it is through
+        as_json=True,  # prints nothing
     )
 
 
+# --- run ---------------------------------------------------------------------------------------------------------------------
+
+
 def is_done(job: Job, arguments: AblateArguments, people: People, folder: Path) -> bool:
-    """Whether the job's figures are on record."""
-    if own := job_search(job, arguments):
-        return bool(recorded_search(own, find_search(own.package, own.scale), "", folder))
+    """Return whether the job's results are on record in ``folder``."""
+    if search := job_search(job, arguments):
+        return bool(recorded_search(search, find_search(search.package, search.scale), "", folder))
     run = plan_job(job, arguments, people, folder)
     return bool(find_training_records(run, MAIN_METRIC[joint_set(run.recipe)], folder))
 
 
 def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = False) -> bool:
-    """Do a job unless it is done; False where another process is at it.
+    """Run a job unless it is done; return False if another process is running it.
 
     Args:
-        wait: until the other process is through, or gone.
+        folder: Folder of the records.
+        wait: Wait for the other process to finish or die, instead of returning.
     """
-    if own := job_search(job, arguments):
-        assert own.out
-        with lock_file(own.out.with_suffix(".lock"), wait=wait) as mine:
-            if mine:
-                search_and_train(own, folder)
-            return mine
+    if search := job_search(job, arguments):
+        assert search.out
+        with lock_file(search.out.with_suffix(".lock"), wait=wait) as locked:
+            if locked:
+                search_and_train(search, folder)
+            return locked
     people, _ = load_training_people(job_recipe(job), arguments.root)
     run = plan_job(job, arguments, people, folder)
-    with lock_file(run.folder.with_suffix(".lock"), wait=wait) as mine:
-        if mine:
-            execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=False)
-        return mine
-
-
-def job_recipe(job: Job) -> Recipe:
-    """The recipe of a job before any departure."""
-    ablation = find_ablation(job.ablation)
-    return variant_recipe(ablation, ablation.variant(job.variant), job.protocol)[0]
+    with lock_file(run.folder.with_suffix(".lock"), wait=wait) as locked:
+        if locked:
+            execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, verbose=False)
+        return locked
 
 
 def evaluate_published_weights(ablation: Ablation, arguments: AblateArguments, folder: Path) -> None:
-    """Test the variants that need no training: published weights under each variant's protocol, the others beside the first."""
+    """Evaluate the variants that are published weights, under each variant's protocol, and compare them with the first."""
     published = [variant for variant in ablation.variants if variant.weights]
     if not published:
         return
@@ -207,8 +221,10 @@ def evaluate_published_weights(ablation: Ablation, arguments: AblateArguments, f
 
 
 def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Path) -> None:
-    """Measure the maps of the trained variants, where the ablation plans it and that is not done. Of a run whose record is here
-    and whose weights are not, it is said that they cannot be."""
+    """Measure the feature maps of the trained variants where the ablation plans it; print why, where that is impossible.
+
+    A run that is on record may have left its weights on another machine.
+    """
     if ablation.feature_maps is None or arguments.check_rates:
         return
     for job in list_jobs(ablation, arguments):
@@ -221,22 +237,25 @@ def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Pat
             print(f"maps not measured: {problem}", file=sys.stderr)
 
 
+# --- forecast ----------------------------------------------------------------------------------------------------------------
+
+
 def estimate_seconds(job: Job, arguments: AblateArguments, people: People, folder: Path) -> float:
-    """Seconds that a job takes here, from a few steps of it."""
-    if own := job_search(job, arguments):
-        return estimate_search_seconds(own)
+    """Estimate the seconds that a job takes on this machine, from a few of its steps."""
+    if search := job_search(job, arguments):
+        return estimate_search_seconds(search)
     run = plan_job(job, arguments, people, folder)
-    feed = BatchLoader(people, run.recipe, 0, crops=cached_crops(people, run.recipe, arguments.cache), device=run.device)
-    return time_steps(run, feed) * run.recipe.epochs * feed.steps_per_epoch
+    loader = BatchLoader(people, run.recipe, 0, crops=cached_crops(people, run.recipe, arguments.cache), device=run.device)
+    return time_steps(run, loader) * run.recipe.epochs * loader.steps_per_epoch
 
 
-def forecast_jobs(ablation: Ablation, grid: Sequence[Job], arguments: AblateArguments, folder: Path) -> str:
-    """Jobs, time here, and the smallest difference that could be seen."""
+def forecast_jobs(ablation: Ablation, jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> str:
+    """Format as text: the jobs, their duration on this machine, and the smallest difference that they can detect."""
     lines = [f"{ablation.title} ({ablation.paper}, {ablation.table}): {ablation.description}"]
     lines.append(f"protocol {arguments.protocol}: {BUDGETS[arguments.protocol].description}")
     total = 0.0
-    seconds: dict[str, float] = {}
-    for job in grid:
+    seconds: dict[str, float] = {}  # by variant, as seeds take equally long
+    for job in jobs:
         people, _ = load_training_people(job_recipe(job), arguments.root)
         if is_done(job, arguments, people, folder):
             lines.append(f"  {job!s:60} on record")
@@ -245,6 +264,6 @@ def forecast_jobs(ablation: Ablation, grid: Sequence[Job], arguments: AblateArgu
             seconds[job.variant] = estimate_seconds(job, arguments, people, folder)
         total += seconds[job.variant]
         lines.append(f"  {job!s:60} about {format_duration(seconds[job.variant])}")
-    lines.append(f"in all about {format_duration(total)} here, one job at a time, testing not counted")
-    lines.append(detectable_difference(ablation, arguments.protocol, len({job.seed for job in grid}), load_current(folder)))
+    lines.append(f"in all about {format_duration(total)} on this machine, one job at a time, without tests")
+    lines.append(detectable_difference(ablation, arguments.protocol, len({job.seed for job in jobs}), load_current(folder)))
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""What follows from records: differences with intervals, orders, repeatability. No torch."""
+"""Derive results from records without torch: differences with intervals, orders, repeatability."""

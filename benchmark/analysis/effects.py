@@ -1,19 +1,21 @@
-"""What an ablation's records come to: paired differences with intervals over persons and seeds, beside the paper's own.
+"""Compare the variants of an ablation: paired differences with intervals over people and seeds, and the paper's own.
 
-No torch here: the report reads this.
+This module does not import torch, because the report uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
+    BudgetName,
     Comparison,
     Variant,
     variant_model,
@@ -36,16 +38,26 @@ from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import load_papers
 
 Judged = Literal["agrees", "opposite", "within noise", "nothing learned", "one seed", "not_run"]
-# Under each dataset, the metric of a comparison, and of one under the stricter threshold.
+# By dataset, the metric of a comparison, and the metric of one under the stricter threshold.
 EFFECT_METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP", "AP")}
-POWER = 0.8
-# Of maps: spectral energy at half a cycle per pixel, percent; height of peaks; their sigma, pixels of the map.
+POWER = 0.8  # probability of detecting a true difference
+# Statistics of feature maps: spectral energy at half a cycle per pixel in percent, height of peaks, and their sigma in pixels.
 FEATURE_MAP_METRICS = ("checkerboard", "peak", "sigma")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """``better`` minus ``worse`` in percentage points, as measured and as printed; ``interval`` is the 95 % one."""
+    """The measured and the printed difference of a comparison, ``better`` minus ``worse``, in percentage points.
+
+    Attributes:
+        comparison: The two variants.
+        metric: Metric that is compared.
+        difference: Difference of the means over seeds; None without runs.
+        interval: 95 % interval of the difference; None with fewer than two seeds of a variant.
+        seeds: Number of runs of each variant.
+        printed: The paper's difference; None if it prints none.
+        judged: Whether the measured direction agrees with the printed one.
+    """
 
     comparison: Comparison
     metric: str
@@ -57,7 +69,7 @@ class Effect:
 
 
 def measure_effects(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Effect]:
-    """Every comparison of an ablation under a protocol."""
+    """Measure every comparison of an ablation under a protocol."""
     return [_effect(ablation, comparison, protocol, records) for comparison in ablation.comparisons]
 
 
@@ -68,15 +80,21 @@ def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: 
     first, second = (ablation.variant(name) for name in (comparison.better, comparison.worse))
     learned = True
     if second.weights:
-        found = _published(first, second, metric, records)
-        difference, interval, counts = (-found.value, _negative(found), (1, 1)) if found else (None, None, (0, 0))
+        # Published weights were tested under both protocols; the record holds the difference second minus first.
+        record = _published_difference(first, second, metric, records)
+        if record:
+            difference, counts = -record.value, (1, 1)
+            interval = (-record.interval[1], -record.interval[0]) if record.interval else None
+        else:
+            difference, interval, counts = None, None, (0, 0)
     else:
-        ours, theirs = (variant_runs(ablation, variant, protocol, metric, records) for variant in (first, second))
-        counts = (len(ours), len(theirs))
-        difference, interval = compare_runs(ours, theirs)
+        first_runs, second_runs = (variant_runs(ablation, variant, protocol, metric, records) for variant in (first, second))
+        counts = (len(first_runs), len(second_runs))
+        difference, interval = compare_runs(first_runs, second_runs)
         floor = mean_pose_accuracy(variant_recipe(ablation, second, protocol)[0].name, metric, records)
-        learned = floor is None or any(np.mean([run.value for run in side]) > floor for side in (ours, theirs) if side)
-        if dataset == "coco" and difference is not None:  # fractions there, points here
+        means = [np.mean([run.value for run in runs]) for runs in (first_runs, second_runs) if runs]
+        learned = floor is None or any(mean > floor for mean in means)
+        if dataset == "coco" and difference is not None:  # COCO's metrics are fractions
             difference, interval = 100 * difference, interval and (100 * interval[0], 100 * interval[1])
     return Effect(
         comparison=comparison,
@@ -95,7 +113,12 @@ def variant_runs(
     """Return a variant's records of a metric, one per seed.
 
     Args:
-        rate: The factor of the learning rate.
+        ablation: Ablation that has the variant.
+        variant: Variant that is trained.
+        protocol: A name in :data:`benchmark.config.ablations.BUDGETS`.
+        metric: Metric of the records.
+        records: Current records, by id.
+        rate: Factor of the learning rate.
     """
     if config := variant_search(variant, protocol):
         return searched_runs(variant_searches(variant, config, records), metric, records)
@@ -114,15 +137,16 @@ def training_runs(
 def variant_searches(variant: Variant, config: SearchConfig, records: Mapping[str, Record]) -> list[Record]:
     """Return the searches that find a variant, one per seed."""
     package = variant.model.partition("/")[0]
-    main = EFFECT_METRICS[joint_set_of(config.dataset)][0]
-    found = runs_of(records, search_identity(package, config, "flops", SEARCHED, main, "", 0))
-    return [record for record in found if record.samples["digest"] == config.digest()]
+    metric = EFFECT_METRICS[joint_set_of(config.dataset)][0]
+    searches = runs_of(records, search_identity(package, config, "flops", SEARCHED, metric, "", 0))
+    return [record for record in searches if record.samples["digest"] == config.digest()]
 
 
 def searched_runs(searches: Sequence[Record], metric: str, records: Mapping[str, Record]) -> list[Record]:
-    """Return the records of a metric of the networks that searches found, trained and tested."""
-    mains = [records[search.samples["accuracy"]] for search in searches if search.samples["accuracy"] in records]
-    ids = [record_id({name: getattr(main, name) for name in IDENTITY} | {"metric": metric}) for main in mains]
+    """Return the records of a metric of the trained networks that searches found."""
+    # A search names the record of its network's main metric; records of other metrics only differ in the metric.
+    accuracies = [records[search.samples["accuracy"]] for search in searches if search.samples["accuracy"] in records]
+    ids = [record_id({name: getattr(record, name) for name in IDENTITY} | {"metric": metric}) for record in accuracies]
     return [records[id_] for id_ in ids if id_ in records]
 
 
@@ -138,59 +162,73 @@ def variant_results(
     )
 
 
-def format_spread(found: Sequence[Record]) -> str:
-    """Mean and standard deviation over seeds, for reading; nothing without figures."""
-    values = [record.value for record in found]
+def format_spread(runs: Sequence[Record]) -> str:
+    """Format the mean and standard deviation over seeds as text; empty without runs."""
+    values = [run.value for run in runs]
     if len(values) < 2:
         return "".join(f"{value:.2f}" for value in values)
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
 
 
-def seed_count_label(found: Sequence[Record]) -> str:
-    """How many there are, for reading."""
-    return f"{len(found)} seed" + "s" * (len(found) != 1)
+def seed_count_label(runs: Sequence[Record]) -> str:
+    """Format the number of runs as text: ``1 seed``, ``3 seeds``."""
+    return f"{len(runs)} seed" + "s" * (len(runs) != 1)
 
 
-def mean_interval(found: Sequence[Record]) -> tuple[float, float] | None:
-    """The 95 % interval of the mean over seeds, over persons too; of one run over persons alone; none without any."""
-    if len(found) < 2:
-        return found[0].interval if found else None
-    from scipy.special import stdtrit
+def mean_interval(runs: Sequence[Record]) -> tuple[float, float] | None:
+    """Compute the 95 % interval of the mean over seeds and people; over people alone for one run, None without runs."""
+    if len(runs) < 2:
+        return runs[0].interval if runs else None
+    from scipy.special import stdtrit  # here, because this import takes half a second
 
-    values = np.array([record.value for record in found])
-    persons = np.var(np.mean([record.samples["replicates"] for record in found], axis=0), ddof=1)
-    half = float(stdtrit(len(values) - 1, 0.975) * np.sqrt(persons + np.var(values, ddof=1) / len(values)))
+    values = np.array([run.value for run in runs])
+    people_variance = np.var(np.mean([run.samples["replicates"] for run in runs], axis=0), ddof=1)
+    seed_variance = np.var(values, ddof=1) / len(values)
+    half = float(stdtrit(len(values) - 1, 0.975) * np.sqrt(people_variance + seed_variance))
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def compare_runs(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float | None, tuple[float, float] | None]:
-    """The difference of two variants' means and its 95 % interval; none with fewer than two seeds each.
+def compare_runs(
+    first_runs: Sequence[Record], second_runs: Sequence[Record]
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Compute the difference of two variants' means, first minus second, and its 95 % interval.
 
-    Two variances add up: that of the test persons, from replicates which draw the same persons for every run, and that of the
-    seeds, from the spread of the runs. The interval is Student's with the seeds' degrees of freedom.
+    The variance is the sum of two: that over test people, from replicates that draw the same people for every run, and that
+    over seeds, from the spread of the runs. The interval is Student's t with the degrees of freedom of the seeds.
+
+    Returns:
+        The difference, None without runs of both variants; and the interval, None with fewer than two seeds each.
     """
-    if not ours or not theirs:
+    if not first_runs or not second_runs:
         return None, None
-    one, other = (np.array([record.value for record in side]) for side in (ours, theirs))
-    difference = float(one.mean() - other.mean())
-    if min(len(one), len(other)) < 2:
+    first, second = (np.array([run.value for run in runs]) for runs in (first_runs, second_runs))
+    difference = float(first.mean() - second.mean())
+    if min(len(first), len(second)) < 2:
         return difference, None
-    from scipy.special import stdtrit  # half a second, which a report without runs need not spend
+    from scipy.special import stdtrit  # here, because this import takes half a second
 
-    replicates = [np.mean([record.samples["replicates"] for record in side], axis=0) for side in (ours, theirs)]
-    persons = np.var(replicates[0] - replicates[1], ddof=1)
-    seeds = np.var(one, ddof=1) / len(one) + np.var(other, ddof=1) / len(other)
-    half = float(stdtrit(len(one) + len(other) - 2, 0.975) * np.sqrt(persons + seeds))
+    seed_variance = np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second)
+    people_variance = _paired_variance(first_runs, second_runs)
+    half = float(stdtrit(len(first) + len(second) - 2, 0.975) * np.sqrt(people_variance + seed_variance))
     return difference, (difference - half, difference + half)
+
+
+def _paired_variance(first_runs: Sequence[Record], second_runs: Sequence[Record]) -> float:
+    """Return the variance, over the test people, of the difference of two variants' means."""
+    first, second = (np.mean([run.samples["replicates"] for run in runs], axis=0) for runs in (first_runs, second_runs))
+    return float(np.var(first - second, ddof=1))
 
 
 def judge_direction(
     difference: float | None, interval: tuple[float, float] | None, printed: float | None, *, learned: bool = True
 ) -> Judged:
-    """The measured direction against the printed one; against the claimed one where no figure is printed.
+    """Judge the measured direction by the printed one, or by the claimed one if no difference is printed.
 
     Args:
-        learned: whether either variant is above the mean pose; if not, no direction is judged.
+        difference: Measured difference; positive for the claimed direction.
+        interval: Its 95 % interval.
+        printed: Printed difference.
+        learned: Whether a variant is better than the mean pose; if none is, no direction is judged.
     """
     if difference is None:
         return "not_run"
@@ -204,40 +242,49 @@ def judge_direction(
 
 
 def mean_pose_accuracy(recipe: str, metric: str, records: Mapping[str, Record]) -> float | None:
-    """Return what the mean pose of the training crops reaches under a recipe; None where it is not on record."""
-    found = select(records, kind="mean_pose", metric=metric, recipe=recipe)
-    return found[-1].value if found else None
+    """Return the accuracy of the mean pose of the training crops under a recipe; None if it is not on record."""
+    mean_poses = select(records, kind="mean_pose", metric=metric, recipe=recipe)
+    return mean_poses[-1].value if mean_poses else None
 
 
 def accuracy_curve(run: Record, metric: str, records: Mapping[str, Record]) -> dict[int, float]:
     """Return a run's metric by epoch, from the evaluations during its training; ``run`` is its record of any metric."""
-    found = select(records, kind="training", subject=run.subject, setting=run.setting, seed=run.seed)
-    return {epoch: values[metric] for record in found for epoch, values in record.samples["figures"]}
+    trainings = select(records, kind="training", subject=run.subject, setting=run.setting, seed=run.seed)
+    return {epoch: values[metric] for record in trainings for epoch, values in record.samples["figures"]}
 
 
 def epochs_to(threshold: float, curve: Mapping[int, float]) -> float | None:
-    """How many epochs it takes to reach the threshold, on straight lines between the tests and from nothing; None: it is not
-    reached."""
-    before, at = 0.0, 0
+    """Return the number of epochs after which a curve reaches a threshold; None if it never does.
+
+    The curve is interpolated linearly between evaluations, and starts at 0 before the first epoch.
+    """
+    last_value, last_epoch = 0.0, 0
     for epoch, value in sorted(curve.items()):
         if value >= threshold:
-            return at + (epoch - at) * (threshold - before) / (value - before) if value > before else float(epoch)
-        before, at = value, epoch
+            if value == last_value:
+                return float(epoch)
+            return last_epoch + (epoch - last_epoch) * (threshold - last_value) / (value - last_value)
+        last_value, last_epoch = value, epoch
     return None
 
 
 def convergence(
     ablation: Ablation, comparison: Comparison, protocol: str, records: Mapping[str, Record]
 ) -> tuple[float, dict[str, list[float | None]]] | None:
-    """The mean final figure of the comparison's worse variant, and the epochs in which each run of both reaches it."""
+    """Compare how fast two variants converge; None without runs of both.
+
+    Returns:
+        The mean final accuracy of the worse variant, and by variant the number of epochs in which each run reaches it.
+    """
     metric = EFFECT_METRICS[BUDGETS[protocol].dataset.removeprefix("synthetic-")][comparison.strict_threshold]
-    pair = (comparison.better, comparison.worse)
-    sides = {name: variant_runs(ablation, ablation.variant(name), protocol, metric, records) for name in pair}
-    if not all(sides.values()):
+    names = (comparison.better, comparison.worse)
+    runs_by_name = {name: variant_runs(ablation, ablation.variant(name), protocol, metric, records) for name in names}
+    if not all(runs_by_name.values()):
         return None
-    threshold = float(np.mean([run.value for run in sides[comparison.worse]]))
+    threshold = float(np.mean([run.value for run in runs_by_name[comparison.worse]]))
     return threshold, {
-        name: [epochs_to(threshold, accuracy_curve(run, metric, records)) for run in side] for name, side in sides.items()
+        name: [epochs_to(threshold, accuracy_curve(run, metric, records)) for run in runs]
+        for name, runs in runs_by_name.items()
     }
 
 
@@ -246,8 +293,11 @@ class FeatureMapStats:
     """Statistics of a variant's feature maps at a module after an epoch.
 
     Attributes:
+        variant: Name of the variant.
+        module: Name of the module, or ``heatmaps``.
+        epoch: Number of epochs trained.
         values: By statistic, one value per seed.
-        images: One Synthetic person's feature maps, as rows of hexadecimal digits from black to white.
+        images: Feature maps of one Synthetic person, as rows of hexadecimal digits from black to white.
     """
 
     variant: str
@@ -258,7 +308,7 @@ class FeatureMapStats:
 
 
 def feature_map_stats(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[FeatureMapStats]:
-    """Return everything that was measured on the feature maps of an ablation's variants, in its order."""
+    """Return the statistics of the feature maps of an ablation's variants, in the order of variants, modules and epochs."""
     if (spec := ablation.feature_maps) is None:
         return []
     stats = []
@@ -268,13 +318,13 @@ def feature_map_stats(ablation: Ablation, protocol: str, records: Mapping[str, R
         setting = training_setting(recipe, recipe.start, overrides)
         for module in spec.modules:
             for epoch in range(1, recipe.epochs + 1) if spec.every_evaluation else (recipe.epochs,):
-                runs = {
+                runs_by_metric = {
                     metric: runs_of(records, feature_map_identity(model, recipe, setting, metric, module, epoch))
                     for metric in FEATURE_MAP_METRICS
                 }
-                images = [run.samples for run in runs["checkerboard"] if run.samples]
-                if any(runs.values()):
-                    values = {metric: [run.value for run in found] for metric, found in runs.items()}
+                images = [run.samples for run in runs_by_metric["checkerboard"] if run.samples]
+                if any(runs_by_metric.values()):
+                    values = {metric: [run.value for run in runs] for metric, runs in runs_by_metric.items()}
                     stats.append(FeatureMapStats(variant.name, module, epoch, values, images[0] if images else []))
     return stats
 
@@ -282,48 +332,54 @@ def feature_map_stats(ablation: Ablation, protocol: str, records: Mapping[str, R
 def _printed(ablation: Ablation, comparison: Comparison) -> float | None:
     if not comparison.printed:
         return None
-    known = load_papers()
-    return float(evaluate_expression(comparison.printed, known[ablation.paper], known).value)
+    papers = load_papers()
+    return float(evaluate_expression(comparison.printed, papers[ablation.paper], papers).value)
 
 
-def _published(first: Variant, second: Variant, metric: str, records: Mapping[str, Record]) -> Record | None:
-    """Return the paired difference of the second's protocol from the first's, on one network with published weights."""
-    subject = canonical_id(first.model)
-    found = select(records, kind="evaluation", subject=subject, protocol=second.protocol, metric=metric, over=first.protocol)
-    return found[-1] if found else None
-
-
-def _negative(record: Record) -> tuple[float, float] | None:
-    return (-record.interval[1], -record.interval[0]) if record.interval else None
+def _published_difference(first: Variant, second: Variant, metric: str, records: Mapping[str, Record]) -> Record | None:
+    """Return the record of the paired difference between two protocols, second minus first, of one published network."""
+    protocols = {"protocol": second.protocol, "over": first.protocol}
+    differences = select(records, kind="evaluation", subject=canonical_id(first.model), metric=metric, **protocols)
+    return differences[-1] if differences else None
 
 
 def detectable_difference(ablation: Ablation, protocol: str, seeds: int, records: Mapping[str, Record]) -> str:
-    """The smallest true difference that so many seeds and the protocol's persons show in four of five attempts, from the
-    spread of the runs on record; in words."""
+    """Format the smallest true difference that would be detected with a probability of 80 % (:data:`POWER`).
+
+    It is estimated from the variance of the runs on record, over test people and over seeds.
+
+    Args:
+        ablation: Ablation whose runs are on record.
+        protocol: A name in :data:`benchmark.config.ablations.BUDGETS`.
+        seeds: Number of seeds per variant that are planned.
+        records: Current records, by id.
+    """
     dataset = BUDGETS[protocol].dataset.removeprefix("synthetic-")
     metric = EFFECT_METRICS[dataset][0]
-    persons, spread = [], []
-    for pair in ablation.comparisons:
-        sides = [
-            variant_runs(ablation, ablation.variant(name), protocol, metric, records) for name in (pair.better, pair.worse)
-        ]
-        for side in sides:
-            if len(side) > 1:
-                spread.append(np.var([record.value for record in side], ddof=1))
-        if all(sides):
-            replicates = [np.mean([record.samples["replicates"] for record in side], axis=0) for side in sides]
-            persons.append(np.var(replicates[0] - replicates[1], ddof=1))
-    if not persons or not spread or seeds < 2:
-        return "smallest difference it could see: unknown until two seeds of two variants are on record"
-    from scipy.special import ndtri, stdtrit
+    people_variances, seed_variances = [], []
+    for comparison in ablation.comparisons:
+        first_runs, second_runs = (
+            variant_runs(ablation, ablation.variant(name), protocol, metric, records)
+            for name in (comparison.better, comparison.worse)
+        )
+        for runs in (first_runs, second_runs):
+            if len(runs) > 1:
+                seed_variances.append(np.var([run.value for run in runs], ddof=1))
+        if first_runs and second_runs:
+            people_variances.append(_paired_variance(first_runs, second_runs))
+    if not people_variances or not seed_variances or seeds < 2:
+        return "smallest difference that can be detected: unknown until two seeds of two variants are on record"
+    from scipy.special import ndtri, stdtrit  # here, because this import takes half a second
 
-    deviation = np.sqrt(np.mean(persons) + 2 * np.mean(spread) / seeds)
-    least = (stdtrit(2 * seeds - 2, 0.975) + ndtri(POWER)) * deviation
-    return f"smallest difference that {seeds} seeds could see: {least:.2f} points of {metric}, four times in five"
+    deviation = np.sqrt(np.mean(people_variances) + 2 * np.mean(seed_variances) / seeds)
+    smallest = (stdtrit(2 * seeds - 2, 0.975) + ndtri(POWER)) * deviation
+    return (
+        f"smallest difference that {seeds} seeds detect: {smallest:.2f} points of {metric}, with a probability of {POWER:.0%}"
+    )
 
 
 def format_effect(ablation: Ablation, effect: Effect) -> str:
-    """One line for reading."""
+    """Format an effect as one line of text."""
     pair = f"{ablation.name}: {effect.comparison.better} over {effect.comparison.worse}"
     if effect.difference is None:
         return f"{pair:56} {effect.metric:18} not run"
@@ -333,22 +389,51 @@ def format_effect(ablation: Ablation, effect: Effect) -> str:
     return f"{pair:56} {effect.metric:18} {effect.difference:+.2f} {interval}, {seeds} seeds{printed}: {effect.judged}"
 
 
-def effects_report(found: Mapping[str, Sequence[Effect]], protocol: str) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/ablate.schema.json."""
-    return {"schema": 1, "protocol": protocol, "effects": list(_rows(found))}
+class EffectReport(TypedDict):
+    """One comparison, as ``python -m benchmark.ablate --json`` prints it.
+
+    Attributes:
+        better: The variant that the paper finds or claims better.
+        difference: ``better`` minus ``worse`` in percentage points; null if the comparison was not run.
+        ci95: 95 % interval of the difference.
+        seeds: Number of runs of each variant.
+        printed: The paper's difference; null if it prints none.
+    """
+
+    ablation: str
+    better: str
+    worse: str
+    metric: str
+    difference: float | None
+    ci95: tuple[float, float] | None
+    seeds: tuple[int, int]
+    printed: float | None
+    judged: Judged
 
 
-def _rows(found: Mapping[str, Sequence[Effect]]) -> Iterator[dict[str, Any]]:
-    for name, own in found.items():
-        for effect in own:
-            yield {
-                "ablation": name,
-                "better": effect.comparison.better,
-                "worse": effect.comparison.worse,
-                "metric": effect.metric,
-                "difference": effect.difference,
-                "ci95": list(effect.interval) if effect.interval else None,
-                "seeds": list(effect.seeds),
-                "printed": effect.printed,
-                "judged": effect.judged,
-            }
+class EffectsReport(TypedDict):
+    """Output of ``python -m benchmark.ablate --json``."""
+
+    schema: Literal[1]
+    protocol: BudgetName
+    effects: list[EffectReport]
+
+
+def effects_report(effects: Mapping[str, Sequence[Effect]], protocol: BudgetName) -> EffectsReport:
+    """Return the report that ``--json`` prints, from the effects of each ablation."""
+    reports = [_effect_report(name, effect) for name, listed in effects.items() for effect in listed]
+    return {"schema": 1, "protocol": protocol, "effects": reports}
+
+
+def _effect_report(ablation: str, effect: Effect) -> EffectReport:
+    return {
+        "ablation": ablation,
+        "better": effect.comparison.better,
+        "worse": effect.comparison.worse,
+        "metric": effect.metric,
+        "difference": effect.difference,
+        "ci95": effect.interval,
+        "seeds": effect.seeds,
+        "printed": effect.printed,
+        "judged": effect.judged,
+    }

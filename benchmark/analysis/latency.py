@@ -1,7 +1,7 @@
 """Compare networks that were timed together: sessions from records, ratios, orders, repeatability.
 
-A session is a set of models timed in interleaved rounds under one setting on one device. Records keep each model's times, and
-for each but the first its ratio to the first, round by round; the ratio of any two follows from those two.
+A session is a set of models timed in interleaved rounds under one setting on one device. Records hold the time of each model
+and, for all but the first, its ratio to the first in each round. The ratio of any two models follows from these.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Session:
     """Models timed in interleaved rounds.
 
     Attributes:
-        device: The processor's name.
-        setting: The setting that all share; its model is empty.
-        first: The model that ratios refer to.
-        repeat: ``once`` or ``again`` of a set that was measured twice, else empty.
-        unstable: Some times scatter more than is accepted by default.
-        rounds: The time of each model relative to the first's, one value per round ``[R]``.
-        times: Milliseconds of each model: median, 10th and 90th percentile.
+        device: Name of the processor.
+        setting: Setting that all models share; its ``model`` is empty.
+        first: Model that ratios refer to.
+        repeat: ``once`` or ``again`` if the set was timed twice, else empty.
+        unstable: Some times vary more than is accepted by default.
+        rounds: By model, its time relative to the first's, one value per round ``[R]``.
+        times: By model, milliseconds: median, 10th and 90th percentile.
     """
 
     device: str
@@ -43,22 +43,22 @@ class Session:
     rounds: Mapping[str, np.ndarray]
     times: Mapping[str, tuple[float, float, float]]
 
-    def ratio(self, one: str, other: str) -> tuple[float, Interval]:
-        """Return how many times as long ``one`` takes as ``other``, with the 95 % interval over rounds."""
-        return median_with_interval(self.rounds[one] / self.rounds[other])
+    def ratio(self, model: str, reference: str) -> tuple[float, Interval]:
+        """Return the ratio of a model's time to that of a reference model, with its 95 % interval over rounds."""
+        return median_with_interval(self.rounds[model] / self.rounds[reference])
 
 
 def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
     """Iterate over all sets of two or more models that were timed together."""
-    timed = select(records, kind="latency")
+    latencies = select(records, kind="latency")
     times: dict[tuple[str, Setting, str, str], tuple[float, float, float]] = {}
-    # Stable times replace unstable ones of the same setting.
-    for record in sorted(select(timed, metric=MILLISECONDS), key=lambda record: record.setting["unstable"], reverse=True):
+    # Unstable times come first, so that stable ones of the same setting replace them.
+    for record in sorted(select(latencies, metric=MILLISECONDS), key=lambda record: record.setting["unstable"], reverse=True):
         timed_as = (record.device or "", Setting.of(record.setting), record.setting["repeat"], record.subject)
         times[timed_as] = (record.value, record.samples["p10"], record.samples["p90"])
     # Ratios to the same model that one command wrote at one time belong together.
     groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in select(timed, metric=RATIO):
+    for record in select(latencies, metric=RATIO):
         setting = Setting.of(record.setting)
         key = (record.device or "", setting.label, record.setting["repeat"], record.setting["to"], record.time + record.command)
         groups.setdefault(key, []).append(record)
@@ -78,29 +78,36 @@ def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
 
 
 def excludes_one(interval: Interval) -> bool:
-    """Whether a ratio's interval leaves out 1."""
+    """Return whether the interval of a ratio excludes 1."""
     return interval[0] > 1 or interval[1] < 1
 
 
 class Repeatability(NamedTuple):
-    """How two measurements of the same set agree."""
+    """Agreement of two measurements of the same models.
 
-    pairs: tuple[tuple[str, str], ...]  # those whose ratio leaves out 1 both times
-    kept: tuple[tuple[str, str], ...]  # those of them that keep their order
-    tau: float | None  # of the two orders by time
-    spread: Mapping[str, float]  # each model's second time over its first
+    Attributes:
+        pairs: Pairs of models whose ratio excludes 1 in both measurements.
+        kept: Those of ``pairs`` that have the same order in both.
+        tau: Kendall's tau of the two orders by time; None if it is undefined.
+        spread: By model, its time in the second measurement over that in the first.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    kept: tuple[tuple[str, str], ...]
+    tau: float | None
+    spread: Mapping[str, float]
 
 
-def compare_sessions(one: Session, other: Session) -> Repeatability:
-    """Compare two sessions of the same models; what only one of them has is left out."""
-    common = [model for model in one.rounds if model in other.rounds]
+def compare_sessions(first: Session, second: Session) -> Repeatability:
+    """Compare two sessions by the models that both have."""
+    common = [model for model in first.rounds if model in second.rounds]
     pairs, kept = [], []
     for a, b in combinations(common, 2):
-        (before, low), (after, high) = one.ratio(a, b), other.ratio(a, b)
-        if excludes_one(low) and excludes_one(high):
+        (first_ratio, first_interval), (second_ratio, second_interval) = first.ratio(a, b), second.ratio(a, b)
+        if excludes_one(first_interval) and excludes_one(second_interval):
             pairs.append((a, b))
-            if (before > 1) == (after > 1):
+            if (first_ratio > 1) == (second_ratio > 1):
                 kept.append((a, b))
-    orders = [[float(np.median(s.rounds[model])) for model in common] for s in (one, other)]
-    spread = {m: other.times[m][0] / one.times[m][0] for m in common if m in one.times and m in other.times}
+    orders = [[float(np.median(session.rounds[model])) for model in common] for session in (first, second)]
+    spread = {m: second.times[m][0] / first.times[m][0] for m in common if m in first.times and m in second.times}
     return Repeatability(tuple(pairs), tuple(kept), kendall_tau(*orders), spread)

@@ -1,4 +1,4 @@
-"""Group the records of searches and compare searched with random architectures."""
+"""Group the records of architecture searches, and compare searched with random architectures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from benchmark.core.statistics import percentile_interval
 
 
 class SearchGroup(NamedTuple):
-    """The searches of a package by one config for one cost on one device: by strategy, one record per seed."""
+    """The searches of a package by one config, for one kind of cost on one device.
+
+    Attributes:
+        package: Name of the package.
+        config: Name of the config.
+        label: Config and cost in words.
+        device: Name of the processor that costs were measured on; None for operations.
+        ends: By strategy, one record per seed.
+    """
 
     package: str
     config: str
@@ -26,7 +34,7 @@ class SearchGroup(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The figure's name below ``reports/figures``."""
+        """Name of the figure below ``reports/figures``."""
         name = f"search-{self.package}-{self.label}-{self.device or ''}".lower()
         return re.sub(r"[^a-z0-9_]+", "-", name).strip("-") + ".svg"
 
@@ -38,24 +46,27 @@ def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
         key = (record.subject, record.setting["config"], describe_setting(record), record.device)
         groups.setdefault(key, {}).setdefault(record.setting["strategy"], []).append(record)
     return [
-        SearchGroup(*key, {strategy: sorted(runs, key=lambda run: run.seed or 0) for strategy, runs in ends.items()})
-        for key, ends in sorted(groups.items(), key=str)
+        SearchGroup(*key, {strategy: sorted(runs, key=lambda run: run.seed or 0) for strategy, runs in by_strategy.items()})
+        for key, by_strategy in sorted(groups.items(), key=str)
     ]
 
 
 def search_difference(
     group: SearchGroup, records: Mapping[str, Record]
 ) -> tuple[float | None, tuple[float, float] | None, int]:
-    """Searched less random in points, its 95 % interval over persons and seeds (of one seed over persons alone), and how many
-    seeds have both."""
-    by_seed = [{record.seed: record for record in group.ends.get(end, ())} for end in (SEARCHED, RANDOM)]
-    both = sorted(by_seed[0].keys() & by_seed[1].keys(), key=str)
-    sides = [[records.get(own[seed].samples["accuracy"]) for seed in both] for own in by_seed]
-    ours, theirs = ([record for record in side if record is not None] for side in sides)
-    if not both or len(ours) != len(both) or len(theirs) != len(both):
+    """Compare the accuracies of the searched and the random architectures.
+
+    Returns:
+        The difference, searched minus random, in points; its 95 % interval over people and seeds, or over people alone with
+        one seed; and the number of seeds that have both. ``(None, None, 0)`` if an accuracy is missing.
+    """
+    searched, random = ({run.seed: run for run in group.ends.get(strategy, ())} for strategy in (SEARCHED, RANDOM))
+    seeds = sorted(searched.keys() & random.keys(), key=str)
+    searched_ids, random_ids = ([runs[seed].samples["accuracy"] for seed in seeds] for runs in (searched, random))
+    if not seeds or not records.keys() >= {*searched_ids, *random_ids}:
         return None, None, 0
-    value, interval = compare_runs(ours, theirs)
-    if len(both) == 1:
-        replicates = np.array(ours[0].samples["replicates"]) - np.array(theirs[0].samples["replicates"])
-        interval = percentile_interval(replicates)
-    return value, interval, len(both)
+    first, second = ([records[id_] for id_ in ids] for ids in (searched_ids, random_ids))
+    difference, interval = compare_runs(first, second)
+    if len(seeds) == 1:
+        interval = percentile_interval(np.array(first[0].samples["replicates"]) - np.array(second[0].samples["replicates"]))
+    return difference, interval, len(seeds)

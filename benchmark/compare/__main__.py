@@ -13,8 +13,7 @@ from benchmark.core.errors import run_command
 
 DESCRIPTION = """Compare your own network with the papers': cost, latency and accuracy, each measured as in the printed table.
 
-The network: an id of this project, my_net.py:build, package.module:build, torchvision:NAME, timm:NAME, an architecture or .onnx
-file. A value that was not measured stays empty.
+A value that was not measured stays empty.
 
 examples:
   python -m benchmark.compare benchmark/compare/example_net.py:build --table efficientpose_nas/table2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -23,8 +23,8 @@ from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.inference import Predictions, assemble_chunks, predict_people
 from benchmark.evaluation.run import HIDDEN_SPLITS, EvaluateArguments, load_test_people
 from benchmark.evaluation.scoring import MetricResult, score_predictions
-from benchmark.metrics.average_precision import AP_METRICS, UNDEFINED
-from benchmark.metrics.score_files import SCORERS, ScoreArguments, Scores
+from benchmark.metrics.average_precision import UNDEFINED
+from benchmark.metrics.score_files import METRIC_NAMES, SCORERS, CocoScores, MpiiScores, ScoreArguments, Scores
 from benchmark.models.external import ExternalModel
 
 Interval = tuple[float, float]
@@ -54,7 +54,7 @@ class Accuracy:
         not_comparable_reason: Why the values cannot be compared with printed ones, if so.
     """
 
-    dataset: str
+    dataset: Dataset
     split: str
     n: int
     how: str
@@ -92,9 +92,8 @@ def accuracy_from_predictions(
         arguments = ScoreArguments(annotations=annotations, predictions=predictions, against=against, dataset=dataset)
         return SCORERS[dataset](arguments)
 
-    read_estimates = _mpii_estimates if dataset == "mpii" else _coco_estimates
     scores = score(None)
-    differences = {name: read_estimates(score(path), True) for name, path in baselines.items()}
+    differences = {name: _read_estimates(score(path), True) for name, path in baselines.items()}
     split_size, unit = (PERSON_COUNTS["val"], "people") if dataset == "mpii" else (COCO_VAL_IMAGES, "images")
     incomplete = f"measured on {scores['n']} {unit}, not on the {split_size} of the table's split"
     return Accuracy(
@@ -102,34 +101,42 @@ def accuracy_from_predictions(
         split="val",
         n=scores["n"],
         how=f"{predictions.name}, scored against {annotations.name}",
-        estimates=read_estimates(scores, False),
+        estimates=_read_estimates(scores, False),
         differences=differences,
         not_comparable_reason="" if scores["n"] == split_size else incomplete,
     )
 
 
-def _mpii_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
-    """Read PCKh, or the paired differences of PCKh, from the output of ``benchmark.score``."""
-    key, kind = ("difference", "against") if difference else ("mean", "presets")
+def _read_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
+    """Read the metrics, or their paired differences, from the output of ``benchmark.score``."""
+    return _mpii_estimates(scores, difference) if scores["dataset"] == "mpii" else _coco_estimates(scores, difference)
+
+
+def _mpii_estimates(scores: MpiiScores, difference: bool) -> dict[str, Estimate]:
+    if difference:
+        return {
+            f"pckh@{threshold} ({preset})": Estimate(
+                row["difference"], row["ci95"], {part: cell["difference"] for part, cell in row["joints"].items()}
+            )
+            for preset, differences in scores["against"].items()
+            for threshold, row in differences.items()
+        }
     return {
         f"pckh@{threshold} ({preset})": Estimate(
-            row[key],
-            tuple(row["ci95"]),
-            {part: cell["difference"] if difference else cell for part, cell in row["joints"].items()},
+            score["mean"], score["ci95"], {part: percent for part, percent in score["joints"].items()}
         )
-        for preset, rows in scores[kind].items()
-        for threshold, row in rows.items()
+        for preset, results in scores["presets"].items()
+        for threshold, score in results.items()
     }
 
 
-def _coco_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
-    """Read COCO's metrics, or their paired differences, from the output of ``benchmark.score``."""
-    estimates = {}
-    for name in AP_METRICS:
+def _coco_estimates(scores: CocoScores, difference: bool) -> dict[str, Estimate]:
+    estimates: dict[str, Estimate] = {}
+    for name in METRIC_NAMES:
         value = scores["against"][name]["difference"] if difference else scores[name]
         ci95 = scores["against"][name]["ci95"] if difference else scores["ci95"][name]
         if value is not None and (difference or value != UNDEFINED):
-            estimates[name] = Estimate(value, tuple(ci95) if ci95 else None)
+            estimates[name] = Estimate(value, ci95)
     return estimates
 
 
@@ -273,7 +280,7 @@ def accuracy_from_weights(
     people = trial.people
     annotated_boxes = people.dataset == "coco" and not trial.detected
     return Accuracy(
-        dataset=people.dataset,
+        dataset=cast(Dataset, people.dataset),  # Trial.load takes no other
         split=people.split,
         n=len(people),
         how=how,

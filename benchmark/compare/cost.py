@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record
-from benchmark.cost.counters import count_operations
 from benchmark.cost.onnx import count_onnx
-from benchmark.cost.records import measure_cost
-from benchmark.cost.trace import trace_network
+from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.latency.timer import Timing
 from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
+from benchmark.models.outputs import heatmap_misfit
 from benchmark.papers.tables import Table
 
 NEAREST_ROWS = 3  # baselines taken from a printed table
@@ -69,41 +66,17 @@ def count_candidate(candidate: Candidate, joints: int) -> None:
     if external.model:
         candidate.counts = measure_cost(external.model, joints, height, width)
         return
-    network = external.build(joints, (height, width))
     if external.onnx:
+        network = external.build(joints, (height, width))
         candidate.counts, candidate.missing_reason = count_onnx(external.onnx, (height, width))
         with user_code_errors(external):
             output: Any = network(torch.zeros(1, 3, height, width))
     else:
-        outputs: list[Any] = []
-        network.register_forward_hook(lambda module, images, output: outputs.append(output))
-        # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
-        with user_code_errors(external), torch.device("meta"):
-            trace = trace_network(network, height, width)
-        candidate.counts = {"params": dict(trace.params), "flops": count_operations(trace.ops)}
-        output = outputs[-1]
-    if misfit := heatmap_misfit(output, joints):
+        candidate.counts, output = measure_external_cost(external, joints, height, width)
+    if misfit := heatmap_misfit(output, joints, "--joints"):
         candidate.no_heatmaps_reason = f"{external.name} {misfit}"
         if external.predicts_heatmaps:
             raise InputError(candidate.no_heatmaps_reason)
-
-
-def heatmap_misfit(output: Any, joints: int) -> str:
-    """Describe how a network's output for one image differs from heatmaps ``[1, joints, h, w]``.
-
-    Returns:
-        An empty string if the last tensor of the output has that shape.
-    """
-    while isinstance(output, tuple | list) and output:
-        output = output[-1]
-    expected = f"not heatmaps [1, {joints}, h, w]"
-    if not isinstance(output, Tensor):
-        return f"returns {type(output).__name__}, {expected}"
-    shape = list(output.shape)
-    if len(shape) == 4 and shape[:2] == [1, joints]:
-        return ""
-    is_joint_count = len(shape) == 4 and shape[0] == 1 and shape[1] in JOINT_COUNTS.values()
-    return f"returns {shape}, {expected}" + (f"; give --joints {shape[1]} if that is intended" if is_joint_count else "")
 
 
 def default_baselines(

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from benchmark.compare.accuracy import Accuracy, Estimate
+from pydantic import Field
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
+
+from benchmark.compare.accuracy import Accuracy, Dataset, Estimate
 from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
 from benchmark.config.conventions import FLOPS, PARAMS
-from benchmark.latency.timer import timing_ratio
+from benchmark.config.latency import BackendName
+from benchmark.latency.timer import Timing, timing_ratio
+from benchmark.papers.tables import Size
 
 
 @dataclass(kw_only=True)
@@ -116,8 +121,120 @@ def _format_estimate(estimate: Estimate, decimals: int, sign: str = "") -> str:
     return f"{estimate.value:{sign}{decimals + 5}.{decimals}f}  {interval}".rstrip()
 
 
-def comparison_report(comparison: Comparison) -> dict[str, Any]:
-    """Return the report that ``--json`` prints; see schemas/compare.schema.json."""
+# --- output of python -m benchmark.compare --json ----------------------------------------------------------------------------
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class LatencyReport(TypedDict):
+    """Latency of a network.
+
+    Attributes:
+        noisy: Whether the times vary more than is accepted for records.
+        ratio: Time relative to the new network's, over interleaved rounds.
+        ratio_ci95: 95 % interval of the ratio; null for the new network itself.
+    """
+
+    device: str
+    threads: Annotated[int, Field(ge=1)]
+    backend: BackendName
+    median_ms: Positive
+    p10_ms: Positive
+    p90_ms: Positive
+    noisy: bool
+    ratio: Positive
+    ratio_ci95: tuple[float, float] | None
+
+
+class NetworkReport(TypedDict):
+    """Cost and latency of a network.
+
+    Attributes:
+        params: Parameters by convention.
+        flops: Operations of one image by convention.
+        not_counted: Why a convention is missing; empty if none is.
+        latency: Null if the network was not timed.
+    """
+
+    name: str
+    input: Size
+    params: dict[str, Count]
+    flops: dict[str, Count]
+    not_counted: str
+    latency: LatencyReport | None
+
+
+class EstimateReport(TypedDict):
+    """A metric in percent, or as a fraction for COCO; ``parts`` are those of MPII."""
+
+    value: float
+    ci95: tuple[float, float] | None
+    parts: dict[str, float]
+
+
+class AccuracyReport(TypedDict):
+    """Accuracy of the new network.
+
+    Attributes:
+        n: Number of people, or of images for COCO's predictions.
+        how: Files, input size and protocol, in words.
+        figures: Values by metric.
+        over: By baseline and metric, the paired difference: the new network's value minus the baseline's.
+    """
+
+    dataset: Dataset
+    split: str
+    n: Annotated[int, Field(ge=1)]
+    how: str
+    figures: dict[str, EstimateReport]
+    over: dict[str, dict[str, EstimateReport]]
+
+
+class ColumnReport(TypedDict):
+    """Cell of the new row in one column; ``cell`` is empty if nothing was measured, and ``why_empty`` gives the reason."""
+
+    name: str
+    header: str
+    unit: str
+    convention: str
+    cell: str
+    why_empty: str
+
+
+class TableReport(TypedDict):
+    """New row of a printed table, given as ``paper/table``."""
+
+    table: Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+$")]
+    columns: Annotated[list[ColumnReport], Field(min_length=1)]
+
+
+class ComparisonReport(TypedDict):
+    """Output of ``python -m benchmark.compare --json``.
+
+    Attributes:
+        name: Name of the new network in tables and plots.
+        subject: The new network as it was given.
+        networks: The new network, then the baselines.
+        accuracy: Null if no accuracy was measured.
+        table: Null if no table was given.
+        files: Files that were written.
+        notes: Remarks for the reader.
+    """
+
+    schema: Literal[1]
+    name: str
+    subject: str
+    joints: Annotated[int, Field(ge=1)]
+    networks: Annotated[list[NetworkReport], Field(min_length=1)]
+    accuracy: AccuracyReport | None
+    table: TableReport | None
+    files: list[str]
+    notes: list[str]
+
+
+def comparison_report(comparison: Comparison) -> ComparisonReport:
+    """Return the report that ``--json`` prints."""
     network = comparison.new_network
     return {
         "schema": 1,
@@ -132,35 +249,33 @@ def comparison_report(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _network_report(candidate: Candidate, reference: Candidate) -> dict[str, Any]:
-    timing = candidate.timing
-    latency = None
-    if timing:
-        ratio, interval = 1.0, None
-        if reference.timing and candidate is not reference:
-            ratio, interval = timing_ratio(timing, reference.timing)
-        latency = {
-            "device": timing.device,
-            "threads": timing.setting.threads,
-            "backend": timing.setting.backend,
-            "median_ms": timing.median * 1e3,
-            "p10_ms": timing.p10 * 1e3,
-            "p90_ms": timing.p90 * 1e3,
-            "noisy": bool(timing.unstable),
-            "ratio": ratio,
-            "ratio_ci95": list(interval) if interval else None,
-        }
+def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport:
     return {
         "name": candidate.name,
         "input": candidate.input,
         "params": candidate.counts.get("params", {}),
         "flops": candidate.counts.get("flops", {}),
         "not_counted": candidate.missing_reason,
-        "latency": latency,
+        "latency": _latency_report(candidate.timing, reference.timing) if candidate.timing and reference.timing else None,
     }
 
 
-def _accuracy_report(accuracy: Accuracy) -> dict[str, Any]:
+def _latency_report(timing: Timing, reference: Timing) -> LatencyReport:
+    ratio, interval = (1.0, None) if timing is reference else timing_ratio(timing, reference)
+    return {
+        "device": timing.device,
+        "threads": timing.setting.threads,
+        "backend": timing.setting.backend,
+        "median_ms": timing.median * 1e3,
+        "p10_ms": timing.p10 * 1e3,
+        "p90_ms": timing.p90 * 1e3,
+        "noisy": bool(timing.unstable),
+        "ratio": ratio,
+        "ratio_ci95": interval,
+    }
+
+
+def _accuracy_report(accuracy: Accuracy) -> AccuracyReport:
     return {
         "dataset": accuracy.dataset,
         "split": accuracy.split,
@@ -171,15 +286,15 @@ def _accuracy_report(accuracy: Accuracy) -> dict[str, Any]:
     }
 
 
-def _estimates_report(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+def _estimates_report(estimates: Mapping[str, Estimate]) -> dict[str, EstimateReport]:
     return {
-        metric: {"value": e.value, "ci95": list(e.ci95) if e.ci95 else None, "parts": dict(e.parts)}
-        for metric, e in estimates.items()
+        metric: {"value": estimate.value, "ci95": estimate.ci95, "parts": dict(estimate.parts)}
+        for metric, estimate in estimates.items()
     }
 
 
-def _table_report(row: NewRow) -> dict[str, Any]:
-    columns = [
+def _table_report(row: NewRow) -> TableReport:
+    columns: list[ColumnReport] = [
         {
             "name": column.name,
             "header": column.header,

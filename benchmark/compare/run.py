@@ -29,7 +29,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import RECORDS, Record
 from benchmark.latency.timer import measure_latency
-from benchmark.models.external import resolve_model
+from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
 from benchmark.papers.tables import Table, load_papers
 
 ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
@@ -39,8 +39,7 @@ ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
 class CompareArguments:
     """Arguments of ``python -m benchmark.compare``."""
 
-    model: Annotated[str, tyro.conf.Positional]
-    """The network."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS_ONNX}.")]
     table: str | None = None
     """A printed table, such as efficientpose_nas/table2; the network becomes a row of it."""
     input: str | None = None
@@ -64,7 +63,7 @@ class CompareArguments:
     detections: Path | None = None
     """COCO: boxes of a detector instead of annotated ones."""
     protocol: str | None = None
-    """How to crop, average and decode, as in benchmark.evaluate; default: the dataset's usual protocol."""
+    """The protocol (crop, averaging and decoding), as in benchmark.evaluate; default: the dataset's usual one."""
     predictions: Path | None = None
     """A file of predicted joints, as in benchmark.score."""
     annotations: Path | None = None
@@ -80,7 +79,7 @@ class CompareArguments:
     out: Path = Path("out/compare")
     """Folder for row.md, row.tex, row.csv, table.md and pareto.svg."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON; benchmark/schemas/compare.schema.json describes it."""
+    """Print JSON."""
 
 
 def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Comparison:

@@ -1,1 +1,1 @@
-"""Declarations without engines: recipes, protocols, searches, ablations, conventions, record identities."""
+"""Declarations that are read without torch: recipes, protocols, searches, ablations, conventions, record identities."""

@@ -1,7 +1,7 @@
-"""An ablation as data: variants of one thing, what the paper says of them, and what is planned before anything is run.
+"""Ablations as data: the variants of a network, the paper's comparisons of them, and the planned runs.
 
-Each file under ``ablations/`` holds one ``ABLATION``; no torch is imported to read it. A protocol is the recipe that all
-variants share: the paper's own, or a small one that changes nothing but data, size and length.
+Each file under ``ablations/`` holds one ``ABLATION``; reading it does not import torch. A protocol of ablations (a
+:class:`Budget`) is what all variants share: the paper's own recipe, or a small one that only changes data, size and length.
 """
 
 from __future__ import annotations
@@ -24,9 +24,16 @@ BudgetName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a small protocol changes in a model's recipe for ``dataset``, and how many seeds are planned. Under one
-    that is the papers' ``own`` nothing is changed, and nothing stands in for anything. ``scale``: how large a search is for a
-    variant that is searched."""
+    """Data, length and number of runs that all variants of an ablation share.
+
+    Attributes:
+        dataset: Dataset to train on; its default recipe for the model is used.
+        seeds: Number of seeds that are planned.
+        description: One line for the user: data, size and duration.
+        scale: Name of the search config, for variants that are searched.
+        overrides: Fields of the recipe that are replaced.
+        papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced.
+    """
 
     dataset: str
     seeds: int
@@ -40,7 +47,7 @@ BUDGETS: Mapping[str, Budget] = {
     "lsp": Budget(
         dataset="lsp",
         seeds=3,
-        description="Leeds Sports Pose at 96x96, three epochs: minutes a run on two cores",
+        description="Leeds Sports Pose at 96x96, three epochs: minutes per run on two cores",
         scale="small",
         overrides={"name": "lsp-short", "input": "96x96", "epochs": 3, "evaluate_every": 1},
     ),
@@ -54,7 +61,7 @@ BUDGETS: Mapping[str, Budget] = {
     "synthetic": Budget(
         dataset="synthetic-mpii",
         seeds=1,
-        description="Synthetic people: shows that it runs, and no more",
+        description="Synthetic people: only shows that the ablation runs",
         scale="tiny",
     ),
     "mpii": Budget(dataset="mpii", seeds=1, description="the paper's own recipe on MPII", scale="paper", papers_own=True),
@@ -64,13 +71,20 @@ BUDGETS: Mapping[str, Budget] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One line of the ablation's table.
+    """One variant of an ablation.
 
-    ``changes`` are fields of the recipe, ``length`` multiplies its epochs. A variant without either, of a network whose
-    switches are as they are by default, shares its records with every other ablation that has it. A variant with ``weights``, a
-    published file below the data root, is not trained at all, but tested under the protocol ``tested``. ``row`` is the one of
-    the paper's table that prints it. ``scale`` is that of a search, the protocol's in the place of ``{}``: the variant is then
-    the network that the search of ``model``'s package finds, trained as that scale says.
+    Variants of several ablations with the same model and the same recipe share their records.
+
+    Attributes:
+        name: Name, unique in the ablation.
+        model: Model id with switches, as in ``efficientpose_nas/A+sic=off``.
+        row: Id of the row of the paper's table that prints the variant; empty if there is none.
+        overrides: Fields of the recipe that the variant replaces.
+        epochs_factor: Factor of the recipe's number of epochs.
+        protocol: Test protocol of a variant with ``weights``.
+        weights: Published weight file below the data root; the variant is then tested, not trained.
+        scale: Name of a search config, in which ``{}`` stands for the budget's; the variant is then the network that the
+            search of the model's package finds, retrained as that config states.
     """
 
     name: str
@@ -85,9 +99,16 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """That ``better`` scores higher than ``worse``, as the paper's ``printed`` expression over its own cells says (in points
-    of its metric); ``fine``: under the stricter of the two thresholds; ``sooner``: and needs fewer epochs to what the other
-    ends with."""
+    """The claim that one variant is more accurate than another.
+
+    Attributes:
+        better: Name of the variant that the paper finds or claims better.
+        worse: Name of the other variant.
+        printed: The paper's difference in points of its metric, as an expression over its printed cells; empty if the paper
+            prints none.
+        strict_threshold: The accuracies are those under the stricter of the two thresholds.
+        converges_faster: ``better`` is also claimed to reach the final accuracy of ``worse`` in fewer epochs.
+    """
 
     better: str
     worse: str
@@ -97,14 +118,17 @@ class Comparison:
 
 
 HEATMAPS = "heatmaps"
-GREY_LEVELS = 16  # of grey in a kept picture: one hexadecimal digit a pixel
+GREY_LEVELS = 16  # of a feature map in a record: one hexadecimal digit per pixel
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMapSpec:
-    """What :mod:`benchmark.ablation.feature_maps` measures on trained variants: ``places`` are modules, of which a variant
-    may lack some, and
-    the final heatmaps; after training, or after every evaluation."""
+    """Feature maps that :mod:`benchmark.ablation.feature_maps` measures on trained variants.
+
+    Attributes:
+        modules: Names of the modules, or ``heatmaps`` for the final heatmaps; a variant need not have all of them.
+        every_evaluation: Measure after every evaluation, not only after the training.
+    """
 
     modules: tuple[str, ...] = (HEATMAPS,)
     every_evaluation: bool = False
@@ -112,10 +136,24 @@ class FeatureMapSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """``protocols``: under which it makes sense. ``recipe``: the one by which the paper ablated, where it is not the first for
-    the data set. Under a small protocol ``stands_in`` trains other networks in the place of the paper's, all variants start
-    from ``start``, and ``rates`` are factors of the learning rate at which the first variant is trained once with the first
-    seed, to see whether the rate is out of place."""
+    """An ablation: its variants, and the paper's comparisons of them.
+
+    Attributes:
+        name: Name of the file under ``ablations/``.
+        title: Heading in the report.
+        paper: Id of the paper.
+        table: Id of the table that prints the ablation.
+        description: The paper's claim in one line.
+        variants: Variants in the order of the report.
+        comparisons: Pairs of variants whose difference is measured.
+        protocols: Names of the budgets under which the ablation can be run.
+        recipe: Name of the paper's recipe, if it is not the model's default for the dataset.
+        substitutes: Under small budgets, the smaller model that replaces one of the paper's, by the paper's id.
+        start: Initial weights of all variants under small budgets; see ``Recipe.starts``.
+        rates: Factors of the learning rate for ``--check-rates``, which trains the first variant once with each of them to
+            show whether the recipe's rate suits the small budget.
+        feature_maps: Feature maps to measure; None for none.
+    """
 
     name: str
     title: str
@@ -144,20 +182,20 @@ class Ablation:
                 raise InputError(f"{where}: unknown protocol {protocol!r}; known: {', '.join(BUDGETS)}")
 
     def variant(self, name: str) -> Variant:
-        """The variant of that name."""
+        """Return the variant of that name."""
         return next(variant for variant in self.variants if variant.name == name)
 
 
 @cache
 def known_ablations() -> Mapping[str, Ablation]:
-    """All ablations by name.
+    """Import all ablations, by name.
 
     Raises:
         InputError: a file has no ablation, or its ablation has another name than the file.
     """
     import ablations
 
-    found = {}
+    known = {}
     for module in pkgutil.iter_modules(ablations.__path__):
         if module.name.startswith("test_"):
             continue
@@ -165,16 +203,16 @@ def known_ablations() -> Mapping[str, Ablation]:
         if not isinstance(ablation, Ablation):
             raise InputError(f"ablations/{module.name}.py has no ABLATION = Ablation(...)")
         if ablation.name != module.name:
-            raise InputError(f"ablations/{module.name}.py: its ablation is called {ablation.name!r}")
-        found[ablation.name] = ablation
-    return found
+            raise InputError(f"ablations/{module.name}.py: the ablation is named {ablation.name!r}; name it like its file")
+        known[ablation.name] = ablation
+    return known
 
 
 def find_ablation(name: str) -> Ablation:
-    """The ablation of that name.
+    """Return the ablation of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such ablation.
     """
     if name not in known_ablations():
         raise InputError(f"no ablation {name!r}; known: {', '.join(known_ablations())}")
@@ -182,27 +220,33 @@ def find_ablation(name: str) -> Ablation:
 
 
 def variant_recipe(ablation: Ablation, variant: Variant, protocol: str, rate: float = 1.0) -> tuple[Recipe, dict[str, str]]:
-    """Return a variant's recipe under a protocol, and what differs in it from the other variants' by name.
+    """Return a variant's recipe under a protocol, and the fields in which it differs from the other variants' recipes.
 
     Args:
-        rate: The factor of the learning rate.
+        protocol: A name in :data:`BUDGETS`.
+        rate: Factor of the learning rate.
+
+    Returns:
+        The recipe, and by name of a field its value as text.
 
     Raises:
-        InputError: an unknown protocol, or one under which the ablation makes no sense.
+        InputError: the protocol is unknown, or the ablation cannot be run under it.
     """
     if protocol not in BUDGETS or protocol not in ablation.protocols:
         raise InputError(f"ablation {ablation.name} has no protocol {protocol!r}; known: {', '.join(ablation.protocols)}")
-    found, model = BUDGETS[protocol], variant_model(ablation, variant, protocol)
-    if scale := variant_search(variant, protocol):
-        return scale.retrain, {}
-    if found.papers_own:
-        shared = find_recipe(model, found.dataset, ablation.recipe)
+    budget, model = BUDGETS[protocol], variant_model(ablation, variant, protocol)
+    if config := variant_search(variant, protocol):
+        return config.retrain, {}
+    if budget.papers_own:
+        shared = find_recipe(model, budget.dataset, ablation.recipe)
     else:
-        shared = replace(find_recipe(model, found.dataset), **found.overrides)
-        # Synthetic people are to do without a download, and their recipes have no start but from scratch.
+        shared = replace(find_recipe(model, budget.dataset), **budget.overrides)
+        # Training on Synthetic people must not need a download, so their recipes only start from scratch.
         shared = replace(shared, start=ablation.start if ablation.start in shared.starts else "scratch")
-    wanted = dict(variant.overrides) | ({"epochs": shared.epochs * variant.epochs_factor} if variant.epochs_factor > 1 else {})
-    changed = {key: value for key, value in wanted.items() if getattr(shared, key) != value}
+    overrides = dict(variant.overrides)
+    if variant.epochs_factor > 1:
+        overrides["epochs"] = shared.epochs * variant.epochs_factor
+    changed = {key: value for key, value in overrides.items() if getattr(shared, key) != value}
     recipe = replace(shared, **changed)
     if rate != 1:
         assert recipe.optimizer.lr is not None
@@ -232,10 +276,10 @@ def missing_recipe(ablation: Ablation, protocol: str) -> str:
 
 
 def variant_search(variant: Variant, protocol: str) -> SearchConfig | None:
-    """The search that finds a variant's network under a protocol; None for a network that a package has.
+    """Return the config of the search that finds a variant's network; None for a variant that is not searched.
 
     Raises:
-        InputError: the package has no such search.
+        InputError: the package has no such config.
     """
     if not variant.scale:
         return None
@@ -243,10 +287,10 @@ def variant_search(variant: Variant, protocol: str) -> SearchConfig | None:
 
 
 def variant_model(ablation: Ablation, variant: Variant, protocol: str) -> str:
-    """The network that is trained: the paper's, or what stands in for it under a small protocol, with the same switches."""
-    paper, plus, switches = variant.model.partition("+")
-    stands_in = {} if BUDGETS[protocol].papers_own else ablation.substitutes
-    return stands_in.get(paper, paper) + plus + switches
+    """Return the id of the model that is trained: the paper's, or under a small protocol its substitute with its switches."""
+    base, plus, switches = variant.model.partition("+")
+    substitutes = {} if BUDGETS[protocol].papers_own else ablation.substitutes
+    return substitutes.get(base, base) + plus + switches
 
 
 def _override_value(value: Any) -> str:

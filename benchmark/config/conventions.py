@@ -1,4 +1,4 @@
-"""Name the conventions in use for operations, parameters and PCK, as data that a report can read without torch."""
+"""Conventions for counting operations and parameters and for computing PCK, as data that is read without torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FlopsConvention:
     version: int = 0
 
     def scale(self, unit: str) -> float:
-        """Operations in one printed unit, ``M`` or ``G``: an M is a thousandth of the convention's G."""
+        """Return the number of operations in one printed unit, ``M`` or ``G``; an M is a thousandth of the convention's G."""
         return self.giga / {"G": 1, "M": 1000}[unit]
 
 
@@ -71,13 +71,19 @@ PARAMS: Mapping[str, str] = {
     "stored": "everything a weight file holds, with batch-norm statistics and frozen weights",
 }
 
-PCK_THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso
+PCK_THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso length
 
 
 @dataclass(frozen=True, kw_only=True)
 class PckPreset:
-    """One definition. The torso is the longest of ``torsos``, pairs of joints. ``occluded``: joints that are annotated
-    although they are hidden count too. ``offset`` brings annotations into the predictions' frame, which counts from (0, 0)."""
+    """One definition of PCK on LSP.
+
+    Attributes:
+        torsos: Pairs of joints; the torso length is the largest distance within a pair.
+        occluded: Joints that are annotated as occluded count too.
+        offset: Added to annotated coordinates, so that the centre of the top-left pixel is (0, 0) as in predictions.
+        description: One line for the user.
+    """
 
     torsos: tuple[tuple[str, str], ...] = (("left_shoulder", "right_hip"),)
     occluded: bool = True
@@ -85,7 +91,7 @@ class PckPreset:
     description: str
 
     def lengths(self, truth: np.ndarray) -> np.ndarray:
-        """[N] pixels: the torso's length of annotated joints [N, 14, 2]."""
+        """Compute torso lengths ``[N]`` in pixels from annotated joints ``[N, 14, 2]``."""
         ends = np.array([joint_indices(LSP_JOINTS, pair) for pair in self.torsos])
         return np.linalg.norm(truth[:, ends[:, 0]] - truth[:, ends[:, 1]], axis=-1).max(1)
 
@@ -104,5 +110,5 @@ PCK_PRESETS: Mapping[str, PckPreset] = {
 
 
 def pck_metric_name(threshold: float, preset: str = "") -> str:
-    """The name of a figure: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
+    """Return the name of a metric: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
     return f"pck@{threshold}" + (f" ({preset})" if preset else "")

@@ -1,8 +1,8 @@
-"""State what identifies each kind of record: one function per kind, called by the writers and the readers of that kind.
+"""Identities of records: one function per kind of record, called by both the writers and the readers of that kind.
 
-Each returns the identifying fields of :class:`benchmark.core.records.Record`: ``Record(**identity, value=...)`` writes one,
-``record_id(identity)`` finds one, and :func:`runs_of` finds one per seed. An identity states the versions of the instruments as
-they are now; :func:`is_current` tells whether a record's are still those.
+An identity holds the identifying fields of :class:`benchmark.core.records.Record`: ``Record(**identity, value=...)`` makes a
+record, ``record_id(identity)`` is its id, and :func:`runs_of` finds the records of all seeds. Identities contain the present
+versions of the instruments; :func:`is_current` checks whether a record still rests on those.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from benchmark.models.registry import architecture_format, find_entry
 
 Identity = dict[str, Any]
 
-COMMON_TERMS = ("mpii", "256x256")  # the head and the size at which all networks are compared on equal terms
-MEAN_POSE = "mean pose"  # the subject that never looks at the image
+COMMON_TERMS = ("mpii", "256x256")  # dataset of the head, and input size, for comparing all networks on equal terms
+MEAN_POSE = "mean pose"  # a baseline that ignores the image
 MILLISECONDS, RATIO = "milliseconds", "ratio"  # metrics of latency
-ONCE, AGAIN = "once", "again"  # repeats of a set that was measured twice
+ONCE, AGAIN = "once", "again"  # the two measurements of a set that was timed twice
 
 # The instruments that a metric on a dataset rests on.
 METRIC_INSTRUMENTS: Mapping[str, tuple[str, ...]] = {"mpii": ("pckh",), "lsp": ("pck",), "coco": ("oks", "oks_nms")}
@@ -38,7 +38,7 @@ _TRAINING = ("crops", "batches", "augmentation", "targets", "training")
 
 
 def cost_identity(model: str, dataset: str, size: str) -> Identity:
-    """Identify a model's counts with a dataset's head at an input size (``HxW``)."""
+    """Identify the counts of a model with the head for a dataset, at an input size ``HxW``."""
     return {
         "kind": "cost",
         "subject": model,
@@ -75,10 +75,10 @@ def evaluation_identity(
     """Identify a metric of a network with given weights, tested under a protocol.
 
     Args:
-        over: The protocol from which the value is the paired difference; empty for the metric itself.
-        size: The input size, where it is not the model's first.
-        weights: The beginning of the weight file's hash, where the weights are not the published ones.
-        boxes: The beginning of the detection file's hash, where boxes come from a detector.
+        over: Protocol whose value is subtracted, for a paired difference; empty for the metric itself.
+        size: Input size, if it is not the model's first.
+        weights: Beginning of the weight file's hash, if the weights are not the published ones.
+        boxes: Beginning of the detection file's hash, if the boxes come from a detector.
     """
     return {
         "kind": "evaluation",
@@ -93,12 +93,13 @@ def evaluation_identity(
 
 
 def training_setting(recipe: Recipe, start: str, overrides: Mapping[str, Any], rate: float = 1.0) -> dict[str, Any]:
-    """Identify a training among those of one network and seed.
+    """Return the part of an identity that distinguishes the trainings of one network with one seed.
 
     Args:
-        start: A named start, or the name of a weight file.
-        overrides: What differs from the recipe, by name.
-        rate: The factor of the recipe's learning rate.
+        recipe: Recipe of the training.
+        start: Name of the initial weights, or of a weight file.
+        overrides: Fields that differ from the recipe, by name.
+        rate: Factor of the recipe's learning rate.
     """
     return {
         "recipe": recipe.name,
@@ -141,7 +142,7 @@ def training_identity(model: str, recipe: Recipe, setting: Mapping[str, Any], se
 
 
 def learning_rate_identity(model: str, recipe: Recipe, seed: int) -> Identity:
-    """Identify the learning rate that was found for a recipe that only says how to find it."""
+    """Identify the learning rate that was found for a recipe that only states how to find it."""
     return training_identity(model, recipe, {"recipe": recipe.name, "recipe_version": recipe.version}, seed) | {
         "kind": "learning_rate",
         "metric": "largest learning rate",
@@ -149,7 +150,7 @@ def learning_rate_identity(model: str, recipe: Recipe, seed: int) -> Identity:
 
 
 def mean_pose_identity(recipe: Recipe, people: int, metric: str) -> Identity:
-    """Identify what the mean pose of so many training people reaches on the recipe's test split."""
+    """Identify a metric of the mean pose of a number of training people, on the recipe's test split."""
     dataset, split = recipe.test
     return {
         "kind": "mean_pose",
@@ -166,7 +167,7 @@ def mean_pose_identity(recipe: Recipe, people: int, metric: str) -> Identity:
 def feature_map_identity(
     model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, module: str, epoch: int, seed: int | None = None
 ) -> Identity:
-    """Identify a statistic of the feature maps that a trained network's module returns after an epoch."""
+    """Identify a statistic of the feature maps of a trained network's module after an epoch."""
     dataset, split = recipe.test
     return {
         "kind": "feature_maps",
@@ -186,8 +187,12 @@ def latency_identity(
     """Identify a network's time under a setting, or its ratio ``to`` another network timed in the same rounds.
 
     Args:
-        unstable: The times scatter more than is accepted by default.
-        repeat: ``once`` or ``again`` where a set was measured twice.
+        setting: Network and conditions.
+        metric: :data:`MILLISECONDS` or :data:`RATIO`.
+        device: Name of the processor.
+        unstable: The times vary more than is accepted by default.
+        repeat: :data:`ONCE` or :data:`AGAIN` if the set was timed twice, else empty.
+        to: Model that the ratio refers to; empty for a time.
     """
     model = latency_subject(setting.model)
     return {
@@ -201,7 +206,7 @@ def latency_identity(
 
 
 def agreement_identity(route: str, metric: str, augmentation: str, size: str, resolution: float | None, seed: int) -> Identity:
-    """Identify how far a route to training images agrees with the direct one; ``resolution`` None keeps all pixels."""
+    """Identify the agreement of a route to training images with the direct one; ``resolution`` None keeps all pixels."""
     instruments = ("agreement", "batches", "augmentation", "crop_cache", "crops", "synthetic_people")
     return {
         "kind": "agreement",
@@ -218,7 +223,17 @@ def agreement_identity(route: str, metric: str, augmentation: str, size: str, re
 def search_identity(
     package: str, config: SearchConfig, cost: CostKind, strategy: Strategy, metric: str, device: str, seed: int
 ) -> Identity:
-    """Identify the architecture that a strategy found; ``device``: where costs were measured, empty for operations."""
+    """Identify the architecture that a strategy found.
+
+    Args:
+        package: Package that searches.
+        config: Config of the search.
+        cost: Kind of cost that the search limits.
+        strategy: The search itself, or random search.
+        metric: Metric of the derived network.
+        device: Name of the processor that costs were measured on; empty for operations.
+        seed: Seed of the search.
+    """
     dataset, split = config.recipe.test
     instruments = {*_EVALUATION, *_TRAINING, *METRIC_INSTRUMENTS[joint_set_of(dataset)], "search", "lookup_table"}
     return {
@@ -238,7 +253,7 @@ def search_identity(
 def lookup_identity(
     package: str, config: str, size: str, joints: int, cost: CostKind, device: str, model: str = ""
 ) -> Identity:
-    """Identify how well a lookup table predicts whole networks, or what it predicts for one ``model``."""
+    """Identify a lookup table's rank correlation with the cost of whole networks, or its prediction for one ``model``."""
     return {
         "kind": "lookup",
         "subject": package,
@@ -258,9 +273,9 @@ def cost_record_id(model: str, dataset: str, size: str) -> str:
 
 
 def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
-    """Return the version that a model's entry declares; nothing for a network that is not this project's.
+    """Return the version that a model's entry declares, as ``{"model": version}``; empty for a network of the user's.
 
-    An architecture file's id says nothing of the entry whose parts it is built from, so the newest of its package counts.
+    The id of an architecture file does not name the entry that it is built from, so the highest version in its package is used.
 
     Args:
         trained: Add the version of the initial weights, from which trainings start.
@@ -272,6 +287,8 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
         entry = find_entry(model)
     except InputError:
         return {}
+    if not entry.version:
+        return {}
     return {"model": entry.version} | ({"initial_weights": entry.init_version} if trained else {})
 
 
@@ -282,11 +299,11 @@ def convention_versions() -> dict[str, int]:
 
 def is_current(record: Record) -> bool:
     """Return whether a record rests on the present versions of all its instruments and of its model."""
-    current = {**VERSIONS, **convention_versions(), **_own_versions(record)}
+    current = {**VERSIONS, **convention_versions(), **_current_model_versions(record)}
     return all(current.get(name, version) == version for name, version in record.versions.items())
 
 
-def _own_versions(record: Record) -> dict[str, int]:
+def _current_model_versions(record: Record) -> dict[str, int]:
     if "structure" in record.versions:
         package = declarations().get(record.subject)
         return {"structure": package.structure_version} if package else {}
@@ -294,7 +311,7 @@ def _own_versions(record: Record) -> dict[str, int]:
 
 
 def load_current(folder: Path = RECORDS) -> dict[str, Record]:
-    """Load the records that rest on present versions, by id; what readers of results start from.
+    """Load the records that rest on present versions, by id; every reader of results starts from these.
 
     Raises:
         InputError: A file is malformed.
@@ -308,7 +325,7 @@ def current_records(records: Mapping[str, Record]) -> dict[str, Record]:
 
 
 def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:
-    """Return the records of an identity with any seed, in the order of seeds."""
+    """Return the records that match an identity in everything but the seed, in the order of seeds."""
     fields = {name: value for name, value in identity.items() if name != "seed"}
     return sorted(select(records, **fields), key=lambda record: -1 if record.seed is None else record.seed)
 
@@ -317,17 +334,17 @@ def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:
 
 
 def joint_set_of(dataset: str) -> str:
-    """Return whose joints a dataset has: a name in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
+    """Return the name of a dataset's joints in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
     return dataset.removeprefix("synthetic-")
 
 
 def latency_subject(model: str) -> str:
-    """Return how latency records name a network: an architecture file by its content, not by where it lies."""
+    """Return the subject of a network's latency records: an architecture file is named by its content, not by its path."""
     return find_entry(model).id if architecture_format(model) else model
 
 
 def describe_setting(record: Record) -> str:
-    """Describe in a few words what identifies a record beside subject, dataset, protocol, metric and seed."""
+    """Format the setting of a record as text: what identifies it besides subject, dataset, protocol, metric and seed."""
     setting = record.setting
     match record.kind:
         case "cost":
@@ -335,35 +352,38 @@ def describe_setting(record: Record) -> str:
         case "architecture":
             return str(setting["table"])
         case "latency":
-            return Setting.of(setting).label + ", noisy" * setting["unstable"]
+            return Setting.of(setting).label + ", unstable" * setting["unstable"]
         case "evaluation":
             return describe_evaluation(setting)
         case "mean_pose":
-            return f"of {setting['people']} persons; recipe {setting['recipe']} {setting['recipe_version']}"
+            return f"of {setting['people']} people; recipe {setting['recipe']} {setting['recipe_version']}"
         case "learning_rate":
             return f"{setting['recipe']} {setting['recipe_version']}"
         case "accuracy" | "training" | "feature_maps":
             return describe_training(setting)
         case "search":
-            return f"scale {setting['config']} {setting['config_version']}, cost {setting['cost']}"
+            return f"config {setting['config']} {setting['config_version']}, cost {setting['cost']}"
         case "lookup":
-            return f"scale {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
+            return f"config {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
         case "agreement":
-            kept = "whole cache" if setting["resolution"] is None else f"cache of density {setting['resolution']:g}"
-            kept = "no cache" if setting["route"] == "direct" else kept
-            return f"{setting['augmentation']}, {setting['input']}, {kept}"
+            resolution = setting["resolution"]
+            cache = "cache at full resolution" if resolution is None else f"cache at resolution {resolution:g}"
+            cache = "no cache" if setting["route"] == "direct" else cache
+            return f"{setting['augmentation']}, {setting['input']}, {cache}"
     return ""
 
 
 def describe_training(setting: Mapping[str, Any]) -> str:
-    """Describe a training: ``lsp 1 from fna-lite0; epochs 12; rate x0.5``."""
+    """Format the setting of a training as text: ``lsp 1 from fna-lite0; epochs 12; rate x0.5``."""
     rate = [f"rate x{setting['rate']:g}"] if setting["rate"] != 1 else []
     overrides = _pairs(sorted(setting["overrides"].items()))
-    return "; ".join([f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}", *overrides, *rate])
+    network = _pairs((name, setting[name]) for name in ("recipe_of", "code") if name in setting)  # of a user's network
+    recipe = f"{setting['recipe']} {setting['recipe_version']} from {setting['start']}"
+    return "; ".join([recipe, *overrides, *rate, *network])
 
 
 def describe_evaluation(setting: Mapping[str, Any]) -> str:
-    """Describe what differs from the published way to run a network: input size, weights, boxes; empty for nothing."""
+    """Format what differs from a network's default evaluation as text: input size, weights, boxes; empty if nothing does."""
     size = [str(setting["input"])] if setting["input"] else []
     return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name])])
 

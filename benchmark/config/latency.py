@@ -1,4 +1,4 @@
-"""The settings under which a network is timed, as data."""
+"""Settings under which networks are timed, as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 
-MAX_RELATIVE_IQR = 0.10  # of the median: a cell whose quartiles lie further apart is noisy
+MAX_RELATIVE_IQR = 0.10  # interquartile range over median; times with a larger one are unstable
 
 MemoryLayout = Literal["nchw", "nhwc"]
 BackendName = Literal["eager", "compile", "onnxruntime", "openvino"]
@@ -22,8 +22,20 @@ RUNTIMES = ("onnxruntime", "openvino")  # those that run an ONNX file
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One network under one setting. ``part``: ``forward`` is the network alone on a random input that stays where it is;
-    ``pipeline`` is all from ``batch`` persons' decoded photographs to their joints, under the protocol ``hrnet``."""
+    """A network and the conditions under which it is timed.
+
+    Attributes:
+        model: Model id, or another name of a network that the command line accepts.
+        input: Input size ``HxW`` in pixels.
+        joints: Number of joints that the network predicts.
+        batch: Number of images in an input.
+        threads: Number of CPU threads.
+        device: ``cpu`` or ``cuda``.
+        layout: Memory layout of the input and the weights.
+        backend: Runtime that executes the network.
+        part: ``forward``: the network alone, on a random input that stays on the device; ``pipeline``: everything from the
+            decoded images of ``batch`` people to their joints, under the protocol ``hrnet``.
+    """
 
     model: str
     input: str = "256x256"
@@ -41,21 +53,21 @@ class Setting:
 
     @classmethod
     def of(cls, conditions: Mapping[str, Any], model: str = "") -> Setting:
-        """Return the setting with these :meth:`conditions`; what else a record's setting holds is left out."""
+        """Return the setting with these :meth:`conditions`, ignoring all other keys, such as those of a record's setting."""
         return cls(model=model, **{field.name: conditions[field.name] for field in fields(cls) if field.name != "model"})
 
     @property
     def label(self) -> str:
-        """The conditions in words."""
+        """The conditions as text."""
         threads = f"{self.threads} thread" + "s" * (self.threads > 1)
         sizes = f"{self.input}, {self.joints} joints, batch {self.batch}"
         return f"{sizes}, {self.device}, {threads}, {self.layout}, {self.backend}, {self.part}"
 
     def check(self) -> None:
-        """Refuse what cannot be measured, as far as that is known without building anything.
+        """Check that the setting can be measured, as far as possible without building the network.
 
         Raises:
-            InputError: an impossible setting, or a runtime that is not installed.
+            InputError: a value is out of range, options contradict each other, or a runtime is not installed.
         """
         parse_size(self.input)
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -63,7 +75,7 @@ class Setting:
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} {getattr(self, name)}: at least 1 is needed")
         if self.threads > processors:
-            raise InputError(f"--threads {self.threads}: there are {processors} processors")
+            raise InputError(f"--threads {self.threads}: there are only {processors} processors")
         for name, values in (
             ("layout", MemoryLayout),
             ("backend", BackendName),
@@ -74,9 +86,11 @@ class Setting:
                 raise InputError(f"--{name} {getattr(self, name)!r} is not one of {', '.join(get_args(values))}")
         if self.backend in RUNTIMES:
             if self.device != "cpu" or self.layout != "nchw":
-                raise InputError(f"--backend {self.backend} is measured on the cpu, and chooses its layout itself")
+                raise InputError(
+                    f"--backend {self.backend} runs on the cpu and chooses its own layout; leave out --device and --layout"
+                )
             if missing := [name for name in ("onnx", self.backend) if find_spec(name) is None]:
                 raise InputError(f"--backend {self.backend} needs {' and '.join(missing)} (the extra 'runtimes')")
         if self.part == "pipeline" and self.joints not in JOINT_COUNTS.values():
             known = ", ".join(f"{joints} ({name})" for name, joints in JOINT_COUNTS.items())
-            raise InputError(f"--joints {self.joints}: a pipeline must know which joints mirror each other: {known}")
+            raise InputError(f"--joints {self.joints}: --part pipeline needs the joints of a dataset: {known}")

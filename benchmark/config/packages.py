@@ -1,9 +1,9 @@
-"""What a package under ``reproductions/`` declares, and where recipes, protocols and searches are looked up.
+"""Declarations of the packages under ``reproductions/``, and the lookup of recipes, protocols and searches.
 
-A sixth paper is a folder ``reproductions/<paper>/`` whose ``__init__.py`` holds ``PACKAGE = PaperPackage(...)``. Importing it
-must not import torch, so that a report can read declarations in milliseconds; whatever needs torch is named as
-``module:function`` and imported when it is used. A distribution of your own joins through the entry-point group
-``pose_benchmark``, naming a module with ``PACKAGE``, or with ``ENTRIES`` alone.
+To add a paper, create a folder ``reproductions/<paper>/`` whose ``__init__.py`` holds ``PACKAGE = PaperPackage(...)``. It must
+not import torch, so that a report can read declarations in milliseconds; functions that need torch are named as
+``module:function`` and imported when they are used. An installed distribution can add a package through the entry-point group
+``pose_benchmark``, which names a module with ``PACKAGE``, or with ``ENTRIES`` alone.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from benchmark.models.registry import ArchitectureFormat, Entry, find_entry, pac
 
 @dataclass(frozen=True, kw_only=True)
 class PaperPackage:
-    """Declare what a package contributes; all but the entries may be left out.
+    """Everything that a package contributes; only ``entries`` is required.
 
     Attributes:
-        entries: The networks.
-        recipes: How they are trained, by name; the first of a dataset is its default.
+        entries: Networks.
+        recipes: Training recipes by name; the first recipe of a dataset is its default.
         untrained: Models that no recipe fits, with the reason.
-        protocols: How they are tested, by name; the first is the package's default.
+        protocols: Test protocols by name; the first is the package's default.
         weight_files: Weight files that only this package reads, by suffix.
-        architectures: How its searched architectures are written as files.
-        searches: Its search configurations.
-        search: The module that searches; :mod:`benchmark.nas.trainer` says what it must hold.
-        structure: ``module:function``, taking a table's id and returning ``{"row/column": string}`` of what is built where the
+        architectures: File format of searched architectures.
+        searches: Configs of its architecture search.
+        search: Module that searches; :mod:`benchmark.nas.trainer` states the functions which it must have.
+        structure: ``module:function``, called with a table's id. It returns ``{"row/column": string}``: what is built where the
             paper prints an architecture.
-        readings: ``module:function``, taking a table's id and returning for each ``row/column`` that does not say how it was
-            counted a list of readings: ``{"reading", "convention", "value"}``, and ``"network"`` and ``"against"`` of a saving.
-        structure_version: Raised when what ``structure`` or ``readings`` return changes.
+        readings: ``module:function``, called with a table's id. It returns, for each ``row/column`` whose way of counting the
+            paper leaves open, a list of readings ``{"reading", "convention", "value"}``; those of a saving also have
+            ``"network"`` and ``"against"``.
+        structure_version: Raised when the result of ``structure`` or ``readings`` changes.
     """
 
     entries: tuple[Entry, ...]
@@ -52,7 +53,7 @@ class PaperPackage:
 
 
 def declarations() -> dict[str, PaperPackage]:
-    """Return the declarations of every package by its name."""
+    """Return the declarations of all packages, by name."""
     return {
         name: module.PACKAGE if hasattr(module, "PACKAGE") else PaperPackage(entries=module.ENTRIES)
         for name, module in packages().items()
@@ -60,28 +61,32 @@ def declarations() -> dict[str, PaperPackage]:
 
 
 def package_of(model: str) -> PaperPackage:
-    """Return the declarations of a model's package.
+    """Return the declarations of a model's package; for a user's network, of the model whose recipes it shares, if any.
 
     Raises:
         InputError: The model is unknown.
     """
-    return declarations()[find_entry(model).id.split("/")[0]]
+    entry = find_entry(model)
+    package = (entry.recipe_of or entry.id).split("/")[0]
+    return declarations().get(package, PaperPackage(entries=(entry,)))
 
 
 def architecture_format_of(package: str) -> ArchitectureFormat:
-    """Return how a package that searches writes its architectures.
+    """Return the file format of a package's architectures.
 
     Raises:
-        InputError: It writes none.
+        InputError: The package declares none.
     """
-    found = declarations()[package].architectures
-    if found is None:
+    file_format = declarations()[package].architectures
+    if file_format is None:
         raise InputError(f"{package} declares no format of architecture files")
-    return found
+    return file_format
 
 
 def known_recipes(model: str) -> dict[str, Recipe]:
-    """List all recipes that a model can be trained by: its package's, then the general ones for the datasets those leave out.
+    """Return all recipes that a model can be trained by, by name.
+
+    These are its package's recipes, then the general ones for datasets that the package has no recipe for.
 
     Raises:
         InputError: The model is unknown, or no recipe fits it.
@@ -90,9 +95,9 @@ def known_recipes(model: str) -> dict[str, Recipe]:
     base = entry.recipe_of or entry.id.split("+")[0]
     if base in package.untrained:
         raise InputError(f"no recipe for {model}: {package.untrained[base]}")
-    own = _own_recipes(model)
-    datasets = {recipe.dataset for recipe in own.values()}
-    return own | {name: recipe for name, recipe in GENERAL_RECIPES.items() if recipe.dataset not in datasets}
+    recipes = _own_recipes(model)
+    datasets = {recipe.dataset for recipe in recipes.values()}
+    return recipes | {name: recipe for name, recipe in GENERAL_RECIPES.items() if recipe.dataset not in datasets}
 
 
 def _own_recipes(model: str) -> dict[str, Recipe]:
@@ -103,10 +108,10 @@ def _own_recipes(model: str) -> dict[str, Recipe]:
 
 
 def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
-    """Return the recipe of that name, or the first that learns the dataset's joints on it.
+    """Return a model's recipe of that name, or its first recipe for the dataset.
 
     Raises:
-        InputError: The model is unknown, there is no such recipe, or none for the dataset.
+        InputError: The model is unknown, there is no such recipe, or the recipe is for another dataset.
     """
     recipes = known_recipes(model)
     if name is not None:
@@ -117,12 +122,13 @@ def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
         return recipes[name]
     fitting = [recipe for recipe in recipes.values() if recipe.dataset == dataset]
     if not fitting:
-        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}")
+        shared = "" if _is_declared(model) else "; --recipe MODEL trains it by the recipe of a model of this project"
+        raise InputError(f"no recipe for {model} on {dataset}; known: {', '.join(recipes)}{shared}")
     return fitting[0]
 
 
 def known_protocols(model: str) -> Mapping[str, Protocol]:
-    """List all protocols that a model can be tested under: its package's, then the general ones.
+    """Return all protocols that a model can be tested under, by name: its package's, then the general ones.
 
     Raises:
         InputError: The model is unknown.
@@ -131,7 +137,7 @@ def known_protocols(model: str) -> Mapping[str, Protocol]:
 
 
 def find_protocol(model: str, name: str) -> Protocol:
-    """Return the protocol of that name.
+    """Return a model's protocol of that name.
 
     Raises:
         InputError: The model or the protocol is unknown.
@@ -143,17 +149,19 @@ def find_protocol(model: str, name: str) -> Protocol:
 
 
 def default_protocol(model: str, dataset: str, *, detected: bool = False) -> str:
-    """Name the protocol that a model is tested under by default.
+    """Return the name of the protocol that a model is tested under by default.
 
-    It is the first of the model's package, or else HRNet's; with ``-bgr`` behind its name where the package trains the model on
-    blue-first images of the dataset, and for COCO's annotated boxes with ``-annotated`` behind that, where there is such a
-    protocol.
+    This is the first protocol of the model's package, or else ``hrnet``. The suffix ``-bgr`` is added where the package trains
+    the model on images of the dataset in BGR order, and for COCO's annotated boxes the suffix ``-annotated``, where there is
+    such a protocol. A user's network is tested on LSP under the protocol ``lsp``.
 
     Args:
-        model: An id of this project.
-        dataset: Whose images, perhaps with ``synthetic-`` before it.
+        model: Model id.
+        dataset: Dataset to test on, with or without the prefix ``synthetic-``.
         detected: The boxes come from a detector, not from COCO's annotations.
     """
+    if dataset == "lsp" and not _is_declared(model):
+        return "lsp"
     name = next(iter(package_of(model).protocols), "hrnet")
     trained = next((recipe for recipe in _own_recipes(model).values() if recipe.dataset == dataset), None)
     if trained is not None and trained.bgr:
@@ -162,8 +170,13 @@ def default_protocol(model: str, dataset: str, *, detected: bool = False) -> str
     return annotated if dataset.endswith("coco") and not detected and annotated in known_protocols(model) else name
 
 
+def _is_declared(model: str) -> bool:
+    """Return whether a package declares the model, which is not so for a user's network."""
+    return model.split("/")[0] in declarations()
+
+
 def known_searches() -> dict[str, dict[str, SearchConfig]]:
-    """List the search configurations by package and name."""
+    """Return the configs of all architecture searches, by package and name."""
     return {
         name: {config.name: config for config in package.searches}
         for name, package in declarations().items()
@@ -172,10 +185,10 @@ def known_searches() -> dict[str, dict[str, SearchConfig]]:
 
 
 def find_search(package: str, name: str, dataset: str | None = None) -> SearchConfig:
-    """Return a package's search configuration of that name.
+    """Return a package's search config of that name.
 
     Raises:
-        InputError: The package does not search, has no such configuration, or one for other data.
+        InputError: The package does not search, has no such config, or the config is for another dataset.
     """
     searches = known_searches()
     if package not in searches:

@@ -1,7 +1,7 @@
-"""How a network is tested, as data: crop, pre-processing, test-time averaging and decoding of each public code, by name.
+"""Test protocols as data: crop, pre-processing, test-time averaging and decoding of each public code.
 
-A package under ``reproductions`` may add to what is here, without importing torch: ``PROTOCOLS``, a mapping of its own
-protocols whose first is its default, and ``WEIGHTS``, the weight files that only it can read.
+A package under ``reproductions`` may declare further protocols and kinds of weight files in
+:class:`benchmark.config.packages.PaperPackage`, without importing torch.
 """
 
 from __future__ import annotations
@@ -13,24 +13,29 @@ from typing import Literal
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import LSP_FROM_MPII
 
-WHOLE_IMAGE = "picture"  # the crop that is no crop: the whole photograph, its aspect kept, centred on black
+WHOLE_IMAGE = "picture"  # a protocol's ``crop`` that keeps the whole image: aspect unchanged, centred, padded with black
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Everything between a photograph with a person's box and that person's joints.
+    """Everything between an image with a person's box and the predicted joints of that person.
 
-    ``crop``: a name in :data:`benchmark.config.pipeline.CROP_RULES`, or ``picture``. ``padding``: instead of the rule's.
-    ``lowered``: the crop's centre is this much of the box's longer side lower than the box's.
-    ``antialias``: a photograph that shrinks by a factor f is blurred first, by a Gaussian of (f - 1) / 2 pixels.
-    ``output``: which of the network's maps, counted from the last (-1). ``activation``: what is applied to the maps before they
-    are averaged and decoded. ``decoding``: a name in :data:`benchmark.pipeline.decode.DECODERS`; ``convention`` says how maps
-    and input
-    lie, see there. ``flip``: the mean with the mirrored image's maps, as they are or moved by a pixel. ``scales``: the mean
-    over the image enlarged by each of these.
-
-    For COCO: ``counted_above``: a person's score is the box's times the mean height of the peaks above this;
-    ``alike``: of two detections of an image whose keypoint similarity is above this, the lower scored one goes.
+    Attributes:
+        crop: Name in :data:`benchmark.config.pipeline.CROP_RULES`, or :data:`WHOLE_IMAGE`.
+        padding: Factor by which both sides of the box grow; None for the crop rule's.
+        center_shift: Downward shift of the crop's centre, as a fraction of the box's longer side.
+        antialias: Blur an image before it is reduced by a factor f, by a Gaussian with a sigma of (f - 1) / 2 pixels.
+        bgr: The channels of an input are blue, green and red instead of red, green and blue.
+        output: Which of the network's heatmaps to use, counted from the last (-1).
+        activation: Function applied to the heatmaps before they are averaged and decoded.
+        decoding: Name in :data:`benchmark.pipeline.decode.DECODERS`.
+        convention: How heatmap pixels lie in the input; see :data:`benchmark.pipeline.decode.MapConvention`.
+        flip: Average the heatmaps with those of the mirrored image: not at all (``off``), as they are (``plain``), or moved by
+            one pixel (``shifted``).
+        scales: Factors by which the image is enlarged; the heatmaps of all of them are averaged.
+        keypoint_score_threshold: COCO: a person's score is the box's score times the mean score of the keypoints above this.
+        oks_nms_threshold: COCO: of two detections in an image whose OKS is above this, the one with the lower score is removed.
+        description: One line for the user.
     """
 
     crop: str = "hrnet"
@@ -51,8 +56,13 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:
-    """A kind of weight file, by its suffix: the joints of the network in it, and ``module:function`` taking
-    ``(network, path)`` that loads it; none for a file that its own runtime executes."""
+    """A kind of weight file that only one package reads.
+
+    Attributes:
+        joints: Joints that the network in the file predicts.
+        load: ``module:function``, called with ``(network, path)``, that loads the weights; empty for a file that its own
+            runtime executes.
+    """
 
     joints: tuple[str, ...]
     load: str = ""
@@ -62,9 +72,9 @@ _HRNET = Protocol(flip="shifted", description="HRNet and SimpleBaseline: flip te
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "hrnet": _HRNET,
-    "lsp": replace(_HRNET, crop="lsp", description="HRNet's, about the box of the joints"),
-    "lsp-sigmoid": replace(_HRNET, crop="lsp", activation="sigmoid", description="lsp, of a network trained on logits"),
-    "hrnet-annotated": replace(_HRNET, crop="hrnet_annotated", description="the same with COCO's annotated boxes"),
+    "lsp": replace(_HRNET, crop="lsp", description="hrnet, cropped by the box of the joints"),
+    "lsp-sigmoid": replace(_HRNET, crop="lsp", activation="sigmoid", description="lsp, for a network that predicts logits"),
+    "hrnet-annotated": replace(_HRNET, crop="hrnet_annotated", description="hrnet, with COCO's annotated boxes"),
     "hrnet-single": replace(_HRNET, flip="off", description="hrnet without the flip test"),
     "hrnet-unshifted": replace(_HRNET, flip="plain", description="hrnet without the one-pixel shift"),
     "hrnet-argmax": replace(_HRNET, decoding="argmax", description="hrnet without the quarter shift"),
@@ -72,14 +82,20 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def joint_mapping(joints: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
-    """For each wanted joint, which of a network's joints answers for it: the same name, or LSP's neck from MPII's upper neck.
+def joint_mapping(joints: tuple[str, ...], dataset_joints: tuple[str, ...]) -> list[int]:
+    """Return for each joint of a dataset the index of the network's joint that predicts it.
+
+    This is the joint of the same name; for LSP's neck, MPII's upper neck.
+
+    Args:
+        joints: Joints of the network.
+        dataset_joints: Joints of the dataset that it is tested on.
 
     Raises:
-        InputError: none does.
+        InputError: the network does not predict one of the joints.
     """
-    found = [name if name in joints else LSP_FROM_MPII.get(name, name) for name in wanted]
-    for name, joint in zip(wanted, found, strict=True):
-        if joint not in joints:
-            raise InputError(f"the network has no joint {name}; it has {', '.join(joints)}")
-    return [joints.index(joint) for joint in found]
+    names = [name if name in joints else LSP_FROM_MPII.get(name, name) for name in dataset_joints]
+    for name, dataset_joint in zip(names, dataset_joints, strict=True):
+        if name not in joints:
+            raise InputError(f"the network has no joint {dataset_joint}; it has {', '.join(joints)}")
+    return [joints.index(name) for name in names]

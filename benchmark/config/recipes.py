@@ -1,7 +1,8 @@
-"""How a network is trained, as data: what a paper states, and by name whatever had to be put in a gap.
+"""Training recipes as data: what a paper states, and a named assumption for each choice that it does not.
 
-A package under ``reproductions`` lists its own in ``RECIPES`` without importing torch: the recipes of a dataset in order, the
-first its default. A smaller protocol is a :func:`dataclasses.replace` of a recipe with a name of its own, never an edited copy.
+A package under ``reproductions`` declares its recipes in :class:`benchmark.config.packages.PaperPackage`, without importing
+torch; the first recipe of a dataset is its default. A shorter recipe is a :func:`dataclasses.replace` of another recipe under a
+new name, never an edited copy.
 """
 
 from __future__ import annotations
@@ -15,8 +16,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """``lr`` is the rate that a schedule scales; None where the source only says how to find it (``--find-lr``). ``momentum``
-    is SGD's, ``betas`` are Adam's."""
+    """Optimizer of the weights.
+
+    Attributes:
+        name: Algorithm.
+        lr: Learning rate that the schedule multiplies; None if the source only states how to find it (``--find-lr``).
+        weight_decay: Factor of the L2 penalty, as PyTorch's optimizers take it.
+        momentum: Momentum of SGD.
+        betas: Decay rates of Adam's two moving averages.
+        amsgrad: Use the AMSGrad variant of Adam.
+    """
 
     name: Literal["adam", "sgd"] = "adam"
     lr: float | None = 1e-3
@@ -28,11 +37,19 @@ class Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """What becomes of the learning rate; see :mod:`benchmark.config.schedules`.
+    """Learning rate schedule, as factors of the optimizer's rate; :mod:`benchmark.config.schedules` computes it.
 
-    ``milestones``: ``step`` multiplies by ``factor`` at each, counted in ``unit``. ``warmup``: so many steps of a linear rise
-    from ``warmup_factor``. ``triangular``: up and down within ``cycle`` epochs between ``lowest`` and 1 times the largest rate,
-    both of which approach ``settles`` times it as training goes on.
+    Attributes:
+        kind: ``constant``; ``step``: multiplied by ``factor`` at each milestone; ``cosine``: half a cosine from 1 to 0;
+            ``triangular``: up and down between two bounds (EfficientPose, appendix B).
+        milestones: When ``step`` lowers the rate, counted in ``unit``.
+        unit: Unit of the milestones.
+        factor: Factor that ``step`` applies at each milestone.
+        warmup: Number of steps over which the rate first rises linearly from ``warmup_factor`` to 1.
+        warmup_factor: Factor at the start of the warm-up.
+        cycle: Length of one triangle in epochs.
+        min_lr_ratio: Lower bound of the first triangle; its upper bound is 1.
+        final_lr_ratio: Factor that both bounds of ``triangular`` approach as training proceeds.
     """
 
     kind: Literal["constant", "step", "cosine", "triangular"] = "step"
@@ -48,11 +65,16 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """``style`` is a name in :data:`benchmark.pipeline.targets.TARGET_STYLES`, ``sigma`` is in pixels of the map, ``stride``
-    in pixels of the
-    input for each pixel of the map. ``sigma_schedule``: ``module:function`` taking the side of the map
-    and the share of epochs done, returning sigma and the half-width of part affinity fields; ``fields``: ``module:function``
-    that draws those fields."""
+    """Heatmaps that the network learns to predict.
+
+    Attributes:
+        style: Name in :data:`benchmark.pipeline.targets.TARGET_STYLES`.
+        sigma: Standard deviation of the Gaussians in heatmap pixels.
+        stride: Input pixels per heatmap pixel.
+        sigma_schedule: ``module:function``, called with the heatmap's height in pixels and the share of completed epochs; it
+            returns sigma and the half-width of part affinity fields. Empty for a constant sigma.
+        fields: ``module:function`` that draws part affinity fields; only used with ``sigma_schedule``.
+    """
 
     style: str = "hrnet"
     sigma: float = 2.0
@@ -63,7 +85,13 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Assumption:
-    """What a source leaves open, what stands there instead, and where that comes from."""
+    """A choice that was made because the source does not specify it.
+
+    Attributes:
+        unspecified: What the source leaves open.
+        choice: What is used here.
+        source: Where the choice comes from.
+    """
 
     unspecified: str
     choice: str
@@ -72,16 +100,34 @@ class Assumption:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that a training run depends on but the network, the photographs and the seed.
+    """Everything that determines a training run, except the network, the images and the seed.
 
-    ``train`` and ``test`` are pairs of dataset and split; ``persons`` is how many a complete ``train`` has. ``batch`` is the
-    effective one: persons a step over all processes and accumulated micro-batches. ``augmentation`` is a name in
-    :data:`benchmark.config.pipeline.AUGMENTATIONS`, ``crop`` one in :data:`benchmark.config.pipeline.CROP_RULES`,
-    ``protocol`` the protocol it
-    is tested under. ``loss`` is ``module:function``, taking what the network returns, a
-    :class:`benchmark.training.losses.Targets` and
-    ``loss_options``. ``starts``: where weights may start from besides ``scratch``, by name; each a ``module:function`` that
-    fills a network in place. ``start`` is the one that the source names.
+    Attributes:
+        name: Name, unique among the recipes of a package.
+        version: Raised when the recipe changes, so that old records no longer count for it.
+        source: Paper and section, or public code, that states the recipe.
+        train: Pairs of dataset and split to train on.
+        test: Dataset and split to test on.
+        num_people: Number of people in the complete ``train`` splits.
+        input: Input size ``HxW`` in pixels.
+        batch: Effective batch size: people per optimizer step, over all processes and accumulated gradients.
+        epochs: Number of passes over the training people.
+        optimizer: Optimizer of the weights.
+        schedule: Learning rate schedule.
+        augmentation: Name in :data:`benchmark.config.pipeline.AUGMENTATIONS`.
+        crop: Name in :data:`benchmark.config.pipeline.CROP_RULES`.
+        bgr: The channels of an input are blue, green and red instead of red, green and blue.
+        target: Heatmaps to predict.
+        loss: ``module:function``, called with the network's output, a :class:`benchmark.training.losses.Targets` and
+            ``loss_options``.
+        loss_options: Keyword arguments of the loss.
+        start: Initial weights that the source uses: ``scratch`` (random), or a key of ``starts``.
+        starts: Other initial weights by name; each is a ``module:function`` that sets a network's weights in place.
+        protocol: Name of the protocol that the network is tested under.
+        evaluate_every: Number of epochs between evaluations.
+        reports: Epoch whose accuracy is reported. ``best`` is selected on the people that it is tested on.
+        models: Ids of the models that the recipe is for, without switches; empty for all models of the package.
+        assumptions: Choices that the source does not specify.
     """
 
     name: str
@@ -104,38 +150,42 @@ class Recipe:
     start: str = "scratch"
     starts: Mapping[str, str] = field(default_factory=dict)
     protocol: str = "hrnet"
-    evaluate_every: int = 10  # epochs
-    reports: Literal["last", "best"] = "last"  # epoch; the best one is chosen on the very persons it is tested on
-    models: tuple[str, ...] = ()  # ids that it is for, without switches; none for all of the package
+    evaluate_every: int = 10
+    reports: Literal["last", "best"] = "last"
+    models: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
 
     @property
     def dataset(self) -> str:
-        """Whose joints are learned."""
+        """The dataset that is tested on, whose joints are learned."""
         return self.test[0]
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that change with whatever decides the outcome. What is as the class has it is left out, so
-        that a recipe keeps its digest when the class learns to say more."""
-        usual = {field.name: field.default for field in fields(self)} | _nested(Optimizer(), Schedule(), Target())
-        told = {
+        """Return a hash of everything that determines the outcome: eight hexadecimal digits.
+
+        Fields with their default value are left out, so that the digest stays the same when the class gets a new field. The
+        initial weights are left out too, because each record states them separately.
+        """
+        defaults = {field.name: field.default for field in fields(self)} | _flatten(Optimizer(), Schedule(), Target())
+        hashed = {
             key: value
-            for key, value in {**asdict(self), **_nested(self.optimizer, self.schedule, self.target)}.items()
-            if key not in _NOT_IN_DIGEST and value != usual.get(key)
+            for key, value in {**asdict(self), **_flatten(self.optimizer, self.schedule, self.target)}.items()
+            if key not in _NOT_IN_DIGEST and value != defaults.get(key)
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
 
 
 _NOT_IN_DIGEST = ("assumptions", "source", "models", "starts", "start", "optimizer", "schedule", "target")
 
 
-def _nested(*parts: Optimizer | Schedule | Target) -> dict[str, Any]:
+def _flatten(*parts: Optimizer | Schedule | Target) -> dict[str, Any]:
+    """Return the fields of all parts in one dictionary, by ``Class.field``."""
     return {f"{type(part).__name__}.{key}": value for part in parts for key, value in asdict(part).items()}
 
 
 _LSP = Recipe(
     name="lsp",
-    source="this project: a budget of under half an hour on two cores",
+    source="this project: less than half an hour on two cores",
     train=(("lsp", "train"), ("lspet", "train")),
     test=("lsp", "test"),
     num_people=4000,
@@ -157,7 +207,7 @@ GENERAL_RECIPES: Mapping[str, Recipe] = {
         replace(
             _LSP,
             name="synthetic",
-            source="this project: seconds, and no download",
+            source="this project: takes seconds, needs no download",
             train=(("synthetic-mpii", "train"),),
             test=("synthetic-mpii", "val"),
             num_people=64,

@@ -1,9 +1,7 @@
-"""How large an architecture search is, as data: its recipe, its phases, what its result is trained by, and its gaps.
+"""Configs of architecture searches as data: recipe, phases, training of the derived architecture, assumptions.
 
-A package under ``reproductions`` that searches has two modules. ``searches``, which needs no torch, has ``SCALES``. ``search``
-does the work; :mod:`benchmark.nas.trainer` says what it must hold. And its ``architectures`` has ``boxes(text)``, an
-architecture
-as a picture.
+A package under ``reproductions`` declares its configs in :class:`benchmark.config.packages.PaperPackage`, without importing
+torch, and names the module that searches; :mod:`benchmark.nas.trainer` states the functions which that module must have.
 """
 
 from __future__ import annotations
@@ -22,23 +20,30 @@ Strategy = Literal["searched", "best of random search"]
 WEIGHTS_PHASE, ARCHITECTURE_PHASE = "weights", "architecture"
 SEARCHED: Strategy = "searched"
 RANDOM: Strategy = "best of random search"
-# What every search here does where papers say nothing of it.
+# Assumptions that the searches of several papers share.
 HELD_OUT_ASSUMPTION = Assumption(
-    unspecified="how persons are held out",
-    choice="a fifth of the photographs, the same for every seed",
-    source="this project: no photograph is then on both sides, and seeds can be compared",
+    unspecified="split into people that train the weights and people that train the architecture",
+    choice="a fifth of the images is held out for the architecture, the same for every seed",
+    source="this project: no image is in both parts, and seeds can be compared",
 )
 NO_AUGMENTATION_ASSUMPTION = Assumption(
-    unspecified="how images are augmented in a search this short",
-    choice="not at all, for random search's candidates neither",
-    source="this project: shared weights are far from learning persons by heart, and learn twice as fast",
+    unspecified="augmentation in a search this short",
+    choice="none, also for the candidates of random search",
+    source="this project: shared weights are far from overfitting, and learn twice as fast without augmentation",
 )
 _IN_DIGEST = ("held_out", "max_people", "start", "candidate_epochs", "tolerance", "cost_input")
 
 
 class DiagramBox(NamedTuple):
-    """A part of an architecture's picture, one unit wide: from ``x`` on, and ``height`` high about ``y``, both as shares of the
-    picture's own height; one without height is a line. ``shade``: 0 to 2, the darkest."""
+    """One box in the diagram of an architecture; it is one unit wide.
+
+    Attributes:
+        x: Left edge.
+        y: Vertical centre, as a fraction of the diagram's height.
+        height: Height, as a fraction of the diagram's height; 0 draws a line.
+        shade: 0 (lightest) to 2 (darkest).
+        label: Text in the box.
+    """
 
     x: float
     y: float = 0.5
@@ -49,7 +54,13 @@ class DiagramBox(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPhase:
-    """What an epoch does in its turn: one pass over a part of the persons. Epochs before ``first`` leave it out."""
+    """One phase of an epoch: a pass over one part of the training people.
+
+    Attributes:
+        name: Name of the phase; :data:`WEIGHTS_PHASE` follows the recipe's learning rate schedule.
+        part: The people that it passes over: those whose images train the weights, or those held out.
+        first: First epoch, counted from 0, that has this phase.
+    """
 
     name: str
     part: DataPart = "trained"
@@ -58,16 +69,30 @@ class SearchPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """A search, everything of it but the package, the photographs and the seed.
+    """Everything that determines an architecture search, except the package, the images and the seed.
 
-    ``recipe`` feeds and judges the super-network: its ``epochs`` are those of the whole search, its optimizer and schedule are
-    the weights'. ``architecture`` is the optimizer of what decides between operations. ``held_out`` is the share of the
-    training persons that no weight learns from, split by photograph; ``persons`` limits them all. ``start`` names one of the
-    recipes' starts, for the super-network and for whatever is derived. ``retrain`` is the recipe of a derived architecture;
-    random search trains each of its candidates by the same for ``candidate_epochs``, and as many candidates as make the
-    search's own number of images; their costs lie within ``tolerance`` of the searched one's. ``options`` are the package's.
-    ``deployed`` is the input at which costs count, where it is not the one that is searched at.
-    ``printed`` is the paper's own difference of the two, an expression over its cells, in points.
+    Random search, the baseline, trains as many candidates as use the same number of images as the search itself.
+
+    Attributes:
+        name: Name, unique among the configs of a package; ``--scale`` selects it.
+        version: Raised when the config changes, so that old records no longer count for it.
+        description: One line for the user: data, size and cost of the search.
+        recipe: Recipe of the super-network. Its ``epochs`` are those of the whole search; its optimizer and schedule are those
+            of the weights.
+        phases: Phases of an epoch, in their order.
+        architecture: Optimizer of the parameters that choose between operations.
+        held_out: Fraction of the training people, split by image, that the weights are not trained on.
+        max_people: Maximum number of training people; None for all.
+        start: Initial weights of the super-network and of derived architectures: ``scratch``, or a key of the recipes'
+            ``starts``.
+        retrain: Recipe that the derived architecture is trained by.
+        candidate_epochs: Number of epochs for which random search trains each candidate, by ``retrain``.
+        tolerance: Largest relative difference between the cost of a candidate and that of the searched architecture.
+        seeds: Number of seeds that are planned.
+        deployment_input: Input size ``HxW`` at which costs are counted; empty for the recipe's.
+        printed: The paper's difference between searched and random, in points: an expression over its printed cells.
+        options: Options of the package's own search algorithm.
+        assumptions: Choices that the paper does not specify.
     """
 
     name: str
@@ -90,24 +115,24 @@ class SearchConfig:
 
     @property
     def dataset(self) -> str:
-        """Whose joints are learned."""
+        """The dataset that is tested on, whose joints are learned."""
         return self.recipe.dataset
 
     @property
     def cost_input(self) -> str:
-        """The input at which costs count."""
+        """The input size ``HxW`` at which costs are counted."""
         return self.deployment_input or self.recipe.input
 
     @property
     def images(self) -> int:
-        """How many a search sees where all persons are there."""
-        persons = min(self.max_people or self.recipe.num_people, self.recipe.num_people)
+        """The number of images that the search passes over in all epochs, on the complete training data."""
+        people = min(self.max_people or self.recipe.num_people, self.recipe.num_people)
         shares: Mapping[DataPart, float] = {"trained": 1 - self.held_out, "held out": self.held_out}
-        return round(persons * sum((self.recipe.epochs - phase.first) * shares[phase.part] for phase in self.phases))
+        return round(people * sum((self.recipe.epochs - phase.first) * shares[phase.part] for phase in self.phases))
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that change with whatever decides the outcome."""
-        told = {
+        """Return a hash of everything that determines the outcome: eight hexadecimal digits."""
+        hashed = {
             "recipe": self.recipe.digest(),
             "retrain": self.retrain.digest(),
             "phases": [vars(phase) for phase in self.phases],
@@ -115,4 +140,4 @@ class SearchConfig:
             "options": dict(self.options),
             **{name: getattr(self, name) for name in _IN_DIGEST},
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]

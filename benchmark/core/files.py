@@ -14,18 +14,17 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; what the body writes there replaces ``path`` in one step.
+    """Yield a temporary path beside ``path``; the file that the body writes there replaces ``path`` in one step.
 
-    A reader sees the old file or the new one, never a part of it, and so does the machine after a crash: the bytes are
-    synced before the file is renamed. When the body raises, the old file stays and the temporary one is removed. Processes
-    that write the same file at once use temporary files of their own; the last one to finish wins. Folders above ``path``
-    are created.
+    A reader always sees the complete old or the complete new file, even after a crash, because the bytes are synced before the
+    file is renamed. If the body raises, the old file stays and the temporary one is removed. Processes that write the same file
+    at the same time use separate temporary files; the last one to finish wins. Folders above ``path`` are created.
 
     Raises:
-        OSError: the file cannot be written, or the body wrote none.
+        OSError: the file cannot be written, or the body did not write one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's: its files are readable by their owner alone, and the body decides how to create this one.
+    # Not from tempfile, whose files only their owner can read; the body creates this one with the usual permissions.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         yield temporary
@@ -38,13 +37,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def lock_file(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Lock ``path`` for this process; yield False when another process holds the lock.
+    """Lock ``path`` for this process; yield True, or False if another process holds the lock.
 
-    The lock ends with the block, or with the process however that ends. It binds only those who ask for it here. The file
-    is created where there is none, with the folders above it, and its content is left alone.
+    The lock is released at the end of the block, or when the process ends for any reason. It is advisory: it only stops callers
+    of this function. The file and the folders above it are created if necessary; the file's content does not change.
 
     Args:
-        wait: until the other process releases the lock, so that True is yielded in any case.
+        wait: Wait until the other process releases the lock, so that the result is always True.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -54,7 +53,7 @@ def lock_file(path: Path, *, wait: bool) -> Iterator[bool]:
             except BlockingIOError:
                 yield False
                 return
-            # The previous owner may have renamed or removed the file that was opened; its lock no longer guards this path.
+            # The previous owner may have renamed or removed the opened file; a lock on that file no longer guards this path.
             if _is_open_at(file, path):
                 yield True
                 return
@@ -68,7 +67,7 @@ def _is_open_at(file: BinaryIO, path: Path) -> bool:
 
 
 def data_root() -> Path:
-    """Return the data root: the folder that POSE_DATA names, by default ``~/.cache/pose-benchmark``. It need not exist."""
+    """Return the data root: the folder that POSE_DATA names, or ``~/.cache/pose-benchmark``; it need not exist."""
     return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
 
 

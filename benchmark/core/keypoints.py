@@ -1,6 +1,6 @@
-"""Names of annotated joints, and the groups of joints that tables print, for each dataset.
+"""Names of the annotated joints of each dataset, and the groups of joints that tables print.
 
-Joints are in the order of the dataset's own files, so that an index here is an index into ``[N, K, 2]`` arrays.
+Joints are in the order of the dataset's own files, so that an index into these names is an index into ``[N, K, 2]`` arrays.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ LSP_PARTS: Mapping[str, tuple[str, ...]] = {
     **{part: names for part, names in MPII_PARTS.items() if part != "Head"},
 }
 
-# Which of MPII's 16 joints stands for each of LSP's 14: the joint of the same name, except that LSP's neck is MPII's upper neck
-# (where the neck meets the head; MPII's thorax is at its lower end). MPII's pelvis and thorax have no counterpart.
+# For each of LSP's 14 joints, the corresponding one of MPII's 16: the joint of the same name, but for LSP's neck MPII's upper
+# neck (where neck and head meet; MPII's thorax is at the lower end of the neck). MPII's pelvis and thorax have no counterpart.
 LSP_FROM_MPII: Mapping[str, str] = {name: "upper_neck" if name == "neck" else name for name in LSP_JOINTS}
 LSP_FROM_MPII_INDICES = tuple(MPII_JOINTS.index(LSP_FROM_MPII[name]) for name in LSP_JOINTS)  # mpii[:, these] is in LSP's order
 
@@ -103,7 +103,7 @@ def joint_indices(joints: tuple[str, ...], names: Iterable[str]) -> tuple[int, .
 
 
 def mirrored_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
-    """Return for each joint the index of its mirror image: left and right swap, joints on the midline stay."""
+    """Return for each joint the index of its mirror image: left and right are swapped, joints on the midline stay."""
     swap = {"left": "right", "right": "left"}
     sides = [name.partition("_") for name in joints]
     return joint_indices(joints, (f"{swap[side]}_{part}" if side in swap else side + bar + part for side, bar, part in sides))

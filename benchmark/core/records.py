@@ -1,8 +1,8 @@
-"""Measurements, kept permanently: one JSON object per line under ``reports/records``, one file per kind.
+"""Permanent records of measurements: one JSON object per line under ``reports/records``, one file per kind.
 
-A record's id is a hash of what was measured, not of the result, so the same measurement is found again and skipped. What
-identifies each kind of record is written once, in :mod:`benchmark.config.identities`. Files are append-only: a line is written
-whole under a lock and synced; a line torn by a crash has no newline and is dropped by the next writer.
+A record's id is a hash of what was measured, not of the result, so that a measurement that is already on record can be
+found and skipped. :mod:`benchmark.config.identities` defines the identifying fields of each kind. Files are append-only: a line
+is written under a lock and synced. A line that a crash cut off has no newline, and the next writer drops it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Record:
     """One measurement.
 
     Attributes:
-        kind: What was measured; it names the file.
+        kind: Kind of measurement, which is also the name of the file.
         subject: A model's id, a package, a part of the suite, or ``mean pose``.
-        protocol: The test protocol, where there is one.
-        setting: What else identifies the measurement, by name; see :mod:`benchmark.config.identities`.
-        versions: The instruments, and the model, that the value rests on, each with its version then.
-        device: The processor's name, of timed values only.
+        protocol: Test protocol, if there is one.
+        setting: Everything else that identifies the measurement, by name; see :mod:`benchmark.config.identities`.
+        versions: Instruments, and the model, that the value depends on, with their versions at the time.
+        device: Name of the processor, for timed values only.
         value: A number, or an object of whole-number counts.
-        n: How many people, images or samples stand behind the value.
-        interval: The 95 % interval.
-        samples: Raw samples and details that identify nothing.
+        n: Number of people, images or samples that the value is computed from.
+        interval: 95 % interval.
+        samples: Raw samples and details, which are not part of the identity.
     """
 
     kind: str
@@ -77,26 +77,27 @@ _DEFAULTS = {"dataset": NOT_APPLICABLE, "split": NOT_APPLICABLE, "protocol": NOT
 
 
 def record_id(identity: Mapping[str, Any]) -> str:
-    """Hash what identifies a measurement: 12 hexadecimal digits."""
+    """Return the id of the record with this identity: a hash of 12 hexadecimal digits."""
     complete = dict.fromkeys(IDENTITY) | _DEFAULTS | dict(identity)
     return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
-    """Return the records that agree in all ``fields``: fields of :class:`Record`, or of its ``setting``."""
-    chosen = records.values() if isinstance(records, Mapping) else records
-    return [record for record in chosen if all(_field(record, name) == value for name, value in fields.items())]
-
-
-def _field(record: Record, name: str) -> Any:
-    return getattr(record, name) if name in IDENTITY else record.setting.get(name)
+    """Return the records that have these values in all ``fields``: identifying fields, or keys of the setting."""
+    chosen = list(records.values() if isinstance(records, Mapping) else records)
+    for name, value in fields.items():  # one field after another, as most records drop out at the first
+        if name in IDENTITY:
+            chosen = [record for record in chosen if getattr(record, name) == value]
+        else:
+            chosen = [record for record in chosen if record.setting.get(name) == value]
+    return chosen
 
 
 def load_records(folder: Path = RECORDS) -> dict[str, Record]:
-    """Load all records by id; an absent folder holds none.
+    """Load all records, by id; a folder that does not exist has none.
 
     Raises:
-        InputError: A line is not a record; file and line are named.
+        InputError: A line is not a record; the message names file and line.
     """
     records: dict[str, Record] = {}
     for path in sorted(folder.glob("*.jsonl")):
@@ -109,7 +110,7 @@ def load_records(folder: Path = RECORDS) -> dict[str, Record]:
 
 def _lines(path: Path) -> Iterator[tuple[int, Record]]:
     text = path.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]  # what follows the last newline was torn by a crash
+    complete = text[: text.rfind("\n") + 1]  # a crash cut off any text after the last newline
     for number, line in enumerate(complete.splitlines(), 1):
         try:
             data = json.loads(line)
@@ -127,7 +128,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
-    """Add a record to ``<kind>.jsonl``; return False when it is there already.
+    """Append a record to ``<kind>.jsonl``; return False if its id is there already.
 
     Safe under several writers (a lock) and under ``kill -9`` (one synced write of one line).
     """
@@ -146,7 +147,7 @@ def append_record(record: Record, folder: Path = RECORDS) -> bool:
 
 
 def format_line(record: Record) -> str:
-    """Format a record as a line of its file; fields that are not set are left out."""
+    """Format a record as a line of its file; fields that are None are left out."""
     fields = {name: value for name, value in asdict(record).items() if value is not None}
     return json.dumps({"id": record.id, "schema": RECORD_SCHEMA, **fields}, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -176,5 +177,5 @@ def _environment() -> dict[str, Any]:
 
 @cache
 def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
-    return done.stdout.strip()
+    completed = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
+    return completed.stdout.strip()

@@ -15,7 +15,7 @@ import numpy as np
 REPLICATES = 1000
 SEED = 2014  # arbitrary but fixed; results depend on it only within the noise of 1,000 replicates
 LEVEL = 95.0  # percent
-BLOCK = 4_000_000  # counts held at once (32 MB), so that memory stays bounded for any sample size
+BLOCK = 4_000_000  # counts in memory at a time (32 MB), so that memory is bounded for any sample size
 
 # --- bootstrap ---------------------------------------------------------------------------------------------------------------
 
@@ -26,12 +26,14 @@ def draw_counts(sample_size: int, replicates: int = REPLICATES, seed: int = SEED
 
 
 def resample_sums(values: np.ndarray, replicates: int = REPLICATES, seed: int = SEED) -> np.ndarray:
-    """Compute the columns' sums ``[replicates, M]`` over the people that each replicate draws.
+    """Compute the column sums ``[replicates, M]`` over the people that each replicate draws.
 
-    Columns of one call are paired: they are summed over the same draws.
+    The columns of one call are paired: they are summed over the same draws.
 
     Args:
         values: ``[N, M]``, one row per person.
+        replicates: Number of bootstrap samples.
+        seed: Seed of the draws.
     """
     sample_size = len(values)
     generator = np.random.PCG64(seed)
@@ -82,7 +84,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None
     """
     if min(len(set(first)), len(set(second))) < 2:
         return None
-    from scipy.stats import kendalltau  # its import takes half a second, and the report imports this module
+    from scipy.stats import kendalltau  # here, because this import takes half a second
 
     return float(kendalltau(first, second).statistic)
 

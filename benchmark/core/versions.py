@@ -1,7 +1,7 @@
 """Versions of the instruments.
 
-A number goes up when the instrument may measure something else than before on the same input. Each record names the instruments
-that it rests on with their versions then, so raising a number here retires exactly the records that depend on it.
+Raise an instrument's version when it may give another value than before for the same input. Each record names the instruments
+that it depends on with their versions at the time, so raising a version retires exactly the records that depend on it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ def versions_of(*instruments: str) -> dict[str, int]:
     """Return the versions of these instruments by name.
 
     Raises:
-        KeyError: One is unknown.
+        KeyError: An instrument is unknown.
     """
     return {instrument: VERSIONS[instrument] for instrument in instruments}

@@ -8,6 +8,7 @@ from benchmark.config.identities import cost_identity
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, provenance
+from benchmark.models.external import ExternalModel, user_code_errors
 from benchmark.models.registry import build_on_meta, check_input_size, find_entry
 
 
@@ -37,6 +38,28 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
         for name, parts in entry.scopes.items()
     }
     return {"params": trace.params, "flops": count_operations(trace.ops), "scopes": scopes}
+
+
+def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> tuple[dict[str, Any], Any]:
+    """Count parameters and operations of a network that is not this project's, and return also its output for the image.
+
+    The output is on the meta device: it has shapes, but no values.
+
+    Raises:
+        InputError: the network cannot be built, or cannot run on the meta device or on images of this size.
+    """
+    import torch
+
+    from benchmark.cost.counters import count_operations
+    from benchmark.cost.trace import trace_network
+
+    network = external.build(joints, (height, width))
+    outputs: list[Any] = []
+    network.register_forward_hook(lambda module, images, output: outputs.append(output))
+    # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
+    with user_code_errors(external), torch.device("meta"):
+        trace = trace_network(network, height, width)
+    return {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}}, outputs[-1]
 
 
 def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> Record:

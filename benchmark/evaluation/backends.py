@@ -87,7 +87,7 @@ def load_backend(
 
 
 def load_external(
-    external: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: str
+    external: ExternalModel, weights: Path | None, *, joints: int, input_hw: tuple[int, int] | None, device: torch.device | str
 ) -> Backend:
     """Load a resolved model: one of this project as :func:`load_backend` does, any other as its function builds it.
 

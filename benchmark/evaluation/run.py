@@ -15,19 +15,20 @@ from benchmark.config.packages import default_protocol, find_protocol, package_o
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_NAMES
+from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES
 from benchmark.core.records import RECORDS, Record
 from benchmark.data import READERS, find_dataset
 from benchmark.data.coco import load_coco
 from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
-from benchmark.evaluation.backends import load_backend
+from benchmark.evaluation.backends import load_external
 from benchmark.evaluation.distributed import broadcast, choose_device, gather_parts, process_group
 from benchmark.evaluation.inference import Predictions, assemble_chunks, count_people_of_shard, predict_people
 from benchmark.evaluation.records import Evaluation, TestDataset
 from benchmark.evaluation.scoring import score_predictions, to_coco_detections
 from benchmark.evaluation.submission import release_file, write_coco, write_mpii
 from benchmark.evaluation.visualize import check_ignored_folder, draw_predictions
+from benchmark.models.external import MODEL_SPECS, check_heatmaps, register_external, resolve_model
 from benchmark.models.registry import find_entry
 from benchmark.models.weights import locate_weights
 
@@ -39,10 +40,10 @@ HIDDEN_SPLITS = {"mpii": ("test",), "coco": ("test-dev",)}  # only the servers k
 class EvaluateArguments:
     """Arguments of ``python -m benchmark.evaluate``."""
 
-    model: Annotated[str, tyro.conf.Positional]
-    """A model's id, as in efficientpose/RT, or an architecture file."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
     weights: Path
-    """Its weights: .safetensors, .tflite, or a format of the model's package; a path, or a path below the data root."""
+    """Its weights: .safetensors, .tflite, or a format of the model's package; for a network of your own .safetensors or .pth. A
+    path, or a path below the data root."""
     dataset: TestDataset
     """The people to test on; the dataset determines the metric."""
     split: str | None = None
@@ -88,19 +89,18 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     Raises:
         InputError: the model, weights, data, protocol or options do not fit together.
     """
-    arguments = replace(arguments, model=find_entry(arguments.model).id)  # an architecture file gets its id
+    external = resolve_model(arguments.model)
+    arguments = replace(arguments, model=external.model or register_external(external))
     protocols = choose_protocols(arguments)
+    joints = JOINT_COUNTS[arguments.head or arguments.kind]
+    input_hw = parse_size(arguments.input or find_entry(arguments.model).inputs[0])
+    if not external.model:
+        check_heatmaps(external, joints, input_hw)
     with process_group() as (rank, world_size):
         # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)
         weights, device = locate_weights(arguments.weights), choose_device(arguments.device)
-        backend = load_backend(
-            arguments.model,
-            weights,
-            head=arguments.head or arguments.kind,
-            input_hw=parse_size(arguments.input) if arguments.input else None,
-            device=device,
-        )
+        backend = load_external(external, weights, joints=joints, input_hw=input_hw, device=device)
         to_dataset_joints = joint_mapping(backend.joints, JOINT_NAMES[arguments.kind])
         evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(protocols), arguments.detections)
 

@@ -1,1 +1,1 @@
-"""Derive a verdict for each printed figure from records. No torch."""
+"""Derive a verdict for each printed number from records, without torch."""

@@ -1,6 +1,7 @@
-"""What trained networks say of a printed accuracy: those trained by the paper's own recipe, and what stands in for them.
+"""Judge printed accuracies by trained networks.
 
-Without torch, and without naming any paper.
+A network that was trained by the paper's own recipe reproduces or contradicts a printed accuracy; a small ablation or published
+weights only give a proxy. This module imports no torch and names no paper.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ from benchmark.models.registry import canonical_id
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
 
-MAX_HALF_WIDTH = 0.6  # percentage points on either side: an interval that is wider can reproduce nothing
+MAX_HALF_WIDTH = 0.6  # percentage points; with a wider interval a verdict is inconclusive
 
-# What stands in for a printed metric where its own data is not at hand: LSP has no head boxes, so no PCKh.
+# By printed metric and threshold, the dataset and metric that replace it without MPII or COCO images. LSP has no head boxes, so
+# PCKh cannot be computed there.
 PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
     ("pckh", 0.5): ("lsp", "pck@0.2"),
     ("pckh", 0.1): ("lsp", "pck@0.05"),
@@ -46,7 +48,14 @@ PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
 
 
 class AccuracyVerdict(NamedTuple):
-    """A verdict on a printed accuracy: our figure in percent, how it came about, and a record of it."""
+    """A verdict on a printed accuracy.
+
+    Attributes:
+        verdict: The verdict.
+        value: Our value in percent.
+        how: How the value was measured, in words.
+        record: Id of the record of the first seed.
+    """
 
     verdict: Literal["reproduced", "contradicted", "inconclusive", "proxy"]
     value: float
@@ -55,14 +64,17 @@ class AccuracyVerdict(NamedTuple):
 
 
 def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """What is on record for a printed mean, the paper's own recipe first; parts of the body are not judged."""
+    """Judge a printed accuracy; None without records, and for single body parts.
+
+    Trainings by the paper's own recipe come first, then small ablations, then published weights.
+    """
     if cell.column.part != "mean":
         return None
     return _by_own_recipe(cell, records) or _by_ablation(cell, records) or _by_published_weights(cell, records)
 
 
 def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """The network trained as the paper trained it: for an ablation's row by the ablation's recipe."""
+    """Judge by networks trained by the paper's own recipe; for a row of an ablation, by the ablation's recipe."""
     ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
     try:
         if ablation and variant and cell.dataset in ablation.protocols and not variant.weights:
@@ -71,7 +83,7 @@ def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
             model, (recipe, overrides) = cell.row.model, (find_recipe(cell.row.model, cell.dataset), {})
         else:
             return None
-    except InputError:  # a network that nothing says how to train
+    except InputError:  # there is no recipe for the network
         return None
     metric = cell.column.metric.upper()
     if cell.column.metric == "pckh":
@@ -84,17 +96,18 @@ def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
     interval = mean_interval(runs)
     if interval is None:
         return None
-    scale = 100 if cell.dataset == "coco" else 1  # fractions there
+    scale = 100 if cell.dataset == "coco" else 1  # COCO's metrics are fractions
     value = scale * sum(run.value for run in runs) / len(runs)
     low, high = scale * interval[0], scale * interval[1]
     how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}, 95 % [{low:.2f}, {high:.2f}]"
     if (high - low) / 2 > MAX_HALF_WIDTH:
-        return AccuracyVerdict("inconclusive", value, f"{how}: wider than {MAX_HALF_WIDTH} on either side", runs[0].id)
+        reason = f"the half-width is more than {MAX_HALF_WIDTH}"
+        return AccuracyVerdict("inconclusive", value, f"{how}: {reason}", runs[0].id)
     return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
 
 
 def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """The row's variant under the smallest protocol on real images."""
+    """Judge by the row's variant of an ablation, trained under the small protocol on real images."""
     ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
     dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
     if not metric or ablation is None or variant is None:
@@ -105,17 +118,19 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict |
     if not runs:
         return None
     value = sum(run.value for run in runs) / len(runs)
-    scale = variant_search(variant, dataset)
-    model = f"what scale {scale.name} finds" if scale else variant_model(ablation, variant, dataset)
-    says = scale.description if scale else BUDGETS[dataset].description
-    seeds = "published weights" if variant.weights else f"{seed_count_label(runs)}, {says}"
-    how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {format_spread(runs)} ({seeds})"
+    config = variant_search(variant, dataset)
+    model = f"the network that search config {config.name} finds" if config else variant_model(ablation, variant, dataset)
+    description = config.description if config else BUDGETS[dataset].description
+    training = "published weights" if variant.weights else f"{seed_count_label(runs)}, {description}"
+    how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {format_spread(runs)} ({training})"
     return AccuracyVerdict("proxy", value, how, runs[0].id)
 
 
 def _by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """The same network's accuracy, tested by its own protocol, on the data that stands in for the cell's; a row that was
-    trained otherwise has none."""
+    """Judge by the network's published weights, tested by its default protocol on the replacement dataset.
+
+    A row that was trained differently from the published weights is not judged.
+    """
     dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
     if not metric or cell.row.needs:
         return None
@@ -132,7 +147,7 @@ def _by_published_weights(cell: Cell, records: Mapping[str, Record]) -> Accuracy
 
 @cache
 def ablation_rows() -> Mapping[tuple[str, str, str], tuple[Ablation, Variant]]:
-    """The ablation and variant behind a paper's table and row."""
+    """Return the ablation and variant of each row that an ablation covers, by (paper, table, row)."""
     return {
         (ablation.paper, ablation.table, variant.row): (ablation, variant)
         for ablation in known_ablations().values()

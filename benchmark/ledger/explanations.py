@@ -1,8 +1,8 @@
-"""The closed list of reasons why a printed figure differs from ours and is still explained.
+"""Explain printed numbers that differ from ours, by a closed list of predicates.
 
-A predicate is a rule that computes, from measurements and printed cells alone, the exact printed string; the first that does
-is named in the verdict. The order is from the plainest to the most roundabout, and predicates are not combined: what takes
-two slips at once to explain stays contradicted.
+A predicate is a rule that computes the exact printed string from measurements and printed cells alone; the verdict names the
+first predicate that succeeds. Predicates are ordered from the simplest to the most complex and are never combined: a number
+that only two errors together would explain is contradicted.
 """
 
 from __future__ import annotations
@@ -21,22 +21,29 @@ from benchmark.papers.rounding import round_half_up, round_twice, truncate
 from benchmark.papers.tables import UNIT_SCALES, Cell, Claim, Paper
 
 PREDICATES: Mapping[str, str] = {
-    "truncated": "cut off after the last printed digit instead of rounded",
+    "truncated": "truncated after the last printed digit instead of rounded",
     "rounded_twice": "rounded to one more digit first, then again",
     "other_convention": "counted under another convention than the rest of the column",
-    "other_variant": "counted for the same network with one switch set otherwise",
-    "padded": "rounded or cut off to fewer digits, then filled up with zeros",
+    "other_variant": "counted for the same network with another value of one switch",
+    "padded": "rounded or truncated to fewer digits, then padded with zeros",
     "within_source_rounding": "follows from sources that round to the printed ones",
-    "another_printing": "follows from another printing of the same figure in the same paper",
-    "one_reading": "what one of several readings of an unspecific sentence counts to",
-    "measured_sources": "follows from our counts of the sources, though not from the printed ones",
-    "swapped": "exchanged with the figure of another sentence",
+    "another_printing": "follows from another printed value of the same quantity in the same paper",
+    "one_reading": "equals the count under one of several readings of an ambiguous sentence",
+    "measured_sources": "follows from our counts of the sources, but not from the printed ones",
+    "swapped": "exchanged with the number of another sentence",
 }
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The predicate that yields the printed string, its argument in words, the value, and the record behind it."""
+    """A predicate that yields the printed string.
+
+    Attributes:
+        predicate: Name of the predicate.
+        description: Why it applies, in words.
+        value: Our value under the predicate, before rounding.
+        record: Id of the record that the value comes from; empty for values that follow from printed cells.
+    """
 
     predicate: str
     description: str
@@ -45,60 +52,70 @@ class Explanation:
 
     @property
     def cause(self) -> str:
+        """The explanation as text, for the verdict."""
         return f"{self.predicate}: {self.description}: {float(self.value):.6g}"
 
 
 def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | None:
-    """A cost record's count in the cell's printed unit under ``convention``; None where it was not counted."""
-    value: Mapping[str, Any] = record.value
+    """Return a cost record's count under ``convention``, in the cell's printed unit; None if it was not counted."""
+    counts: Mapping[str, Any] = record.value
     if cell.column.scope:
-        value = value.get("scopes", {}).get(cell.column.scope, {})
+        counts = counts.get("scopes", {}).get(cell.column.scope, {})
     suffix = cell.number.suffix
     unit = suffix if suffix in ("K", "M", "G") else cell.column.unit
     if cell.column.metric == "params":
-        count = value.get("params", {}).get(convention)
+        count = counts.get("params", {}).get(convention)
         scale: float = UNIT_SCALES[unit]
     elif convention not in FLOPS:
         raise InputError(f"{cell.name}: unknown counting convention {convention!r}; known: {', '.join(FLOPS)}")
     else:
-        count = value.get("flops", {}).get(convention)
+        count = counts.get("flops", {}).get(convention)
         scale = FLOPS[convention].scale(unit)
     return None if count is None else Fraction(count) / Fraction(scale)
 
 
 def explain_cost(cell: Cell, record: Record, variants: Sequence[Record]) -> Explanation | None:
-    """The first predicate that turns a count into the printed string; ``variants`` are records of the same network at the same
-    size with one switch set otherwise."""
+    """Return the first predicate that yields the printed string from counts; None if there is none.
+
+    Args:
+        cell: Printed cost.
+        record: Cost record of the cell's network, which has a count under the column's convention.
+        variants: Cost records, at the same size, of networks that differ from the cell's in one switch.
+    """
     printed, decimals = str(cell.number), cell.number.decimals
-    own = cell.column.convention
-    value = count_in_unit(record, cell, own)
+    column_convention = cell.column.convention
+    value = count_in_unit(record, cell, column_convention)
     assert value is not None
     for name, rule in (("truncated", truncate), ("rounded_twice", round_twice)):
         if rule(value, decimals) == printed:
             return Explanation(name, PREDICATES[name], value, record.id)
     for convention in PARAMS if cell.column.metric == "params" else FLOPS:
-        other = count_in_unit(record, cell, convention)
-        if convention != own and other is not None and round_half_up(other, decimals) == printed:
-            return Explanation("other_convention", convention, other, record.id)
+        converted = count_in_unit(record, cell, convention)
+        if convention != column_convention and converted is not None and round_half_up(converted, decimals) == printed:
+            return Explanation("other_convention", convention, converted, record.id)
     for variant in variants:
-        other = count_in_unit(variant, cell, own)
-        if other is not None and round_half_up(other, decimals) == printed:
-            return Explanation("other_variant", variant.subject, other, variant.id)
-    fewer = printed.rstrip("0").rstrip(".") if "." in printed else printed
-    places = len(fewer.partition(".")[2])
-    # Cut off to a whole number would excuse nearly anything that ends in .0.
-    if places < decimals and fewer in (round_half_up(value, places), truncate(value, places) if places else ""):
+        variant_value = count_in_unit(variant, cell, column_convention)
+        if variant_value is not None and round_half_up(variant_value, decimals) == printed:
+            return Explanation("other_variant", variant.subject, variant_value, variant.id)
+    unpadded = printed.rstrip("0").rstrip(".") if "." in printed else printed
+    fewer_decimals = len(unpadded.partition(".")[2])
+    # Truncating to a whole number is not allowed: it would explain nearly every printed number that ends in .0.
+    candidates = (round_half_up(value, fewer_decimals), truncate(value, fewer_decimals) if fewer_decimals else "")
+    if fewer_decimals < decimals and unpadded in candidates:
         return Explanation("padded", PREDICATES["padded"], value, record.id)
     return None
 
 
 def explain_reading(cell: Cell, record: Record, readings: Sequence[Mapping[str, Any]]) -> Explanation | None:
-    """Return the first reading that rounds to the printed value, and how many do; else the first that is cut off to it."""
-    for rule, how in ((round_half_up, "round"), (truncate, "are cut off")):
-        hits = [reading for reading in readings if rule(reading["value"], cell.number.decimals) == str(cell.number)]
-        if hits:
-            words = f"{len(hits)} of {len(readings)} readings {how} to it, first {hits[0]['reading']}, {hits[0]['convention']}"
-            return Explanation("one_reading", words, hits[0]["value"], record.id)
+    """Return the first reading that rounds to the printed value, or else the first that truncates to it; None if none does."""
+    for rule, verb in ((round_half_up, "round"), (truncate, "truncate")):
+        fitting = [reading for reading in readings if rule(reading["value"], cell.number.decimals) == str(cell.number)]
+        if fitting:
+            first = fitting[0]
+            description = (
+                f"{len(fitting)} of {len(readings)} readings {verb} to it, first {first['reading']}, {first['convention']}"
+            )
+            return Explanation("one_reading", description, first["value"], record.id)
     return None
 
 
@@ -112,41 +129,57 @@ def explain_derived(
     claim: Claim | None = None,
     measured: Mapping[str, float] | None = None,
 ) -> Explanation | None:
-    """The first predicate that turns an expression over printed cells into the printed string; ``measured`` holds our own
-    figures by cell name, in the printed units."""
+    """Return the first predicate that yields the printed string from an expression over printed cells; None if there is none.
 
-    def value_with(replace: Mapping[str, float]) -> float:
+    Args:
+        printed: Printed digits, without unit.
+        decimals: Number of printed digits after the decimal point.
+        expression: The expression that should give the printed number.
+        paper: Paper of the printed number.
+        papers: All papers, by id.
+        row: Id of the row that the expression is evaluated for; empty for a claim.
+        claim: The claim, if the number is printed in a sentence.
+        measured: Our values by the name of the cell, in the printed units.
+    """
+
+    def value_with(replaced: Mapping[str, float]) -> float:
+        """Evaluate the expression with other values of some cells."""
+
         def value_of(cell: Cell) -> float:
-            return replace.get(cell.name, printed_value(cell))
+            return replaced.get(cell.name, printed_value(cell))
 
         return float(evaluate_expression(expression, paper, papers, row, value_of).value)
 
     result = evaluate_expression(expression, paper, papers, row)
     if truncate(float(result.value), decimals) == printed:
         return Explanation("truncated", PREDICATES["truncated"], float(result.value))
-    reached = _source_range(result, value_with)
+    source_range = _source_range(result, value_with)
     half = 0.5 * 10.0**-decimals
-    if reached and reached[0] < float(printed) + half and float(printed) - half < reached[1]:
-        says = f"sources that round to the printed ones reach {reached[0]:.4g} to {reached[1]:.4g}"
-        return Explanation("within_source_rounding", says, float(result.value))
+    if source_range and source_range[0] < float(printed) + half and float(printed) - half < source_range[1]:
+        low, high = source_range
+        description = f"sources that round to the printed ones give {low:.4g} to {high:.4g}"
+        return Explanation("within_source_rounding", description, float(result.value))
     for cell in result.cells:
-        for other in another_printing(cell, papers[cell.paper]):
-            value = value_with({cell.name: printed_value(other)})
+        for twin in another_printing(cell, papers[cell.paper]):
+            value = value_with({cell.name: printed_value(twin)})
             if round_half_up(value, decimals) == printed:
-                return Explanation("another_printing", f"{other.name} prints {other.printed}", value)
-    ours = {cell.name: measured[cell.name] for cell in result.cells if measured and cell.name in measured}
-    if ours and round_half_up(value := value_with(ours), decimals) == printed:
-        says = ", ".join(f"{name} counts to {figure:.6g}" for name, figure in ours.items())
-        return Explanation("measured_sources", says, value)
+                return Explanation("another_printing", f"{twin.name} prints {twin.printed}", value)
+    counts = {cell.name: measured[cell.name] for cell in result.cells if measured and cell.name in measured}
+    if counts and round_half_up(value := value_with(counts), decimals) == printed:
+        description = ", ".join(f"{name} counts to {count:.6g}" for name, count in counts.items())
+        return Explanation("measured_sources", description, value)
     return _swapped(printed, decimals, float(result.value), claim, paper, papers) if claim else None
 
 
 def _source_range(result: ExpressionResult, value_with: Callable[[Mapping[str, float]], float]) -> tuple[float, float] | None:
-    """The smallest and largest value that the expression takes when each source moves within its own rounding."""
+    """Return the smallest and largest value of the expression when each source varies within its own rounding.
+
+    None if there is no source, if there are too many, or if the expression divides by zero.
+    """
     sources = {cell.name: cell for cell in result.cells}
     if not 0 < len(sources) <= 8:
         return None
-    # A kernel size or a width is exact; everything measured was rounded.
+    # A kernel size or a width is exact; all other printed numbers were rounded.
     halves = {name: 0.0 if cell.column.kind == "architecture" else half_unit(cell) for name, cell in sources.items()}
     corners = []
     for signs in product((-1, 1), repeat=len(sources)):
@@ -161,32 +194,32 @@ def _source_range(result: ExpressionResult, value_with: Callable[[Mapping[str, f
 
 
 def another_printing(cell: Cell, paper: Paper) -> Iterator[Cell]:
-    """Other cells of the paper that print the same figure of the same network differently."""
-    same = ("metric", "threshold", "part", "scope")
+    """Iterate over cells in other tables of the paper that print another value of the same quantity of the same network."""
+    fields = ("metric", "threshold", "part", "scope")
     for table in paper.tables.values():
-        for other in table.cells():
+        for twin in table.cells():
             if (
                 cell.row.model
-                and (other.row.model, other.row.needs) == (cell.row.model, cell.row.needs)
-                and other.table is not cell.table
-                and (other.dataset, other.input, other.table.split) == (cell.dataset, cell.input, cell.table.split)
-                and all(getattr(other.column, key) == getattr(cell.column, key) for key in same)
-                and printed_value(other) != printed_value(cell)
+                and (twin.row.model, twin.row.needs) == (cell.row.model, cell.row.needs)
+                and twin.table is not cell.table
+                and (twin.dataset, twin.input, twin.table.split) == (cell.dataset, cell.input, cell.table.split)
+                and all(getattr(twin.column, field) == getattr(cell.column, field) for field in fields)
+                and printed_value(twin) != printed_value(cell)
             ):
-                yield other
+                yield twin
 
 
 def _swapped(
     printed: str, decimals: int, value: float, claim: Claim, paper: Paper, papers: Mapping[str, Paper]
 ) -> Explanation | None:
-    for other in paper.claims:
-        if other.id == claim.id or other.unit != claim.unit or "true" in (other.printed, claim.printed):
+    """Return an explanation if another claim of the paper prints this claim's value, and this claim prints the other's."""
+    for other_claim in paper.claims:
+        if other_claim.id == claim.id or other_claim.unit != claim.unit or "true" in (other_claim.printed, claim.printed):
             continue
-        theirs = float(evaluate_expression(other.expression, paper, papers).value)
-        places = len(other.printed.partition(".")[2])
-        if other.printed in (round_half_up(value, places), truncate(value, places)) and printed in (
-            round_half_up(theirs, decimals),
-            truncate(theirs, decimals),
-        ):
-            return Explanation("swapped", f"with {other.id}, which prints {other.printed}", value)
+        other_value = float(evaluate_expression(other_claim.expression, paper, papers).value)
+        other_decimals = len(other_claim.printed.partition(".")[2])
+        other_prints_this = other_claim.printed in (round_half_up(value, other_decimals), truncate(value, other_decimals))
+        this_prints_other = printed in (round_half_up(other_value, decimals), truncate(other_value, decimals))
+        if other_prints_this and this_prints_other:
+            return Explanation("swapped", f"with {other_claim.id}, which prints {other_claim.printed}", value)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -15,7 +16,8 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import append_record
-from benchmark.cost.records import cost_record, measure_cost
+from benchmark.cost.records import cost_record, measure_cost, measure_external_cost
+from benchmark.models.external import MODEL_SPECS_ONNX, ExternalModel, resolve_model
 from benchmark.models.registry import Evidence, find_entry
 
 
@@ -26,8 +28,7 @@ class CostCommand:
     Example: python -m benchmark.measure cost efficientpose_nas/A --input 256x192 --joints 17
     """
 
-    models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Model ids, as in efficientpose_nas/A+sic=off, or architecture files."""
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(help=f"Networks, each {MODEL_SPECS_ONNX}.")] = ()
     input: str = "256x256"
     """Height x width of the image in pixels."""
     joints: int = 16
@@ -58,28 +59,54 @@ class CostCommand:
         height, width = parse_size(self.input)
         dataset = {count: dataset for dataset, count in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
         costs = {}
-        for model in (find_entry(name).id for name in self.models):
-            costs[model] = measure_cost(model, self.joints, height, width)
-            if self.keep:
+        for external in map(resolve_model, self.models):
+            model = external.model or external.name
+            if model in costs:
+                raise InputError(f"{model} is given twice")
+            if external.model:
+                costs[model] = measure_cost(model, self.joints, height, width)
+            else:
+                costs[model] = count_external(external, self.joints, (height, width))
+            if self.keep and external.model:
                 append_record(cost_record(model, dataset, self.input, costs[model]))
+            elif self.keep:
+                print(f"{model}: not recorded; only the costs of ids and architecture files are", file=sys.stderr)
         if self.json:
             print(json.dumps(cost_report(self.input, self.joints, costs)))
         else:
             print(format_cost(self.input, self.joints, costs))
 
 
+def count_external(external: ExternalModel, joints: int, input_hw: tuple[int, int]) -> dict[str, Any]:
+    """Count a network that is not this project's; print on stderr why counts of an exported one are missing.
+
+    Raises:
+        InputError: the network cannot be read or built, or does not run on images of this size.
+    """
+    if not external.onnx:
+        return measure_external_cost(external, joints, *input_hw)[0]
+    from benchmark.cost.onnx import count_onnx  # imports torch, which is slow
+
+    counts, missing_reason = count_onnx(external.onnx, input_hw)
+    print(f"{external.name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
+    return {"params": {}, "flops": {}, "scopes": {}} | counts
+
+
 class Counts(TypedDict):
-    """Counts by convention: the names in :data:`benchmark.config.conventions.PARAMS` and ``FLOPS``."""
+    """Counts by convention: the names in :data:`benchmark.config.conventions.PARAMS` and ``FLOPS``.
+
+    Of an exported network, some conventions are missing.
+    """
 
     params: dict[str, int]
     flops: dict[str, int]
 
 
 class ModelCost(Counts):
-    """Counts of a model, and of its named parts (``scopes``)."""
+    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's."""
 
     model: str
-    evidence: Evidence
+    evidence: Evidence | None
     scopes: dict[str, Counts]
 
 
@@ -101,7 +128,7 @@ def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
     models: list[ModelCost] = [
         {
             "model": model,
-            "evidence": find_entry(model).evidence,
+            "evidence": _evidence(model),
             "params": counts["params"],
             "flops": counts["flops"],
             "scopes": counts["scopes"],
@@ -111,6 +138,14 @@ def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
     return {"schema": 1, "input": size, "joints": joints, "models": models}
 
 
+def _evidence(model: str) -> Evidence | None:
+    try:
+        entry = find_entry(model)
+    except InputError:
+        return None
+    return entry.evidence if entry.version else None
+
+
 def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) -> str:
     """Format the counts as a table: parameters in millions, operations in each convention's own G."""
     lines = [
@@ -118,7 +153,11 @@ def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
         f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{name:>13}" for name in FLOPS),
     ]
     for model, counts in costs.items():
-        params = "".join(f"{counts['params'][name] / 1e6:13.3f}" for name in PARAMS)
-        flops = "".join(f"{counts['flops'][name] / convention.giga:13.4f}" for name, convention in FLOPS.items())
-        lines.append(f"{model:40}{params}{flops}")
+        cells = [_format_cell(counts["params"].get(name), 1e6, 3) for name in PARAMS]
+        cells += [_format_cell(counts["flops"].get(name), convention.giga, 4) for name, convention in FLOPS.items()]
+        lines.append(f"{model:40}{''.join(cells)}".rstrip())
     return "\n".join(lines)
+
+
+def _format_cell(count: int | None, unit: float, places: int) -> str:
+    return f"{'':13}" if count is None else f"{count / unit:13.{places}f}"

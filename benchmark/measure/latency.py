@@ -21,6 +21,7 @@ from benchmark.core.records import append_record
 from benchmark.core.statistics import round_digits
 from benchmark.latency.records import latency_records, session_from_timings
 from benchmark.latency.timer import DEFAULT_ROUNDS, Timing, measure_latency, timing_ratio
+from benchmark.models.external import MODEL_SPECS_ONNX
 
 Device = Literal["cpu", "cuda"]
 Group = Sequence[Timing]  # models timed in interleaved rounds under one setting
@@ -34,8 +35,7 @@ class LatencyCommand:
     Example: python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
     """
 
-    models: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Model ids, or net.py:function, package.module:function, torchvision:NAME, timm:NAME, or an .onnx file."""
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(help=f"Networks, each {MODEL_SPECS_ONNX}.")]
     input: str = "256x256"
     """Height x width of the image in pixels."""
     joints: int = 16

@@ -10,14 +10,15 @@ annotations to the last bit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from tqdm import tqdm
 
 from benchmark.core.statistics import percentile_interval
 
-AP_METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+ApMetric = Literal["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"]
+AP_METRICS: tuple[str, ...] = get_args(ApMetric)
 UNDEFINED = -1.0  # pycocotools' value of a metric without any person to find
 AREAS = np.array([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)])  # all, medium, large; square pixels, both ends included
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -26,13 +27,27 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import InputError
-from benchmark.models.registry import architecture_format, build_model, check_input_size, find_entry
+from benchmark.models.registry import (
+    Entry,
+    architecture_format,
+    build_model,
+    check_input_size,
+    find_entry,
+    register_entry,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 ONNX_SUFFIX = ".onnx"
+# The help of every command that takes a network; cost, latency and comparison also take an exported one.
+_SPECS = (
+    "an id of this project (efficientpose_nas/A+sic=off), net.py:FUNCTION, package.module:FUNCTION, timm:NAME, torchvision:NAME"
+)
+MODEL_SPECS = f"{_SPECS} or an architecture file"
+MODEL_SPECS_ONNX = f"{_SPECS}, an architecture file or an .onnx file"
+USER_NETWORK_SIZE = (256, 256)  # height and width where nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +131,77 @@ def resolve_model(spec: str) -> ExternalModel:
         model=model,
         factory=lambda joints, hw: _build_registered(model, joints, hw),
     )
+
+
+# --- users' networks in the place of a model of this project ------------------------------------------------------------------
+
+
+def register_external(external: ExternalModel, recipe_of: str = "") -> str:
+    """Make a user's network known to this process under its name, and return that name.
+
+    It can then be given wherever the id of a model is expected. It has no version.
+
+    Args:
+        recipe_of: Id of the model whose recipes it shares; empty for the general recipes.
+
+    Raises:
+        InputError: it is an exported network, which has no parameters that could be trained or loaded.
+    """
+    if external.onnx:
+        raise InputError(f"{external.name} is an exported network; give the Python function that builds it")
+    register_entry(
+        Entry(
+            id=external.name,
+            build="benchmark.models.external:build_external",
+            kwargs={"external": external},
+            inputs=("{}x{}".format(*USER_NETWORK_SIZE),),
+            evidence="author code",
+            source=external.spec,
+            version=0,
+            recipe_of=recipe_of,
+        )
+    )
+    return external.name
+
+
+def build_external(num_joints: int, external: ExternalModel) -> nn.Module:
+    """Build a registered network; a Python function does not know the input size."""
+    return external.build(num_joints, USER_NETWORK_SIZE)
+
+
+def identify_external(model: str) -> dict[str, str]:
+    """Return what tells a registered network from others of its name; nothing for a model of this project.
+
+    Returns:
+        ``code``: hash of the user's file, or the spec of a model of a library; ``recipe_of``, if it shares a model's recipes.
+    """
+    entry = find_entry(model)
+    external = entry.kwargs.get("external")
+    if not isinstance(external, ExternalModel):
+        return {}
+    code = hashlib.sha256(external.code.read_bytes()).hexdigest()[:8] if external.code else external.spec
+    return {"code": code} | ({"recipe_of": entry.recipe_of} if entry.recipe_of else {})
+
+
+def check_heatmaps(external: ExternalModel, joints: int, input_hw: tuple[int, int], option: str = "") -> Any:
+    """Return a network's output for an image of zeros, after checking that it is heatmaps of ``joints`` joints.
+
+    Args:
+        option: Option of the command by which a user chooses another number of joints.
+
+    Raises:
+        InputError: the network cannot be built, does not run on images of that size, or predicts something else.
+    """
+    import torch
+
+    from benchmark.models.outputs import heatmap_misfit
+
+    network = external.build(joints, input_hw).eval()
+    with user_code_errors(external), torch.no_grad():
+        output = network(torch.zeros(1, 3, *input_hw))
+    if misfit := heatmap_misfit(output, joints, option):
+        raise InputError(f"{external.name} {misfit}")
+    return output
 
 
 def _build_registered(model: str, joints: int, input_hw: tuple[int, int]) -> nn.Module:

@@ -3,7 +3,7 @@
 An id is ``<package>/<variant>[+switch=value]...``, as in ``efficientpose_nas/A+sic=off``. Head, dataset and input size are
 arguments, not part of the id. The path of an architecture file can be given instead of an id if a package reads such files;
 the model then gets the id ``<package>/file:<name>-<hash of its content>``, which is valid within the process that read the
-file.
+file. A user's own network has no id until :func:`benchmark.models.external.register_external` gives it one in this process.
 
 Everything else that a package declares is described in :mod:`benchmark.config.packages`.
 """
@@ -50,7 +50,8 @@ class Entry:
         smallest: Minimum side of an image in pixels.
         evidence: Kind of source that the network was built from.
         source: Where to find that source.
-        version: Raised when the network computes something else, so that old records do not count for it.
+        version: Raised when the network computes something else, so that old records do not count for it; 0
+            for a user's network, which has none.
         init_version: Raised when the same network starts from other initial weights, which only trainings rest on.
         recipe_of: Variant whose training recipes this one shares.
     """
@@ -144,7 +145,12 @@ def architecture_format(name: Path | str) -> ArchitectureFormat | None:
     return next((candidate for candidate in formats if candidate and str(name).lower().endswith(candidate.suffix)), None)
 
 
-_FILE_ENTRIES: dict[str, Entry] = {}  # of the architecture files that this process has read, by id
+_LOCAL_ENTRIES: dict[str, Entry] = {}  # by id: entries of architecture files and users' networks, known to this process only
+
+
+def register_entry(entry: Entry) -> None:
+    """Make an entry known within this process by its id."""
+    _LOCAL_ENTRIES[entry.id] = entry
 
 
 def _architecture_entry(path: Path, file_format: ArchitectureFormat) -> Entry:
@@ -167,7 +173,7 @@ def _architecture_entry(path: Path, file_format: ArchitectureFormat) -> Entry:
         source=str(path),
         recipe_of=base_entry.id,
     )
-    _FILE_ENTRIES[entry.id] = entry
+    register_entry(entry)
     return entry
 
 
@@ -177,10 +183,12 @@ def find_entry(model: str) -> Entry:
     Raises:
         InputError: unknown package, variant, switch or value, with the nearest known ones; or a malformed file.
     """
+    if model in _LOCAL_ENTRIES:
+        return _LOCAL_ENTRIES[model]
     if file_format := architecture_format(model):
         return _architecture_entry(Path(model), file_format)
     base, *settings = model.split("+")
-    known = {**entries(), **_FILE_ENTRIES}
+    known = {**entries(), **_LOCAL_ENTRIES}
     if base not in known and "/file:" in base:
         raise InputError(f"{base} is the id of an architecture file; give the path of the file instead")
     if base not in known:

@@ -212,7 +212,7 @@ class TableValidation(NamedTuple):
 
 
 def compare_predictions(predicted: Sequence[float], measured: Sequence[float]) -> TableValidation:
-    """How well predictions match.
+    """Compare predicted with measured costs.
 
     Raises:
         InputError: fewer than three networks.

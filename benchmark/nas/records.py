@@ -1,14 +1,16 @@
-"""A search as records: what identifies its two ends, the searched architecture and the best random one, and showing them."""
+"""Write a search as records, find it again, and format it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
+
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import describe_setting, lookup_identity, search_identity
-from benchmark.config.searches import RANDOM, SEARCHED, SearchConfig, Strategy
+from benchmark.config.searches import RANDOM, SEARCHED, CostKind, SearchConfig, Strategy
 from benchmark.core.records import Record, provenance, record_id, select
 from benchmark.nas.lookup_table import COST_UNITS, LookupTable, TableValidation
 from benchmark.nas.random_search import RandomCandidate
@@ -17,46 +19,61 @@ from benchmark.training.loader import joint_set
 from benchmark.training.log import read_log
 from benchmark.training.validation import MAIN_METRIC
 
+# --- searches ----------------------------------------------------------------------------------------------------------------
+
 
 def matching_searches(
-    scale: SearchConfig, known: Mapping[str, Record], identities: Sequence[Mapping[str, Any]]
+    config: SearchConfig, records: Mapping[str, Record], identities: Sequence[Mapping[str, Any]]
 ) -> list[Record]:
-    """The records of all these, if there are all, of this very scale."""
-    found = [known.get(record_id(identity)) for identity in identities]
-    same = [record for record in found if record and record.samples["digest"] == scale.digest()]
+    """Return the records of all identities, if every one is there and was made with the same content of the config."""
+    matching = [records.get(record_id(identity)) for identity in identities]
+    same = [record for record in matching if record and record.samples["digest"] == config.digest()]
     return same if len(same) == len(identities) else []
 
 
 def searched_record(
-    run: SearchRun, plan: SearchPlan, progress: Mapping[str, Any], text: str, model: str, tested: Sequence[Record]
+    run: SearchRun, plan: SearchPlan, progress: Mapping[str, Any], text: str, model: str, trained: Sequence[Record]
 ) -> Record:
-    """The record of the searched architecture: how good it is trained, and how the search went, epoch by epoch."""
+    """Return the record of the searched architecture: its accuracy when trained, and the search's curves by epoch.
+
+    Args:
+        text: The architecture.
+        model: Its id.
+        trained: Records of its training.
+    """
     curves = [[line["epoch"], _rounded(line["figures"])] for line in read_log(run.folder)[1]]
-    more = {"images": plan.images, "seconds": round(progress["seconds"]), "curves": curves}
-    return _record(run, SEARCHED, text, model, tested, more)
+    details = {"images": plan.images, "seconds": round(progress["seconds"]), "curves": curves}
+    return _search_record(run, SEARCHED, text, model, trained, details)
 
 
 def random_record(
-    run: SearchRun, images: int, found: Sequence[RandomCandidate], best: RandomCandidate, model: str, tested: Sequence[Record]
+    run: SearchRun,
+    images: int,
+    candidates: Sequence[RandomCandidate],
+    best: RandomCandidate,
+    model: str,
+    trained: Sequence[Record],
 ) -> Record:
-    """The record of the best random architecture: how good it is trained, and what the others came to.
+    """Return the record of the best random architecture: its accuracy when trained, and the metrics of all candidates.
 
     Args:
-        images: that all candidates together were trained on.
+        images: Number of images that all candidates together were trained on.
+        model: Id of the best architecture.
+        trained: Records of its training.
     """
-    more = {
+    details = {
         "images": images,
-        "seconds": round(sum(candidate.seconds for candidate in found)),
-        "candidates": [_rounded({"cost": run.table.shown(c.cost), "loss": c.loss, "accuracy": c.accuracy}) for c in found],
+        "seconds": round(sum(candidate.seconds for candidate in candidates)),
+        "candidates": [_rounded({"cost": run.table.shown(c.cost), "loss": c.loss, "accuracy": c.accuracy}) for c in candidates],
     }
-    return _record(run, RANDOM, best.text, model, tested, more)
+    return _search_record(run, RANDOM, best.text, model, trained, details)
 
 
-def _record(
-    run: SearchRun, strategy: Strategy, text: str, model: str, tested: Sequence[Record], more: Mapping[str, Any]
+def _search_record(
+    run: SearchRun, strategy: Strategy, text: str, model: str, trained: Sequence[Record], details: Mapping[str, Any]
 ) -> Record:
     metric = MAIN_METRIC[joint_set(run.recipe)]
-    figure = next(record for record in tested if record.metric == metric and record.subject == model)
+    accuracy = next(record for record in trained if record.metric == metric and record.subject == model)
     cost = run.table.predict(search_module(run.model).used_components(text))
     samples = {
         "digest": run.scale.digest(),
@@ -65,96 +82,200 @@ def _record(
         "cost": float(f"{run.table.shown(cost):.6g}"),
         "unit": COST_UNITS[run.table.cost],
         "table": run.table.digest(),
-        "accuracy": figure.id,
+        "accuracy": accuracy.id,
     }
     return Record(
         **search_identity(run.model, run.scale, run.table.cost, strategy, metric, run.table.device, run.seed),
-        value=figure.value,
-        interval=figure.interval,
-        n=figure.n,
-        samples=samples | dict(more),
+        value=accuracy.value,
+        interval=accuracy.interval,
+        n=accuracy.n,
+        samples=samples | dict(details),
         **provenance(),
     )
 
 
-def _digits(values: Sequence[float]) -> list[float]:
+def _round_digits(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.6g}") for name, value in figures.items()}
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return dict(zip(values, _round_digits(list(values.values())), strict=True))
 
 
-def recorded_architectures(package: str, scale: SearchConfig, known: Mapping[str, Record]) -> dict[str, str]:
-    """The texts of all that was searched at a scale, and at random beside it, by the id of the network."""
-    found = select(known, kind="search", subject=package, config=scale.name, config_version=scale.version)
-    return {record.samples["model"]: record.samples["architecture"] for record in found}
+def recorded_architectures(package: str, config: SearchConfig, records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the texts of all architectures found under a config, by search and at random, by the id of the network."""
+    searches = select(records, kind="search", subject=package, config=config.name, config_version=config.version)
+    return {record.samples["model"]: record.samples["architecture"] for record in searches}
+
+
+# --- lookup tables -----------------------------------------------------------------------------------------------------------
 
 
 def validation_record(
-    package: str, scale: SearchConfig, table: LookupTable, pairs: Sequence[tuple[float, float]], found: TableValidation
+    package: str,
+    config: SearchConfig,
+    table: LookupTable,
+    pairs: Sequence[tuple[float, float]],
+    validation: TableValidation,
 ) -> Record:
-    """The record of a lookup table's predictions of whole networks: pairs of predicted and measured, in the table's unit."""
-    more = {"bias": found.bias, "error": found.error, "pairs": [_digits(pair) for pair in pairs]}
-    return _lookup_record(package, scale, table, "", found.rank, len(pairs), more)
+    """Return the record of how well a lookup table predicts whole networks.
+
+    Args:
+        pairs: Predicted and measured cost of each network, in the table's unit.
+    """
+    details = {"bias": validation.bias, "error": validation.error, "pairs": [_round_digits(pair) for pair in pairs]}
+    return _lookup_record(package, config, table, "", validation.rank, len(pairs), details)
 
 
 def whole_network_record(
-    package: str, scale: SearchConfig, table: LookupTable, model: str, predicted: float, measured: float
+    package: str, config: SearchConfig, table: LookupTable, model: str, predicted: float, measured: float
 ) -> Record:
-    """The record of what a network costs as a whole, beside what the table predicts."""
-    value, expected = _digits((measured, predicted))
-    return _lookup_record(package, scale, table, model, value, None, {"predicted": expected})
+    """Return the record of a whole network's measured cost, with the table's prediction."""
+    value, expected = _round_digits((measured, predicted))
+    return _lookup_record(package, config, table, model, value, None, {"predicted": expected})
 
 
 def _lookup_record(
-    package: str, scale: SearchConfig, table: LookupTable, model: str, value: float, n: int | None, more: Mapping[str, Any]
+    package: str,
+    config: SearchConfig,
+    table: LookupTable,
+    model: str,
+    value: float,
+    n: int | None,
+    details: Mapping[str, Any],
 ) -> Record:
     return Record(
-        **lookup_identity(package, scale.name, table.input, table.joints, table.cost, table.device, model),
+        **lookup_identity(package, config.name, table.input, table.joints, table.cost, table.device, model),
         value=value,
         n=n,
-        samples={"unit": COST_UNITS[table.cost], "table": table.digest(), **more},
+        samples={"unit": COST_UNITS[table.cost], "table": table.digest(), **details},
         **provenance(),
     )
 
 
-def format_search(made: Sequence[Record]) -> str:
-    """For reading: the architectures, and what they came to."""
+# --- text and JSON -----------------------------------------------------------------------------------------------------------
+
+
+def format_search(records: Sequence[Record]) -> str:
+    """Format the architectures and their accuracy as text."""
     lines = []
-    for record in made:
-        told = record.samples
+    for record in records:
+        samples = record.samples
         interval = "[{:.2f}, {:.2f}]".format(*record.interval) if record.interval else ""
         lines += [
-            f"{record.metric}, {record.setting['strategy']}: {record.value:.2f} {interval}; {told['cost']:.4g} {told['unit']}, "
-            f"{told['images']:,} images in {told['seconds'] / 60:.0f} min; {told['model']}",
-            *("  " + line for line in told["architecture"].splitlines()),
+            f"{record.metric}, {record.setting['strategy']}: {record.value:.2f} {interval}; "
+            f"{samples['cost']:.4g} {samples['unit']}, {samples['images']:,} images in {samples['seconds'] / 60:.0f} min; "
+            f"{samples['model']}",
+            *("  " + line for line in samples["architecture"].splitlines()),
         ]
     return "\n".join(lines)
 
 
-def search_report(made: Sequence[Record]) -> dict[str, Any]:
-    """What ``--json`` prints; see schemas/search.schema.json."""
-    keys = ("subject", "dataset", "split", "protocol", "metric", "value", "seed", "device", "n")
-    told = ("model", "architecture", "cost", "unit", "images", "seconds")
+class SearchResult(TypedDict):
+    """An architecture: the searched one, or the best of a random search at equal cost.
+
+    Attributes:
+        subject: The package that searched.
+        value: Metric of the architecture, trained by the config's recipe.
+        device: Device that costs were measured on; None for operations.
+        n: Number of test people.
+        setting: The config, its version, and the kind of cost.
+        ci95: 95 % confidence interval.
+        model: Id under which its accuracy is on record.
+        architecture: Text of its file.
+        cost: Cost by the lookup table, in ``unit``.
+        images: Number of images that the search, or all random candidates, were trained on.
+        seconds: Time of their steps.
+        record: Id of the record.
+    """
+
+    subject: str
+    dataset: str
+    split: str
+    protocol: str
+    metric: str
+    value: float
+    seed: int
+    device: str | None
+    n: int
+    setting: str
+    strategy: Strategy
+    ci95: list[float] | None
+    model: str
+    architecture: str
+    cost: float
+    unit: str
+    images: int
+    seconds: int
+    record: str
+
+
+class SearchReport(TypedDict):
+    """Output of ``python -m benchmark.search --json``, version 2."""
+
+    schema: Literal[2]
+    results: list[SearchResult]
+
+
+def search_report(records: Sequence[Record]) -> SearchReport:
+    """Return the content of ``--json``."""
+    fields = ("subject", "dataset", "split", "protocol", "metric", "value", "seed", "device", "n")
+    samples = ("model", "architecture", "cost", "unit", "images", "seconds")
     results = [
         {
-            **{key: getattr(record, key) for key in keys},
+            **{name: getattr(record, name) for name in fields},
             "setting": describe_setting(record),
             "strategy": record.setting["strategy"],
             "ci95": list(record.interval) if record.interval else None,
-            **{key: record.samples[key] for key in told},
+            **{name: record.samples[name] for name in samples},
             "record": record.id,
         }
-        for record in made
+        for record in records
     ]
-    return {"schema": 2, "results": results}
+    return {"schema": 2, "results": cast(list[SearchResult], results)}
 
 
-def table_report(table: LookupTable, path: Path, found: TableValidation | None) -> dict[str, Any]:
-    """What ``lookup --json`` prints; see schemas/search.schema.json."""
-    return {
-        "schema": 1,
-        "table": asdict(table) | {"file": str(path), "digest": table.digest()},
-        "validation": found._asdict() if found else None,
-    }
+class TableContent(TypedDict):
+    """A lookup table.
+
+    Attributes:
+        costs: By component: operations for an image, or seconds for a batch.
+        device: Device that was measured; empty for operations.
+        spread: Of timed components: the distance between the quartiles as a share of the median.
+        environment: Versions and settings that times were measured with.
+        file: The table's file.
+    """
+
+    cost: CostKind
+    costs: dict[str, float]
+    input: str
+    joints: int
+    device: str
+    spread: dict[str, float]
+    environment: dict[str, Any]
+    version: int
+    file: str
+    digest: str
+
+
+class ValidationContent(TypedDict):
+    """Agreement of a table with whole networks; see :class:`benchmark.nas.lookup_table.TableValidation`."""
+
+    rank: float
+    bias: float
+    error: float
+
+
+class TableReport(TypedDict):
+    """Output of ``python -m benchmark.search lookup --json``, version 1."""
+
+    schema: Literal[1]
+    table: TableContent
+    validation: ValidationContent | None
+
+
+def table_report(table: LookupTable, path: Path, validation: TableValidation | None) -> TableReport:
+    """Return the content of ``lookup --json``."""
+    content = asdict(table) | {"file": str(path), "digest": table.digest()}
+    agreement = cast(ValidationContent, validation._asdict()) if validation else None
+    return {"schema": 1, "table": cast(TableContent, content), "validation": agreement}

@@ -37,152 +37,169 @@ from benchmark.training.validation import MAIN_METRIC
 
 @dataclass(frozen=True, kw_only=True)
 class SearchArguments:
-    """What to search, how, and for what cost."""
+    """Arguments of ``python -m benchmark.search``."""
 
     package: Annotated[str, tyro.conf.Positional]
-    """The paper whose search it is, as in efficientpose_nas."""
+    """The paper whose search is run, as in efficientpose_nas."""
     dataset: str | None = None
-    """Whose joints to learn; default: the scale's."""
+    """Dataset whose joints the networks learn; default: the config's."""
     scale: str = "small"
-    """How large a search: a name in the package's searches.py."""
+    """Size of the search: a name in the package's search_configs.py."""
     cost: CostKind = "flops"
-    """What is to be saved: operations, or the latency that a lookup table measured here predicts, cpu or cuda."""
+    """The cost to reduce: operations, or the latency that a lookup table measured on this machine predicts, cpu or cuda."""
     seed: int = 0
-    """Decides initial weights, order, views, and all that is drawn."""
+    """Seed of the initial weights, the order of people, the augmentation and all samples."""
     random: bool = True
-    """Search at random at equal cost, too."""
+    """Also run a random search at equal cost."""
     dry_run: bool = False
-    """Say what would be done and how long it would take, and stop."""
+    """Print the plan and an estimate of its duration, and stop."""
     noisy: bool = False
-    """Accept a lookup table whose times scatter."""
+    """Accept a lookup table whose times vary too much."""
     table: Path | None = None
-    """The lookup table's file, measured if it is not there; default: out/lookup/<package>-<scale>-<cost>.json."""
+    """File of the lookup table, which is measured if the file does not exist; default:
+    out/lookup/<package>-<scale>-<cost>.json."""
     root: Path | None = None
     """The data root; default: POSE_DATA."""
     out: Path | None = None
-    """The search's folder; default: out/search/<package>-<scale>-<cost>-s<seed>."""
+    """Folder of the search; default: out/search/<package>-<scale>-<cost>-s<seed>."""
     cache: Path = CROP_CACHE
-    """Where person crops are kept between runs."""
+    """Folder in which person crops are cached between runs."""
     device: str | None = None
-    """As PyTorch calls it; default: a GPU if there is one."""
+    """A device as PyTorch names it; default: a GPU if there is one."""
     keep: bool = True
-    """Keep the figures as records under reports/records."""
+    """Keep the results as records under reports/records."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the figures as JSON; benchmark/schemas/search.schema.json describes it."""
+    """Print the results as JSON."""
 
 
 def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list[Record]:
-    """The records of a search: those that it keeps, or that are there already; none after a dry run.
-
-    Raises:
-        InputError: no such search, missing data, or what :func:`benchmark.nas.trainer.run_search` and
-            :func:`benchmark.training.trainer.train_network` raise.
-    """
-    scale = find_search(arguments.package, arguments.scale, arguments.dataset)
-    talks = not arguments.as_json
-    people, absent = load_training_people(scale.recipe, arguments.root)
-    table = find_table(arguments.package, scale, arguments.cost, arguments.table, noisy=arguments.noisy, show=talks)
-    made = plan_search(arguments, scale, table)
-    if arguments.keep and (known := recorded_search(arguments, scale, table.device, folder)):
-        if talks:
-            print("on record:")
-        return known
-    parts = split_people(people, scale)
-    plan = plan_steps(made, parts, arguments)
-    if talks:
-        print(describe_search(made, plan, parts, absent, arguments.random), flush=True)
-    if talks or arguments.dry_run:
-        print(format_estimate(made, plan, arguments.random), flush=True)
-    if arguments.dry_run:
-        return []
-    return execute_search(made, plan, people, parts, arguments, folder if arguments.keep else None)
-
-
-def recorded_search(arguments: SearchArguments, scale: SearchConfig, device: str, folder: Path) -> list[Record]:
-    """The records of this very search, if they are there.
+    """Search, retrain and record, unless that is on record; return the records, none after a dry run.
 
     Args:
-        device: that costs were measured on; "" for operations.
+        folder: Folder of the records.
+
+    Raises:
+        InputError: there is no such search, data is missing, or what :func:`benchmark.nas.trainer.run_search` and
+            :func:`benchmark.training.trainer.train_network` raise.
     """
-    ends = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
+    config = find_search(arguments.package, arguments.scale, arguments.dataset)
+    verbose = not arguments.as_json
+    people, absent = load_training_people(config.recipe, arguments.root)
+    table = find_table(arguments.package, config, arguments.cost, arguments.table, noisy=arguments.noisy, show=verbose)
+    run = plan_search(arguments, config, table)
+    if arguments.keep and (known := recorded_search(arguments, config, table.device, folder)):
+        if verbose:
+            print("on record:")
+        return known
+    parts = split_people(people, config)
+    plan = plan_steps(run, parts, arguments)
+    if verbose:
+        print(describe_search(run, plan, parts, absent, arguments.random), flush=True)
+    if verbose or arguments.dry_run:
+        print(format_estimate(run, plan, arguments.random), flush=True)
+    if arguments.dry_run:
+        return []
+    return execute_search(run, plan, people, parts, arguments, folder if arguments.keep else None)
+
+
+def recorded_search(arguments: SearchArguments, config: SearchConfig, device: str, folder: Path) -> list[Record]:
+    """Return the records of this search, if they are all there.
+
+    Args:
+        device: Device that costs were measured on; empty for operations.
+    """
+    strategies = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
     package, cost, seed = arguments.package, arguments.cost, arguments.seed
-    metric = MAIN_METRIC[joint_set(scale.recipe)]
-    identities = [search_identity(package, scale, cost, strategy, metric, device, seed) for strategy in ends]
-    return matching_searches(scale, load_records(folder), identities)
+    metric = MAIN_METRIC[joint_set(config.recipe)]
+    identities = [search_identity(package, config, cost, strategy, metric, device, seed) for strategy in strategies]
+    return matching_searches(config, load_records(folder), identities)
 
 
-def plan_steps(made: SearchRun, parts: Mapping[DataPart, People], arguments: SearchArguments) -> SearchPlan:
-    """The search's steps."""
-    feeds = {part: search_loader(own, made.recipe, arguments, made.seed) for part, own in parts.items()}
-    return SearchPlan(made.scale, feeds)
+# --- plan --------------------------------------------------------------------------------------------------------------------
 
 
-def plan_search(arguments: SearchArguments, scale: SearchConfig, table: LookupTable) -> SearchRun:
-    """The search as a run."""
-    name = f"{arguments.package}-{scale.name}-{arguments.cost}-s{arguments.seed}"
+def plan_search(arguments: SearchArguments, config: SearchConfig, table: LookupTable) -> SearchRun:
+    """Return the search as a run."""
+    name = f"{arguments.package}-{config.name}-{arguments.cost}-s{arguments.seed}"
     return SearchRun(
         model=arguments.package,
-        recipe=scale.recipe,
-        start=scale.start,
+        recipe=config.recipe,
+        start=config.start,
         seed=arguments.seed,
         device=choose_device(arguments.device),
         folder=arguments.out or Path("out/search") / name,
-        scale=scale,
+        scale=config,
         table=table,
     )
 
 
+def plan_steps(run: SearchRun, parts: Mapping[DataPart, People], arguments: SearchArguments) -> SearchPlan:
+    """Return the order of the search's steps."""
+    loaders = {part: search_loader(people, run.recipe, arguments, run.seed) for part, people in parts.items()}
+    return SearchPlan(run.scale, loaders)
+
+
 def search_loader(people: People, recipe: Recipe, arguments: SearchArguments, seed: int) -> BatchLoader:
-    """Persons as a recipe shows them, their crops on disk."""
+    """Return the loader of a part of the people, with cached crops."""
     crops = cached_crops(people, recipe, arguments.cache, show=not arguments.as_json)
     return BatchLoader(people, recipe, seed, crops=crops, device=choose_device(arguments.device))
 
 
+# --- execute -----------------------------------------------------------------------------------------------------------------
+
+
 def execute_search(
-    made: SearchRun,
+    run: SearchRun,
     plan: SearchPlan,
     people: People,
     parts: Mapping[DataPart, People],
     arguments: SearchArguments,
     folder: Path | None,
 ) -> list[Record]:
-    """Search, train what was found, and the same at random.
+    """Search and retrain the derived architecture, then the same by random search; return a record of each.
 
     Args:
-        folder: of the records; None keeps none.
+        folder: Folder of the records; None keeps none.
 
     Raises:
-        InputError: see :func:`run`.
+        InputError: see :func:`benchmark.nas.trainer.run_search`.
     """
-    text, progress = run_search(made, plan)
-    name = f"{made.scale.name}-{made.table.cost}-s{made.seed}"
-    model, tested = retrain_architecture(made, text, f"searched-{name}", people, arguments, folder)
-    done = [_keep(searched_record(made, plan, progress, text, model, tested), folder)]
-    if arguments.random:
-        feeds: dict[DataPart, BatchLoader] = {
-            "trained": search_loader(parts["trained"], short_training_recipe(made.scale), arguments, made.seed),
-            "held out": search_loader(parts["held out"], replace(made.recipe, augmentation="none"), arguments, made.seed),
-        }
-        cost = made.table.predict(search_module(made.model).used_components(text))
-        found = train_candidates(made, plan, feeds, cost, show=not arguments.as_json)
-        best = best_candidate(found)
-        model, tested = retrain_architecture(made, best.text, f"random-{name}", people, arguments, folder)
-        images = len(found) * images_per_candidate(made.scale, feeds["trained"])
-        done.append(_keep(random_record(made, images, found, best, model, tested), folder))
-    return done
+    # Search, and train the derived architecture on all people.
+    text, progress = run_search(run, plan)
+    name = f"{run.scale.name}-{run.table.cost}-s{run.seed}"
+    model, trained = retrain_architecture(run, text, f"searched-{name}", people, arguments, folder)
+    records = [_keep(searched_record(run, plan, progress, text, model, trained), folder)]
+    if not arguments.random:
+        return records
+
+    # Train random architectures of equal cost for a short time, and the best of them on all people.
+    loaders: dict[DataPart, BatchLoader] = {
+        "trained": search_loader(parts["trained"], short_training_recipe(run.scale), arguments, run.seed),
+        "held out": search_loader(parts["held out"], replace(run.recipe, augmentation="none"), arguments, run.seed),
+    }
+    cost = run.table.predict(search_module(run.model).used_components(text))
+    candidates = train_candidates(run, plan, loaders, cost, show=not arguments.as_json)
+    best = best_candidate(candidates)
+    model, trained = retrain_architecture(run, best.text, f"random-{name}", people, arguments, folder)
+    images = len(candidates) * images_per_candidate(run.scale, loaders["trained"])
+    return [*records, _keep(random_record(run, images, candidates, best, model, trained), folder)]
 
 
 def retrain_architecture(
-    made: SearchRun, text: str, name: str, people: People, arguments: SearchArguments, folder: Path | None
+    search: SearchRun, text: str, name: str, people: People, arguments: SearchArguments, folder: Path | None
 ) -> tuple[str, list[Record]]:
-    """Train an architecture on all persons by the scale's recipe: its id, and what it came to."""
-    model = write_architecture(made.model, text, made.folder, name)
-    recipe = made.scale.retrain
+    """Train an architecture on all people by the config's recipe; return its id and the training's records."""
+    model = write_architecture(search.model, text, search.folder, name)
     run = TrainingRun(
-        model=model, recipe=recipe, start=made.start, seed=made.seed, device=made.device, folder=made.folder / name
+        model=model,
+        recipe=search.scale.retrain,
+        start=search.start,
+        seed=search.seed,
+        device=search.device,
+        folder=search.folder / name,
     )
-    run, talks = with_people(run, people), not arguments.as_json
-    return model, execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, talks=talks)
+    run, verbose = with_people(run, people), not arguments.as_json
+    return model, execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, verbose=verbose)
 
 
 def _keep(record: Record, folder: Path | None) -> Record:
@@ -191,52 +208,63 @@ def _keep(record: Record, folder: Path | None) -> Record:
     return record
 
 
-def estimate_search_seconds(arguments: SearchArguments) -> float:
-    """Seconds that a search and the training of what it finds take here.
+# --- describe ----------------------------------------------------------------------------------------------------------------
 
-    Raises:
-        InputError: no such search, or missing data.
+
+def describe_search(run: SearchRun, plan: SearchPlan, parts: Mapping[DataPart, People], absent: int, random: bool) -> str:
+    """Format a plan as text.
+
+    Args:
+        absent: Number of annotated people whose images are missing.
+        random: Whether a random search follows.
     """
-    scale = find_search(arguments.package, arguments.scale, arguments.dataset)
-    people, _ = load_training_people(scale.recipe, arguments.root)
-    table = find_table(arguments.package, scale, arguments.cost, arguments.table)
-    made = plan_search(arguments, scale, table)
-    return sum(estimate_phase_seconds(made, plan_steps(made, split_people(people, scale), arguments))[:2])
-
-
-def describe_search(made: SearchRun, plan: SearchPlan, parts: Mapping[DataPart, People], absent: int, random: bool) -> str:
-    """What will be done, for reading."""
-    scale, table = made.scale, made.table
+    config, table = run.scale, run.table
     measured = f"measured on {table.device}" if table.device else f"counted by the convention {LOOKUP_CONVENTION}"
-    phases = ", ".join(f"{p.name} on {len(parts[p.part]):,} persons from epoch {p.first + 1}" for p in scale.phases)
-    missing = f"; {absent:,} more are annotated, their photographs are not there" if absent else ""
-    candidates = plan.images // (scale.candidate_epochs * len(parts["trained"]))
+    phases = ", ".join(f"{p.name} on {len(parts[p.part]):,} people from epoch {p.first + 1}" for p in config.phases)
+    missing = f"; {absent:,} more are annotated, but their images are missing" if absent else ""
+    candidates = plan.images // (config.candidate_epochs * len(parts["trained"]))
     lines = [
-        f"{made.model}, scale {scale.name} {scale.version}: {scale.description}",
-        f"  persons   {len(parts['trained']):,} for weights, {len(parts['held out']):,} held out{missing}",
+        f"{run.model}, scale {config.name} {config.version}: {config.description}",
+        f"  people    {len(parts['trained']):,} for weights, {len(parts['held out']):,} held out{missing}",
         f"  cost      {COST_UNITS[table.cost]}, {measured} at {table.input}",
-        f"  search    {scale.recipe.epochs} epochs: {phases}; {plan.images:,} images; from {made.start}",
-        f"  then      {scale.retrain.name}, {scale.retrain.epochs} epochs",
-        *([f"  random    about {candidates} candidates, {scale.candidate_epochs} epochs each"] if random else []),
-        *(f"  gap       {gap.unspecified}: {gap.choice} ({gap.source})" for gap in scale.assumptions),
-        f"  folder    {made.folder}",
+        f"  search    {config.recipe.epochs} epochs: {phases}; {plan.images:,} images; from {run.start}",
+        f"  then      {config.retrain.name}, {config.retrain.epochs} epochs",
+        *([f"  random    about {candidates} candidates, {config.candidate_epochs} epochs each"] if random else []),
+        *(f"  assumed   {item.unspecified}: {item.choice} ({item.source})" for item in config.assumptions),
+        f"  folder    {run.folder}",
     ]
     return "\n".join(lines)
 
 
-def format_estimate(made: SearchRun, plan: SearchPlan, random: bool) -> str:
-    """Time a few steps and say how long the whole takes."""
-    search, retraining, compared = estimate_phase_seconds(made, plan)
-    shown = f"  time      about {format_duration(search)} to search, {format_duration(retraining)} to train what is found"
+def format_estimate(run: SearchRun, plan: SearchPlan, random: bool) -> str:
+    """Time a few steps, and format an estimate of the whole duration as text."""
+    search, retraining, random_search = estimate_phase_seconds(run, plan)
+    line = f"  time      about {format_duration(search)} to search, {format_duration(retraining)} to train what is found"
     if random:
-        shown += f", {format_duration(compared)} for the same at random"
-    return shown + "; tests not counted"
+        line += f", {format_duration(random_search)} for the same at random"
+    return line + "; tests not counted"
 
 
-def estimate_phase_seconds(made: SearchRun, plan: SearchPlan) -> tuple[float, float, float]:
-    """How long it takes to search, to train what is found, and to do the same at random, from a few steps; a training is taken
-    to be as fast as the weights' phase."""
-    step = time_search_steps(made, plan)
-    image = step[WEIGHTS_PHASE] / made.recipe.batch
-    retraining = image * sum(len(feed.people) for feed in plan.loaders.values()) * made.scale.retrain.epochs
-    return sum(step[plan[place].phase] for place in range(plan.steps)), retraining, image * plan.images + retraining
+def estimate_search_seconds(arguments: SearchArguments) -> float:
+    """Estimate the seconds that a search and the training of its architecture take on this machine.
+
+    Raises:
+        InputError: there is no such search, or data is missing.
+    """
+    config = find_search(arguments.package, arguments.scale, arguments.dataset)
+    people, _ = load_training_people(config.recipe, arguments.root)
+    run = plan_search(arguments, config, find_table(arguments.package, config, arguments.cost, arguments.table))
+    search, retraining, _ = estimate_phase_seconds(run, plan_steps(run, split_people(people, config), arguments))
+    return search + retraining
+
+
+def estimate_phase_seconds(run: SearchRun, plan: SearchPlan) -> tuple[float, float, float]:
+    """Estimate the seconds of the search, of training its architecture, and of both by random search, from a few steps.
+
+    A training is assumed to take as long for each image as the weights' phase.
+    """
+    step_seconds = time_search_steps(run, plan)
+    image_seconds = step_seconds[WEIGHTS_PHASE] / run.recipe.batch
+    retraining = image_seconds * sum(len(loader.people) for loader in plan.loaders.values()) * run.scale.retrain.epochs
+    search = sum(step_seconds[plan[step].phase] for step in range(plan.steps))
+    return search, retraining, image_seconds * plan.images + retraining

@@ -1,6 +1,6 @@
-"""Check what must hold among printed cells, whoever measured them; no data is needed.
+"""Check rules that printed numbers must obey among themselves; no measurement is needed.
 
-Every rule allows for rounding: it is violated only when no numbers that round to the printed ones would satisfy it.
+Every rule allows for rounding: it is violated only if no numbers that round to the printed ones satisfy it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.papers.expressions import half_unit, printed_value
 from benchmark.papers.tables import UNIT_SCALES, Cell, Paper
 
-# Visible joints among the 2,958 people of the MPII validation split, left and right together; a test counts them again.
+# Visible joints of the 2,958 people in the MPII validation split, left and right together; a test counts them in the data.
 VISIBLE_JOINT_COUNTS = {
     "head": 2932,
     "neck": 2932,
@@ -30,13 +30,13 @@ PRINTED_PARTS = tuple(part for part in VISIBLE_JOINT_COUNTS if part != "neck")
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule applied to one place.
+    """One rule applied to one row or pair of cells.
 
     Attributes:
-        rule: Name of the rule.
-        where: The cells or the row that it was applied to.
-        holds: False where it is violated.
-        arithmetic: The numbers that were compared, in words.
+        rule: The rule, as a sentence.
+        where: The row or the cells that it was applied to.
+        holds: False if the rule is violated.
+        arithmetic: The compared numbers, in words.
     """
 
     rule: str
@@ -46,7 +46,7 @@ class Finding:
 
 
 def check_consistency(papers: Mapping[str, Paper]) -> list[Finding]:
-    """Apply every rule to every table, in the papers' order."""
+    """Apply every rule to every table, in the order of the papers."""
     tables = [table for paper in papers.values() for table in paper.tables.values()]
     cells = [cell for table in tables for cell in table.cells()]
     findings: list[Finding] = []
@@ -68,12 +68,12 @@ def rounding_bounds(cell: Cell) -> tuple[float, float]:
 
 
 def _check_mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
-    """Check the MPII mean, which is the mean of the parts weighted by visible joints.
+    """Check MPII's mean, which is the mean of the parts weighted by their numbers of visible joints.
 
-    No table prints the neck. Solving the mean for it must give an accuracy: at most 100, and at least that of the shoulders,
-    which are harder to find.
+    No table prints the neck. The neck's accuracy that follows from the mean must be at most 100, and at least that of the
+    shoulders, which are harder to find.
     """
-    by_part = {c.column.part: c for c in row if c.column.metric == "pckh" and c.column.threshold == 0.5}
+    by_part = {cell.column.part: cell for cell in row if cell.column.metric == "pckh" and cell.column.threshold == 0.5}
     if not row or row[0].dataset != "mpii" or row[0].table.split != "val" or not {*PRINTED_PARTS, "mean"} <= by_part.keys():
         return
     counts, total = VISIBLE_JOINT_COUNTS, sum(VISIBLE_JOINT_COUNTS.values())
@@ -83,22 +83,23 @@ def _check_mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
     high = (mean_high * total - sum(counts[part] * part_low for part, (part_low, _) in parts.items())) / counts["neck"]
     holds = low <= 100 and high >= parts["shoulder"][0]
     arithmetic = (
-        f"mean {by_part['mean'].printed} leaves a neck of {low:.1f} to {high:.1f}; shoulder {by_part['shoulder'].printed}"
+        f"the mean {by_part['mean'].printed} implies a neck accuracy of {low:.1f} to {high:.1f}; it cannot be below the "
+        f"shoulders' {by_part['shoulder'].printed} or above 100"
     )
-    yield Finding("MPII mean from its parts", _row_name(row[0]), holds, arithmetic)
+    yield Finding("MPII's mean is the weighted mean of its parts", _row_name(row[0]), holds, arithmetic)
 
 
 def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
     """Check the order of COCO's metrics within a row.
 
-    A loose threshold scores higher than a strict one, recall bounds precision, and AP lies between that of medium people and
-    that of large ones, which are easier to find.
+    A looser threshold never gives a lower accuracy, AP is at most AR, and AP lies between that of medium people and that of
+    large people, who are easier to find.
     """
-    by_metric = {c.column.metric: c for c in row if c.column.kind == "accuracy" and c.dataset == "coco"}
+    by_metric = {cell.column.metric: cell for cell in row if cell.column.kind == "accuracy" and cell.dataset == "coco"}
     for low, high, rule in (
-        ("ap", "ap50", "AP at most AP50"),
-        ("ap75", "ap50", "AP75 at most AP50"),
-        ("ap", "ar", "AP at most AR"),
+        ("ap", "ap50", "AP is at most AP50"),
+        ("ap75", "ap50", "AP75 is at most AP50"),
+        ("ap", "ar", "AP is at most AR"),
     ):
         if {low, high} <= by_metric.keys():
             holds = rounding_bounds(by_metric[low])[0] <= rounding_bounds(by_metric[high])[1]
@@ -108,54 +109,57 @@ def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
         medium, large, both = (rounding_bounds(by_metric[metric]) for metric in ("apm", "apl", "ap"))
         holds = medium[0] <= both[1] and both[0] <= large[1]
         arithmetic = ", ".join(f"{metric} {by_metric[metric].printed}" for metric in ("apm", "ap", "apl"))
-        yield Finding("AP between APM and APL", _row_name(row[0]), holds, arithmetic)
+        yield Finding("AP lies between APM and APL", _row_name(row[0]), holds, arithmetic)
 
 
 def _check_quotations(cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Check that a network has the same value under one protocol wherever it is printed."""
+    """Check that a network's value under one protocol is the same in all tables."""
     groups = _group(
         cells,
-        key=lambda c: (
-            c.row.model,
-            c.dataset,
-            c.table.split,
-            c.input,
-            c.row.needs if c.column.kind == "accuracy" else "",
-            c.column.metric,
-            c.column.convention,
-            c.column.threshold,
-            c.column.part,
-            c.column.scope,
+        key=lambda cell: (
+            cell.row.model,
+            cell.dataset,
+            cell.table.split,
+            cell.input,
+            cell.row.needs if cell.column.kind == "accuracy" else "",
+            cell.column.metric,
+            cell.column.convention,
+            cell.column.threshold,
+            cell.column.part,
+            cell.column.scope,
         ),
-        condition=lambda c: bool(c.row.model) and c.column.kind in ("cost", "accuracy") and not c.column.expression,
+        condition=lambda cell: bool(cell.row.model) and cell.column.kind in ("cost", "accuracy") and not cell.column.expression,
     )
     for group in groups:
         for a, b in combinations(group, 2):
             if a.table is not b.table:
-                yield _compare_pair("one figure, quoted alike", a, b)
+                yield _compare_pair("a value is the same in all tables", a, b)
 
 
 def _check_params_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Check that a network has equally many parameters at every input size, as a convolutional one does."""
+    """Check that a network has the same number of parameters at every input size, as convolutional networks do."""
     for group in _group(
         cells,
-        key=lambda c: (c.row.model, c.dataset, c.column.convention),
-        condition=lambda c: bool(c.row.model) and c.column.metric == "params" and not c.column.scope,
+        key=lambda cell: (cell.row.model, cell.dataset, cell.column.convention),
+        condition=lambda cell: bool(cell.row.model) and cell.column.metric == "params" and not cell.column.scope,
     ):
         for a, b in combinations(group, 2):
             if a.input != b.input:
-                yield _compare_pair("parameters do not depend on size", a, b)
+                yield _compare_pair("parameters do not depend on the input size", a, b)
 
 
 def _check_flops_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Check that operations grow with the image's area, as those of a fully convolutional network do.
+    """Check that operations are proportional to the input's area, as those of a fully convolutional network are.
 
-    The number of joints changes the head only, which does not show in the printed digits.
+    Networks for different numbers of joints are compared too: the number only changes the last layer, whose operations are too
+    few to change the printed digits.
     """
     for group in _group(
         cells,
-        key=lambda c: (c.paper, c.row.model, c.column.convention),
-        condition=lambda c: bool(c.row.model) and c.column.metric == "flops" and not c.column.scope and "x" in c.input,
+        key=lambda cell: (cell.paper, cell.row.model, cell.column.convention),
+        condition=lambda cell: (
+            bool(cell.row.model) and cell.column.metric == "flops" and not cell.column.scope and "x" in cell.input
+        ),
     ):
         for a, b in combinations(group, 2):
             if a.input == b.input:
@@ -165,18 +169,19 @@ def _check_flops_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
             low, high = (bound * ratio for bound in rounding_bounds(a))
             holds = low <= rounding_bounds(b)[1] and rounding_bounds(b)[0] <= high
             arithmetic = (
-                f"{a.printed} at {a.input} makes {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
+                f"{a.printed} at {a.input} implies {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
             )
-            yield Finding("operations follow the area", f"{a.name}, {b.name}", holds, arithmetic)
+            yield Finding("operations are proportional to the input's area", f"{a.name}, {b.name}", holds, arithmetic)
 
 
 def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
     """Check that two networks of one paper rank in the same order on the test and on the validation split."""
     scores: dict[tuple[str, str], dict[tuple[str, str], dict[str, Cell]]] = defaultdict(lambda: defaultdict(dict))
-    for c in cells:
-        if c.row.model and c.column.metric in ("ap", "pckh") and c.column.part == "mean" and c.column.threshold in (None, 0.5):
-            split = "val" if c.table.split == "val" else "test"
-            scores[c.paper, c.dataset][c.row.model, c.input].setdefault(split, c)
+    for cell in cells:
+        column = cell.column
+        if cell.row.model and column.metric in ("ap", "pckh") and column.part == "mean" and column.threshold in (None, 0.5):
+            split = "val" if cell.table.split == "val" else "test"
+            scores[cell.paper, cell.dataset][cell.row.model, cell.input].setdefault(split, cell)
     for by_network in scores.values():
         for a, b in combinations([by_split for by_split in by_network.values() if len(by_split) == 2], 2):
             val = printed_value(a["val"]) - printed_value(b["val"])
@@ -185,7 +190,7 @@ def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
                 f"{a['val'].printed} and {b['val'].printed} on val, {a['test'].printed} and {b['test'].printed} on test"
             )
             where = f"{a['val'].name}, {b['val'].name}"
-            yield Finding("test orders like validation", where, val * test >= 0, arithmetic)
+            yield Finding("two networks have the same order on test and validation", where, val * test >= 0, arithmetic)
 
 
 def _group(

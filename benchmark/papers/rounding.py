@@ -1,4 +1,4 @@
-"""Round counts exactly, so that "rounds to the printed string" never depends on a binary fraction."""
+"""Round numbers exactly in decimal arithmetic, so that verdicts do not depend on binary fractions."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ from benchmark.core.errors import InputError
 
 PAPER_TABLES = Path(__file__).parents[2] / "paper_tables"
 
+Kind = Literal["cost", "accuracy", "latency", "derived", "architecture"]
 # Metric of a column -> the kind under which its verdicts are counted. None: the column makes no claim, so it has no verdict.
-METRIC_KINDS: Mapping[str, str | None] = {
+METRIC_KINDS: Mapping[str, Kind | None] = {
     "params": "cost",
     "flops": "cost",
     "pckh": "accuracy",
@@ -114,14 +115,14 @@ class Column:
     part: str = "mean"
     scope: str = ""
     expression: str = ""
-    kind: Literal["accuracy", "latency"] | None = None
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
         if self.metric in METRIC_KINDS:
             if self.kind not in (None, METRIC_KINDS[self.metric]):
                 raise InputError(f"metric {self.metric!r} is of kind {METRIC_KINDS[self.metric]}, not {self.kind}")
             object.__setattr__(self, "kind", METRIC_KINDS[self.metric])
-        elif self.kind is None:
+        elif self.kind not in ("accuracy", "latency"):
             known = ", ".join(METRIC_KINDS)
             raise InputError(f"unknown metric {self.metric!r}; known: {known}; of another, give the kind: accuracy or latency")
 

@@ -1,1 +1,1 @@
-"""The report: every table of the papers beside our figures, written from tables and records alone."""
+"""Write the report from paper tables and records: the papers' tables beside our values, and one page per instrument."""

@@ -1,4 +1,4 @@
-"""Every ablation: what each variant costs and reaches here, and each printed difference beside the measured one."""
+"""Show every ablation: cost and accuracy of each variant, and each printed difference beside the measured one."""
 
 from __future__ import annotations
 
@@ -36,103 +36,111 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.ledger.accuracy import ablation_rows
 from benchmark.papers.tables import Table, load_papers
-from benchmark.report.ablation_plots import ablation_figure, common_gflops, maps_figure, schedules_figure, variant_gflops
+from benchmark.report.ablation_plots import (
+    ablation_figure,
+    common_gflops,
+    feature_maps_figure,
+    schedules_figure,
+    variant_gflops,
+)
 from benchmark.report.markdown import grid, page
 
-EFFECT = ("comparison", "metric", "here, points", "printed, points", "direction")
+EFFECT_HEADER = ("comparison", "metric", "measured, points", "printed, points", "direction")
 
 
 def ablations_page(records: Mapping[str, Record]) -> str:
-    """``reports/ablations.md``."""
-    known = known_ablations()
-    found: dict[tuple[str, str], list[Effect]] = {
+    """Return ``reports/ablations.md``."""
+    ablations = known_ablations()
+    effects: dict[tuple[str, str], list[Effect]] = {
         (name, protocol): measure_effects(ablation, protocol, records)
-        for name, ablation in known.items()
-        for protocol in _trainable(ablation)
+        for name, ablation in ablations.items()
+        for protocol in _trainable_protocols(ablation)
     }
-    measured = [effect for own in found.values() for effect in own if effect.interval is not None]
-    apart = sum(effect.judged in ("agrees", "opposite") for effect in measured)
+    with_interval = [effect for found in effects.values() for effect in found if effect.interval is not None]
+    excluding_zero = sum(effect.judged in ("agrees", "opposite") for effect in with_interval)
     blocks = [
         "# Ablations",
-        "Each variant is trained by one recipe that all share, with several seeds, and tested on the same persons. A "
-        "difference stands with its 95 % interval over persons and seeds: Student's, from the spread of the runs and from "
-        "replicates that draw the same persons for every run. It *agrees* where the interval leaves out zero on the side that "
-        "the paper prints, is *opposite* on the other, and *within noise* else; where neither variant is above the mean pose, "
-        "*nothing* was *learned*, and no direction is judged. A small protocol says which way a thing points on its own data "
-        "and at its own length; it never matches a printed figure.",
-        f"Of {len(measured)} comparisons with an interval, {apart} leave out zero; were there no effect at all, one in twenty "
-        "would do so by chance.",
+        "All variants of an ablation are trained by the same recipe with several seeds, and tested on the same people. Each "
+        "difference has a 95 % interval over people and seeds: Student's, from the spread of the runs and from bootstrap "
+        "replicates that draw the same people for every run. A direction *agrees* if the interval excludes zero on the side "
+        "that the paper prints, is *opposite* if it excludes zero on the other side, and is *within noise* otherwise. If "
+        "neither variant exceeds the mean pose, there is *nothing learned*, and no direction is judged. A small protocol "
+        "shows the direction of an effect for its own data and training length; it never counts as a match of a printed value.",
+        f"Of {len(with_interval)} comparisons with an interval, {excluding_zero} exclude zero. Without any effect, one in "
+        "twenty would do so by chance.",
         grid(
-            ("protocol", "what all variants share", "the mean pose, without looking"),
-            [(f"`{name}`", p.description, _mean_pose(p, records)) for name, p in BUDGETS.items()],
+            ("protocol", "shared by all variants", "mean pose, which ignores the image"),
+            [(f"`{name}`", budget.description, _mean_pose(budget, records)) for name, budget in BUDGETS.items()],
         ),
+        "## Overview",
+        _overview(ablations, effects),
+        "## Schedules of learning rate and sigma",
+        "Learning rates of the papers' own recipes as a fraction of the maximum, and the sigma of EfficientPose's targets by "
+        "heatmap size. All recipes are listed in full on [their page](recipes.md).",
+        "![learning rates and sigma by epoch](figures/schedules.svg)",
     ]
-    blocks += ["## At a glance", _glance(known, found)]
-    blocks += [
-        "## What the papers' recipes change as they go",
-        "Learning rates as a share of the largest, and how EfficientPose narrows its targets, by the side of the map. All "
-        "recipes stand on [their page](recipes.md).",
-        "![learning rates and sigma over the epochs](figures/schedules.svg)",
-    ]
-    for name, ablation in known.items():
-        blocks += _section(ablation, {protocol: own for (key, protocol), own in found.items() if key == name}, records)
+    for name, ablation in ablations.items():
+        own_effects = {protocol: found for (ablated, protocol), found in effects.items() if ablated == name}
+        blocks += _section(ablation, own_effects, records)
     return page(*blocks)
 
 
-def _glance(known: Mapping[str, Ablation], found: Mapping[tuple[str, str], Sequence[Effect]]) -> str:
-    """Every comparison that was run, in one table, and the names of the ablations without any."""
-    rows = []
-    for (name, protocol), own in found.items():
-        told = _rows([effect for effect in own if effect.difference is not None])
-        rows += [(f"[{known[name].title}]({_anchor(known[name])})", f"`{protocol}`", *row) for row in told]
-    run = {name for (name, _), own in found.items() if any(effect.difference is not None for effect in own)}
-    waiting = [f"[{ablation.title}]({_anchor(ablation)})" for name, ablation in known.items() if name not in run]
-    table = grid(("ablation", "protocol", *EFFECT), rows)
-    return table + (f"\n\nNot run: {', '.join(waiting)}; what each would take stands with it." if waiting else "")
-
-
-def _trainable(ablation: Ablation) -> list[str]:
+def _trainable_protocols(ablation: Ablation) -> list[str]:
     """List the protocols on real images under which all variants can be trained."""
-    return [protocol for protocol in _on_real_images(ablation) if not missing_recipe(ablation, protocol)]
+    return [protocol for protocol in _real_image_protocols(ablation) if not missing_recipe(ablation, protocol)]
 
 
-def _on_real_images(ablation: Ablation) -> list[str]:
+def _real_image_protocols(ablation: Ablation) -> list[str]:
     return [protocol for protocol in ablation.protocols if protocol != "synthetic"]
 
 
-def _anchor(ablation: Ablation) -> str:
-    """Where its section begins, as headings are linked to."""
-    return "#" + ablation.title.lower().replace(" ", "-")
+def _is_run(effects: Sequence[Effect]) -> bool:
+    return any(effect.difference is not None for effect in effects)
 
 
-def _mean_pose(protocol: Budget, records: Mapping[str, Record]) -> str:
-    """What is reached under a small protocol by the mean pose of its training crops."""
-    metric = EFFECT_METRICS.get(protocol.dataset, ("", ""))[0]
-    value = mean_pose_accuracy(protocol.overrides.get("name", ""), metric, records)
+def _overview(ablations: Mapping[str, Ablation], effects: Mapping[tuple[str, str], Sequence[Effect]]) -> str:
+    """List every comparison that was run in one table, and below it the ablations without any."""
+    rows = []
+    for (name, protocol), found in effects.items():
+        measured = [effect for effect in found if effect.difference is not None]
+        rows += [(_link(ablations[name]), f"`{protocol}`", *row) for row in _effect_rows(measured)]
+    run = {name for (name, _), found in effects.items() if _is_run(found)}
+    not_run = [_link(ablation) for name, ablation in ablations.items() if name not in run]
+    table = grid(("ablation", "protocol", *EFFECT_HEADER), rows)
+    return table + (f"\n\nNot run, with commands and effort in their sections: {', '.join(not_run)}." if not_run else "")
+
+
+def _link(ablation: Ablation) -> str:
+    return f"[{ablation.title}](#{ablation.title.lower().replace(' ', '-')})"
+
+
+def _mean_pose(budget: Budget, records: Mapping[str, Record]) -> str:
+    """Format the accuracy of the mean pose of a small protocol's training crops."""
+    metric = EFFECT_METRICS.get(budget.dataset, ("", ""))[0]
+    value = mean_pose_accuracy(budget.overrides.get("name", ""), metric, records)
     return "" if value is None else f"{value:.2f} {metric}"
 
 
-def _section(ablation: Ablation, found: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
+def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
     blocks = [
         f"## {ablation.title}",
         f"{_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
     ]
-    for protocol, own in found.items():
-        run = any(effect.difference is not None for effect in own)
-        if run:
-            blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), _effects(own)]
-            blocks += _rates(ablation, protocol, records)
+    for protocol, found in effects.items():
+        if _is_run(found):
+            blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), grid(EFFECT_HEADER, _effect_rows(found))]
+            blocks += _learning_rates(ablation, protocol, records)
             blocks += _convergence(ablation, protocol, records)
-            blocks.append(f"![accuracy against cost, and over the epochs](figures/{figure_name(ablation, protocol)})")
-            blocks += _maps(ablation, protocol, records)
-    waiting = [protocol for protocol, own in found.items() if all(effect.difference is None for effect in own)]
-    if waiting:
-        lines = [
-            (f"`python -m benchmark.ablate {ablation.name} --protocol {p}`", *_takes(ablation, p, records)) for p in waiting
-        ]
-        blocks += [_costs(ablation, records) if len(waiting) == len(found) else ""]
-        blocks += ["Not run:", grid(("command", "runs", "images trained on", "operations"), lines)]
-    for protocol in _on_real_images(ablation):
+            blocks.append(f"![accuracy against cost, and by epoch](figures/{figure_name(ablation, protocol)})")
+            blocks += _feature_maps(ablation, protocol, records)
+    not_run = [protocol for protocol, found in effects.items() if not _is_run(found)]
+    if not_run:
+        if len(not_run) == len(effects):
+            blocks.append(_variant_costs(ablation, records))
+        command = f"python -m benchmark.ablate {ablation.name} --protocol"
+        rows = [(f"`{command} {protocol}`", *_effort(ablation, protocol, records)) for protocol in not_run]
+        blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
+    for protocol in _real_image_protocols(ablation):
         if reason := missing_recipe(ablation, protocol):
             blocks.append(f"Cannot be run under `{protocol}`: {reason}.")
     return blocks
@@ -145,7 +153,7 @@ def _source(ablation: Ablation) -> str:
         InputError: There is no such paper or table.
     """
     if not ablation.paper:
-        return "Of no paper"
+        return "From no paper"
     papers = load_papers()
     if ablation.paper not in papers:
         raise InputError(f"ablations/{ablation.name}.py: unknown paper {ablation.paper!r}; known: {', '.join(papers)}")
@@ -155,125 +163,125 @@ def _source(ablation: Ablation) -> str:
     return ", ".join([f"[{paper.short}]({ablation.paper}.md)", *([f"`{ablation.table}`"] if ablation.table else [])])
 
 
-def _takes(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
-    """What a protocol takes: runs, images in millions, and operations of the forward passes, by the size of the input."""
+def _effort(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
+    """Return what a protocol takes: runs, training images, and operations of the forward passes, scaled by the input area."""
     runs, images, operations = 0, 0.0, 0.0
     for variant in ablation.variants:
         if variant.weights:
             continue
         recipe, _ = variant_recipe(ablation, variant, protocol)
-        scale = variant_search(variant, protocol)
-        seen = BUDGETS[protocol].seeds * (recipe.epochs * recipe.num_people + (scale.images if scale else 0))
+        config = variant_search(variant, protocol)
+        seen = BUDGETS[protocol].seeds * (recipe.epochs * recipe.num_people + (config.images if config else 0))
         height, width = parse_size(recipe.input)
-        common = parse_size(COMMON_TERMS[1])
-        each = math.nan if scale else common_gflops(variant_model(ablation, variant, protocol), records) or math.nan
+        common_height, common_width = parse_size(COMMON_TERMS[1])
+        gflops = math.nan if config else common_gflops(variant_model(ablation, variant, protocol), records) or math.nan
         runs += BUDGETS[protocol].seeds
         images += seen
-        operations += seen * each * height * width / (common[0] * common[1])
+        operations += seen * gflops * height * width / (common_height * common_width)
     return str(runs), f"{images / 1e6:.1f} M", "" if math.isnan(operations) else f"{operations / 1e3:,.0f} TFLOPs (hrnet)"
 
 
-def ablation_rows_page(paper: str, table: Table, records: Mapping[str, Record]) -> str:
-    """A paper's ablation table, for its page: what each variant's row prints beside what its runs came to, by protocol."""
-    protocols: list[str] = [name for name in BUDGETS if name != "synthetic"]
-    rows, ran = [], set[str]()
+def ablation_rows_grid(paper: str, table: Table, records: Mapping[str, Record]) -> str:
+    """Format a paper's ablation table with the results of our runs beside the printed values, one column per protocol."""
+    rows: list[tuple[str, str, str, dict[str, str]]] = []
     for cell in table.cells():
         ablation, variant = ablation_rows().get((paper, table.id, cell.row.id), (None, None))
-        fine = cell.column.threshold == 0.1
         if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
             continue
-        own: dict[str, str] = {}
-        for protocol in (name for name in protocols if name in _trainable(ablation)):
-            metric = EFFECT_METRICS[BUDGETS[protocol].dataset][fine]
-            if shown := _spread(ablation, variant, protocol, metric, records):
-                own[protocol] = f"{shown}<br>{metric}"
-        ran |= own.keys()
-        rows.append((variant.name, cell.column.header, cell.printed, own))
-    shown_protocols = [protocol for protocol in protocols if protocol in ran]
-    if not shown_protocols:
+        results: dict[str, str] = {}
+        for protocol in _trainable_protocols(ablation):
+            metric = EFFECT_METRICS[BUDGETS[protocol].dataset][cell.column.threshold == 0.1]
+            if spread := _spread(ablation, variant, protocol, metric, records):
+                results[protocol] = f"{spread}<br>{metric}"
+        rows.append((variant.name, cell.column.header, cell.printed, results))
+    run = [protocol for protocol in BUDGETS if any(protocol in results for *_, results in rows)]
+    if not run:
         return ""
-    lines = [(name, header, printed, *(own.get(p, "") for p in shown_protocols)) for name, header, printed, own in rows]
-    return grid(("variant", "metric", "printed", *(f"`{p}`" for p in shown_protocols)), lines)
+    cells = [(*printed, *(results.get(protocol, "") for protocol in run)) for *printed, results in rows]
+    return grid(("variant", "metric", "printed", *(f"`{protocol}`" for protocol in run)), cells)
 
 
-def figure_name(ablation: Ablation, protocol: str, what: str = "ablation") -> str:
-    """The file of a picture below ``reports/figures``."""
-    return f"{what}-{ablation.name}-{protocol}.svg"
+def figure_name(ablation: Ablation, protocol: str, content: str = "ablation") -> str:
+    """Return the name of a figure's file in ``reports/figures``."""
+    return f"{content}-{ablation.name}-{protocol}.svg"
 
 
-def pictures(records: Mapping[str, Record]) -> dict[str, bytes]:
-    """Every picture of the page by its file below ``reports/figures``."""
-    found = {"schedules.svg": schedules_figure()}
+def ablation_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
+    """Draw every figure of the page, by the name of its file in ``reports/figures``."""
+    figures = {"schedules.svg": schedules_figure()}
     for ablation in known_ablations().values():
-        for protocol in _trainable(ablation):
-            if any(effect.difference is not None for effect in measure_effects(ablation, protocol, records)):
-                found[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
-            looked = feature_map_stats(ablation, protocol, records)
-            if any(look.images for look in looked):
-                found[figure_name(ablation, protocol, "maps")] = maps_figure(looked)
-    return found
+        for protocol in _trainable_protocols(ablation):
+            if _is_run(measure_effects(ablation, protocol, records)):
+                figures[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
+            statistics = feature_map_stats(ablation, protocol, records)
+            if any(maps.images for maps in statistics):
+                figures[figure_name(ablation, protocol, "maps")] = feature_maps_figure(statistics)
+    return figures
 
 
-def _rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    """The first variant at other learning rates, one seed each."""
+def _learning_rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
+    """Describe the runs of the first variant at other learning rates, one seed each."""
     first, metric = ablation.variants[0], EFFECT_METRICS[BUDGETS[protocol].dataset][0]
     usual = variant_runs(ablation, first, protocol, metric, records)[:1]
-    found = {rate: variant_runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
-    if not usual or not any(found.values()):
+    runs_by_rate = {rate: variant_runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
+    if not usual or not any(runs_by_rate.values()):
         return []
-    told = {1.0: usual} | {rate: runs for rate, runs in found.items() if runs}
-    shown = ", ".join(f"{runs[0].value:.2f} at {rate:g} times the rate" for rate, runs in sorted(told.items()))
-    return [f"The learning rate, checked on {first.name} with the first seed: {metric} is {shown}."]
+    runs = {1.0: usual} | {rate: runs for rate, runs in runs_by_rate.items() if runs}
+    values = ", ".join(f"{found[0].value:.2f} at {rate:g} times the rate" for rate, found in sorted(runs.items()))
+    return [f"Check of the learning rate with variant *{first.name}* and the first seed: {metric} is {values}."]
 
 
 def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    """Of all variants that are compared with the same one, in one table."""
-    told: dict[tuple[str, float], dict[str, str]] = {}
+    """Show the epochs that variants need to reach the final accuracy of another, one table per variant that is reached."""
+    tables: dict[tuple[str, float], dict[str, str]] = {}
     for comparison in ablation.comparisons:
-        if comparison.converges_faster and (found := convergence(ablation, comparison, protocol, records)):
-            threshold, epochs = found
-            told.setdefault((comparison.worse, threshold), {}).update(
-                (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in each))
-                for name, each in epochs.items()
+        if comparison.converges_faster and (result := convergence(ablation, comparison, protocol, records)):
+            threshold, epochs = result
+            tables.setdefault((comparison.worse, threshold), {}).update(
+                (name, ", ".join("not reached" if epoch is None else f"{epoch:.2f}" for epoch in by_seed))
+                for name, by_seed in epochs.items()
             )
     blocks = []
-    for (worse, threshold), rows in told.items():
+    for (reference, threshold), rows in tables.items():
         blocks += [
-            f"Epochs until {threshold:.2f} is reached, which is what {worse} ends with on average; on straight lines between "
-            "the tests after each epoch:",
-            grid(("variant", "epochs, a seed each"), list(rows.items())),
+            f"Epochs until the accuracy reaches {threshold:.2f}, the mean final accuracy of *{reference}*, with linear "
+            "interpolation between the tests after each epoch:",
+            grid(("variant", "epochs, by seed"), list(rows.items())),
         ]
     return blocks
 
 
-def _maps(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    looked = feature_map_stats(ablation, protocol, records)
-    if not looked:
+def _feature_maps(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
+    statistics = feature_map_stats(ablation, protocol, records)
+    if not statistics:
         return []
     rows = []
-    for look in looked:
-        shown = [_over_seeds(look.values[name], places) for name, places in (("checkerboard", 2), ("peak", 3), ("sigma", 2))]
-        rows.append((look.variant, f"`{look.module}`", look.epoch, *shown))
+    for maps in statistics:
+        decimals = {"checkerboard": 2, "peak": 3, "sigma": 2}
+        values = [_mean_and_deviation(maps.values[name], places) for name, places in decimals.items()]
+        rows.append((maps.variant, f"`{maps.module}`", maps.epoch, *values))
     return [
-        "On the maps of the first 200 test persons, mean and standard deviation over seeds: how much of the spectral energy "
-        "lies at half a cycle per pixel, where a stride of 2 leaves its checkerboard (white noise has 8 % there at 24x24); the "
-        "heatmaps' peaks, and the sigma of a Gaussian as wide as they are.",
-        grid(("variant", "maps", "epoch", "checkerboard, %", "peak", "sigma, pixels"), rows),
-        f"![maps of one Synthetic person](figures/{figure_name(ablation, protocol, 'maps')})",
+        "Statistics of feature maps and heatmaps on the first 200 test people, as mean and standard deviation over seeds: the "
+        "share of spectral energy at half a cycle per pixel, where a stride of 2 leaves its checkerboard (white noise has 8 % "
+        "there at 24x24); the peak of the heatmaps; and the sigma of a Gaussian that is as wide as they are.",
+        grid(("variant", "module", "epoch", "checkerboard, %", "peak", "sigma, pixels"), rows),
+        f"![feature maps of one Synthetic person](figures/{figure_name(ablation, protocol, 'maps')})",
     ]
 
 
-def _over_seeds(values: Sequence[float], places: int) -> str:
+def _mean_and_deviation(values: Sequence[float], decimals: int) -> str:
     if len(values) < 2:
-        return "".join(f"{value:.{places}f}" for value in values)
-    return f"{np.mean(values):.{places}f} ± {np.std(values, ddof=1):.{places}f}"
+        return "".join(f"{value:.{decimals}f}" for value in values)
+    return f"{np.mean(values):.{decimals}f} ± {np.std(values, ddof=1):.{decimals}f}"
 
 
-def _costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
-    rows = []
-    for variant in ablation.variants:
-        network = ("found by a search", "", "") if variant.scale else (f"`{variant.model}`", *_cost(variant.model, records))
-        rows.append((variant.name, *network))
+def _variant_costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
+    rows = [
+        (variant.name, "found by a search", "", "")
+        if variant.scale
+        else (variant.name, f"`{variant.model}`", *_common_cost(variant.model, records))
+        for variant in ablation.variants
+    ]
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
 
 
@@ -281,19 +289,19 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
     metrics = list(dict.fromkeys(EFFECT_METRICS[BUDGETS[protocol].dataset]))
     rows = []
     for variant in ablation.variants:
-        figures = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
-        if scale := variant_search(variant, protocol):
+        accuracies = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
+        if config := variant_search(variant, protocol):
             costs = variant_gflops(ablation, variant, protocol, records)
-            network = f"found by scale `{scale.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
+            network = f"found by a search with config `{config.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
         else:
             model = variant_model(ablation, variant, protocol)
-            network = f"`{model}`", *_cost(model, records)
-        rows.append((variant.name, *network, *figures))
+            network = f"`{model}`", *_common_cost(model, records)
+        rows.append((variant.name, *network, *accuracies))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
 
 
-def _cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
-    """Parameters in millions and GFLOPs with the head and at the size at which all networks are compared."""
+def _common_cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
+    """Format parameters and GFLOPs with the head and at the input size at which all networks are compared."""
     record = records.get(cost_record_id(model, *COMMON_TERMS))
     if record is None:
         return "", ""
@@ -301,19 +309,16 @@ def _cost(model: str, records: Mapping[str, Record]) -> tuple[str, str]:
 
 
 def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> str:
-    found = variant_results(ablation, variant, protocol, metric, records)
-    told = "published weights" if variant.weights else seed_count_label(found)
-    return f"{format_spread(found)} ({told})" if found else ""
+    """Format a variant's results: mean, deviation, and the number of seeds."""
+    runs = variant_results(ablation, variant, protocol, metric, records)
+    label = "published weights" if variant.weights else seed_count_label(runs)
+    return f"{format_spread(runs)} ({label})" if runs else ""
 
 
-def _effects(found: Sequence[Effect]) -> str:
-    return grid(EFFECT, list(_rows(found)))
-
-
-def _rows(found: Sequence[Effect]) -> Iterator[tuple[str, ...]]:
-    for effect in found:
-        ours = "" if effect.difference is None else f"{effect.difference:+.2f}"
+def _effect_rows(effects: Sequence[Effect]) -> Iterator[tuple[str, ...]]:
+    for effect in effects:
+        difference = "" if effect.difference is None else f"{effect.difference:+.2f}"
         interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else ""
         printed = "" if effect.printed is None else f"{effect.printed:+.3g}"
         pair = f"{effect.comparison.better} over {effect.comparison.worse}"
-        yield pair, effect.metric, f"{ours} {interval}".strip(), printed, effect.judged
+        yield pair, effect.metric, f"{difference} {interval}".strip(), printed, effect.judged

@@ -1,4 +1,4 @@
-"""Sentences and tables checked against the papers' own cells: no data is needed to find these."""
+"""Show the papers' claims and the consistency of their tables, checked against the printed cells; no data is needed."""
 
 from __future__ import annotations
 
@@ -11,44 +11,41 @@ from benchmark.report.markdown import MARKS, grid, page
 
 
 def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    """``reports/claims.md``."""
-    judged = {(v.paper, v.row_id): v for v in verdicts if v.metric == "claim"}
-    findings = check_consistency(papers)
+    """Return ``reports/claims.md``."""
+    by_claim = {(v.paper, v.row_id): v for v in verdicts if v.metric == "claim"}
     blocks = [
-        "# Claims and audits",
-        "## What must hold among a table's own cells",
-        _findings(findings),
-        "## What the sentences say",
+        "# Claims and consistency checks",
+        "Both parts of this page use only what the papers print; neither data nor networks are needed to repeat them.",
+        "## Consistency of the printed tables",
+        "Rules that the cells of a table, or of several tables, must satisfy. A rule is violated only if no numbers that "
+        "round to the printed ones would satisfy it.",
+        _consistency(check_consistency(papers)),
+        "## Quantitative claims",
+        "Each claim is written as an expression over printed cells and compared with the value that the sentence states.",
     ]
     for paper in papers.values():
         rows = []
         for claim in paper.claims:
-            verdict = judged[paper.id, claim.id]
+            verdict = by_claim[paper.id, claim.id]
             mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
             unit = "" if claim.unit in ("", "-") else f" {claim.unit}"
-            rows.append(
-                (
-                    f'<a id="{paper.id}-{claim.id}"></a>{claim.description}',
-                    claim.where,
-                    f"{claim.printed}{unit}",
-                    verdict.ours,
-                    mark,
-                    f"`{verdict.cause}`",
-                )
-            )
+            anchor = f'<a id="{paper.id}-{claim.id}"></a>'
+            reason = f"`{verdict.cause}`"
+            rows.append((anchor + claim.description, claim.where, f"{claim.printed}{unit}", verdict.ours, mark, reason))
         if rows:
-            blocks += [f"### {paper.short}", grid(("claim", "where", "printed", "ours", "verdict", "how"), rows)]
+            blocks += [f"### {paper.short}", grid(("claim", "section", "stated", "from cells", "verdict", "reason"), rows)]
     return page(*blocks)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    broken = [f for f in findings if not f.holds]
-    rules = dict.fromkeys(f.rule for f in findings)
-    summary = grid(
-        ("rule", "checked", "violated"),
+def _consistency(findings: Sequence[Finding]) -> str:
+    violations = [finding for finding in findings if not finding.holds]
+    summary = [
+        (rule, sum(f.rule == rule for f in findings), sum(f.rule == rule for f in violations))
+        for rule in dict.fromkeys(f.rule for f in findings)
+    ]
+    return "\n\n".join(
         [
-            (rule, sum(f.rule == rule for f in findings), sum(f.rule == rule and not f.holds for f in findings))
-            for rule in rules
-        ],
+            grid(("rule", "checked", "violated"), summary),
+            grid(("violated by", "rule", "values"), [(f.where, f.rule, f.arithmetic) for f in violations]),
+        ]
     )
-    return summary + "\n\n" + grid(("violation", "rule", "arithmetic"), [(f.where, f.rule, f.arithmetic) for f in broken])

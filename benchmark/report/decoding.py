@@ -1,4 +1,4 @@
-"""How far each choice at test time moves the same network on the same pictures."""
+"""Show the effect of each option at test time, and of the definition of PCK, on the same network and images."""
 
 from __future__ import annotations
 
@@ -14,111 +14,113 @@ from benchmark.report.markdown import grid, page
 
 # Model, dataset, split, and what differs from the published input size, weights and boxes.
 Evaluation = tuple[str, str, str, str]
-# Of one evaluation by protocol, metric, and the protocol from which the value is the difference ("" for the metric itself).
+# Records of one evaluation by protocol, metric, and the protocol that is subtracted ("" for the metric itself).
 Results = Mapping[tuple[str, str, str], Record]
 
 
 def decoding_page(records: Mapping[str, Record]) -> str:
-    """``reports/decoding.md``, from the accuracy records of evaluations under several protocols."""
+    """Return ``reports/decoding.md``, from the records of evaluations under several protocols."""
     blocks = [
-        "# What decoding and test-time options are worth",
-        "Each network was run on the same persons under several protocols that differ from the first in what is named. Left "
-        "the figure, beside it the paired difference from the first protocol with its 95 % interval over persons; a "
-        "difference in **bold** is one whose interval leaves out zero. Both sides of a difference see the same persons, so it "
-        "is known more closely than the figures themselves.",
+        "# Effect of decoding and test-time options",
+        "Each network was tested on the same people under several protocols, which differ from the first one as described. "
+        "Each metric is followed by its paired difference from the first protocol with the 95 % interval over people; the "
+        "difference is **bold** if its interval excludes zero. Since both protocols see the same people, differences are "
+        "known more precisely than the metrics themselves.",
     ]
-    for evaluation, found in _evaluations(records).items():
-        model, dataset, split, setting = evaluation
-        if any(over for *_, over in found):
-            size = max(record.n or 0 for record in found.values())
-            setting = setting or "published weights"
-            blocks += [f"## `{model}` on {dataset} {split}", f"{size} persons; {setting}.", _table(model, found)]
-    return page(*blocks, *_definitions(_evaluations(records)))
+    evaluations = _group_evaluations(records)
+    for (model, dataset, split, setting), results in evaluations.items():
+        if any(over for *_, over in results):
+            people = max(record.n or 0 for record in results.values())
+            blocks += [
+                f"## `{model}` on {dataset} {split}",
+                f"{people} people; {setting or 'published weights'}.",
+                _compare_protocols(model, results),
+            ]
+    return page(*blocks, *_compare_definitions(evaluations))
 
 
-def _definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
-    """One line a definition of PCK, one column an evaluation: its first protocol, whose predictions all lines share."""
+def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
+    """Compare the definitions of PCK: one row per definition, one column per evaluation under its first protocol."""
     metrics = [pck_metric_name(PCK_THRESHOLDS[0], preset) for preset in PCK_PRESETS]
     columns = {}
-    for (model, dataset, split, setting), found in evaluations.items():
-        compared = {name for name, _, over in found if over}
-        for name in dict.fromkeys(name for name, *_ in found):
-            # A definition that joined after the evaluation has no record of it; the first is the usual one.
-            if name not in compared and sum((name, metric, "") in found for metric in metrics) > 1:
-                title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{name}`", setting)))
-                columns[title] = [found.get((name, metric, "")) for metric in metrics]
+    for (model, dataset, split, setting), results in evaluations.items():
+        compared = {protocol for protocol, _, over in results if over}
+        for protocol in dict.fromkeys(protocol for protocol, *_ in results):
+            # A definition added after the evaluation has no record of it; the first one alone makes no comparison.
+            if protocol not in compared and sum((protocol, metric, "") in results for metric in metrics) > 1:
+                title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{protocol}`", setting)))
+                columns[title] = [results.get((protocol, metric, "")) for metric in metrics]
     if not columns:
         return []
     rows = [
-        (metric, preset.description, *(_beside_the_first(column, number) for column in columns.values()))
-        for number, (metric, preset) in enumerate(zip(metrics, PCK_PRESETS.values(), strict=True))
+        (metric, preset.description, *(_with_difference_from_first(column, row) for column in columns.values()))
+        for row, (metric, preset) in enumerate(zip(metrics, PCK_PRESETS.values(), strict=True))
     ]
     return [
-        "## What the definition of PCK is worth",
-        "In each column one network's predictions, the same in every line, scored by each definition that goes by the name of "
-        "PCK, all at 0.2 of the torso. Left the figure with its 95 % interval over persons, in brackets how far it lies from "
-        "the first line's. A figure that does not name its definition is known no better than these lines agree.",
+        "## Effect of the definition of PCK",
+        "Each column scores the predictions of one network, which are the same in every row, by the definitions that are in "
+        "use under the name PCK, at 0.2 of the torso. Values are given with their 95 % interval over people and, in "
+        "parentheses, the difference from the first row. A published PCK whose definition is not stated is uncertain by as "
+        "much as the rows differ.",
         grid(("metric", "definition", *columns), rows),
     ]
 
 
-def _beside_the_first(column: Sequence[Record | None], number: int) -> str:
-    first, record = column[0], column[number]
+def _with_difference_from_first(column: Sequence[Record | None], row: int) -> str:
+    first, record = column[0], column[row]
     if record is None:
         return ""
     assert record.interval is not None
-    shown = f"{record.value:.2f} [{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
-    return shown + (f" ({record.value - first.value:+.2f})" if number and first else "")
+    value = f"{record.value:.2f} [{record.interval[0]:.2f}, {record.interval[1]:.2f}]"
+    return value + (f" ({record.value - first.value:+.2f})" if row and first else "")
 
 
-def _evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[tuple[str, str, str], Record]]:
-    """Group the records of evaluations."""
-    found: dict[Evaluation, dict[tuple[str, str, str], Record]] = {}
-    ordered = select(records, kind="evaluation")
-    for record in sorted(ordered, key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.setting["over"])):
+def _group_evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[tuple[str, str, str], Record]]:
+    groups: dict[Evaluation, dict[tuple[str, str, str], Record]] = {}
+    evaluations = select(records, kind="evaluation")
+    evaluations.sort(key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.setting["over"]))
+    for record in evaluations:
         evaluation = (record.subject, record.dataset, record.split, describe_setting(record))
-        found.setdefault(evaluation, {})[record.protocol, record.metric, record.setting["over"]] = record
-    return found
+        groups.setdefault(evaluation, {})[record.protocol, record.metric, record.setting["over"]] = record
+    return groups
 
 
-def _table(model: str, found: Results) -> str:
-    """One line a protocol, the one compared with first; two columns a metric."""
-    reference = next(over for *_, over in found if over)
-    other = {pck_metric_name(t, preset) for preset in PCK_PRESETS if preset for t in PCK_THRESHOLDS}  # below, for themselves
-    own = {metric for name, metric, over in found if name == reference and not over}
-    metrics = sorted(own - other, key=_falling)
-    known = _known(model)
-    names = sorted({name for name, *_ in found}, key=lambda name: (name != reference, *_place(name, known)))
+def _compare_protocols(model: str, results: Results) -> str:
+    """Compare the protocols of one evaluation: one row per protocol, the reference first, and two columns per metric."""
+    reference = next(over for *_, over in results if over)
+    # Other definitions of PCK have a section of their own.
+    other_definitions = {pck_metric_name(threshold, preset) for preset in PCK_PRESETS if preset for threshold in PCK_THRESHOLDS}
+    metrics = {metric for protocol, metric, over in results if protocol == reference and not over} - other_definitions
+    ordered_metrics = sorted(metrics, key=_by_falling_threshold)
+    declared = _declared_protocols(model)
+    order = {name: position for position, name in enumerate([reference, *(name for name in declared if name != reference)])}
     rows = []
-    for name in names:
-        cells = [cell for metric in metrics for cell in _cells(name, metric, reference, found)]
-        rows.append((f"`{name}`", known[name].description if name in known else "", *cells))
-    return grid(("protocol", "differs in", *(title for metric in metrics for title in (metric, "difference"))), rows)
+    for protocol in sorted({protocol for protocol, *_ in results}, key=lambda name: (order.get(name, len(order)), name)):
+        cells = [cell for metric in ordered_metrics for cell in _value_and_difference(protocol, metric, reference, results)]
+        rows.append((f"`{protocol}`", declared[protocol].description if protocol in declared else "", *cells))
+    header = ("protocol", "description", *(title for metric in ordered_metrics for title in (metric, "difference")))
+    return grid(header, rows)
 
 
-def _falling(metric: str) -> tuple[float, str]:
+def _by_falling_threshold(metric: str) -> tuple[float, str]:
     threshold = metric.partition("@")[2].split(" ")[0]
     return (-float(threshold) if threshold else 0.0, metric)
 
 
-def _known(model: str) -> Mapping[str, Protocol]:
+def _declared_protocols(model: str) -> Mapping[str, Protocol]:
     try:
         return known_protocols(model)
-    except InputError:  # a model that has left; its records stay
+    except InputError:  # the model was removed; its records remain
         return {}
 
 
-def _place(name: str, known: Mapping[str, Protocol]) -> tuple[int, str]:
-    return (list(known).index(name) if name in known else len(known), name)
-
-
-def _cells(name: str, metric: str, reference: str, found: Results) -> tuple[str, str]:
-    figure, difference = found.get((name, metric, "")), found.get((name, metric, reference))
-    places = 2 if "@" in metric else 3  # percent, or fractions as COCO prints them
-    shown = f"{figure.value:.{places}f}" if figure else ""
+def _value_and_difference(protocol: str, metric: str, reference: str, results: Results) -> tuple[str, str]:
+    record, difference = results.get((protocol, metric, "")), results.get((protocol, metric, reference))
+    decimals = 2 if "@" in metric else 3  # percent, or fractions as COCO prints them
+    value = f"{record.value:.{decimals}f}" if record else ""
     if difference is None or difference.interval is None:
-        return shown, ""
+        return value, ""
     low, high = difference.interval
-    value = f"{difference.value:+.{places}f}"
-    value = f"**{value}**" if low > 0 or high < 0 else value
-    return shown, f"{value} [{low:+.{places}f}, {high:+.{places}f}]"
+    mean = f"{difference.value:+.{decimals}f}"
+    mean = f"**{mean}**" if low > 0 or high < 0 else mean
+    return value, f"{mean} [{low:+.{decimals}f}, {high:+.{decimals}f}]"

@@ -1,4 +1,4 @@
-"""The index: how many printed figures of each kind ended with which verdict, and the way to the other pages."""
+"""Show how many printed values of each kind have which verdict, and list the other pages."""
 
 from __future__ import annotations
 
@@ -13,47 +13,45 @@ from benchmark.report.papers import printed_grid
 
 UNPUBLISHED = re.compile(r"\bpublic\b|\bpublished\b")  # in the reason why no model builds a row
 
+PAGES = """\
+- [Parameters and operations](models.md): all networks under every counting convention
+- [Ranking on equal terms](ranking.md): all networks, beside their printed ranking
+- [Decoding and test-time options](decoding.md): their effect on accuracy, and the effect of the definition of PCK
+- [Ablations](ablations.md): differences between variants trained under one protocol, beside the printed differences
+- [Training results](training.md): accuracies and curves
+- [Architecture search](search.md): the architectures that were found, and random search for comparison
+- [Latency](latency.md): the order of the networks and the ratios of their times, printed and measured
+- [Training images](pipeline.md): the agreement of the three routes that compute them
+- [Training recipes](recipes.md): each recipe in full, with the assumptions behind it
+- [Claims and consistency checks](claims.md): sentences and tables, checked against the printed cells"""
+
 
 def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    """``reports/README.md``."""
+    """Return ``reports/README.md``."""
+    claims = sum(verdict.metric == "claim" for verdict in verdicts)
     return page(
-        "# Every printed figure, judged",
-        f"{len(papers)} papers print {len(verdicts)} figures: {_total(verdicts, 'cell')} in tables and text, "
-        f"{_total(verdicts, 'claim')} quantitative sentences. Each ends with one verdict, derived by machine from records "
-        "that anyone can measure again. The same as data: [verdicts.csv](verdicts.csv), one row a figure.",
+        "# All printed values and their verdicts",
+        f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - claims} in tables and text, and {claims} in "
+        "quantitative sentences. Each value has one verdict, which is derived automatically from records that anyone can "
+        "measure again. The same data is available as [verdicts.csv](verdicts.csv), with one row per value.",
         "![verdicts by paper and kind](figures/verdicts.svg)",
         "## By kind",
-        _by_kind(verdicts),
+        _count_by_kind(verdicts),
         _share_of_public(papers, verdicts),
         "## By paper and kind",
-        _by_paper(papers, verdicts),
+        _count_by_paper(papers, verdicts),
         "## Pages",
-        "\n".join(
-            [f"- [{p.short}]({p.id}.md): {p.title}" for p in papers.values()]
-            + [
-                "- [All networks under every counting convention](models.md)",
-                "- [All networks ranked on equal terms](ranking.md), beside the printed ranking",
-                "- [What decoding and test-time options are worth](decoding.md), on the same network and persons, and what the "
-                "definition of PCK is",
-                "- [Ablations](ablations.md): each variant trained under one protocol, beside the printed difference",
-                "- [What was trained here](training.md): figures and curves",
-                "- [Architectures searched here](search.md): what was found, and random search beside it",
-                "- [How long the networks take](latency.md): printed times beside ours, as orders and ratios",
-                "- [Three routes to the same training image](pipeline.md): how far they agree",
-                "- [How networks are trained](recipes.md): each recipe in full, and what its source leaves open",
-                "- [Claims and audits](claims.md): sentences and tables checked against their own cells",
-            ]
-        ),
-        "## What the verdicts mean",
-        grid(("", "verdict", "meaning"), [(MARKS[t], f"`{t}`", m) for t, m in TOKEN_MEANING.items()]),
-        "## What may explain a difference",
-        "The list is closed, its order fixed, and two reasons are never combined.",
-        grid(("predicate", "the printed string is"), [(f"`{name}`", says) for name, says in PREDICATES.items()]),
+        "\n".join([*(f"- [{paper.short}]({paper.id}.md): {paper.title}" for paper in papers.values()), PAGES]),
+        "## Verdicts",
+        grid(("", "verdict", "meaning"), [(MARKS[token], f"`{token}`", meaning) for token, meaning in TOKEN_MEANING.items()]),
+        "## Reasons that explain a difference",
+        "This list is closed. The reasons are tried in this order, and never combined.",
+        grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
     )
 
 
-def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    """What the project's README shows of the report: the counts, a figure, and the first paper's first accuracy table."""
+def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """Return the project README's excerpt of the report: counts, a figure, and the first paper's first accuracy table."""
     paper, table = next(
         (paper, table)
         for paper in papers.values()
@@ -62,10 +60,10 @@ def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     )
     return "\n\n".join(
         [
-            _by_kind(verdicts),
-            "![how the printed figures ended, by paper and kind](reports/figures/verdicts.svg)",
-            f"One table of [the report](reports/README.md), {table.where} of [{paper.short}](reports/{paper.id}.md): in each "
-            "cell the printed figure, then the verdict and our own.",
+            _count_by_kind(verdicts),
+            "![verdicts by paper and kind](reports/figures/verdicts.svg)",
+            f"As an example from [the report](reports/README.md), this is {table.where} of "
+            f"[{paper.short}](reports/{paper.id}.md). Each cell gives the printed value, then our verdict and our value.",
             printed_grid(table, verdicts),
             legend(),
         ]
@@ -73,39 +71,38 @@ def front(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
 
 
 def public_costs(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The cost figures of networks whose architecture is public: of all rows but those that give as the reason why no model
-    builds them that no public specification exists. A row that is built counts, also where only a reconstruction could be."""
+    """Return the verdicts on the cost of networks whose architecture is public.
+
+    A row is left out if no model builds it because, as the row states, no public specification exists. A row that is built
+    counts, even if it could only be reconstructed.
+    """
     costs = [v for v in verdicts if v.kind == "cost"]
     return [v for v in costs if not UNPUBLISHED.search(papers[v.paper].tables[v.table].rows[v.row_id].none)]
 
 
 def _share_of_public(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     total, public = sum(v.kind == "cost" for v in verdicts), [v.verdict for v in public_costs(papers, verdicts)]
-    settled, reproduced = len(public) - public.count("no_definition"), public.count("reproduced")
+    defined, reproduced = len(public) - public.count("no_definition"), public.count("reproduced")
     return (
-        f"Of the {total} cost figures, {len(public)} are of networks whose architecture is public: all but those of rows that "
-        "no model builds because, as the row itself says, what it takes is not public or was never published. Of these, "
-        f"{settled} ({100 * settled / len(public):.1f} %) end other than `no_definition`, and {reproduced} "
+        f"Of the {total} cost values, {len(public)} belong to networks whose architecture is public; the others are in rows "
+        "that cannot be built because something that is needed was never published, as the row states. Of the public ones, "
+        f"{defined} ({100 * defined / len(public):.1f} %) have a verdict other than `no_definition`, and {reproduced} "
         f"({100 * reproduced / len(public):.1f} %) are `reproduced`."
     )
 
 
-def _total(verdicts: Sequence[Verdict], what: str) -> int:
-    return sum((v.metric == "claim") == (what == "claim") for v in verdicts)
-
-
-def _by_kind(verdicts: Sequence[Verdict]) -> str:
+def _count_by_kind(verdicts: Sequence[Verdict]) -> str:
     rows = []
     for kind in KINDS:
-        own = [v.verdict for v in verdicts if v.kind == kind]
-        if own:
-            rows.append([kind, len(own), *(own.count(token) for token in TOKENS)])
-    return grid(("kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)
+        tokens = [v.verdict for v in verdicts if v.kind == kind]
+        if tokens:
+            rows.append([kind, len(tokens), *(tokens.count(token) for token in TOKENS)])
+    return grid(("kind", "values", *(f"`{token}`" for token in TOKENS)), rows)
 
 
-def _by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+def _count_by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     rows = [
-        [f"[{papers[paper].short}]({paper}.md)", kind, sum(tokens.values()), *(tokens[t] for t in TOKENS)]
-        for (paper, kind), tokens in count_verdicts(verdicts).items()
+        [f"[{papers[paper].short}]({paper}.md)", kind, sum(counts.values()), *(counts[token] for token in TOKENS)]
+        for (paper, kind), counts in count_verdicts(verdicts).items()
     ]
-    return grid(("paper", "kind", "figures", *(f"`{t}`" for t in TOKENS)), rows)
+    return grid(("paper", "kind", "values", *(f"`{token}`" for token in TOKENS)), rows)

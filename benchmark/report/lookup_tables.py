@@ -1,9 +1,8 @@
-"""Lookup tables of searches: how well they predict whole networks, and what each search's networks cost by every table."""
+"""Show how well lookup tables predict the cost of whole networks, and what each search's networks cost by every table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,16 +14,22 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.searches import SEARCHED
 from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid
-from benchmark.report.plots import PAPER_COLOURS
+from benchmark.report.plots import distinct_colours
 
-WIDE, HIGH = 3.4, 2.8  # inches of a panel
+PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.8  # inches
 
 
 class FoundArchitecture(NamedTuple):
-    """An architecture that a search or the random one beside it came to; ``searched_for``: at which scale for which cost."""
+    """An architecture that a search, or the random search beside it, found.
+
+    Attributes:
+        searched_for: The search's config, cost and device in words.
+        strategy: Whether it was searched or is the best of random search.
+        record: The record of the search.
+    """
 
     searched_for: str
-    end: str
+    strategy: str
     record: Record
 
     @property
@@ -34,111 +39,130 @@ class FoundArchitecture(NamedTuple):
 
 
 class LookupRecords(NamedTuple):
-    """The record of a lookup table's validation, and by the networks' ids those of what was searched."""
+    """The records of one lookup table.
 
-    validated: Record
-    whole: Mapping[str, Record]
+    Attributes:
+        validation: How well the table predicts whole networks.
+        costs: The measured and predicted cost of architectures that were found, by their ids.
+    """
+
+    validation: Record
+    costs: Mapping[str, Record]
 
     @property
     def name(self) -> str:
-        """What it is of, where."""
-        device = f" on {self.validated.device}" if self.validated.device else ""
-        return describe_setting(self.validated) + device
+        """The table's setting and device in words."""
+        device = f" on {self.validation.device}" if self.validation.device else ""
+        return describe_setting(self.validation) + device
 
     @property
     def unit(self) -> str:
-        """Of its costs."""
-        return str(self.validated.samples["unit"])
+        """The unit of its costs."""
+        return str(self.validation.samples["unit"])
 
 
 def lookup_records(package: str, records: Mapping[str, Record]) -> list[LookupRecords]:
     """Return a package's lookup tables that were validated."""
-    found: dict[tuple[str, str | None], dict[str, Record]] = {}
+    groups: dict[tuple[str, str | None], dict[str, Record]] = {}
     for record in select(records, kind="lookup", subject=package):
-        found.setdefault((describe_setting(record), record.device), {})[record.setting["model"]] = record
+        groups.setdefault((describe_setting(record), record.device), {})[record.setting["model"]] = record
     return [
         LookupRecords(by_model[""], {model: record for model, record in by_model.items() if model})
-        for _, by_model in sorted(found.items(), key=str)
+        for _, by_model in sorted(groups.items(), key=str)
         if "" in by_model
     ]
 
 
 def lookup_figure_name(package: str) -> str:
-    """The figure's name below ``reports/figures``."""
+    """Return the name of the figure's file in ``reports/figures``."""
     return f"lookup-{package}.svg"
 
 
-def lookup_section(package: str, found: Sequence[LookupRecords], kept: Sequence[FoundArchitecture]) -> list[str]:
-    """A package's part of the page."""
-    if not found:
+def lookup_section(package: str, tables: Sequence[LookupRecords], architectures: Sequence[FoundArchitecture]) -> list[str]:
+    """Return the blocks of a package on the page of searches."""
+    if not tables:
         return []
     rows = []
-    for table in found:
-        told = table.validated
-        off = f"{100 * told.samples['bias']:+.2f} %", f"{100 * told.samples['error']:.2f} %"
-        rows.append((table.name, told.n, f"{told.value:.3f}", *off))
+    for table in tables:
+        validation = table.validation
+        bias, deviation = f"{100 * validation.samples['bias']:+.2f} %", f"{100 * validation.samples['error']:.2f} %"
+        rows.append((table.name, validation.n, f"{validation.value:.3f}", bias, deviation))
     blocks = [
         "### Lookup tables",
-        "The sum of an architecture's entries against the whole network, measured: Spearman's correlation, how far predictions "
-        "are off on average, and how far they scatter about that.",
-        grid(("table", "networks", "rank correlation", "off on average", "about that"), rows),
+        "Each table predicts the cost of an architecture as the sum of its entries. These predictions were compared with "
+        "measured costs of whole networks: Spearman's rank correlation, the mean relative error, and the mean deviation from "
+        "the measured cost after the mean error is removed.",
+        grid(("table", "networks", "rank correlation", "mean error", "mean deviation"), rows),
         f"![predicted and measured costs; accuracy against cost](figures/{lookup_figure_name(package)})",
     ]
     networks = [
-        (own.searched_for, own.end, own.record.seed, f"{own.record.value:.2f}", *(_whole(table, own) for table in found))
-        for own in kept
-        if any(own.model in table.whole for table in found)
+        (
+            architecture.searched_for,
+            architecture.strategy,
+            architecture.record.seed,
+            f"{architecture.record.value:.2f}",
+            *(_measured_and_predicted(table, architecture) for table in tables),
+        )
+        for architecture in architectures
+        if any(architecture.model in table.costs for table in tables)
     ]
     if networks:
-        metric = kept[0].record.metric
+        metric = architectures[0].record.metric
         blocks += [
-            "What each search came to and what that costs by every table: the whole network, and in brackets what the table "
-            "predicts. All of one table were timed in turns, later than the table itself, and processors drift: their times "
-            "compare with each other.",
-            grid(("searched for", "architecture", "seed", metric, *(table.name for table in found)), networks),
+            "The architectures that the searches found, with the cost of the whole network as measured and, in parentheses, as "
+            "predicted by each table. The networks in one column were timed together in interleaved rounds, later than the "
+            "entries of the table. As the speed of a processor drifts, compare measured times with one another, not with the "
+            "predictions.",
+            grid(("search", "architecture", "seed", metric, *(table.name for table in tables)), networks),
         ]
     return blocks
 
 
-def _whole(table: LookupRecords, own: FoundArchitecture) -> str:
-    if (found := table.whole.get(own.model)) is None:
+def _measured_and_predicted(table: LookupRecords, architecture: FoundArchitecture) -> str:
+    if (cost := table.costs.get(architecture.model)) is None:
         return ""
-    return f"{found.value:.4g} {table.unit} ({found.samples['predicted']:.4g})"
+    return f"{cost.value:.4g} {table.unit} ({cost.samples['predicted']:.4g})"
 
 
-def lookup_figure(found: Sequence[LookupRecords], kept: Sequence[FoundArchitecture]) -> Figure:
-    """A column a table: predicted against measured, random networks in grey; and below that what searches came to, accuracy
-    against the measured cost."""
-    high = 1 + any(own.model in table.whole for table in found for own in kept)
-    wide, tall = WIDE * len(found), HIGH * high
-    made, panels = plt.subplots(high, len(found), figsize=(wide, tall), squeeze=False)
-    made.subplots_adjust(left=0.6 / wide, right=1 - 0.1 / wide, top=1 - 0.2 / tall, bottom=0.45 / tall, wspace=0.25, hspace=0.3)
-    colours = dict(zip(dict.fromkeys(own.searched_for for own in kept), cycle(PAPER_COLOURS), strict=False))
-    for column, table in enumerate(found):
-        above, pairs = panels[0, column], np.array(table.validated.samples["pairs"])
-        above.set_title(table.name, fontsize=6)
-        above.scatter(pairs[:, 1], pairs[:, 0], s=10, color="#999999", linewidths=0, label="random networks")
-        above.axline([float(pairs.min())] * 2, slope=1, color="#999999", linewidth=0.6)
-        above.set_ylabel(f"predicted, {table.unit}")
-        above.legend(frameon=False, fontsize=6)
+def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[FoundArchitecture]) -> Figure:
+    """Draw predicted against measured costs, and below them accuracy against the measured cost; one column per table.
+
+    Random networks are grey.
+    """
+    has_costs = any(architecture.model in table.costs for table in tables for architecture in architectures)
+    width, height = PANEL_WIDTH * len(tables), PANEL_HEIGHT * (1 + has_costs)
+    figure, panels = plt.subplots(1 + has_costs, len(tables), figsize=(width, height), squeeze=False)
+    figure.subplots_adjust(
+        left=0.6 / width, right=1 - 0.1 / width, top=1 - 0.2 / height, bottom=0.45 / height, wspace=0.25, hspace=0.3
+    )
+    searches = dict.fromkeys(architecture.searched_for for architecture in architectures)
+    colours = dict(zip(searches, distinct_colours(), strict=False))
+    for column, table in enumerate(tables):
+        upper, pairs = panels[0, column], np.array(table.validation.samples["pairs"])
+        upper.set_title(table.name, fontsize=6)
+        upper.scatter(pairs[:, 1], pairs[:, 0], s=10, color="#999999", linewidths=0, label="random networks")
+        upper.axline([float(pairs.min())] * 2, slope=1, color="#999999", linewidth=0.6)
+        upper.set_ylabel(f"predicted, {table.unit}")
+        upper.legend(frameon=False, fontsize=6)
         for axes in panels[:, column]:
             axes.set_xlabel(f"measured, {table.unit}")
             axes.grid(alpha=0.25, linewidth=0.5)
-        for own in (own for own in kept if own.model in table.whole):
-            cost, told = table.whole[own.model], (own, colours[own.searched_for])
-            _dot(above, cost.value, cost.samples["predicted"], *told)
-            _dot(panels[1, column], cost.value, own.record.value, *told)
-            panels[1, column].plot([cost.value] * 2, own.record.interval or [own.record.value] * 2, color=told[1], linewidth=1)
-            panels[1, column].set_ylabel(own.record.metric)
-    if high > 1:
+        for architecture in (found for found in architectures if found.model in table.costs):
+            cost, accuracy = table.costs[architecture.model], architecture.record
+            colour, lower = colours[architecture.searched_for], panels[1, column]
+            _draw_point(upper, cost.value, cost.samples["predicted"], architecture, colour)
+            _draw_point(lower, cost.value, accuracy.value, architecture, colour)
+            lower.plot([cost.value] * 2, accuracy.interval or [accuracy.value] * 2, color=colour, linewidth=1)
+            lower.set_ylabel(accuracy.metric)
+    if has_costs:
         handles, labels = panels[1, 0].get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
         panels[1, 0].legend(unique.values(), unique.keys(), frameon=False, fontsize=5)
-    return made
+    return figure
 
 
-def _dot(axes: Axes, x: float, y: float, own: FoundArchitecture, colour: str) -> None:
-    """Filled where it was searched, empty where random."""
-    face = colour if own.end == SEARCHED else "white"
-    label = f"{own.searched_for}: {own.end}"
+def _draw_point(axes: Axes, x: float, y: float, architecture: FoundArchitecture, colour: str) -> None:
+    """Draw a filled point for a searched architecture, an empty one for the best of random search."""
+    face = colour if architecture.strategy == SEARCHED else "white"
+    label = f"{architecture.searched_for}: {architecture.strategy}"
     axes.plot(x, y, "o", color=colour, markerfacecolor=face, markersize=4, label=label, zorder=3)

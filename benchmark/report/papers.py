@@ -1,4 +1,4 @@
-"""One page a paper: each table as printed, each figure with ours and its verdict, then how each was judged."""
+"""Show the tables of one paper as printed, with our value and verdict in each cell, and the reason for each verdict."""
 
 from __future__ import annotations
 
@@ -9,47 +9,45 @@ from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.verdicts import Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
-from benchmark.report.ablations import ablation_rows_page
+from benchmark.report.ablations import ablation_rows_grid
 from benchmark.report.markdown import MARKS, grid, legend, page
 
 JUDGED = ("reproduced", "explained", "contradicted", "inconclusive", "proxy")
 
 
 def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
-    """The whole page of one paper."""
-    own = [v for v in verdicts if v.paper == paper.id]
+    """Return the page of one paper."""
+    verdicts = [v for v in verdicts if v.paper == paper.id]
     blocks = [
         f"# {paper.title}",
         f"{paper.authors}, {paper.year}. {paper.reference}.",
-        "In each cell: the printed figure, then our verdict and, where we have one, our figure in the printed unit.",
+        "Each cell gives the printed value, then our verdict and, where there is one, our value in the printed unit.",
         legend(),
     ]
     for table in paper.tables.values():
-        blocks += _table(table, [v for v in own if v.table == table.id], records)
+        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], records)
         blocks += _readings(paper.id, table.id, records)
-    blocks += ["## Networks", _networks(paper), "## Records", _records(own, records)]
+    blocks += ["## Networks", _networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
 
 def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
-    """The table as printed, with our verdict and figure under each printed figure."""
-    judged = {(v.row_id, v.column): v for v in verdicts if (v.paper, v.table) == (table.paper, table.id)}
+    """Format the table as printed, with our verdict and value below each printed value."""
+    by_cell = {(v.row_id, v.column): v for v in verdicts if (v.paper, v.table) == (table.paper, table.id)}
 
-    def show(row: str, column: str) -> str:
+    def format_cell(row: str, column: str) -> str:
         printed = table.printed.get((row, column), "")
-        verdict = judged.get((row, column))
+        verdict = by_cell.get((row, column))
         if verdict is None:
-            restored = "†" if column in table.rows[row].restored else ""
-            return printed + restored
+            return printed + ("†" if column in table.rows[row].restored else "")
         ours = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
         return f"**{printed}**<br>{MARKS[verdict.verdict]}{ours}"
 
     header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
-    rows = [[show(row, column) for column in table.columns] for row in table.rows]
-    return grid(header, rows)
+    return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
 
 
-def _table(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
+def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
     heading = f"## {table.where}: {table.title}"
     if table.pseudo:
@@ -57,40 +55,46 @@ def _table(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Reco
     blocks = [heading, f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
     if any(row.restored for row in table.rows.values()):
         sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
-        blocks.append("† a symbol that the text lost, restored: " + "; ".join(sources))
+        blocks.append(
+            "† This symbol was lost in the text of the paper and is restored here, for these reasons: " + "; ".join(sources)
+        )
     blocks.append(table.note)
     blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
-    how = [v for v in verdicts if v.verdict in JUDGED]
-    if how:
-        lines = [(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _trace(v.record)) for v in how]
-        columns = ("row", "column", "printed", "rounded", "ours", "verdict", "how", "record")
-        blocks.append(_folded(f"How {len(how)} of these figures were judged", grid(columns, lines)))
-    if ablated := ablation_rows_page(table.paper, table, records):
-        blocks += ["What the [ablation](ablations.md) of this table came to here, beside what is printed:", ablated]
-    rest: dict[tuple[str, str], list[str]] = {}
+    # One row per value that was compared with a measurement or with other printed cells.
+    judged = [v for v in verdicts if v.verdict in JUDGED]
+    if judged:
+        rows = [
+            (v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _link_record(v.record)) for v in judged
+        ]
+        header = ("row", "column", "printed", "ours, rounded", "ours", "verdict", "reason", "record")
+        blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
+    if ablated := ablation_rows_grid(table.paper, table, records):
+        blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
+    # The remaining values, grouped by what a comparison would need.
+    missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
         if v.verdict not in JUDGED:
-            rest.setdefault((v.verdict, v.cause), []).append(f"{v.row_id}.{v.column}")
-    if rest:
-        lines2 = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in rest.items()]
-        title = f"What {sum(map(len, rest.values()))} of these figures take"
-        blocks.append(_folded(title, grid(("verdict", "what it takes", "cells"), lines2)))
+            missing.setdefault((v.verdict, v.cause), []).append(f"{v.row_id}.{v.column}")
+    if missing:
+        title = f"What is missing for {_count_values(sum(map(len, missing.values())))} of this table"
+        lines = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
+        blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), lines)))
     return blocks
 
 
+def _count_values(number: int) -> str:
+    return f"{number} value" + "s" * (number != 1)
+
+
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
-    """Every reading of the table's unspecific figures, and what each comes to."""
-    own = select(records, kind="architecture", subject=package, table=table, metric="readings")
+    """List every reading of the table's ambiguous values, with the value that each reading leads to."""
     return [
         _folded(
-            f"What `{cell}` comes to, {len(found)} readings",
-            grid(
-                ("reading", "comes to"),
-                [(f"{each['reading']}, {each['convention']}", f"{each['value']:.2f}") for each in found],
-            ),
+            f"Possible readings of `{cell}`: {len(readings)}",
+            grid(("reading", "value"), [(f"{r['reading']}, {r['convention']}", f"{r['value']:.2f}") for r in readings]),
         )
-        for record in own
-        for cell, found in record.value.items()
+        for record in select(records, kind="architecture", subject=package, table=table, metric="readings")
+        for cell, readings in record.value.items()
     ]
 
 
@@ -98,15 +102,15 @@ def _folded(title: str, body: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
-def _trace(record: str) -> str:
+def _link_record(record: str) -> str:
     if record.startswith("expression:"):
         return "from the printed cells"
     return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
 
 
 def _networks(paper: Paper) -> str:
-    used = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
-    rows = [(f"`{e.id}`", e.evidence, e.source) for e in (find_entry(model) for model in sorted(used))]
+    models = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
+    rows = [(f"`{entry.id}`", entry.evidence, entry.source) for entry in map(find_entry, sorted(models))]
     return grid(("network", "evidence", "source"), rows) if rows else "None of this paper's rows can be built."
 
 
@@ -116,8 +120,5 @@ def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
         (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, describe_setting(r), f"`{r.command}`")
         for i, r in ((i, records[i]) for i in ids)
     ]
-    return (
-        grid(("record", "subject", "dataset", "protocol", "setting", "command"), rows)
-        if rows
-        else "No measurement stands behind this page yet."
-    )
+    header = ("record", "subject", "dataset", "protocol", "setting", "command")
+    return grid(header, rows) if rows else "No verdict on this page rests on a measurement yet."

@@ -1,4 +1,4 @@
-"""All networks ranked on equal terms, beside the ranking that their printed GFLOPs give."""
+"""Rank all networks on equal terms, beside the ranking by their printed GFLOPs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from benchmark.report.markdown import grid, page
 
 
 @dataclass(frozen=True)
-class Rank:
-    """One network: the cell that prints its GFLOPs, and its true GMACs and parameters at the common size."""
+class RankedNetwork:
+    """One network with its printed and its measured cost.
+
+    Attributes:
+        cell: The first cell that prints its GFLOPs.
+        printed: The printed GFLOPs.
+        gmacs: True multiply-accumulates with the common head at the common input size, in 1e9.
+        params: Trainable parameters with the common head, in millions.
+    """
 
     model: str
     cell: Cell
@@ -26,9 +33,11 @@ class Rank:
     params: float
 
 
-def ranks(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str) -> list[Rank]:
-    """The networks that some table prints GFLOPs for on ``dataset``, each once, by its first printing."""
-    found: dict[str, Rank] = {}
+def networks_with_printed_flops(
+    papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str
+) -> list[RankedNetwork]:
+    """Return the networks for which some table prints GFLOPs on ``dataset``, each by the first such cell."""
+    networks: dict[str, RankedNetwork] = {}
     for paper in papers.values():
         for table in paper.tables.values():
             for cell in table.cells():
@@ -36,44 +45,46 @@ def ranks(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: s
                 if column.metric != "flops" or column.scope or column.unit != "G" or cell.dataset != dataset or not model:
                     continue
                 record = records.get(cost_record_id(model, *COMMON_TERMS))
-                if record and model not in found and not cell.row.needs:
-                    counts = record.value
-                    gmacs, params = counts["flops"]["macs"] / 1e9, counts["params"]["trainable"] / 1e6
-                    found[model] = Rank(model, cell, printed_value(cell), gmacs, params)
-    return list(found.values())
+                if record and model not in networks and not cell.row.needs:
+                    gmacs, params = record.value["flops"]["macs"] / 1e9, record.value["params"]["trainable"] / 1e6
+                    networks[model] = RankedNetwork(model, cell, printed_value(cell), gmacs, params)
+    return list(networks.values())
 
 
-def exchanged(found: Sequence[Rank]) -> list[tuple[Rank, Rank]]:
-    """Pairs whose printed order is the opposite of their order on equal terms; ties count on neither side."""
-    return [(a, b) for a, b in combinations(found, 2) if (a.printed - b.printed) * (a.gmacs - b.gmacs) < 0]
+def reversed_pairs(networks: Sequence[RankedNetwork]) -> list[tuple[RankedNetwork, RankedNetwork]]:
+    """Return the pairs whose printed order is the opposite of their order on equal terms; a tie in either is no reversal."""
+    return [(a, b) for a, b in combinations(networks, 2) if (a.printed - b.printed) * (a.gmacs - b.gmacs) < 0]
 
 
 def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
-    """``reports/ranking.md``."""
-    dataset, size = COMMON_TERMS
+    """Return ``reports/ranking.md``."""
+    common_dataset, size = COMMON_TERMS
     blocks = [
-        "# Ranked on equal terms",
-        f"Every network with the head of {JOINT_COUNTS[dataset]} joints at {size}, by true multiply-accumulates, beside its "
-        "place by the GFLOPs that the tables print: counted in different ways, and at different sizes.",
+        "# Ranking on equal terms",
+        f"All networks with a head for {JOINT_COUNTS[common_dataset]} joints at {size}, ranked by true multiply-accumulates, "
+        "beside their rank by printed GFLOPs. The printed values are counted under different conventions and at different "
+        "input sizes.",
     ]
-    for data in dict.fromkeys(t.dataset for p in papers.values() for t in p.tables.values() if t.dataset in JOINT_COUNTS):
-        found = ranks(papers, records, data)
-        if len(found) < 2:
+    for dataset in dict.fromkeys(t.dataset for p in papers.values() for t in p.tables.values() if t.dataset in JOINT_COUNTS):
+        networks = networks_with_printed_flops(papers, records, dataset)
+        if len(networks) < 2:
             continue
-        by_printed = [r.model for r in sorted(found, key=lambda r: (r.printed, r.model))]
+        printed_order = [network.model for network in sorted(networks, key=lambda n: (n.printed, n.model))]
         rows = []
-        for place, rank in enumerate(sorted(found, key=lambda r: (r.gmacs, r.model)), 1):
-            before = by_printed.index(rank.model) + 1
-            change = "=" if before == place else f"{'up' if place < before else 'down'} {abs(before - place)}"
-            cell = rank.cell
-            where = f"{cell.printed} at {cell.input} ({cell.column.convention}), {cell.paper} {cell.table.where}"
-            evidence = find_entry(rank.model).evidence
-            rows.append((place, f"`{rank.model}`", f"{rank.gmacs:.3f}", f"{rank.params:.2f}", before, change, where, evidence))
-        pairs, total = exchanged(found), len(found) * (len(found) - 1) // 2
-        header = ("place", "network", f"GMACs at {size}", "params M", "place as printed", "moves", "printed", "evidence")
+        for rank, network in enumerate(sorted(networks, key=lambda n: (n.gmacs, n.model)), 1):
+            printed_rank = printed_order.index(network.model) + 1
+            moves = "up" if rank < printed_rank else "down"
+            change = "=" if rank == printed_rank else f"{moves} {abs(printed_rank - rank)}"
+            cell = network.cell
+            printed = f"{cell.printed} at {cell.input} ({cell.column.convention}), {cell.paper} {cell.table.where}"
+            costs = f"{network.gmacs:.3f}", f"{network.params:.2f}"
+            evidence = find_entry(network.model).evidence
+            rows.append((rank, f"`{network.model}`", *costs, printed_rank, change, printed, evidence))
+        pairs = len(networks) * (len(networks) - 1) // 2
+        header = ("rank", "network", f"GMACs at {size}", "params M", "rank as printed", "change", "printed GFLOPs", "evidence")
         blocks += [
-            f"## Networks with GFLOPs printed for {data}",
+            f"## Networks with printed GFLOPs on {dataset}",
             grid(header, rows),
-            f"{len(pairs)} of {total} pairs change their order.",
+            f"{len(reversed_pairs(networks))} of {pairs} pairs of networks change their order.",
         ]
     return page(*blocks)

@@ -1,4 +1,4 @@
-"""How each network is trained: every recipe in full, and what stood open in its source."""
+"""Show every training recipe in full, with the assumptions that its source leaves to be made."""
 
 from __future__ import annotations
 
@@ -10,134 +10,134 @@ from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedul
 from benchmark.models.registry import entries
 from benchmark.report.markdown import grid, page
 
-GENERALLY = "Of this project"
-REPORTS = {"best": "the best of the epochs tested, chosen on the very persons it is tested on", "last": "the last epoch"}
+GENERAL = "For any network"  # in the place of a package's name
+REPORTS = {"best": "the best of the tested epochs, chosen on the test people themselves", "last": "the last"}
 
 
 def recipes_page() -> str:
-    """``reports/recipes.md``, from the packages' ``RECIPES``."""
+    """Return ``reports/recipes.md``, from the recipes that the packages declare."""
     blocks = [
-        "# How networks are trained",
-        "A recipe is everything that a training run depends on but the network, the photographs and the seed. Whatever its "
-        "source leaves open is a gap with a name, and what stands in it says where it comes from. A record of a training "
-        "names its recipe; the digest changes with whatever decides the outcome.",
+        "# Training recipes",
+        "A recipe fixes everything that a training run depends on except the network, the images and the seed. Anything that "
+        "its source does not specify is listed below the recipe as an assumption: what is unspecified, what was chosen here, "
+        "and where this choice comes from. The record of a training run names its recipe; the recipe's digest changes with "
+        "every setting that influences the result.",
     ]
-    for package, listed in recipes_by_package().items():
+    for package, recipes in recipes_by_package().items():
         blocks.append(f"## {package}")
-        untrained = {} if package == GENERALLY else declarations()[package].untrained
+        untrained = {} if package == GENERAL else declarations()[package].untrained
         if untrained:
-            blocks += ["Without a recipe:", "\n".join(f"- `{model}`: {why}" for model, why in untrained.items())]
-        for recipe in listed.values():
+            blocks += ["Networks without a recipe:", "\n".join(f"- `{model}`: {why}" for model, why in untrained.items())]
+        for recipe in recipes.values():
             blocks += [
                 f"### `{recipe.name}`",
                 grid(("", f"version {recipe.version}, digest `{recipe.digest()}`"), _rows(recipe, package)),
-                _gaps(recipe),
+                _assumptions(recipe),
             ]
     return page(*blocks)
 
 
 def recipes_by_package() -> dict[str, Mapping[str, Recipe]]:
-    """Recipes by their package's name, those for any network last."""
-    found = {name: package.recipes for name, package in declarations().items()}
-    return {name: listed for name, listed in found.items() if listed} | {GENERALLY: GENERAL_RECIPES}
+    """Return the recipes by the name of their package, those for any network last."""
+    recipes = {name: package.recipes for name, package in declarations().items() if package.recipes}
+    return recipes | {GENERAL: GENERAL_RECIPES}
 
 
 def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
     yield "source", recipe.source
-    yield "for", _for(recipe, package)
-    yield "trains on", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.num_people:,} persons"
-    yield "input", f"{recipe.input}, {'blue' if recipe.bgr else 'red'} first"
-    yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps of {recipe.batch} persons"
-    yield "optimizer", optimizer(recipe.optimizer)
-    yield "learning rate", schedule(recipe.schedule)
-    yield "augmentation", f"`{recipe.augmentation}`: {augmentation(recipe.augmentation)}"
+    yield "networks", _networks(recipe, package)
+    yield "training data", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.num_people:,} people"
+    yield "input", f"{recipe.input}, {'BGR' if recipe.bgr else 'RGB'}"
+    yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps, batch size {recipe.batch}"
+    yield "optimizer", format_optimizer(recipe.optimizer)
+    yield "learning rate", format_schedule(recipe.schedule)
+    yield "augmentation", f"`{recipe.augmentation}`: {format_augmentation(recipe.augmentation)}"
     yield "crop", f"`{recipe.crop}`, {CROP_RULES[recipe.crop].padding:g} times the person's box"
-    yield "target", target(recipe.target)
+    yield "target", format_target(recipe.target)
     options = ", ".join(f"{name} = {value}" for name, value in recipe.loss_options.items())
     yield "loss", f"`{recipe.loss}`" + (f" with {options}" if options else "")
-    others = [name for name in ("scratch", *recipe.starts) if name != recipe.start]
-    yield "starts from", f"`{recipe.start}`" + (f"; or {', '.join(f'`{name}`' for name in others)}" if others else "")
-    yield "tested on", f"{' '.join(recipe.test)} under `{recipe.protocol}`, every {recipe.evaluate_every} epochs"
-    yield "reports", REPORTS[recipe.reports]
-    for number, line in enumerate(commands(recipe, package)):
+    alternatives = [name for name in ("scratch", *recipe.starts) if name != recipe.start]
+    or_else = f"; or {', '.join(f'`{name}`' for name in alternatives)}" if alternatives else ""
+    yield "initial weights", f"`{recipe.start}`{or_else}"
+    yield "test", f"{' '.join(recipe.test)} under `{recipe.protocol}`, every {recipe.evaluate_every} epochs"
+    yield "reported epoch", REPORTS[recipe.reports]
+    for number, line in enumerate(training_commands(recipe, package)):
         yield "" if number else "command", f"`{line}`"
 
 
-def _for(recipe: Recipe, package: str) -> str:
-    if package == GENERALLY:
+def _networks(recipe: Recipe, package: str) -> str:
+    if package == GENERAL:
         return "any network whose package has no recipe of its own for this data"
     return ", ".join(f"`{model}`" for model in recipe.models) or f"all of `{package}`"
 
 
-def commands(recipe: Recipe, package: str) -> list[str]:
-    """How to train the first network that the recipe is for: on a line of its own what must be done before."""
-    name = next(
-        model
-        for model in entries()
-        if model in recipe.models or (not recipe.models and package in (GENERALLY, model.partition("/")[0]))
+def training_commands(recipe: Recipe, package: str) -> list[str]:
+    """Return the commands that train the first network of the recipe; a learning rate is found first where none is stated."""
+    model = next(
+        name
+        for name in entries()
+        if name in recipe.models or (not recipe.models and package in (GENERAL, name.partition("/")[0]))
     )
-    line = f"python -m benchmark.train {name} --dataset {recipe.dataset} --recipe {recipe.name}"
+    line = f"python -m benchmark.train {model} --dataset {recipe.dataset} --recipe {recipe.name}"
     return [f"{line} --find-lr", line] if recipe.optimizer.lr is None else [line]
 
 
-def optimizer(chosen: Optimizer) -> str:
-    """For reading."""
-    rate = "largest rate to be found" if chosen.lr is None else f"largest rate {chosen.lr:g}"
-    if chosen.name == "sgd":
-        return f"SGD, {rate}, momentum {chosen.momentum:g}, weight decay {chosen.weight_decay:g}"
-    amsgrad = ", AMSGrad" if chosen.amsgrad else ""
-    return f"Adam, {rate}, betas {chosen.betas[0]:g} and {chosen.betas[1]:g}, weight decay {chosen.weight_decay:g}{amsgrad}"
+def format_optimizer(optimizer: Optimizer) -> str:
+    """Format an optimizer as text."""
+    rate = "maximum rate found by --find-lr" if optimizer.lr is None else f"maximum rate {optimizer.lr:g}"
+    decay = f"weight decay {optimizer.weight_decay:g}"
+    if optimizer.name == "sgd":
+        return f"SGD, {rate}, momentum {optimizer.momentum:g}, {decay}"
+    amsgrad = ", AMSGrad" if optimizer.amsgrad else ""
+    return f"Adam, {rate}, betas {optimizer.betas[0]:g} and {optimizer.betas[1]:g}, {decay}{amsgrad}"
 
 
-def schedule(chosen: Schedule) -> str:
-    """For reading."""
-    match chosen.kind:
+def format_schedule(schedule: Schedule) -> str:
+    """Format a learning-rate schedule as text."""
+    match schedule.kind:
         case "step":
-            at = f"times {chosen.factor:g} at {chosen.unit} " + ", ".join(f"{milestone:,}" for milestone in chosen.milestones)
+            milestones = ", ".join(f"{milestone:,}" for milestone in schedule.milestones)
+            text = f"times {schedule.factor:g} at {schedule.unit} {milestones}"
         case "cosine":
-            at = "half a cosine down to nothing"
+            text = "half a cosine down to zero"
         case "triangular":
-            at = (
-                f"up and down within {chosen.cycle} epochs between {chosen.min_lr_ratio:.3g} and 1 times the largest, "
-                f"both approaching {chosen.final_lr_ratio:.3g}"
+            text = (
+                f"triangular with a period of {schedule.cycle} epochs, between {schedule.min_lr_ratio:.3g} and 1 times the "
+                f"maximum; both bounds approach {schedule.final_lr_ratio:.3g}"
             )
         case _:
-            at = "constant"
-    warmup = f"; first {chosen.warmup} steps of linear warm-up from {chosen.warmup_factor:g}" if chosen.warmup else ""
-    return at + warmup
+            text = "constant"
+    if schedule.warmup:
+        text += f"; linear warm-up during the first {schedule.warmup} steps, from {schedule.warmup_factor:g} times the rate"
+    return text
 
 
-def augmentation(name: str) -> str:
-    """The distributions that views are drawn from, for reading."""
-    chosen = AUGMENTATIONS[name]
-    parts = [f"mirrored with probability {chosen.flip:g}"]
-    normal = chosen.distribution == "normal"
-    if chosen.scale:
-        parts.append(f"scaled by 1 ± {chosen.scale:g}" + (" (normal, cut off there)" if normal else " (even)"))
-    if chosen.rotation:
-        spread = f"normal of {chosen.rotation:g}°, cut off at {chosen.largest_rotation:g}°" if normal else "even"
-        parts.append(
-            f"turned by up to {chosen.largest_rotation:g}° with probability {chosen.rotation_probability:g} ({spread})"
-        )
-    if chosen.half_body:
-        parts.append(f"half the body with probability {chosen.half_body:g}")
+def format_augmentation(name: str) -> str:
+    """Format the distributions that an augmentation draws from as text."""
+    augmentation = AUGMENTATIONS[name]
+    parts = [f"flipped with probability {augmentation.flip:g}"]
+    normal = augmentation.distribution == "normal"
+    if augmentation.scale:
+        parts.append(f"scaled by 1 ± {augmentation.scale:g} ({'normal, clipped' if normal else 'uniform'})")
+    if augmentation.rotation:
+        largest = augmentation.largest_rotation
+        drawn = f"normal with sigma {augmentation.rotation:g}°, clipped at {largest:g}°" if normal else "uniform"
+        parts.append(f"rotated by up to {largest:g}° with probability {augmentation.rotation_probability:g} ({drawn})")
+    if augmentation.half_body:
+        parts.append(f"half-body augmentation with probability {augmentation.half_body:g}")
     return ", ".join(parts)
 
 
-def target(chosen: Target) -> str:
-    """For reading."""
-    sigma = (
-        "sigma narrowing with the epochs, and part affinity fields"
-        if chosen.sigma_schedule
-        else f"sigma {chosen.sigma:g} pixels"
-    )
-    return f"`{chosen.style}` Gaussians at stride {chosen.stride}, {sigma}"
+def format_target(target: Target) -> str:
+    """Format a training target as text."""
+    sigma = f"sigma {target.sigma:g} pixels"
+    if target.sigma_schedule:
+        sigma = "sigma decreasing over the epochs, and part affinity fields"
+    return f"`{target.style}` Gaussians at stride {target.stride}, {sigma}"
 
 
-def _gaps(recipe: Recipe) -> str:
+def _assumptions(recipe: Recipe) -> str:
     if not recipe.assumptions:
         return ""
-    return grid(
-        ("left open", "what stands there", "where from"),
-        [(gap.unspecified, gap.choice, gap.source) for gap in recipe.assumptions],
-    )
+    rows = [(assumption.unspecified, assumption.choice, assumption.source) for assumption in recipe.assumptions]
+    return grid(("unspecified", "choice", "source"), rows)

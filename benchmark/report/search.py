@@ -1,4 +1,4 @@
-"""What was searched here: each architecture that came out beside the best of as much random search, and how it came about."""
+"""Show every architecture search: the architecture that it found, the best of as much random search, and its course."""
 
 from __future__ import annotations
 
@@ -21,170 +21,186 @@ from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, loo
 from benchmark.report.markdown import grid, page
 from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
-ENDS: Mapping[str, str] = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
+STRATEGY_COLOURS: Mapping[str, str] = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
 SHADES = ("#cfe3f1", "#7fb2d6", "#33658a")
-LINES = ("-", "--", ":")
+LINE_STYLES = ("-", "--", ":")
 
 
-def _kept(package: str, found: Sequence[SearchGroup]) -> list[FoundArchitecture]:
-    """All architectures that a package's searches came to."""
+def _found_architectures(package: str, groups: Sequence[SearchGroup]) -> list[FoundArchitecture]:
+    """Return all architectures that a package's searches found."""
     return [
-        FoundArchitecture(group.label.removeprefix("scale ") + (f" on {group.device}" if group.device else ""), end, record)
-        for group in found
+        FoundArchitecture(_describe_search(record), strategy, record)
+        for group in groups
         if group.package == package
-        for end, kept in group.ends.items()
-        for record in kept
+        for strategy, found in group.ends.items()
+        for record in found
     ]
+
+
+def _describe_search(record: Record) -> str:
+    setting = record.setting
+    device = f" on {record.device}" if record.device else ""
+    return f"{setting['config']} {setting['config_version']}, cost {setting['cost']}{device}"
 
 
 # --- the page ----------------------------------------------------------------------------------------------------------------
 
 
 def search_page(records: Mapping[str, Record]) -> str:
-    """``reports/search.md``."""
-    found = search_groups(records)
+    """Return ``reports/search.md``."""
+    groups, papers = search_groups(records), load_papers()
     blocks = [
         "# Architecture search",
-        "A super-network is searched, the architecture that comes out is trained, and so is the best of a random search that "
-        "was shown as many images among architectures that cost about as much. Both are trained by one recipe with the same "
-        "seeds, and tested on the same persons. A search at a small scale shows how the method behaves there; it never matches "
-        "a printed figure.",
+        "A search trains a super-network and derives an architecture from it. Beside it, a random search sees the same number "
+        "of images and considers only architectures of about the same cost. The searched architecture and the best one of "
+        "random search are then trained by the same recipe with the same seeds, and tested on the same people. A search with "
+        "a small config shows how the method behaves at that size; it never counts as a match of a printed value.",
     ]
-    for package, scales in known_searches().items():
-        listed = {name: scale for name, scale in scales.items() if not scale.dataset.startswith("synthetic")}
-        blocks.append(f"## {load_papers()[package].short if package in load_papers() else package}")
-        for group in (group for group in found if group.package == package):
-            blocks += _section(group, records)
-        blocks += lookup_section(package, lookup_records(package, records), _kept(package, found))
-        blocks += ["### Scales", "What the same command does on data of different size.", _scales(package, listed, records)]
-        blocks += ["### What the paper leaves open", _gaps(list(listed.values()))]
+    for package, configs in known_searches().items():
+        shown_configs = [config for config in configs.values() if not config.dataset.startswith("synthetic")]
+        blocks.append(f"## {papers[package].short if package in papers else package}")
+        for group in (group for group in groups if group.package == package):
+            blocks += _group_section(group, records)
+        blocks += lookup_section(package, lookup_records(package, records), _found_architectures(package, groups))
+        blocks += ["### Configs", "The configs differ in data and size.", _configs(package, shown_configs, records)]
+        blocks += ["### Assumptions", "Choices that the paper does not specify.", _assumptions(shown_configs)]
     return page(*blocks)
 
 
-def _scales(package: str, listed: Mapping[str, SearchConfig], records: Mapping[str, Record]) -> str:
+def _configs(package: str, configs: Sequence[SearchConfig], records: Mapping[str, Record]) -> str:
     rows = []
-    for scale in listed.values():
-        runs = select(records, kind="search", subject=package, config=scale.name, config_version=scale.version)
+    for config in configs:
+        runs = select(records, kind="search", subject=package, config=config.name, config_version=config.version)
         printed = ""
-        if scale.printed:
-            printed = f"{float(evaluate_expression(scale.printed, load_papers()[package], load_papers()).value):+.2f}"
-        command = f"`python -m benchmark.search {package} --dataset {scale.dataset} --scale {scale.name} --cost flops`"
-        rows.append((f"`{scale.name}`", scale.description, command, scale.seeds, printed, "here" if runs else "not run"))
-    return grid(("scale", "what it is", "command", "seeds planned", "searched over random, printed", ""), rows)
+        if config.printed:
+            printed = f"{float(evaluate_expression(config.printed, load_papers()[package], load_papers()).value):+.2f}"
+        command = f"`python -m benchmark.search {package} --dataset {config.dataset} --scale {config.name} --cost flops`"
+        status = "run" if runs else "not run"
+        rows.append((f"`{config.name}`", config.description, command, config.seeds, printed, status))
+    return grid(("config", "description", "command", "planned seeds", "searched minus random, printed", "status"), rows)
 
 
-def _section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
-    first = next(record for own in group.ends.values() for record in own)
-    rows = []
-    for end, own in group.ends.items():
-        for record in own:
-            told = record.samples
-            figure = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
-            effort = f"{told['images']:,} in {told['seconds'] / 60:.0f} min"
-            rows.append((end, record.seed, f"`{told['model']}`", f"{told['cost']:.4g}", figure, effort))
-    value, interval, seeds = search_difference(group, records)
-    shown = "Both of one seed are needed for a difference."
-    if value is not None:
-        between = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
-        over = "persons and seeds" if seeds > 1 else "persons alone: another seed moves it further"
-        shown = f"Searched less random: {value:+.2f}{between} points, over {over}."
+def _group_section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
+    first = next(record for found in group.ends.values() for record in found)
     metric = first.metric
-    scale = known_searches().get(group.package, {}).get(group.config)
-    floor = mean_pose_accuracy(scale.retrain.name, metric, records) if scale else None
+    rows = []
+    for strategy, found in group.ends.items():
+        for record in found:
+            samples = record.samples
+            accuracy = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
+            images = f"{samples['images']:,} in {samples['seconds'] / 60:.0f} min"
+            rows.append((strategy, record.seed, f"`{samples['model']}`", f"{samples['cost']:.4g}", accuracy, images))
+    difference = _describe_difference(group, records)
+    config = known_searches().get(group.package, {}).get(group.config)
+    floor = mean_pose_accuracy(config.retrain.name, metric, records) if config else None
     if floor is not None:
-        shown += f" The mean pose, without looking at the picture: {floor:.2f}."
+        difference += f" The mean pose, a baseline that ignores the image, reaches {floor:.2f}."
     return [
         f"### {group.label}" + (f", {group.device}" if group.device else ""),
         grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),
-        shown,
-        f"![architectures; how the search went; accuracy](figures/{group.file})",
-        *(_text(record) for record in group.ends.get(SEARCHED, ())[:1]),
+        difference,
+        f"![architectures; course of the search; accuracy](figures/{group.file})",
+        *(_architecture_text(record) for record in group.ends.get(SEARCHED, ())[:1]),
     ]
 
 
-def _text(record: Record) -> str:
+def _describe_difference(group: SearchGroup, records: Mapping[str, Record]) -> str:
+    difference, interval, seeds = search_difference(group, records)
+    if difference is None:
+        return "The difference needs both architectures of the same seed."
+    bounds = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
+    population = "people and seeds" if seeds > 1 else "people only, as there is a single seed"
+    return f"Searched minus random: {difference:+.2f}{bounds} points, with the interval over {population}."
+
+
+def _architecture_text(record: Record) -> str:
     return f"The searched architecture of seed {record.seed}:\n\n```\n{record.samples['architecture'].strip()}\n```"
 
 
-def _gaps(listed: Sequence[SearchConfig]) -> str:
-    gaps: dict[tuple[str, str, str], list[str]] = {}
-    for scale in listed:
-        for gap in scale.assumptions:
-            gaps.setdefault((gap.unspecified, gap.choice, gap.source), []).append(f"`{scale.name}`")
-    rows = [(*gap, "all" if len(names) == len(listed) else " ".join(names)) for gap, names in gaps.items()]
-    return grid(("gap", "instead", "source", "scales"), rows)
+def _assumptions(configs: Sequence[SearchConfig]) -> str:
+    """List each assumption once, with the configs that make it."""
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for config in configs:
+        for assumption in config.assumptions:
+            key = (assumption.unspecified, assumption.choice, assumption.source)
+            names.setdefault(key, []).append(f"`{config.name}`")
+    rows = [(*key, "all" if len(made_by) == len(configs) else " ".join(made_by)) for key, made_by in names.items()]
+    return grid(("unspecified", "choice", "source", "configs"), rows)
 
 
-# --- its pictures ------------------------------------------------------------------------------------------------------------
+# --- its figures -------------------------------------------------------------------------------------------------------------
 
 
 def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
-    """Every picture of the page by its file below ``reports/figures``."""
-    found = search_groups(records)
+    """Draw every figure of the page, by the name of its file in ``reports/figures``."""
+    groups = search_groups(records)
     tables = {package: lookup_records(package, records) for package in known_searches()}
     with mpl.rc_context(STYLE):
-        return {group.file: svg(_figure(group)) for group in found} | {
-            lookup_figure_name(package): svg(lookup_figure(own, _kept(package, found)))
-            for package, own in tables.items()
-            if own
+        return {group.file: svg(_draw_search(group)) for group in groups} | {
+            lookup_figure_name(package): svg(lookup_figure(validated, _found_architectures(package, groups)))
+            for package, validated in tables.items()
+            if validated
         }
 
 
-def _figure(group: SearchGroup) -> Figure:
-    """The first seed's architectures; over the epochs entropies, accuracies on the held-out persons, and the expected cost; and
-    what both ends came to, with intervals over persons."""
+def _draw_search(group: SearchGroup) -> Figure:
+    """Draw the first seed's architectures, the course of the search by epoch, and the final accuracies with their intervals."""
     figure = plt.figure(figsize=(9, 4.4))
-    own = {end: found[0] for end, found in group.ends.items()}
-    above = figure.add_gridspec(len(own), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
-    for row, (end, record) in enumerate(own.items()):
+    firsts = {strategy: found[0] for strategy, found in group.ends.items()}
+    upper = figure.add_gridspec(len(firsts), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
+    for row, (strategy, record) in enumerate(firsts.items()):
         boxes = architecture_format_of(group.package).diagram(record.samples["architecture"])
-        _draw(figure.add_subplot(above[row, 0]), boxes, f"{end}\nseed {record.seed}")
-    below = figure.add_gridspec(1, 4, left=0.085, right=0.99, top=0.53, bottom=0.11, wspace=0.5)
-    decided, held_out, costing, reached = (figure.add_subplot(below[0, column]) for column in range(4))
-    searched, first = group.ends.get(SEARCHED, ()), next(iter(own.values()))
-    names = list(dict.fromkeys(name for record in searched for _, figures in record.samples["curves"] for name in figures))
-    _curves(decided, searched, [name for name in names if name.startswith("entropy")])
-    _curves(held_out, searched, [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS_PHASE)])
-    _curves(costing, searched, ["expected cost"])
-    decided.set_ylabel("entropy, of the largest")
-    held_out.set_ylabel("accuracy of the shared weights\non held-out persons, %")
-    costing.set_ylabel(f"expected cost, {first.samples['unit']}")
-    for end, found in group.ends.items():
+        _draw_architecture(figure.add_subplot(upper[row, 0]), boxes, f"{strategy}\nseed {record.seed}")
+    lower = figure.add_gridspec(1, 4, left=0.085, right=0.99, top=0.53, bottom=0.11, wspace=0.5)
+    entropy_axes, held_out_axes, cost_axes, final_axes = (figure.add_subplot(lower[0, column]) for column in range(4))
+    searched, first = group.ends.get(SEARCHED, ()), next(iter(firsts.values()))
+    unit = first.samples["unit"]
+    names = list(dict.fromkeys(name for record in searched for _, values in record.samples["curves"] for name in values))
+    held_out_names = [name for name in names if name.endswith(" accuracy") and not name.startswith(WEIGHTS_PHASE)]
+    _draw_curves(entropy_axes, searched, [name for name in names if name.startswith("entropy")])
+    _draw_curves(held_out_axes, searched, held_out_names)
+    _draw_curves(cost_axes, searched, ["expected cost"])
+    entropy_axes.set_ylabel("entropy / maximum entropy")
+    held_out_axes.set_ylabel("accuracy of the shared weights\non held-out people, %")
+    cost_axes.set_ylabel(f"expected cost, {unit}")
+    for strategy, found in group.ends.items():
         values = np.array([record.value for record in found])
         costs = [record.samples["cost"] for record in found]
         bounds = np.array([record.interval or (record.value, record.value) for record in found])
-        reach = np.abs(bounds - values[:, None]).T
-        reached.errorbar(costs, values, yerr=reach, fmt="o", markersize=3, linewidth=1, color=ENDS[end], label=end)
-    reached.set_xlabel(f"cost, {first.samples['unit']}")
-    reached.set_ylabel(first.metric)
-    reached.legend(frameon=False, fontsize=6)
+        errors = np.abs(bounds - values[:, None]).T
+        colour = STRATEGY_COLOURS[strategy]
+        final_axes.errorbar(costs, values, yerr=errors, fmt="o", markersize=3, linewidth=1, color=colour, label=strategy)
+    final_axes.set_xlabel(f"cost, {unit}")
+    final_axes.set_ylabel(first.metric)
+    final_axes.legend(frameon=False, fontsize=6)
     return figure
 
 
-def _curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -> None:
-    """Figures of all seeds over the epochs, each with a kind of line."""
-    for name, line in zip(names, LINES, strict=False):
-        for place, record in enumerate(searched):
-            curve = [(epoch, figures[name]) for epoch, figures in record.samples["curves"] if name in figures]
-            label = name if len(names) > 1 and not place else None
+def _draw_curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -> None:
+    """Draw values of all seeds by epoch, one line style per name."""
+    for name, line in zip(names, LINE_STYLES, strict=False):
+        for number, record in enumerate(searched):
+            curve = [(epoch, values[name]) for epoch, values in record.samples["curves"] if name in values]
+            label = name if len(names) > 1 and not number else None
             if curve:
-                axes.plot(*zip(*curve, strict=True), line, color=ENDS[SEARCHED], linewidth=1, alpha=0.8, label=label)
+                colour = STRATEGY_COLOURS[SEARCHED]
+                axes.plot(*zip(*curve, strict=True), line, color=colour, linewidth=1, alpha=0.8, label=label)
     if len(names) > 1:
         axes.legend(frameon=False, fontsize=6)
     axes.set_xlabel("epochs")
     axes.grid(alpha=0.25, linewidth=0.5)
 
 
-def _draw(axes: Axes, boxes: Sequence[DiagramBox], name: str) -> None:
-    """An architecture as its package draws it."""
+def _draw_architecture(axes: Axes, boxes: Sequence[DiagramBox], name: str) -> None:
+    """Draw an architecture from the boxes of its package's diagram."""
     axes.axis("off")
     axes.text(-0.01, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=6)
     for box in boxes:
         if box.height:
             corner = (box.x, box.y - box.height / 2)
             axes.add_patch(plt.Rectangle(corner, 0.9, box.height, facecolor=SHADES[box.shade], linewidth=0))
-            colour = str(int(box.shade == len(SHADES) - 1))
-            axes.text(box.x + 0.45, box.y, box.label, ha="center", va="center", fontsize=5, color=colour)
+            text_colour = str(int(box.shade == len(SHADES) - 1))
+            axes.text(box.x + 0.45, box.y, box.label, ha="center", va="center", fontsize=5, color=text_colour)
         else:
             axes.plot([box.x, box.x + 0.9], [box.y, box.y], color="#999999", linewidth=1)
     axes.set_xlim(0, max((box.x + 1 for box in boxes), default=1.0))

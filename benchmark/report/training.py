@@ -1,4 +1,4 @@
-"""What was trained here: figures, curves, and what is reached without looking at the picture."""
+"""Show the results of training runs: accuracies, curves, and the baseline that ignores the image."""
 
 from __future__ import annotations
 
@@ -14,105 +14,108 @@ from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid, page
 from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
-FIGURE = "training.svg"
-# Recipes of ablations and of searches, whose runs have pages of their own.
-ABLATED = {budget.overrides["name"] for budget in BUDGETS.values() if "name" in budget.overrides}
+# The recipes of ablations, whose runs have a page of their own.
+ABLATION_RECIPES = {budget.overrides["name"] for budget in BUDGETS.values() if "name" in budget.overrides}
 
 
-def curves(records: Mapping[str, Record]) -> list[Record]:
-    """Return the finished trainings that belong to no ablation and no search, by model, setting and seed."""
-    retrained = {config.retrain.name for configs in known_searches().values() for config in configs.values()}
-    found = [
+def finished_runs(records: Mapping[str, Record]) -> list[Record]:
+    """Return the curves of trainings that belong to no ablation and no search, by model, setting and seed."""
+    retraining = {config.retrain.name for configs in known_searches().values() for config in configs.values()}
+    runs = [
         record
         for record in select(records, kind="training")
-        if record.setting["recipe"] not in ABLATED
-        and not ("/file:" in record.subject and record.setting["recipe"] in retrained)
+        if record.setting["recipe"] not in ABLATION_RECIPES
+        and not ("/file:" in record.subject and record.setting["recipe"] in retraining)
     ]
-    return sorted(found, key=lambda record: (record.subject, describe_setting(record), record.seed or 0))
+    return sorted(runs, key=lambda record: (record.subject, describe_setting(record), record.seed or 0))
 
 
 def training_page(records: Mapping[str, Record]) -> str:
-    """``reports/training.md``."""
+    """Return ``reports/training.md``."""
     blocks = [
-        "# What was trained here",
-        "Each run is one command, `python -m benchmark.train MODEL --dataset DATASET --start START --seed SEED`; its recipe "
-        "is on [the page of recipes](recipes.md). Figures are of the last epoch unless the recipe reports its best, with 95 % "
-        "intervals over the test persons; another seed moves them further. The mean pose puts every joint where it is on "
-        "average in the training crops: what is reached without looking at the picture. What was trained for an "
-        "ablation or a search stands on [its](ablations.md) [page](search.md).",
+        "# Training results",
+        "Each run is one command, `python -m benchmark.train MODEL --dataset DATASET --start START --seed SEED`, and follows "
+        "one of the [recipes](recipes.md). Accuracies are those of the last epoch, unless the recipe reports its best epoch, "
+        "with 95 % intervals over the test people; these intervals do not include the variation between seeds. The *mean "
+        "pose* is a baseline that ignores the image: it places every joint at its average position in the training crops. "
+        "Runs that belong to [ablations](ablations.md) or [architecture searches](search.md) are shown on those pages.",
     ]
-    runs = curves(records)
+    runs = finished_runs(records)
     if not runs:
-        return page(*blocks, "Nothing yet.")
-    for dataset in sorted({_tested(run, records)[0].dataset for run in runs if _tested(run, records)}):
-        chosen = [run for run in runs if (found := _tested(run, records)) and found[0].dataset == dataset]
-        blocks += [f"## Tested on {dataset}", _table(chosen, records, dataset)]
-    blocks += ["## Curves", f"![loss and accuracy over the epochs](figures/{FIGURE})"]
+        return page(*blocks, "No training run is on record.")
+    tested_on = {run.id: results[0].dataset for run in runs if (results := _test_results(run, records))}
+    for dataset in sorted(set(tested_on.values())):
+        tested_runs = [run for run in runs if tested_on.get(run.id) == dataset]
+        blocks += [f"## Tested on {dataset}", _accuracies(tested_runs, records, dataset)]
+    blocks += ["## Curves", "![loss and accuracy by epoch](figures/training.svg)"]
     if rates := select(records, kind="learning_rate"):
-        blocks += ["## Learning rates found", _rates(rates)]
+        blocks += ["## Learning rates found", _learning_rates(rates)]
     return page(*blocks)
 
 
-def _tested(run: Record, records: Mapping[str, Record]) -> list[Record]:
+def _test_results(run: Record, records: Mapping[str, Record]) -> list[Record]:
     """Return the metrics of a run on its test people."""
     return select(records, kind="accuracy", subject=run.subject, setting=run.setting, seed=run.seed)
 
 
-def _plain(metric: str) -> bool:
-    """Whether the metric is defined in the usual way: without a named convention, or by the one papers use most."""
+def _has_usual_definition(metric: str) -> bool:
+    """Return whether a metric has no named convention, or the one that papers use most."""
     return "(" not in metric or metric.endswith("(hrnet)")
 
 
-def _table(runs: Sequence[Record], records: Mapping[str, Record], dataset: str) -> str:
-    metrics = list(dict.fromkeys(r.metric for run in runs for r in _tested(run, records) if _plain(r.metric)))
+def _accuracies(runs: Sequence[Record], records: Mapping[str, Record], dataset: str) -> str:
+    """Format one row per run, then one per mean pose."""
+    metrics = list(
+        dict.fromkeys(r.metric for run in runs for r in _test_results(run, records) if _has_usual_definition(r.metric))
+    )
     rows = []
     for run in runs:
-        figures = {record.metric: record for record in _tested(run, records)}
+        results = {record.metric: record for record in _test_results(run, records)}
+        cells = [_value_with_interval(results.get(metric)) for metric in metrics]
         speed = f"{run.samples['images per second']:.0f}, {run.environment.get('threads', '?')} threads"
         minutes = f"{run.samples['seconds'] / 60:.0f} min"
-        rows.append(
-            (f"`{run.subject}`", describe_setting(run), run.seed, *(_cell(figures.get(m)) for m in metrics), speed, minutes)
-        )
-    means: dict[str, dict[str, Record]] = {}
+        rows.append((f"`{run.subject}`", describe_setting(run), run.seed, *cells, speed, minutes))
+    mean_poses: dict[str, dict[str, Record]] = {}
     for record in select(records, kind="mean_pose", dataset=dataset):
-        if record.setting["recipe"] not in ABLATED:
-            means.setdefault(describe_setting(record), {})[record.metric] = record
-    for protocol, figures in sorted(means.items()):
-        rows.append((MEAN_POSE, protocol, "", *(_cell(figures.get(m)) for m in metrics), "", ""))
-    return grid(("network", "trained by", "seed", *metrics, "images/s", "training took"), rows)
+        if record.setting["recipe"] not in ABLATION_RECIPES:
+            mean_poses.setdefault(describe_setting(record), {})[record.metric] = record
+    for setting, results in sorted(mean_poses.items()):
+        cells = [_value_with_interval(results.get(metric)) for metric in metrics]
+        rows.append((MEAN_POSE, setting, "", *cells, "", ""))
+    return grid(("network", "training", "seed", *metrics, "images/s", "duration"), rows)
 
 
-def _cell(record: Record | None) -> str:
+def _value_with_interval(record: Record | None) -> str:
     if record is None:
         return ""
     low, high = record.interval or (float("nan"), float("nan"))
-    places = 2 if "@" in record.metric else 3
-    return f"{record.value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+    decimals = 2 if "@" in record.metric else 3
+    return f"{record.value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def _rates(found: Sequence[Record]) -> str:
+def _learning_rates(found: Sequence[Record]) -> str:
     rows = []
     for record in sorted(found, key=lambda r: (r.subject, describe_setting(r))):
-        tried = ", ".join(f"{step['rate']:g} {'lost' if step['diverges'] else 'kept'}" for step in record.samples["tried"])
+        steps = record.samples["tried"]
+        tried = ", ".join(f"{step['rate']:g} {'diverges' if step['diverges'] else 'is stable'}" for step in steps)
         rows.append((f"`{record.subject}`", describe_setting(record), f"{record.value:g}", tried))
-    return grid(("network", "recipe", "largest rate", "tried"), rows)
+    return grid(("network", "recipe", "maximum rate", "rates tried"), rows)
 
 
 def training_figure(records: Mapping[str, Record]) -> bytes:
-    """Loss, and the first figure of each test, over the epochs."""
+    """Draw the loss and the first metric of each test by epoch, one line per run."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
         figure.subplots_adjust(left=0.08, right=0.98, top=0.95, bottom=0.32, wspace=0.2)
-        for place, run in enumerate(curves(records)):
-            colour = PAPER_COLOURS[place % len(PAPER_COLOURS)]
+        for number, run in enumerate(finished_runs(records)):
+            colour = PAPER_COLOURS[number % len(PAPER_COLOURS)]
             losses = run.samples["loss"]
             name = f"{run.subject}, {describe_setting(run)}, seed {run.seed}"
             left.semilogy(range(1, len(losses) + 1), losses, color=colour, label=name, linewidth=1)
-            if points := [(epoch, next(iter(figures.items()))) for epoch, figures in run.samples["figures"]]:
-                right.plot(
-                    [epoch for epoch, _ in points], [value for _, (_, value) in points], "o-", color=colour, markersize=2
-                )
-                right.set_ylabel(points[0][1][0])
+            if points := [(epoch, *next(iter(values.items()))) for epoch, values in run.samples["figures"]]:
+                epochs, metrics, values = zip(*points, strict=True)
+                right.plot(epochs, values, "o-", color=colour, markersize=2)
+                right.set_ylabel(metrics[0])
         left.set_ylabel("training loss")
         for axes in (left, right):
             axes.set_xlabel("epochs")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from torch import nn
+from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import (
     MEAN_POSE,
@@ -21,17 +22,52 @@ from benchmark.config.identities import (
 from benchmark.core.records import Record, load_records, provenance, record_id, select
 from benchmark.data.people import People
 from benchmark.evaluation.scoring import MetricResult
+from benchmark.models.external import identify_external
 from benchmark.models.weights import load_safetensors
 from benchmark.training.checkpoint import save_weights
 from benchmark.training.log import read_log
 from benchmark.training.trainer import TrainingRun, weights_metadata
 from benchmark.training.validation import Validator
 
+TrainingKind = Literal["accuracy", "training", "mean_pose", "learning_rate"]
+
+
+class TrainingResult(TypedDict):
+    """A record of a training.
+
+    Attributes:
+        subject: A model's id, the name of a user's network, or ``mean pose``.
+        n: Number of people.
+        setting: Recipe, its version and start, and overrides.
+        ci95: 95 % confidence interval.
+        record: Id of the record.
+    """
+
+    kind: TrainingKind
+    subject: str
+    dataset: str
+    split: str
+    protocol: str
+    metric: str
+    value: float
+    seed: int | None
+    n: int
+    setting: str
+    ci95: list[float] | None
+    record: str
+
+
+class TrainingReport(TypedDict):
+    """Output of ``python -m benchmark.train --json``, version 2: metrics of the trained network and of the mean pose."""
+
+    schema: Literal[2]
+    results: list[TrainingResult]
+
 
 def setting_of(run: TrainingRun) -> dict[str, Any]:
     """Return what identifies a run among those of its network and seed."""
     start = Path(run.start).name if Path(run.start).is_file() else run.start
-    return training_setting(run.recipe, start, run.overrides, run.rate)
+    return training_setting(run.recipe, start, run.overrides, run.rate) | identify_external(run.model)
 
 
 def run_identity(run: TrainingRun, metric: str) -> Identity:
@@ -39,25 +75,31 @@ def run_identity(run: TrainingRun, metric: str) -> Identity:
     return accuracy_identity(run.model, run.recipe, setting_of(run), metric, run.seed)
 
 
+def rate_identity(run: TrainingRun) -> Identity:
+    """Return what identifies the learning rate that is found for the run's recipe."""
+    identity = learning_rate_identity(run.model, run.recipe, run.seed)
+    return identity | {"setting": identity["setting"] | identify_external(run.model)}
+
+
 def find_rate_record(run: TrainingRun, folder: Path) -> Record | None:
     """Return the record of the learning rate that was found for the run's recipe."""
-    return load_records(folder).get(record_id(learning_rate_identity(run.model, run.recipe, run.seed)))
+    return load_records(folder).get(record_id(rate_identity(run)))
 
 
 def find_training_records(run: TrainingRun, metric: str, folder: Path) -> list[Record]:
-    """Return the records of this training on the test people, if it was finished before by this very recipe."""
+    """Return the records of this training on the test people, if it was finished before with the same content of its recipe."""
     known = load_records(folder)
     identity = run_identity(run, metric)
-    main = known.get(record_id(identity))
-    if main is None or (main.samples or {}).get("digest") != run.recipe.digest():
+    record = known.get(record_id(identity))
+    if record is None or (record.samples or {}).get("digest") != run.recipe.digest():
         return []
     return select(known, **{name: value for name, value in identity.items() if name != "metric"})
 
 
 def training_records(run: TrainingRun, network: nn.Module, validator: Validator, people: People) -> list[Record]:
-    """Return a finished training's records, in the first process: metrics of its last or best epoch, curves, and the mean pose.
+    """Return a finished training's records: metrics of its last or best epoch, curves, and the mean pose.
 
-    The weights that were tested are left in ``final.safetensors``.
+    All processes must call it; only the first returns records, and saves the tested weights as ``final.safetensors``.
     """
     if run.recipe.reports == "best":
         load_safetensors(network, run.folder / "best.safetensors", run.model)
@@ -95,7 +137,7 @@ def _curves(run: TrainingRun) -> dict[str, Any]:
 
 
 def mean_pose_records(run: TrainingRun, validator: Validator, people: People, origin: Mapping[str, Any]) -> list[Record]:
-    """Return what the mean pose of the training people reaches on the recipe's test people."""
+    """Return the records of the mean pose of the training people, tested on the recipe's test people."""
     predictions = validator.mean_pose(people)
     samples = {"sha256": predictions.sha256()}
     return [
@@ -120,16 +162,24 @@ def format_training(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def training_report(records: Sequence[Record]) -> dict[str, Any]:
-    """Return what ``--json`` prints; see schemas/train.schema.json."""
-    names = ("kind", "subject", "dataset", "split", "protocol", "metric", "value", "seed", "n")
-    results = [
-        {
-            **{name: getattr(record, name) for name in names},
-            "setting": describe_setting(record),
-            "ci95": list(record.interval) if record.interval else None,
-            "record": record.id,
-        }
-        for record in records
-    ]
-    return {"schema": 2, "results": results}
+def training_report(records: Sequence[Record]) -> TrainingReport:
+    """Return the content of ``--json``."""
+    return {"schema": 2, "results": [_result(record) for record in records]}
+
+
+def _result(record: Record) -> TrainingResult:
+    assert record.n is not None
+    return {
+        "kind": cast(TrainingKind, record.kind),
+        "subject": record.subject,
+        "dataset": record.dataset,
+        "split": record.split,
+        "protocol": record.protocol,
+        "metric": record.metric,
+        "value": record.value,
+        "seed": record.seed,
+        "n": record.n,
+        "setting": describe_setting(record),
+        "ci95": list(record.interval) if record.interval else None,
+        "record": record.id,
+    }

@@ -6,24 +6,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 import tyro
 
 from benchmark.config.conventions import FLOPS
-from benchmark.config.identities import learning_rate_identity
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import RECORDS, Record, append_record, provenance
-from benchmark.cost.counters import count_cost
+from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
-from benchmark.models.registry import build_on_meta, check_input_size, find_entry
+from benchmark.models.external import (
+    MODEL_SPECS,
+    ExternalModel,
+    check_heatmaps,
+    identify_external,
+    register_external,
+    resolve_model,
+    user_code_errors,
+)
+from benchmark.models.outputs import final_heatmaps
+from benchmark.models.registry import check_input_size, find_entry, import_object
 from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops, joint_set
+from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
-from benchmark.training.records import find_rate_record, find_training_records, training_records
+from benchmark.training.records import find_rate_record, find_training_records, rate_identity, training_records
 from benchmark.training.trainer import TrainingRun, time_steps, train_network
 from benchmark.training.validation import Validator
 
@@ -32,77 +43,86 @@ CROP_CACHE = Path("out/cache")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainArguments:
-    """What to train, and how. What departs from the recipe is named in the records."""
+    """Arguments of ``python -m benchmark.train``."""
 
-    model: Annotated[str, tyro.conf.Positional]
-    """A model's id, as in efficientpose_nas/A+sic=off, or an architecture file."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
     dataset: Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
-    """Whose joints to learn."""
+    """Dataset whose joints the network learns."""
     recipe: str | None = None
-    """By name; default: the first of the model's package for the dataset."""
+    """Name of a recipe; default: the first of the model's package for the dataset. A network of your own is trained by a
+    general recipe, or by that of a model of this project, as in --recipe efficientpose_nas/A."""
     start: str | None = None
-    """scratch, one of the recipe's named starts, or a .safetensors file; default: the recipe's."""
+    """scratch, one of the recipe's named starts, or a .safetensors file; default: the recipe's start."""
     seed: int = 0
-    """Decides initial weights, order and views."""
+    """Seed of the initial weights, the order of people and the augmentation."""
     epochs: int | None = None
-    """Instead of the recipe's; its milestones move along."""
+    """Number of epochs instead of the recipe's; the schedule's milestones scale with it."""
     batch: int | None = None
-    """Effective batch instead of the recipe's."""
+    """Effective batch size instead of the recipe's."""
     lr: float | None = None
     """Largest learning rate instead of the recipe's."""
     accumulate: int = 1
-    """Micro-batches that each process adds up to one step."""
+    """Number of micro-batches over which each process accumulates gradients before a step."""
     micro_batch: int | None = None
-    """Persons in a micro-batch; default: what makes micro-batch x accumulate x processes the recipe's batch."""
+    """People in a micro-batch; default: the recipe's batch / (accumulate x processes)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: mixed precision by autocast."""
     layout: Literal["channels_last", "contiguous"] = "channels_last"
-    """How images lie in memory."""
+    """Memory layout of images and weights."""
     compile: bool = False
-    """Compile the network first: minutes more at the start, less for each step."""
+    """Compile the network first: some minutes more at the start, less time for each step."""
     find_lr: bool = False
-    """Find the largest learning rate that the first cycle survives, by halving, record it, and stop."""
+    """Find the largest learning rate with which the first cycle does not diverge, by halving; record it, and stop."""
     dry_run: bool = False
-    """Say what would be done and how long it would take, and stop."""
+    """Print the plan and an estimate of its duration, and stop."""
     root: Path | None = None
     """The data root; default: POSE_DATA."""
     out: Path | None = None
-    """The run's folder; default: out/train/<model>-<recipe>-<start>-s<seed>."""
+    """Folder of the run; default: out/train/<model>-<recipe>-<start>-s<seed>."""
     cache: Path = CROP_CACHE
-    """Where person crops are kept between runs."""
+    """Folder in which person crops are cached between runs."""
     device: str | None = None
-    """As PyTorch calls it; default: a GPU if there is one."""
+    """A device as PyTorch names it; default: a GPU if there is one."""
     keep: bool = True
-    """Keep the figures as records under reports/records."""
+    """Keep the results as records under reports/records."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
+
+
+# --- plan --------------------------------------------------------------------------------------------------------------------
 
 
 def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = RECORDS) -> TrainingRun:
     """Plan a run.
 
+    Args:
+        processes: Number of processes that share each batch.
+        folder: Folder of the records.
+
     Raises:
         InputError: the model, recipe or options do not fit together.
     """
-    arguments = replace(arguments, model=find_entry(arguments.model).id)  # which may be a file's name
-    recipe = find_recipe(arguments.model, arguments.dataset, arguments.recipe)
-    check_input_size(arguments.model, parse_size(recipe.input))
+    external = resolve_model(arguments.model)
+    if external.model:
+        model, recipe = external.model, find_recipe(external.model, arguments.dataset, arguments.recipe)
+        check_input_size(model, parse_size(recipe.input))
+    else:
+        model, recipe = register_for_training(external, arguments)
+        check_trainable(external, recipe)
     recipe, overrides = apply_overrides(recipe, arguments)
     parts = processes * arguments.accumulate
-    micro = arguments.micro_batch or recipe.batch // max(parts, 1)
-    if parts < 1 or micro * parts != recipe.batch:
+    micro_batch = arguments.micro_batch or recipe.batch // max(parts, 1)
+    if parts < 1 or micro_batch * parts != recipe.batch:
         raise InputError(
-            f"micro-batch {micro} x {arguments.accumulate} accumulated x {processes} processes is {micro * parts}, not the "
-            f"recipe's batch of {recipe.batch}; change --micro-batch, --accumulate, the number of processes, or --batch"
+            f"micro-batch {micro_batch} x {arguments.accumulate} accumulated x {processes} processes is {micro_batch * parts}, "
+            f"not the recipe's batch of {recipe.batch}; change --micro-batch, --accumulate, the number of processes, or --batch"
         )
     start = arguments.start or recipe.start
     if start != "scratch" and start not in recipe.starts and not Path(start).is_file():
         known = ", ".join(("scratch", *recipe.starts))
         raise InputError(f"--start {start}: neither a file nor one of {known}")
-    origin = Path(start).stem if Path(start).is_file() else start
-    name = "-".join([arguments.model, recipe.name, origin, f"s{arguments.seed}"]).replace("/", "-")
     run = TrainingRun(
-        model=arguments.model,
+        model=model,
         recipe=recipe,
         start=start,
         seed=arguments.seed,
@@ -113,15 +133,62 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
         compiled=arguments.compile,
         overrides=overrides,
         device=choose_device(arguments.device),
-        folder=arguments.out or Path("out/train") / name,
+        folder=arguments.out or default_folder(model, recipe, start, arguments.seed),
     )
     if not arguments.find_lr:
         run = with_found_rate(run, folder)
     return run
 
 
+def register_for_training(external: ExternalModel, arguments: TrainArguments) -> tuple[str, Recipe]:
+    """Register a user's network, and return its name and its recipe.
+
+    The recipe is a general one, or that of the model of this project that ``--recipe`` names, without its start weights.
+
+    Raises:
+        InputError: the network is an exported one, or there is no such recipe.
+    """
+    name, recipe_of = arguments.recipe, ""
+    if name and "/" in name:
+        entry = find_entry(name)
+        name, recipe_of = None, entry.recipe_of or entry.id.split("+")[0]
+    model = register_external(external, recipe_of)
+    return model, replace(find_recipe(model, arguments.dataset, name), start="scratch", starts={})
+
+
+def check_trainable(external: ExternalModel, recipe: Recipe) -> None:
+    """Check that a user's network returns what the recipe's loss takes: heatmaps of its joints at its stride.
+
+    Raises:
+        InputError: it does not.
+    """
+    height, width = parse_size(recipe.input)
+    joints, stride = JOINT_COUNTS[joint_set(recipe)], recipe.target.stride
+    outputs = check_heatmaps(external, joints, (height, width))
+    expected, actual = [height // stride, width // stride], list(final_heatmaps(outputs).shape[2:])
+    if actual != expected:
+        raise InputError(
+            f"{external.name} returns heatmaps of {actual[0]}x{actual[1]} pixels for {recipe.input} images, "
+            f"recipe {recipe.name} trains heatmaps of {expected[0]}x{expected[1]} (stride {stride})"
+        )
+    if recipe.target.fields:
+        raise InputError(f"recipe {recipe.name} also trains part affinity fields, which {external.name} does not predict")
+    targets = Targets(torch.zeros(1, joints, *expected), torch.ones(1, joints))
+    with user_code_errors(external):
+        import_object(recipe.loss)(outputs, targets, **recipe.loss_options)
+
+
+def default_folder(model: str, recipe: Recipe, start: str, seed: int) -> Path:
+    """Return the default folder of a run; the name of a user's network is followed by the hash of its code."""
+    origin = Path(start).stem if Path(start).is_file() else start
+    name = model
+    if network := identify_external(model):
+        name = "-".join([model, *network.values()]).replace(":", "-")
+    return Path("out/train") / "-".join([name, recipe.name, origin, f"s{seed}"]).replace("/", "-")
+
+
 def with_found_rate(run: TrainingRun, folder: Path) -> TrainingRun:
-    """The run with the learning rate that was found for it, where its recipe only says how to find one.
+    """Return the run with the learning rate on record, if its recipe only states how to find one.
 
     Raises:
         InputError: none is on record.
@@ -129,20 +196,20 @@ def with_found_rate(run: TrainingRun, folder: Path) -> TrainingRun:
     recipe = run.recipe
     if recipe.optimizer.lr is not None:
         return run
-    found = find_rate_record(run, folder)
-    if found is None:
+    record = find_rate_record(run, folder)
+    if record is None:
         raise InputError(
-            f"recipe {recipe.name} says how to find its learning rate: run python -m benchmark.train {run.model} "
-            f"--dataset {recipe.dataset} --recipe {recipe.name} --find-lr first, or train with --lr"
+            f"recipe {recipe.name} does not state the learning rate of {run.model}, only how to find it: run python -m "
+            "benchmark.train with the same model and recipe and --find-lr first, or train with --lr"
         )
-    return replace(run, recipe=replace(recipe, optimizer=replace(recipe.optimizer, lr=found.value)))
+    return replace(run, recipe=replace(recipe, optimizer=replace(recipe.optimizer, lr=record.value)))
 
 
 def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, dict[str, Any]]:
     """Return the recipe with the user's values in it, and those values by name.
 
     Raises:
-        InputError: an epoch, batch or rate that is none.
+        InputError: a number of epochs, batch size or rate is not positive.
     """
     overrides: dict[str, Any] = {}
     for name, value in (("epochs", arguments.epochs), ("batch", arguments.batch), ("lr", arguments.lr)):
@@ -151,10 +218,9 @@ def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, 
     if arguments.epochs not in (None, recipe.epochs):
         assert arguments.epochs
         overrides["epochs"] = arguments.epochs
-        share = arguments.epochs / recipe.epochs
-        schedule = recipe.schedule
-        moved = replace(schedule, milestones=tuple(round(milestone * share) for milestone in schedule.milestones))
-        recipe = replace(recipe, epochs=arguments.epochs, schedule=moved)
+        ratio = arguments.epochs / recipe.epochs
+        milestones = tuple(round(milestone * ratio) for milestone in recipe.schedule.milestones)
+        recipe = replace(recipe, epochs=arguments.epochs, schedule=replace(recipe.schedule, milestones=milestones))
     if arguments.batch not in (None, recipe.batch):
         assert arguments.batch
         overrides["batch"] = arguments.batch
@@ -168,107 +234,128 @@ def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, 
 
 
 def with_people(run: TrainingRun, people: People) -> TrainingRun:
-    """Return the run with the number of its training people among the overrides, where it is not the recipe's."""
+    """Return the run with the number of its training people among the overrides, if it is not the recipe's."""
     if len(people) == run.recipe.num_people:
         return run
     return replace(run, overrides={**run.overrides, "people": len(people)})
 
 
+# --- describe ----------------------------------------------------------------------------------------------------------------
+
+
 def describe_run(run: TrainingRun, people: People, absent: int) -> str:
-    """What will be done, for reading."""
+    """Format a plan as text.
+
+    Args:
+        absent: Number of annotated people whose images are missing.
+    """
     recipe, optimizer = run.recipe, run.recipe.optimizer
-    network = build_on_meta(run.model, joints=JOINT_COUNTS[joint_set(recipe)])
-    counts = count_cost(network, *parse_size(recipe.input))
-    parameters, operations = counts["params"]["trainable"], counts["flops"]["hrnet"] / FLOPS["hrnet"].giga
     rate = "a rate to be found" if optimizer.lr is None else f"{optimizer.lr:g}"
-    missing = f"; {absent:,} more are annotated, their photographs are not there" if absent else ""
+    missing = f"; {absent:,} more are annotated, but their images are missing" if absent else ""
     lines = [
         f"{run.model} by recipe {recipe.name} {recipe.version} ({recipe.source})",
-        f"  network   {parameters / 1e6:.2f} M parameters, {operations:.3f} GFLOPs (hrnet) at {recipe.input}, from {run.start}",
-        f"  persons   {len(people):,} of {', '.join(' '.join(pair) for pair in recipe.train)}{missing}",
+        f"  network   {describe_cost(run)} at {recipe.input}, from {run.start}",
+        f"  people    {len(people):,} of {', '.join(' '.join(pair) for pair in recipe.train)}{missing}",
         f"  step      batch {recipe.batch} = {run.micro_batch} x {run.accumulate} micro-batches x {run.processes} processes; "
         f"{optimizer.name}, {rate}, {recipe.schedule.kind}",
         f"  length    {recipe.epochs} epochs x {len(people) // recipe.batch} steps; "
         f"tested on {' '.join(recipe.test)} every {recipe.evaluate_every}",
         *([f"  overrides {', '.join(f'{name} {value}' for name, value in run.overrides.items())}"] if run.overrides else []),
-        *(f"  gap       {gap.unspecified}: {gap.choice} ({gap.source})" for gap in recipe.assumptions),
+        *(f"  assumed   {item.unspecified}: {item.choice} ({item.source})" for item in recipe.assumptions),
         f"  folder    {run.folder}",
     ]
     return "\n".join(lines)
 
 
+def describe_cost(run: TrainingRun) -> str:
+    """Format the parameters and operations of a run's network as text."""
+    joints, (height, width) = JOINT_COUNTS[joint_set(run.recipe)], parse_size(run.recipe.input)
+    external = find_entry(run.model).kwargs.get("external")
+    try:
+        counts = (
+            measure_external_cost(external, joints, height, width)[0]
+            if isinstance(external, ExternalModel)
+            else measure_cost(run.model, joints, height, width)
+        )
+    except InputError as problem:  # what cannot be counted without weights may still be trained
+        return f"not counted ({problem})"
+    parameters, operations = counts["params"]["trainable"], counts["flops"]["hrnet"] / FLOPS["hrnet"].giga
+    return f"{parameters / 1e6:.2f} M parameters, {operations:.3f} GFLOPs (hrnet)"
+
+
 def format_duration(seconds: float) -> str:
-    """For reading: ``26 min``."""
+    """Format a duration as text: ``26 min``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+# --- execute -----------------------------------------------------------------------------------------------------------------
+
+
 def execute_training(
-    made: TrainingRun,
+    run: TrainingRun,
     people: People,
     *,
     root: Path | None = None,
     cache: Path = CROP_CACHE,
     folder: Path | None = RECORDS,
-    talks: bool = True,
+    verbose: bool = True,
 ) -> list[Record]:
-    """Train, test and keep, or find it on record; the records.
+    """Train, test and record a run, unless it is on record; return its records.
 
     Args:
-        folder: of the records; None keeps none, and asks none.
-        talks: whether this process says what it does.
+        folder: Folder of the records; None reads and keeps none.
+        verbose: Whether this process prints what it does.
 
     Raises:
         InputError: see :func:`benchmark.training.trainer.train_network`.
     """
-    tester = Validator(made.model, made.recipe, root, made.device)
-    if known := broadcast(find_training_records(made, tester.metric, folder) if folder else []):
-        if talks:
+    validator = Validator(run.model, run.recipe, root, run.device)
+    if known := broadcast(find_training_records(run, validator.metric, folder) if folder else []):
+        if verbose:
             print("on record:")
         return known
-    feed = cached_loader(made, people, cache, talks)
-    if talks or made.processes > 1:
-        print_estimate(made, feed, talks)
-    network = train_network(made, feed, tester, metric=tester.metric)
-    done = training_records(made, network, tester, people)
+    loader = cached_loader(run, people, cache, verbose)
+    if verbose or run.processes > 1:  # steps are timed in all processes or in none
+        print_estimate(run, loader, verbose)
+    network = train_network(run, loader, validator, metric=validator.metric)
+    records = training_records(run, network, validator, people)
     if folder:
-        for record in done:
+        for record in records:
             append_record(record, folder)
-    return done
+    return records
 
 
-def cached_loader(made: TrainingRun, people: People, folder: Path, talks: bool) -> BatchLoader:
-    """The training persons, their crops cached by the first process."""
+def cached_loader(run: TrainingRun, people: People, folder: Path, verbose: bool) -> BatchLoader:
+    """Return the loader of the training people, whose crops the first process caches in ``folder``."""
     if process_rank() == 0:
-        cached_crops(people, made.recipe, folder, show=talks)
-    broadcast(None)  # the others come when the crops are there
-    crops = cached_crops(people, made.recipe, folder, show=False)
-    return BatchLoader(people, made.recipe, made.seed, crops=crops, device=made.device)
+        cached_crops(people, run.recipe, folder, show=verbose)
+    broadcast(None)  # the other processes wait until the crops are there
+    crops = cached_crops(people, run.recipe, folder, show=False)
+    return BatchLoader(people, run.recipe, run.seed, crops=crops, device=run.device)
 
 
-def print_estimate(made: TrainingRun, feed: BatchLoader, talks: bool) -> None:
-    """Time a few steps and say how long the whole takes."""
-    last = made.folder / CHECKPOINT
-    done = read_progress(last)["step"] if last.exists() else 0
-    left = made.recipe.epochs * feed.steps_per_epoch - done
-    if left > 0:
-        seconds = time_steps(made, feed)
-        if talks:
-            speed = made.recipe.batch / seconds
-            print(
-                f"  time      about {format_duration(left * seconds)}: {left:,} steps at {speed:.0f} images/s, and the tests",
-                flush=True,
-            )
+def print_estimate(run: TrainingRun, loader: BatchLoader, verbose: bool) -> None:
+    """Time a few steps, and print how long the remaining ones will take."""
+    checkpoint = run.folder / CHECKPOINT
+    done = read_progress(checkpoint)["step"] if checkpoint.exists() else 0
+    remaining = run.recipe.epochs * loader.steps_per_epoch - done
+    if remaining > 0:
+        seconds = time_steps(run, loader)
+        if verbose:
+            duration, speed = format_duration(remaining * seconds), run.recipe.batch / seconds
+            print(f"  time      about {duration}: {remaining:,} steps at {speed:.0f} images/s, and the tests", flush=True)
 
 
-def find_rate(made: TrainingRun, feed: BatchLoader, folder: Path | None) -> list[Record]:
-    tried = find_learning_rate(made, feed)
-    samples = {"tried": [{"rate": rate, "diverges": lost} for rate, lost in tried]}
+def find_rate(run: TrainingRun, loader: BatchLoader, folder: Path | None) -> list[Record]:
+    """Find the largest learning rate with which the run does not diverge; return its record, kept in ``folder`` if given."""
+    tried = find_learning_rate(run, loader)
+    samples = {"tried": [{"rate": rate, "diverges": diverges} for rate, diverges in tried]}
     record = Record(
-        **learning_rate_identity(made.model, made.recipe, made.seed),
+        **rate_identity(run),
         value=tried[-1][0],
-        n=len(feed.people),
+        n=len(loader.people),
         samples=samples,
         **provenance(),
     )

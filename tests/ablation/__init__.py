@@ -1,0 +1,1 @@
+"""Test the ablations: jobs, engines, feature maps."""

@@ -1,18 +1,18 @@
-"""A checkerboard is told from what is none, and peaks by their height and width."""
+"""Test the measures of feature maps: checkerboards, and the height and width of peaks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmark.ablation.feature_maps import checkerboard, encode_pictures, peak_height, peak_sigma
+from benchmark.ablation.feature_maps import checkerboard, encode_images, peak_height, peak_sigma
 from benchmark.config.ablations import GREY_LEVELS, HEATMAPS
 
 
 def gaussians(sigma: float, side: int = 32, peak: float = 1.0) -> np.ndarray:
     grid = np.arange(side) - side / 2
-    one = peak * np.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * sigma**2))
-    return one[None, None]
+    heatmap = peak * np.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * sigma**2))
+    return heatmap[None, None]
 
 
 def test_a_checkerboard_has_all_its_energy_at_half_a_cycle() -> None:
@@ -51,8 +51,8 @@ def test_the_width_of_a_gaussian_is_its_sigma_whatever_its_height(sigma: float) 
 
 def test_pictures_are_hexadecimal_rows_from_black_to_white() -> None:
     ramp = np.linspace(-2, 3, 16)[None, None, None].repeat(4, 2)  # [1, 1, 4, 16]
-    (picture,) = encode_pictures(ramp, "head.deconvs")
-    assert picture == ["0123456789abcdef"] * 4
-    (heatmaps,) = encode_pictures(np.concatenate([ramp, 0 * ramp], 1), HEATMAPS)
+    (image,) = encode_images(ramp, "head.deconvs")
+    assert image == ["0123456789abcdef"] * 4
+    (heatmaps,) = encode_images(np.concatenate([ramp, 0 * ramp], 1), HEATMAPS)
     assert heatmaps[0][0] == "0"
     assert heatmaps[0][-1] == f"{GREY_LEVELS - 1:x}", "what is above 1 is white"

@@ -1,0 +1,1 @@
+"""Tests of results that are derived from records."""

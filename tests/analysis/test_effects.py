@@ -1,4 +1,4 @@
-"""What an ablation's records come to: differences with intervals over persons and seeds, and directions judged."""
+"""Effects of ablations: differences with intervals over people and seeds, and the judgement of their directions."""
 
 from __future__ import annotations
 
@@ -58,9 +58,8 @@ def test_every_ablation_names_what_exists() -> None:
                     assert start in ("scratch", *recipe.starts)
         for comparison in ablation.comparisons:
             ablation.variant(comparison.better), ablation.variant(comparison.worse)
-        assert [effect.judged for effect in measure_effects(ablation, ablation.protocols[0], {})] == ["not_run"] * len(
-            ablation.comparisons
-        )
+        judged = [effect.judged for effect in measure_effects(ablation, ablation.protocols[0], {})]
+        assert judged == ["not_run"] * len(ablation.comparisons)
 
 
 def test_printed_differences_are_read_from_the_tables() -> None:
@@ -76,9 +75,9 @@ def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> No
         for recipe, overrides in [variant_recipe(find_ablation(name), find_ablation(name).variant(variant), "lsp")]
     ]
     assert set(plain) == {"lsp-short 1 from fna-lite0"}
-    other, overrides = variant_recipe(find_ablation("rce"), find_ablation("rce").variant("RCE"), "lsp")
+    recipe, overrides = variant_recipe(find_ablation("rce"), find_ablation("rce").variant("RCE"), "lsp")
     assert overrides
-    assert other.loss.endswith("regressive")
+    assert recipe.loss.endswith("regressive")
 
 
 def test_a_small_protocol_trains_a_stand_in_and_the_papers_own_its_network_by_its_recipe() -> None:
@@ -90,16 +89,16 @@ def test_a_small_protocol_trains_a_stand_in_and_the_papers_own_its_network_by_it
 
 
 def test_persons_that_are_hard_for_both_cancel() -> None:
-    """Both sides' replicates move together, so that only the seeds are left to doubt."""
-    found = effect_of(
+    """The replicates of both variants move together, so that only the variance over seeds remains."""
+    effect = effect_of(
         *(run("on", seed, 50 + 0.1 * seed) for seed in range(3)), *(run("off", seed, 49 + 0.1 * seed) for seed in range(3))
     )
-    assert found.difference == pytest.approx(1.0)
-    assert found.seeds == (3, 3)
-    seeds = 2 * np.var([0, 0.1, 0.2], ddof=1) / 3
-    half = 2.7764 * np.sqrt(seeds)  # Student's t, four degrees of freedom
-    assert found.interval == pytest.approx((1 - half, 1 + half), abs=1e-3)
-    assert found.judged == "agrees"
+    assert effect.difference == pytest.approx(1.0)
+    assert effect.seeds == (3, 3)
+    seed_variance = 2 * np.var([0, 0.1, 0.2], ddof=1) / 3
+    half = 2.7764 * np.sqrt(seed_variance)  # Student's t, four degrees of freedom
+    assert effect.interval == pytest.approx((1 - half, 1 + half), abs=1e-3)
+    assert effect.judged == "agrees"
 
 
 def test_a_difference_inside_its_interval_is_noise_and_the_other_way_is_opposite() -> None:
@@ -120,31 +119,29 @@ def test_of_variants_below_the_mean_pose_no_direction_is_judged() -> None:
 
 
 def test_one_seed_has_no_interval() -> None:
-    found = effect_of(run("on", 0, 50), run("off", 0, 49))
-    assert (found.difference, found.interval, found.judged) == (1.0, None, "one seed")
+    effect = effect_of(run("on", 0, 50), run("off", 0, 49))
+    assert (effect.difference, effect.interval, effect.judged) == (1.0, None, "one seed")
 
 
 def test_runs_of_an_older_version_do_not_mix_with_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [run("on", seed, 10.0) for seed in range(3)]
     monkeypatch.setitem(VERSIONS, "pck", 2)
     new = [run("on", 0, 50.0)]
-    found = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
-    assert [record.value for record in found] == [50.0]
+    runs = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
+    assert [record.value for record in runs] == [50.0]
 
 
 def test_runs_at_another_learning_rate_stand_apart() -> None:
-    usual = run("on", 0, 50.0)
-    halved = run("on", 0, 40.0, rate=0.5)
-    known = {r.id: r for r in (usual, halved)}
-    found = {rate: variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", known, rate) for rate in (1.0, 0.5, 2.0)}
-    assert {rate: [r.value for r in runs] for rate, runs in found.items()} == {1.0: [50.0], 0.5: [40.0], 2.0: []}
+    records = {r.id: r for r in (run("on", 0, 50.0), run("on", 0, 40.0, rate=0.5))}
+    runs_by_rate = {rate: variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", records, rate) for rate in (1.0, 0.5, 2.0)}
+    assert {rate: [r.value for r in runs] for rate, runs in runs_by_rate.items()} == {1.0: [50.0], 0.5: [40.0], 2.0: []}
 
 
 def test_what_could_be_seen_follows_from_the_spread_on_record() -> None:
     assert "unknown" in detectable_difference(SIC, "lsp", 3, {})
     runs = [run(variant, seed, 50 + seed) for variant in ("on", "off") for seed in range(3)]
-    told = detectable_difference(SIC, "lsp", 3, {r.id: r for r in runs})
-    assert "smallest difference that 3 seeds could see: 2.9" in told  # (2.776 + 0.842) sqrt(2 x 1 / 3)
+    text = detectable_difference(SIC, "lsp", 3, {r.id: r for r in runs})
+    assert "smallest difference that 3 seeds detect: 2.9" in text  # (2.776 + 0.842) sqrt(2 x 1 / 3)
 
 
 def test_epochs_to_a_threshold_are_read_off_straight_lines() -> None:
@@ -168,8 +165,8 @@ def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> N
             Record(**accuracy, value=values[-1], command=""),
             Record(**training, value=0.1, samples={"figures": curve}, command=""),
         ]
-    found = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in runs})
-    assert found == (50.0, {"RCE": [1.5], "MSE": [2.0]})
+    converged = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in runs})
+    assert converged == (50.0, {"RCE": [1.5], "MSE": [2.0]})
 
 
 def test_unknown_names_are_refused() -> None:

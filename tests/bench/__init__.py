@@ -1,0 +1,1 @@
+"""Time the instruments beside the usual alternatives."""

@@ -1,4 +1,4 @@
-"""How fast the instruments are, beside what one would use instead: ``make bench``."""
+"""Time counting, the report and PCKh beside the usual alternatives: ``make bench``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("model", MODELS)
 def test_trace(benchmark, model: str) -> None:
-    """Building on the meta device, tracing and counting under every convention: under 1 s."""
+    """Build on the meta device, trace and count under every convention in less than 1 s."""
     height, width = parse_size(find_entry(model).inputs[0])
     benchmark.pedantic(lambda: measure_cost(model, 16, height, width), rounds=3, warmup_rounds=1)
     assert benchmark.stats.stats.median < 1
@@ -35,7 +35,7 @@ def test_trace(benchmark, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_trace_by_fvcore(benchmark, model: str) -> None:
-    """The same count by fvcore, which runs the network."""
+    """Count the same by fvcore, which runs the network."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     height, width = parse_size(find_entry(model).inputs[0])
 
@@ -48,34 +48,34 @@ def test_trace_by_fvcore(benchmark, model: str) -> None:
 
 
 def test_report_from_stored_records(benchmark, tmp_path: Path) -> None:
-    """A whole report in a fresh process: under 5 s."""
+    """Write the whole report in a fresh process in less than 5 s."""
     command = [sys.executable, "-m", "benchmark.report", "--out", str(tmp_path)]
     benchmark.pedantic(lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True), rounds=3)
     assert benchmark.stats.stats.median < 5
 
 
 def test_every_cost_and_the_report_from_nothing(benchmark, tmp_path: Path) -> None:
-    """All cost figures of all models, and the report, in a fresh process without any record: under 60 s."""
-    fresh = os.environ | {"POSE_RECORDS": str(tmp_path / "records")}
+    """Measure the cost of all models and write the report, in fresh processes without any record, in less than 60 s."""
+    environment = os.environ | {"POSE_RECORDS": str(tmp_path / "records")}
 
-    def all_of_it() -> None:
+    def measure_and_report() -> None:
         for command in (["benchmark.measure.__main__", "cost", "--all"], ["benchmark.report", "--out", str(tmp_path)]):
-            subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=fresh, check=True, capture_output=True)
+            subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, check=True, capture_output=True)
 
-    benchmark.pedantic(all_of_it, rounds=1)
+    benchmark.pedantic(measure_and_report, rounds=1)
     assert benchmark.stats.stats.max < 60
     assert len(load_records(tmp_path / "records")) >= len(list(required_costs(load_papers())))
 
 
 def test_pckh(benchmark, pose_data: Path) -> None:
-    """Four presets, two thresholds, 1,000 replicates of 2,958 persons, in a fresh process."""
-    truth, predictions = pose_data / "mpii" / "gt_valid.mat", pose_data / "mpii" / "predictions" / "hourglass_s2_b1.mat"
+    """Score four presets, two thresholds and 1,000 replicates of 2,958 people in a fresh process."""
+    annotations, predictions = pose_data / "mpii" / "gt_valid.mat", pose_data / "mpii" / "predictions" / "hourglass_s2_b1.mat"
     command = [sys.executable, "-m", "benchmark.score", "--dataset", "mpii"]
-    command += ["--annotations", str(truth), "--predictions", str(predictions), "--json"]
+    command += ["--annotations", str(annotations), "--predictions", str(predictions), "--json"]
     benchmark.pedantic(lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True), rounds=3)
 
 
 def test_counting_rules(benchmark) -> None:
-    """The counting rules alone, over one large trace."""
-    found = trace_network(build_on_meta("baselines/hrnet-w48", joints=17), 384, 288)
-    benchmark(count_operations, found.ops)
+    """Apply the counting rules alone to one large trace."""
+    trace = trace_network(build_on_meta("baselines/hrnet-w48", joints=17), 384, 288)
+    benchmark(count_operations, trace.ops)

@@ -1,4 +1,4 @@
-"""What the timer of latencies costs, beside reading the clock alone: ``make bench``."""
+"""Time the timer of latencies beside reading the clock alone: ``make bench``."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from benchmark.latency.clocks import time_on_cpu, timer_overhead
 
 
-def nothing() -> Iterator[str]:
+def empty_call() -> Iterator[str]:
     yield "nothing"
 
 
 def test_the_clock_alone(benchmark) -> None:
-    """Two readings, between which nothing happens."""
+    """Read the clock twice, with nothing in between."""
     benchmark(lambda: (time.perf_counter(), time.perf_counter()))
 
 
 def test_an_empty_timed_call(benchmark) -> None:
-    benchmark(lambda: time_on_cpu(nothing))
+    benchmark(lambda: time_on_cpu(empty_call))
 
 
 def test_the_timer_adds_less_than_a_thousandth_of_a_millisecond_call(benchmark) -> None:
-    """What it finds where nothing is done, under a microsecond: a thousandth of the quickest network's time."""
-    found = benchmark.pedantic(timer_overhead, rounds=5)
-    benchmark.extra_info["seconds"] = found
-    assert 0 < found < 1e-6
+    """Require an overhead below one microsecond, a thousandth of the fastest network's time."""
+    overhead = benchmark.pedantic(timer_overhead, rounds=5)
+    benchmark.extra_info["seconds"] = overhead
+    assert 0 < overhead < 1e-6

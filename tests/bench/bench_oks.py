@@ -1,6 +1,6 @@
-"""How fast OKS AP is on a set of val2017's size, beside what one would use instead: ``make bench``.
+"""Time OKS AP on a set of val2017's size beside the usual alternatives: ``make bench``.
 
-Ours is timed from arrays; the others from their loaded annotations and results, so that nobody's JSON reading counts.
+Ours is timed from arrays, the others from their loaded annotations and results, so that reading JSON counts for none of them.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ def files() -> tuple[Annotations, Detections]:
 
 @pytest.fixture(scope="module")
 def arrays(files: tuple[Annotations, Detections]) -> Arrays:
-    persons = parse_coco_persons(files[0])
-    return persons, parse_coco_detections(files[1], persons)
+    people = parse_coco_persons(files[0])
+    return people, parse_coco_detections(files[1], people)
 
 
 @pytest.fixture(scope="module")
-def figures(arrays: Arrays) -> dict[str, float]:
+def metrics(arrays: Arrays) -> dict[str, float]:
     return compute_average_precision(match_detections(*arrays))
 
 
 def test_from_arrays(benchmark, arrays: Arrays) -> None:
-    """All ten figures: under 2 s."""
+    """Compute all ten metrics in less than 2 s."""
     benchmark.pedantic(lambda: compute_average_precision(match_detections(*arrays)), rounds=5, warmup_rounds=1)
     assert benchmark.stats.stats.median < 2
 
 
 def test_from_parsed_json(benchmark, files: tuple[Annotations, Detections]) -> None:
-    """Entries into arrays, with all that is refused checked."""
+    """Turn parsed JSON into arrays, including all checks of the input."""
 
-    def read() -> CocoDetections:
+    def parse() -> CocoDetections:
         return parse_coco_detections(files[1], parse_coco_persons(files[0]))
 
-    assert len(benchmark.pedantic(read, rounds=2).scores) == len(files[1])
+    assert len(benchmark.pedantic(parse, rounds=2).scores) == len(files[1])
 
 
 def test_a_thousand_bootstrap_replicates(benchmark, arrays: Arrays) -> None:
-    """Drawing 1,000 resampled datasets and computing the ten figures of each: under 20 s."""
+    """Draw 1,000 resampled datasets and compute the ten metrics of each in less than 20 s."""
     matches = match_detections(*arrays)
 
     def resample() -> dict[str, Any]:
@@ -67,22 +67,22 @@ def test_a_thousand_bootstrap_replicates(benchmark, arrays: Arrays) -> None:
     assert benchmark.stats.stats.median < 20
 
 
-def test_by_pycocotools(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
-    assert by(benchmark, COCO, COCOeval, files) == figures
+def test_by_pycocotools(benchmark, files: tuple[Annotations, Detections], metrics: dict[str, float]) -> None:
+    assert evaluate_by(benchmark, COCO, COCOeval, files) == metrics
 
 
-def test_by_faster_coco_eval(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
+def test_by_faster_coco_eval(benchmark, files: tuple[Annotations, Detections], metrics: dict[str, float]) -> None:
     faster = pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
-    assert by(benchmark, faster.COCO, faster.COCOeval_faster, files) == pytest.approx(figures, abs=1e-12)
+    assert evaluate_by(benchmark, faster.COCO, faster.COCOeval_faster, files) == pytest.approx(metrics, abs=1e-12)
 
 
-def test_by_hotcoco(benchmark, files: tuple[Annotations, Detections], figures: dict[str, float]) -> None:
+def test_by_hotcoco(benchmark, files: tuple[Annotations, Detections], metrics: dict[str, float]) -> None:
     hotcoco = pytest.importorskip("hotcoco", reason="hotcoco is not installed")
-    assert by(benchmark, hotcoco.COCO, hotcoco.COCOeval, files) == pytest.approx(figures, abs=1e-12)
+    assert evaluate_by(benchmark, hotcoco.COCO, hotcoco.COCOeval, files) == pytest.approx(metrics, abs=1e-12)
 
 
-def by(benchmark: Any, coco: Any, coco_eval: Any, files: tuple[Annotations, Detections]) -> dict[str, float]:
-    """Time evaluation and accumulation by anything with pycocotools' interface, and return its figures."""
+def evaluate_by(benchmark: Any, coco: Any, coco_eval: Any, files: tuple[Annotations, Detections]) -> dict[str, float]:
+    """Time evaluation and accumulation by a library with pycocotools' interface, and return its metrics."""
     annotations, detections = files
     with silent():
         truth = coco(copy.deepcopy(annotations)) if coco is not COCO else COCO()

@@ -1,8 +1,8 @@
-"""All performance figures of the project in one table, each beside what one would use instead: the end of ``make bench``.
+"""Format the results of all benchmarks as one table, each beside the usual alternative: the last step of ``make bench``.
 
-    python -m tests.bench_table out/bench.json
+    python -m tests.bench.table out/bench.json
 
-The file is pytest-benchmark's. Medians of one run on one machine: for the next machine, run it there.
+The file is written by pytest-benchmark. Values are medians of one run on one machine, and hold only for that machine.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ IMAGES = {"photographs": "96 photographs of 1280x720", "small": "96 small photog
 
 
 class Row(NamedTuple):
-    """A figure: the benchmark of ours, of what stands beside it, what that is, and the seconds that are promised."""
+    """One row of the table.
 
-    what: str
+    Attributes:
+        task: The task in words.
+        ours: The name of our benchmark.
+        alternative: The name of the alternative's benchmark, if there is one.
+        alternative_name: The alternative in words.
+        runs: How often the alternative has to run for the same result.
+        promised: Our upper limit in seconds.
+    """
+
+    task: str
     ours: str
-    other: str = ""
-    instead: str = "nothing does this"
-    times: int = 1  # how often the other has to run for the same
+    alternative: str = ""
+    alternative_name: str = "nothing does this"
+    runs: int = 1
     promised: float | None = None
 
 
@@ -44,31 +53,31 @@ ROWS = (
         "its 1,000 bootstrap replicates", "test_a_thousand_bootstrap_replicates", "test_by_pycocotools", "pycocotools", 1000, 20
     ),
     *(
-        Row(told, f"test_batches[{kind}-cached]", f"test_one_image_after_another[{kind}]", "one image after another")
-        for kind, told in IMAGES.items()
+        Row(task, f"test_batches[{kind}-cached]", f"test_one_image_after_another[{kind}]", "one image after another")
+        for kind, task in IMAGES.items()
     ),
     Row("an empty timed call", "test_an_empty_timed_call", "test_the_clock_alone", "the clock alone"),
 )
 
 
-def table(found: dict[str, Any]) -> str:
-    """Markdown, from what pytest-benchmark wrote; a benchmark that did not run leaves its cells empty."""
-    medians = {entry["name"]: entry["stats"]["median"] for entry in found["benchmarks"]}
+def table(results: dict[str, Any]) -> str:
+    """Format the content of pytest-benchmark's file as Markdown; a benchmark that did not run leaves its cells empty."""
+    medians = {entry["name"]: entry["stats"]["median"] for entry in results["benchmarks"]}
     rows = []
     for row in ROWS:
-        ours, other = medians.get(row.ours), medians.get(row.other)
-        beside = None if other is None else row.times * other
-        factor = "" if ours is None or beside is None else f"{beside / ours:.3g}"
+        ours, once = medians.get(row.ours), medians.get(row.alternative)
+        alternative = None if once is None else row.runs * once
+        factor = "" if ours is None or alternative is None else f"{alternative / ours:.3g}"
         promised = "" if row.promised is None else f"under {row.promised:g} s"
-        told = f"{row.times:,} times {row.instead}" if row.times > 1 else row.instead
-        rows.append((row.what, _seconds(ours), promised, told, _seconds(beside), factor))
-    for entry in found["benchmarks"]:  # both loops in one benchmark, in turns
+        name = f"{row.runs:,} times {row.alternative_name}" if row.runs > 1 else row.alternative_name
+        rows.append((row.task, _seconds(ours), promised, name, _seconds(alternative), factor))
+    for entry in results["benchmarks"]:  # both loops alternate within one benchmark
         speeds = entry["extra_info"].get("images per second")
         if isinstance(speeds, dict) and {"usual", "ours"} == set(speeds):
             ours, usual = speeds["ours"], speeds["usual"]
-            told = (f"{ours} images/s", "1.3 times", "the usual loop", f"{usual} images/s", f"{ours / usual:.3g}")
-            rows.append(("training EfficientPose-A at 128x128", *told))
-    return grid(("what", "ours", "promised", "instead", "takes", "times as long"), rows)
+            cells = (f"{ours} images/s", "1.3 times", "the usual loop", f"{usual} images/s", f"{ours / usual:.3g}")
+            rows.append(("training EfficientPose-A at 128x128", *cells))
+    return grid(("task", "ours", "promised", "alternative", "takes", "times as long"), rows)
 
 
 def _seconds(value: float | None) -> str:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -23,8 +22,8 @@ from scipy.io import savemat
 from benchmark.compare import example_net
 from benchmark.compare.__main__ import main
 from benchmark.compare.accuracy import Accuracy, Estimate, Trial, accuracy_from_weights
-from benchmark.compare.cost import heatmap_misfit
 from benchmark.compare.example_net import build
+from benchmark.compare.output import ComparisonReport
 from benchmark.compare.run import CompareArguments, compare_networks
 from benchmark.compare.table_row import accuracy_in_column, format_like_column
 from benchmark.config.latency import Setting
@@ -36,11 +35,12 @@ from benchmark.evaluation.inference import assemble_chunks, predict_people
 from benchmark.evaluation.scoring import MetricResult, score_predictions
 from benchmark.latency.timer import Timing
 from benchmark.models.external import resolve_model
+from benchmark.models.outputs import heatmap_misfit
 from benchmark.models.registry import build_model
 from benchmark.papers.tables import load_papers
+from tests.json_reports import check_report
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "benchmark/schemas/compare.schema.json").read_text())
 EXAMPLE = f"{ROOT / 'benchmark/compare/example_net.py'}:build"
 TABLE2 = "efficientpose_nas/table2"
 PAPERS = load_papers()
@@ -96,9 +96,7 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         printed = capsys.readouterr().out
         if "--json" not in arguments:
             return printed
-        report = json.loads(printed)
-        jsonschema.validate(report, SCHEMA)
-        return report
+        return check_report(ComparisonReport, printed)
 
     return run
 
@@ -417,8 +415,8 @@ def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPat
         timed.extend(settings)
         progress(1, 1)
         return [
-            Timing(setting=cell, rounds=np.full((rounds, 2), seconds))
-            for cell, seconds in zip(settings, (0.1, 0.3), strict=True)
+            Timing(setting=setting, rounds=np.full((rounds, 2), seconds))
+            for setting, seconds in zip(settings, (0.1, 0.3), strict=True)
         ]
 
     monkeypatch.setattr("benchmark.compare.run.measure_latency", measure)
@@ -429,8 +427,7 @@ def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPat
     assert timed == [Setting(model=model, input="128x128", threads=2, joints=16) for model in (EXAMPLE, "efficientpose_nas/A")]
     from benchmark.compare.output import comparison_report, format_comparison
 
-    report = comparison_report(comparison)
-    jsonschema.validate(report, SCHEMA)
+    report = check_report(ComparisonReport, json.dumps(comparison_report(comparison)))
     new_network, baseline = (network["latency"] for network in report["networks"])
     assert (new_network["median_ms"], new_network["ratio"], new_network["ratio_ci95"]) == (pytest.approx(100), 1, None)
     assert (baseline["ratio"], baseline["ratio_ci95"]) == (pytest.approx(3), [pytest.approx(3)] * 2)
@@ -464,8 +461,7 @@ def test_the_example_is_compared_in_under_a_minute(tmp_path: Path) -> None:
     completed = subprocess.run([sys.executable, *command_line.split()], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert completed.returncode == 0, completed.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    report = json.loads(completed.stdout)
-    jsonschema.validate(report, SCHEMA)
+    report = check_report(ComparisonReport, completed.stdout)
     assert cells(report) == {"method": "example_net.py:build", "params": "0.4M", "gflops": "0.3", "pckh": ""}
     assert [network["name"] for network in report["networks"][1:]] == [f"efficientpose_nas/{variant}" for variant in "ABC"]
     times = [network["latency"]["median_ms"] for network in report["networks"]]
@@ -495,7 +491,7 @@ def test_the_example_is_short() -> None:
     ],
 )
 def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
-    assert heatmap_misfit(output, 16) == message
+    assert heatmap_misfit(output, 16, "--joints") == message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Tests of the declarations: recipes, protocols, schedules and record identities."""

@@ -1,4 +1,4 @@
-"""What identifies a record is stated once; a raised version retires exactly the records that rest on that instrument."""
+"""Identities of records are defined once; a raised version retires exactly the records that rest on that instrument."""
 
 from __future__ import annotations
 

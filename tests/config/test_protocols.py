@@ -1,4 +1,4 @@
-"""Protocols are data: each names things that exist, differs from its neighbours in what it says, and needs no torch."""
+"""Protocols are data: each names what exists, differs from all others of its package, and is read without torch."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def test_a_protocol_names_what_exists_and_says_what_it_is(name: str) -> None:
 
 def test_no_two_protocols_of_a_package_are_the_same() -> None:
     for group in GROUPS:
-        own = [str(asdict(protocol) | {"description": ""}) for protocol in group.values()]
-        assert len(set(own)) == len(own)
+        contents = [str(asdict(protocol) | {"description": ""}) for protocol in group.values()]
+        assert len(set(contents)) == len(contents)
 
 
 def test_the_default_is_the_packages_own_or_that_of_the_dataset() -> None:
-    own = next(model for model in entries() if package_of(model).protocols)
-    other = next(model for model in entries() if not package_of(model).protocols)
-    assert default_protocol(own, "lsp") == next(iter(package_of(own).protocols))
-    assert default_protocol(other, "mpii") == "hrnet"
-    assert default_protocol(other, "synthetic-coco") == "hrnet-annotated"
-    assert default_protocol(other, "coco", detected=True) == "hrnet"
+    with_protocols = next(model for model in entries() if package_of(model).protocols)
+    without = next(model for model in entries() if not package_of(model).protocols)
+    assert default_protocol(with_protocols, "lsp") == next(iter(package_of(with_protocols).protocols))
+    assert default_protocol(without, "mpii") == "hrnet"
+    assert default_protocol(without, "synthetic-coco") == "hrnet-annotated"
+    assert default_protocol(without, "coco", detected=True) == "hrnet"
 
 
 def test_an_unknown_protocol_is_named_with_those_that_exist() -> None:
@@ -50,8 +50,8 @@ def test_an_unknown_protocol_is_named_with_those_that_exist() -> None:
 
 
 def test_mpii_answers_for_lsp_with_its_upper_neck() -> None:
-    found = joint_mapping(MPII_JOINTS, LSP_JOINTS)
-    assert [MPII_JOINTS[joint] for joint in found] == [name.replace("neck", "upper_neck") for name in LSP_JOINTS]
+    mapping = joint_mapping(MPII_JOINTS, LSP_JOINTS)
+    assert [MPII_JOINTS[joint] for joint in mapping] == [name.replace("neck", "upper_neck") for name in LSP_JOINTS]
     reordered = tuple(reversed(MPII_JOINTS))
     assert [reordered[joint] for joint in joint_mapping(reordered, MPII_JOINTS)] == list(MPII_JOINTS)
 

@@ -1,4 +1,4 @@
-"""Recipes are data: each names what exists, fits the networks that it is for, and says what its paper says.
+"""Recipes are data: each names what exists, fits the networks that it is for, and states what its paper states.
 
 ``-k efficientpose_nas`` checks one package.
 """
@@ -35,14 +35,14 @@ from reproductions.efficientpose.targets import SEGMENTS
 
 PACKAGES = declarations()
 LISTED = [
-    pytest.param(package, recipe, id=f"{package}-{recipe.name}")
-    for package, recipes in [("general", GENERAL_RECIPES), *((name, declared.recipes) for name, declared in PACKAGES.items())]
-    for recipe in recipes.values()
+    pytest.param(name, recipe, id=f"{name}-{recipe.name}")
+    for name, package in [("general", None), *PACKAGES.items()]
+    for recipe in (package.recipes if package else GENERAL_RECIPES).values()
 ]
 
 
 def fitting(package: str, recipe: Recipe) -> list[str]:
-    """The models that may be trained by a recipe of a package."""
+    """Return the models that may be trained by a recipe of a package."""
     return [
         model
         for model in entries()
@@ -55,7 +55,7 @@ def refused(model: str) -> str:
 
 
 def empty_truth(target: Target, joints: int, height: int, width: int) -> Targets:
-    """Targets of a recipe's shapes for two persons: a peak somewhere, every joint annotated."""
+    """Return targets of a recipe's shapes for two people: a peak somewhere, every joint annotated."""
     heatmaps = torch.zeros(2, joints, height // target.stride, width // target.stride)
     heatmaps[:, :, 2, 1] = 1.0
     fields = torch.zeros(2, 2 * len(SEGMENTS), *heatmaps.shape[2:]) if target.sigma_schedule else None
@@ -81,7 +81,7 @@ def test_everything_that_a_recipe_names_exists(package: str, recipe: Recipe) -> 
     assert recipe.start in ("scratch", *recipe.starts)
     assert set(recipe.models) <= set(entries())
     assert recipe.num_people >= recipe.batch
-    assert all(gap.unspecified and gap.choice and gap.source for gap in recipe.assumptions)
+    assert all(assumption.unspecified and assumption.choice and assumption.source for assumption in recipe.assumptions)
     assert recipe.source
     milestones = recipe.schedule.milestones
     assert list(milestones) == sorted(set(milestones))
@@ -95,12 +95,12 @@ def test_everything_that_a_recipe_names_exists(package: str, recipe: Recipe) -> 
 
 @pytest.mark.parametrize("model", [model for model in entries() if not refused(model)])
 def test_a_network_takes_the_inputs_and_its_maps_are_the_targets(model: str) -> None:
-    """On the meta device: shapes alone. What is true of one size is of all that fit, see ``test_input_sizes``."""
-    known = known_recipes(model).values()
-    for recipe in known:
+    """Check shapes on the meta device, at one input size; ``test_input_sizes`` checks that others behave the same."""
+    recipes = known_recipes(model).values()
+    for recipe in recipes:
         check_input_size(model, parse_size(recipe.input))
     network = build_on_meta(model, joints=16).eval()
-    for recipe in {(recipe.target, recipe.loss): recipe for recipe in known}.values():
+    for recipe in {(recipe.target, recipe.loss): recipe for recipe in recipes}.values():
         height, width = parse_size(recipe.input)
         truth = empty_truth(recipe.target, 16, height, width)
         on_meta = Targets(*(part if part is None else part.to("meta") for part in truth))
@@ -121,14 +121,16 @@ def test_one_loss_is_a_finite_number_and_reaches_every_parameter(package: str, r
 
 @cache
 def size(model: str) -> int:
-    """Parameters."""
+    """Return the number of parameters."""
     return sum(parameter.numel() for parameter in build_on_meta(model, joints=16).parameters())
 
 
 @cache
 def one_step(model: str, joints: int, target: Target, loss: str, options: str) -> tuple[float, list[str], bool]:
-    """A loss, the parameters that its gradient does not reach, and whether all gradients are finite. Recipes that differ in
-    data and schedule alone share it."""
+    """Return a loss, the parameters that its gradient does not reach, and whether all gradients are finite.
+
+    Recipes that only differ in data and schedule share the result.
+    """
     entry = find_entry(model)
     side = max(64, entry.multiple, entry.smallest)
     torch.manual_seed(0)
@@ -141,7 +143,7 @@ def one_step(model: str, joints: int, target: Target, loss: str, options: str) -
     return value.item(), without, all(bool(p.grad.isfinite().all()) for _, p in learned if p.grad is not None)
 
 
-# What the papers state, in words of the papers alone: package, recipe -> section, epochs, batch, largest rate, milestones.
+# What the papers state: package, recipe -> section, epochs, batch size, largest learning rate, milestones.
 STATED = [
     ("heatmap_weighting", "mpii", "IV-A4", 210, 64, 5e-4, (170, 200)),
     ("heatmap_weighting", "coco", "IV-A4", 210, 64, 5e-4, (170, 200)),
@@ -173,33 +175,33 @@ def test_a_recipe_says_what_its_source_does(
     package: str, name: str, where: str, epochs: int, batch: int, rate: float | None, milestones: tuple[int, ...]
 ) -> None:
     recipe = PACKAGES[package].recipes[name]
-    found = (recipe.epochs, recipe.batch, recipe.optimizer.lr, recipe.schedule.milestones)
-    assert found == (epochs, batch, rate, milestones)
+    stated = (recipe.epochs, recipe.batch, recipe.optimizer.lr, recipe.schedule.milestones)
+    assert stated == (epochs, batch, rate, milestones)
 
 
 def test_heatmap_weighting_warms_up_over_500_steps_from_a_thousandth() -> None:
     for name in ("mpii", "coco"):
         recipe = PACKAGES["heatmap_weighting"].recipes[name]
         assert (recipe.optimizer.name, recipe.schedule.warmup, recipe.schedule.warmup_factor) == ("adam", 500, 0.001)
-        shown = AUGMENTATIONS[recipe.augmentation]
-        assert (shown.largest_rotation, shown.scale) == (80, 0.5)  # section IV-A3: +-80 degrees, 0.5 to 1.5
-        assert bool(shown.half_body) == (name == "coco")
+        views = AUGMENTATIONS[recipe.augmentation]
+        assert (views.largest_rotation, views.scale) == (80, 0.5)  # section IV-A3: +-80 degrees, 0.5 to 1.5
+        assert bool(views.half_body) == (name == "coco")
 
 
 def test_efficientpose_cycles_over_three_epochs_and_settles_by_equation_5() -> None:
-    listed = PACKAGES["efficientpose"].recipes
-    for name, recipe in listed.items():
+    recipes = PACKAGES["efficientpose"].recipes
+    for name, recipe in recipes.items():
         if name.startswith("mpii"):
             assert (recipe.optimizer.name, recipe.optimizer.momentum) == ("sgd", 0.9)
             assert (recipe.schedule.kind, recipe.schedule.cycle, recipe.schedule.min_lr_ratio) == ("triangular", 3, 1 / 3000)
             sigmas, _ = TARGET_WIDTHS[parse_size(recipe.input)[0] // recipe.target.stride]
             assert recipe.schedule.final_lr_ratio == pytest.approx(math.sqrt(1 / 3000) * 2 ** (sigmas[0] - sigmas[-1]))
-            shown = AUGMENTATIONS[recipe.augmentation]
-            assert (shown.flip, shown.scale, shown.largest_rotation) == (0.5, 0.25, 45)  # section 4.1
-    assert listed["mpii-II"].schedule.final_lr_ratio == pytest.approx(0.168, abs=5e-4)
+            views = AUGMENTATIONS[recipe.augmentation]
+            assert (views.flip, views.scale, views.largest_rotation) == (0.5, 0.25, 45)  # section 4.1
+    assert recipes["mpii-II"].schedule.final_lr_ratio == pytest.approx(0.168, abs=5e-4)
 
 
-# Which networks have no recipe for either of the papers' data sets, and why.
+# Networks without a recipe for MPII or COCO, and the reason.
 WITHOUT = {
     "baselines/dlcm": "bones and limbs",
     "baselines/g_rmi-r101": "offsets",
@@ -244,10 +246,10 @@ def test_a_recipe_that_does_not_fit_is_refused(model: str, dataset: str, name: s
 
 
 def test_digests_tell_all_recipes_of_a_package_apart() -> None:
-    for package, declared in PACKAGES.items():
-        listed = list(declared.recipes.values())
-        assert listed, package
-        assert len({recipe.digest() for recipe in listed}) == len(listed), package
+    for name, package in PACKAGES.items():
+        recipes = list(package.recipes.values())
+        assert recipes, name
+        assert len({recipe.digest() for recipe in recipes}) == len(recipes), name
 
 
 def test_a_digest_changes_with_what_decides_the_outcome_and_with_nothing_else() -> None:

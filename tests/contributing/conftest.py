@@ -102,5 +102,5 @@ class Copy:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Copy:
-    """A copy of the project."""
+    """Copy the project."""
     return Copy(tmp_path / "project")

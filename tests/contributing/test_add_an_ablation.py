@@ -17,7 +17,7 @@ def test_an_ablation_added_as_written_is_in_the_report(project: Copy) -> None:
     page = project.read("reports/ablations.md")
     assert "[A second stack](#a-second-stack)" in page
     section = page.partition("\n## A second stack\n")[2].partition("\n## ")[0]
-    assert "Of no paper: two stacks are more accurate than one. Plan: `ablations/second_stack.py`." in section
+    assert "From no paper: two stacks are more accurate than one. Plan: `ablations/second_stack.py`." in section
     for protocol in ("lsp", "lsp-gpu", "mpii"):
         assert f"| `python -m benchmark.ablate second_stack --protocol {protocol}` | " in section
     assert "Cannot be run" not in section

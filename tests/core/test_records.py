@@ -1,4 +1,4 @@
-"""Records are kept whole: the same measurement once, no line lost to two writers or to a kill."""
+"""Records are stored completely: each measurement once, and no line is lost to two writers or to a killed one."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def run(capsys):
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
-    """A data root that the command has written."""
+    """Write a data root by the command."""
     out = tmp_path_factory.mktemp("root")
     with pytest.raises(SystemExit) as exit_info:
         main(["synthetic", "--out", str(out), "--people", "10", "--seed", "1", "--size", "96"])

@@ -376,7 +376,7 @@ def test_lsp_test_images_are_scored_by_pck(root: Path, tmp_path: Path) -> None:
     _, records = evaluate_model(options, tmp_path)
     assert [record.metric for record in records][:3] == ["pck@0.2", "pck@0.1", "pck@0.05"]
     assert [record.metric for record in records] == metric_names("lsp")
-    section = decoding_page({record.id: record for record in records}).partition("## What the definition of PCK is worth")[2]
+    section = decoding_page({record.id: record for record in records}).partition("## Effect of the definition of PCK")[2]
     rows = [line for line in section.splitlines() if line.startswith("| pck@0.2")]
     assert len(rows) == len(PCK_PRESETS) >= 5
     longer, plain = (next(r.value for r in records if r.metric == f"pck@0.2{name}") for name in (" (longer torso)", ""))

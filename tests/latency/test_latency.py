@@ -116,8 +116,8 @@ def test_other_protocols_are_no_settings() -> None:
         ({"batch": 0}, "--batch 0"),
         ({"threads": 10_000}, "--threads 10000: there are"),
         ({"backend": "tensorflow"}, "--backend 'tensorflow' is not one of eager, compile, onnxruntime, openvino"),
-        ({"backend": "onnxruntime", "layout": "nhwc"}, "chooses its layout itself"),
-        ({"part": "pipeline", "joints": 5}, "which joints mirror each other"),
+        ({"backend": "onnxruntime", "layout": "nhwc"}, "chooses its own layout"),
+        ({"part": "pipeline", "joints": 5}, "needs the joints of a dataset"),
     ],
 )
 def test_an_impossible_setting_is_refused_by_name(given: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""A trained network's figure is judged by its interval; a smaller protocol's is a proxy and never more."""
+"""A trained network's accuracy is judged by its interval; that under a smaller protocol is only a proxy."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from benchmark.papers.tables import Cell, load_papers
 
 
 def cell(table: str, row: str, column: str = "pckh", paper: str = "efficientpose_nas") -> Cell:
-    found = load_papers()[paper].tables[table]
-    return next(c for c in found.cells() if (c.row.id, c.column.name) == (row, column))
+    cells = load_papers()[paper].tables[table].cells()
+    return next(cell for cell in cells if (cell.row.id, cell.column.name) == (row, column))
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
 
 
 def on_mpii(value: float, seed: int = 0, spread: float = 0.1, **overrides: Any) -> dict[str, Record]:
-    """EfficientPose-A, trained by the paper's recipe."""
+    """Return the record of EfficientPose-A, trained by the paper's recipe."""
     recipe = find_recipe("efficientpose_nas/A", "mpii")
     setting = training_setting(recipe, recipe.start, overrides)
     record = run("efficientpose_nas/A", recipe, setting, "pckh@0.5 (hrnet)", value, seed, spread)
@@ -60,18 +60,18 @@ def test_without_records_nothing_is_said() -> None:
     [(88.2, 0.1, "reproduced"), (87.0, 0.1, "contradicted"), (88.2, 0.4, "inconclusive")],
 )
 def test_a_network_trained_by_the_papers_recipe_is_judged_by_its_interval(value: float, spread: float, verdict: str) -> None:
-    found = judge_accuracy(cell("table2", "efficientpose_a"), on_mpii(value, spread=spread))  # printed: 88.1
-    assert found is not None
-    assert (found.verdict, found.value) == (verdict, value)
+    judged = judge_accuracy(cell("table2", "efficientpose_a"), on_mpii(value, spread=spread))  # printed: 88.1
+    assert judged is not None
+    assert (judged.verdict, judged.value) == (verdict, value)
 
 
 def test_several_seeds_are_judged_by_their_mean_and_spread() -> None:
     runs = {key: record for seed, value in enumerate((88.0, 88.2)) for key, record in on_mpii(value, seed=seed).items()}
-    found = judge_accuracy(cell("table2", "efficientpose_a"), runs)
-    assert found is not None
-    assert found.verdict == "inconclusive", "Student's factor of 12.7 for two seeds"
-    assert found.value == pytest.approx(88.1)
-    assert "2 seeds" in found.how
+    judged = judge_accuracy(cell("table2", "efficientpose_a"), runs)
+    assert judged is not None
+    assert judged.verdict == "inconclusive", "Student's factor of 12.7 for two seeds"
+    assert judged.value == pytest.approx(88.1)
+    assert "2 seeds" in judged.how
 
 
 def test_another_recipe_another_joint_or_another_network_says_nothing() -> None:
@@ -89,8 +89,8 @@ def test_an_ablations_row_has_its_variant_under_the_small_protocol_as_proxy() ->
     recipe, overrides = variant_recipe(sic, sic.variant("off"), "lsp")
     setting = training_setting(recipe, recipe.start, overrides)
     runs = [run("efficientpose_nas/A+sic=off", recipe, setting, "pck@0.2", 50.0 + seed, seed) for seed in range(3)]
-    found = judge_accuracy(cell("table6", "efficientpose_a_off"), {r.id: r for r in runs})
-    assert found is not None
-    assert (found.verdict, found.value) == ("proxy", 51.0)
-    assert "51.00 ± 1.00 (3 seeds" in found.how
+    judged = judge_accuracy(cell("table6", "efficientpose_a_off"), {r.id: r for r in runs})
+    assert judged is not None
+    assert (judged.verdict, judged.value) == ("proxy", 51.0)
+    assert "51.00 ± 1.00 (3 seeds" in judged.how
     assert judge_accuracy(cell("table6", "efficientpose_b_off"), {r.id: r for r in runs}) is None

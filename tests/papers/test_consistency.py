@@ -32,13 +32,13 @@ def test_the_joint_counts_are_those_of_the_validation_split(pose_data: Path) -> 
 
 
 def test_the_means_of_hourglass_and_asr_aho_do_not_follow_from_their_parts() -> None:
-    rows = violations("MPII mean from its parts")
+    rows = violations("MPII's mean is the weighted mean of its parts")
     assert [row for row in rows if "hourglass" in row and row.startswith("autopose/table3")]
     assert [row for row in rows if "asr_aho" in row]
 
 
 def test_the_shifted_row_of_cfn_is_found() -> None:
-    assert [row for row in violations("AP between APM and APL") + violations("AP75 at most AP50") if "cfn" in row]
+    assert [row for row in violations("AP lies between APM and APL") + violations("AP75 is at most AP50") if "cfn" in row]
 
 
 def test_an_audit_counts_what_it_checks() -> None:

@@ -223,7 +223,7 @@ def test_shrunk_caches_come_closer_the_more_pixels_they_keep(tmp_path: Path, pos
 
 
 def mpii_people(pose_data: Path) -> People:
-    """The five MPII images of the sample."""
+    """Load the five MPII images of the sample."""
     annotations = json.loads((pose_data / "mpii" / "annotations_5_images.json").read_text())
     count = len(annotations)
     scale = np.array([person["scale"] for person in annotations])

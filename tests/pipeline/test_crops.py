@@ -30,7 +30,7 @@ PORTRAIT = (256, 192)
 
 
 def three_points(center: np.ndarray, size: np.ndarray, rotation: float, output_hw: tuple[int, int]) -> np.ndarray:
-    """The transform as the public code computes it, in float32: from the centre, the middle of the top and a third corner."""
+    """Compute the transform as the public code does, in float32: from the centre, the middle of the top and a third corner."""
     height, width = output_hw
     angle = np.pi * rotation / 180
     up = np.array([size[0] * 0.5 * np.sin(angle), -size[0] * 0.5 * np.cos(angle)])

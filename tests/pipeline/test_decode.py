@@ -31,7 +31,7 @@ CONVENTIONS = ("corner", "center")
 
 
 def bump(x: float, y: float, height: int = 48, width: int = 40, sigma: float = 2.0) -> torch.Tensor:
-    """A Gaussian with its centre anywhere, ``[1, 1, h, w]``."""
+    """Draw a Gaussian with its centre anywhere, ``[1, 1, h, w]``."""
     rows, columns = torch.arange(height)[:, None], torch.arange(width)
     return torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))[None, None]
 
@@ -139,7 +139,7 @@ MIRRORED = mirrored_indices(MPII_JOINTS)
 
 
 def perfect(convention: MapConvention, joints: torch.Tensor, stride: float = 4.0):
-    """A network that sees the joints exactly: heatmaps of a mirrored image show mirrored joints, left and right exchanged."""
+    """Act as a network that sees the joints exactly: a mirrored image gives mirrored joints, left and right exchanged."""
     width = 256
 
     def forward(images: torch.Tensor) -> torch.Tensor:

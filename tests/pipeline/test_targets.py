@@ -17,7 +17,7 @@ SEEN = torch.ones(1, 1, dtype=torch.uint8)
 
 
 def draw_joint(x: float, y: float, **options) -> tuple[torch.Tensor, float]:
-    """The heatmap and weight of a single joint at (x, y) of an input of 256 x 192 with a stride of 4."""
+    """Return the heatmap and weight of a single joint at (x, y) of an input of 256 x 192 with a stride of 4."""
     options = {"heatmap_hw": (64, 48), "stride": 4.0} | options
     heatmaps, weights = draw_gaussians(torch.tensor([[[x, y]]], dtype=torch.float64), SEEN, **options)
     return heatmaps[0, 0], float(weights[0, 0])

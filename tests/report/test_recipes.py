@@ -1,50 +1,49 @@
-"""The page of recipes shows every one of them whole, in words that a reader can check against the paper."""
+"""Check that the page of recipes shows each recipe in full, in words that a reader can compare with the paper."""
 
 from __future__ import annotations
 
 import pytest
 
 from benchmark.config.packages import declarations
-from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Schedule, Target
-from benchmark.report import recipes
+from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedule, Target
 from benchmark.report.recipes import (
-    GENERALLY,
-    augmentation,
-    commands,
-    optimizer,
+    GENERAL,
+    format_augmentation,
+    format_optimizer,
+    format_schedule,
+    format_target,
     recipes_by_package,
     recipes_page,
-    schedule,
-    target,
+    training_commands,
 )
 
 LISTED = [
     pytest.param(package, recipe, id=f"{package}-{name}")
-    for package, listed in recipes_by_package().items()
-    for name, recipe in listed.items()
+    for package, recipes in recipes_by_package().items()
+    for name, recipe in recipes.items()
 ]
 
 
 @pytest.fixture(scope="module")
 def sections() -> dict[tuple[str, str], str]:
-    """Each recipe's part of the page."""
-    found = {}
+    """Return the section of each recipe by package and name."""
+    sections = {}
     for part in recipes_page().split("\n## ")[1:]:
-        package, *own = part.split("\n### ")
-        for section in own:
+        package, *recipes = part.split("\n### ")
+        for section in recipes:
             name, _, text = section.partition("\n")
-            found[package.splitlines()[0], name.strip("`")] = text
-    return found
+            sections[package.splitlines()[0], name.strip("`")] = text
+    return sections
 
 
 @pytest.mark.parametrize(("package", "recipe"), LISTED)
-def test_a_recipe_is_shown_with_its_digest_its_gaps_and_a_command(sections: dict, package: str, recipe: recipes.Recipe) -> None:
+def test_a_recipe_is_shown_with_its_digest_its_gaps_and_a_command(sections: dict, package: str, recipe: Recipe) -> None:
     text = sections[package, recipe.name]
     assert f"digest `{recipe.digest()}`" in text
-    for line in commands(recipe, package):
+    for line in training_commands(recipe, package):
         assert f"`{line}`" in text
-    for gap in recipe.assumptions:
-        assert f"| {gap.unspecified} | {gap.choice} | {gap.source} |" in text
+    for assumption in recipe.assumptions:
+        assert f"| {assumption.unspecified} | {assumption.choice} | {assumption.source} |" in text
     for shown in (recipe.source, recipe.input, recipe.augmentation, recipe.crop, recipe.loss, recipe.start, recipe.protocol):
         assert shown in text
 
@@ -55,28 +54,27 @@ def test_nothing_else_is_shown(sections: dict) -> None:
 
 
 def test_the_command_trains_a_network_that_the_recipe_is_for() -> None:
-    assert commands(GENERAL_RECIPES["lsp"], GENERALLY)[-1].endswith("--dataset lsp --recipe lsp")
-    listed = recipes_by_package()["efficientpose"]
-    find, then = commands(listed["mpii-II"], "efficientpose")
-    assert find == then + " --find-lr"
-    assert then == "python -m benchmark.train efficientpose/II --dataset mpii --recipe mpii-II"
+    assert training_commands(GENERAL_RECIPES["lsp"], GENERAL)[-1].endswith("--dataset lsp --recipe lsp")
+    find, train = training_commands(recipes_by_package()["efficientpose"]["mpii-II"], "efficientpose")
+    assert find == train + " --find-lr"
+    assert train == "python -m benchmark.train efficientpose/II --dataset mpii --recipe mpii-II"
 
 
 def test_numbers_are_put_into_words() -> None:
-    assert optimizer(Optimizer(lr=5e-4)) == "Adam, largest rate 0.0005, betas 0.9 and 0.999, weight decay 0"
-    assert optimizer(Optimizer(name="sgd", lr=None)).startswith("SGD, largest rate to be found, momentum 0.9")
-    assert schedule(Schedule(milestones=(170, 200), warmup=500)) == (
-        "times 0.1 at epochs 170, 200; first 500 steps of linear warm-up from 0.001"
+    assert format_optimizer(Optimizer(lr=5e-4)) == "Adam, maximum rate 0.0005, betas 0.9 and 0.999, weight decay 0"
+    assert format_optimizer(Optimizer(name="sgd", lr=None)).startswith("SGD, maximum rate found by --find-lr, momentum 0.9")
+    assert format_schedule(Schedule(milestones=(170, 200), warmup=500)) == (
+        "times 0.1 at epochs 170, 200; linear warm-up during the first 500 steps, from 0.001 times the rate"
     )
-    assert schedule(Schedule(milestones=(200_000,), unit="steps")) == "times 0.1 at steps 200,000"
+    assert format_schedule(Schedule(milestones=(200_000,), unit="steps")) == "times 0.1 at steps 200,000"
     triangle = Schedule(kind="triangular", final_lr_ratio=0.168)
-    assert schedule(triangle).endswith("between 0.000333 and 1 times the largest, both approaching 0.168")
-    assert augmentation("mmpose_coco") == (
-        "mirrored with probability 0.5, scaled by 1 ± 0.5 (normal, cut off there), "
-        "turned by up to 80° with probability 0.6 (normal of 40°, cut off at 80°), half the body with probability 0.3"
+    assert format_schedule(triangle).endswith("between 0.000333 and 1 times the maximum; both bounds approach 0.168")
+    assert format_augmentation("mmpose_coco") == (
+        "flipped with probability 0.5, scaled by 1 ± 0.5 (normal, clipped), rotated by up to 80° with probability 0.6 "
+        "(normal with sigma 40°, clipped at 80°), half-body augmentation with probability 0.3"
     )
-    assert augmentation("efficientpose").endswith("turned by up to 45° with probability 1 (even)")
-    assert target(
+    assert format_augmentation("efficientpose").endswith("rotated by up to 45° with probability 1 (uniform)")
+    assert format_target(
         Target(
             stride=8,
             sigma_schedule="reproductions.efficientpose.sigma_schedule:target_widths",

@@ -1,4 +1,4 @@
-"""The page of trainings shows the latest figures of each run, and says so where there is none."""
+"""Check the page of training results: current records only, the mean pose for comparison, and learning rates."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LSP = GENERAL_RECIPES["lsp"]
 
 
 def curves(model: str = MODEL, recipe: Recipe = LSP) -> Record:
-    """The curves of a training from scratch."""
+    """Return the curves of a training from scratch."""
     samples = {"loss": [0.3, 0.1], "figures": [[2, {"pck@0.2": 50.0}]], "images per second": 46.0, "seconds": 1500}
     identity = training_identity(model, recipe, training_setting(recipe, "scratch", {}), 0)
     return Record(**identity, value=0.1, samples=samples, n=10, command="")
 
 
 def accuracy(metric: str, value: float, model: str = MODEL, recipe: Recipe = LSP) -> Record:
-    """A metric of the same training, within two points."""
+    """Return a metric of the same training, with an interval of two points on either side."""
     identity = accuracy_identity(model, recipe, training_setting(recipe, "scratch", {}), metric, 0)
     return Record(**identity, value=value, interval=(value - 2, value + 2), n=10, command="")
 
@@ -44,7 +44,7 @@ CURVE = curves()
 
 
 def test_without_records_the_page_says_so() -> None:
-    assert "Nothing yet." in page_of()
+    assert "No training run is on record." in page_of()
 
 
 def test_a_run_stands_beside_the_mean_pose_of_its_data() -> None:
@@ -55,7 +55,7 @@ def test_a_run_stands_beside_the_mean_pose_of_its_data() -> None:
         Record(**mean_pose_identity(LSP, 10, "pck@0.2"), value=12.0, interval=(11.0, 13.0), n=10, command=""),
     )
     assert "| `paper/net` | lsp 1 from scratch | 0 | 50.00 [48.00, 52.00] | 46, ? threads | 25 min |" in page
-    assert "| mean pose | of 10 persons; recipe lsp 1 |  | 12.00 [11.00, 13.00] |  |  |" in page
+    assert "| mean pose | of 10 people; recipe lsp 1 |  | 12.00 [11.00, 13.00] |  |  |" in page
     assert "longer torso" not in page
 
 
@@ -83,7 +83,7 @@ def test_rates_that_were_tried_are_listed() -> None:
         accuracy("pck@0.2", 50.0),
         Record(**learning_rate_identity(MODEL, LSP, 0), value=1.0, samples={"tried": tried}, command=""),
     )
-    assert "| `paper/net` | trained by lsp 1 from scratch | 1 | 2 lost, 1 kept |" in page
+    assert "| `paper/net` | lsp 1 | 1 | 2 diverges, 1 is stable |" in page
 
 
 def test_the_figure_is_the_same_bytes_twice() -> None:
