@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmark.config.ablations import known_ablations
+from benchmark.config.ablations import known_ablations, variant_model
 from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity
 from benchmark.config.packages import declarations
 from benchmark.core.errors import InputError
@@ -54,10 +54,12 @@ def measure_missing() -> None:
 
 
 def _ablation_costs() -> Iterator[CostJob]:
-    """Iterate over the variants of all ablations, at the size at which all networks are compared."""
+    """Iterate over the variants of all ablations and their substitutes, at the size at which all networks are compared."""
     for ablation in known_ablations().values():
         for variant in ablation.variants:
             yield variant.model, *COMMON_TERMS
+            for protocol in ablation.protocols:
+                yield variant_model(ablation, variant, protocol), *COMMON_TERMS
 
 
 def _unresolved_variants(papers: Mapping[str, Paper]) -> list[CostJob]:

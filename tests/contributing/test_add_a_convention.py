@@ -10,7 +10,7 @@ from benchmark.config import conventions
 from benchmark.config.conventions import FLOPS, FlopsConvention
 from benchmark.core.errors import InputError
 from benchmark.cost.counters import load_counters
-from tests.contributing.conftest import Copy, read_recipe
+from tests.contributing.conftest import ROOT, Copy, read_recipe
 
 
 def check_pages(project: Copy, model: str) -> None:
@@ -39,21 +39,25 @@ def test_a_convention_added_as_written_is_in_the_report(project: Copy) -> None:
 @pytest.mark.slow
 def test_all_networks_are_counted_under_a_new_convention(project: Copy) -> None:
     recipe = read_recipe("Add a metric or counting convention")
-    before = project.read("reports/verdicts.csv")
+    unchanged = [
+        "reports/ablations.md",
+        *(f"reports/figures/{path.name}" for path in project.root.glob("reports/figures/*.svg")),
+    ]
+    before = {path: project.read(path) for path in ["reports/verdicts.csv", *unchanged]}
     project.follow(recipe)
     for command in recipe.commands:
         project.run(command)
     check_pages(project, "efficientpose_nas/A")
-    verdicts = [
-        [line.rpartition(",")[0] for line in text.splitlines()] for text in (before, project.read("reports/verdicts.csv"))
-    ]
-    assert verdicts[0] == verdicts[1], "only the records' ids change"
+    assert all(project.read(path) == before[path] for path in unchanged), "no count went missing"
+    verdicts, others = before["reports/verdicts.csv"].splitlines(), project.read("reports/verdicts.csv").splitlines()
+    for one, other in zip(verdicts, others, strict=True):
+        assert one.rpartition(",")[0] == other.rpartition(",")[0], "only the records' ids change"
 
 
 def test_a_metric_that_nothing_computes_is_a_column_with_a_kind(project: Copy) -> None:
     recipe = read_recipe("Add a paper")
     column = 'auc = { header = "AUC", metric = "auc", kind = "accuracy" }'
-
+    assert f"`{column}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     files = dict(recipe.files)
     toml, table = "paper_tables/small_pose/paper.toml", "paper_tables/small_pose/table1.csv"
     files[toml] = files[toml].replace("[tables.table1.rows]", f"{column}\n[tables.table1.rows]")
