@@ -18,14 +18,18 @@ def exit_with_error(message: str) -> NoReturn:
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Run a command's body; turn an :class:`InputError` into one line and exit status 2."""
+    """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
     try:
         command()
     except InputError as error:
         exit_with_error(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
     except BrokenPipeError:  # the reader closed the pipe: `... | head`
         sys.stderr.close()
         raise SystemExit(0) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        exit_with_error(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,4 +1,4 @@
-"""Names of the annotated joints of each dataset, and the groups of joints that tables print.
+"""Names of the annotated joints of each dataset, the groups of joints that tables print, and PCKh's head size.
 
 Joints are in the order of the dataset's own files, so that an index into these names is an index into ``[N, K, 2]`` arrays.
 """
@@ -115,12 +115,12 @@ def upper_body_indices(joints: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(index for index, name in enumerate(joints) if not name.endswith(lower))
 
 
-HEAD_FACTOR = 0.6  # head size over the diagonal of the head box, as in MPII's evaluation
+_HEAD_FACTOR = 0.6  # head size over the diagonal of the head box, as in MPII's evaluation
 
 
 def compute_head_sizes(boxes: np.ndarray) -> np.ndarray:
     """Compute head sizes ``[N]`` in pixels from head boxes ``[N, 2, 2]`` (two opposite corners, x and y)."""
-    return HEAD_FACTOR * np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=-1)
+    return _HEAD_FACTOR * np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=-1)
 
 
 JOINT_NAMES: Mapping[str, tuple[str, ...]] = {"mpii": MPII_JOINTS, "coco": COCO_JOINTS, "lsp": LSP_JOINTS}

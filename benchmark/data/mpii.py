@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.keypoints import HEAD_FACTOR, MPII_JOINTS, compute_head_sizes
+from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes
 from benchmark.data.annotation_files import (
     as_numbers,
     dataset_label,
@@ -277,7 +277,8 @@ def _joints(person: Any) -> tuple[np.ndarray, np.ndarray]:
 def _head_size(person: Any) -> float:
     if not all(_has_field(person, side) for side in ("x1", "y1", "x2", "y2")):
         return np.nan
-    return HEAD_FACTOR * float(np.hypot(person.x2 - person.x1, person.y2 - person.y1))
+    box = np.array([[[person.x1, person.y1], [person.x2, person.y2]]], float)
+    return float(compute_head_sizes(box)[0])
 
 
 def _has_field(struct: Any, name: str) -> bool:

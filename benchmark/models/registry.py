@@ -195,15 +195,22 @@ def find_entry(model: str) -> Entry:
         near = difflib.get_close_matches(base, known, n=3, cutoff=0.4)
         raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
     entry = known[base]
-    kwargs = dict(entry.kwargs)
+    values: dict[str, str] = {}
     for setting in settings:
         switch, _, value = setting.partition("=")
         if switch not in entry.switches:
             raise InputError(f"{base} has no switch {switch!r}; it has: {', '.join(entry.switches) or 'none'}")
         if value not in entry.switches[switch]:
             raise InputError(f"{base}+{switch} takes {', '.join(entry.switches[switch])}, not {value!r}")
+        if switch in values:
+            raise InputError(f"{model} sets the switch {switch} twice")
+        values[switch] = value
+    # One network has one id: switches come in the order in which the entry lists them.
+    ordered = {switch: values[switch] for switch in entry.switches if switch in values}
+    kwargs = dict(entry.kwargs)
+    for switch, value in ordered.items():
         kwargs |= entry.switches[switch][value]
-    return replace(entry, id=model, kwargs=kwargs)
+    return replace(entry, id="+".join([base, *(f"{switch}={value}" for switch, value in ordered.items())]), kwargs=kwargs)
 
 
 def single_switch_variants(model: str) -> Iterator[str]:
@@ -213,7 +220,7 @@ def single_switch_variants(model: str) -> Iterator[str]:
     for switch, values in entries()[base].switches.items():
         for value in values:
             if current.get(switch) != value:
-                yield "+".join([base, *(f"{k}={v}" for k, v in (current | {switch: value}).items())])
+                yield find_entry("+".join([base, *(f"{k}={v}" for k, v in (current | {switch: value}).items())])).id
 
 
 def canonical_id(model: str) -> str:
