@@ -22,8 +22,8 @@ from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.submission import coco_entries
 from benchmark.metrics.average_precision import AP_METRICS, compute_average_precision, resample_average_precision
 from benchmark.metrics.coco_files import parse_coco_detections, read_coco_annotations
-from benchmark.metrics.oks import CocoPersons, match_detections
-from benchmark.metrics.oks_nms import rescore_persons, suppress_duplicates
+from benchmark.metrics.oks import CocoPeople, match_detections
+from benchmark.metrics.oks_nms import rescore_people, suppress_duplicates
 from benchmark.metrics.pck import bootstrap_pck
 from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhEstimate, bootstrap_pckh
 from benchmark.pipeline.crops import fit_aspect
@@ -140,7 +140,7 @@ def _score_coco(
     return results
 
 
-def people_on_images(annotated: CocoPersons, images: np.ndarray) -> CocoPersons:
+def people_on_images(annotated: CocoPeople, images: np.ndarray) -> CocoPeople:
     """Return the annotated people of these images only; ``images``: their ids, ``[I]``."""
     rows = np.isin(annotated.image_ids, images)
     arrays = {name: value for name, value in vars(annotated).items() if isinstance(value, np.ndarray) and name != "images"}
@@ -157,7 +157,7 @@ def to_coco_detections(
     people's areas; these are the areas of the boxes after padding, in the input's aspect.
     """
     box_scores = np.ones(len(people)) if people.scores is None else people.scores
-    scores = rescore_persons(box_scores, predicted.scores, protocol.keypoint_score_threshold)
+    scores = rescore_people(box_scores, predicted.scores, protocol.keypoint_score_threshold)
     padding = protocol.padding or (1.0 if protocol.crop == WHOLE_IMAGE else find_crop_rule(protocol.crop).padding)
     areas = (fit_aspect(people.sizes, input_hw) * padding).prod(1)
     rows = suppress_duplicates(people.image_ids, predicted.joints, areas, scores, protocol.oks_nms_threshold)

@@ -200,13 +200,13 @@ def score_coco(arguments: ScoreArguments) -> CocoScores:
     """
     if arguments.preset != tuple(PCKH_PRESETS) or arguments.origin is not None:
         raise InputError("--preset and --origin only apply to MPII; leave them out for COCO")
-    persons = read_coco_annotations(arguments.annotations)
-    matches = [match_detections(persons, read_coco_detections(path, persons)) for path in arguments.prediction_files]
-    counts = draw_counts(len(persons.images))  # the same for both files, so that differences are paired
+    people = read_coco_annotations(arguments.annotations)
+    matches = [match_detections(people, read_coco_detections(path, people)) for path in arguments.prediction_files]
+    counts = draw_counts(len(people.images))  # the same for both files, so that differences are paired
     values = [compute_average_precision(matched) for matched in matches]
     replicates = [resample_average_precision(matched, counts) for matched in matches]
     ci95 = {name: ap_interval(replicates[0][name]) for name in METRIC_NAMES}
-    scores = {"dataset": "coco", "n": len(persons.images), **values[0], "ci95": ci95}
+    scores = {"dataset": "coco", "n": len(people.images), **values[0], "ci95": ci95}
     if arguments.against:
         scores["against"] = {
             name: {

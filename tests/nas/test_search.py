@@ -53,7 +53,7 @@ from benchmark.training.validation import heatmap_accuracy
 from reproductions.efficientpose_nas.architectures import A, B, write
 
 PACKAGE = "efficientpose_nas"
-PERSONS = 40
+PEOPLE = 40
 # Two epochs; of the second's steps, two are the architecture's.
 SCALE = replace(find_search(PACKAGE, "tiny"), held_out=0.4)
 
@@ -69,7 +69,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, PERSONS + 8, seed=3, validation=8, size=96)
+    write_datasets(folder, PEOPLE + 8, seed=3, validation=8, size=96)
     return folder
 
 
