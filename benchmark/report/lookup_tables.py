@@ -147,7 +147,7 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
         for axes in panels[:, column]:
             axes.set_xlabel(f"measured, {table.unit}")
             axes.grid(alpha=0.25, linewidth=0.5)
-        for architecture in (found for found in architectures if found.model in table.costs):
+        for architecture in (each for each in architectures if each.model in table.costs):
             cost, accuracy = table.costs[architecture.model], architecture.record
             colour, lower = colours[architecture.searched_for], panels[1, column]
             _draw_point(upper, cost.value, cost.samples["predicted"], architecture, colour)
