@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.config.conventions import (
+    PCK_PRESETS,
+    PCK_THRESHOLDS,
+    PCKH_PRESETS,
+    PCKH_THRESHOLDS,
+    pck_metric_name,
+    pckh_metric_name,
+)
 from benchmark.config.identities import joint_set_of
 from benchmark.config.pipeline import find_crop_rule
 from benchmark.config.protocols import WHOLE_IMAGE, Protocol
@@ -25,7 +32,7 @@ from benchmark.metrics.coco_files import parse_coco_detections, read_coco_annota
 from benchmark.metrics.oks import CocoPeople, match_detections
 from benchmark.metrics.oks_nms import rescore_people, suppress_duplicates
 from benchmark.metrics.pck import bootstrap_pck
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhEstimate, bootstrap_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, PckhEstimate, bootstrap_pckh
 from benchmark.pipeline.crops import fit_aspect
 
 
@@ -79,7 +86,7 @@ def metric_names(dataset: str) -> list[str]:
         case "lsp" | "lspet":
             return [pck_metric_name(threshold, preset) for preset in PCK_PRESETS for threshold in PCK_THRESHOLDS]
         case "mpii":
-            return [f"pckh@{threshold} ({preset})" for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS]
+            return [pckh_metric_name(threshold, preset) for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS]
     return list(AP_METRICS)
 
 
@@ -106,7 +113,7 @@ def _score_mpii(people: People, predictions: Mapping[str, Predictions]) -> Metri
     estimates = bootstrap_pckh(joints, truth, people.head_sizes, people.visible > 0, PCKH_PRESETS)
     return {
         name: {
-            f"pckh@{threshold} ({preset})": _to_result(estimates[name, preset, threshold])
+            pckh_metric_name(threshold, preset): _to_result(estimates[name, preset, threshold])
             for preset in PCKH_PRESETS
             for threshold in PCKH_THRESHOLDS
         }

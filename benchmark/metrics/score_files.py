@@ -11,6 +11,7 @@ import tyro
 from pydantic import Field
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
+from benchmark.config.conventions import PCKH_PRESETS
 from benchmark.core.errors import InputError
 from benchmark.core.statistics import draw_counts, percentile_interval
 from benchmark.metrics.average_precision import (
@@ -23,7 +24,7 @@ from benchmark.metrics.average_precision import (
 from benchmark.metrics.coco_files import read_coco_annotations, read_coco_detections
 from benchmark.metrics.mpii_files import default_origin, read_mpii_annotations, read_mpii_predictions
 from benchmark.metrics.oks import match_detections
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PckhEstimate, bootstrap_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, PckhEstimate, bootstrap_pckh
 
 # --- output of python -m benchmark.score --json ------------------------------------------------------------------------------
 
