@@ -30,7 +30,7 @@ def test_the_licence_is_apaches_to_the_byte() -> None:
 
 
 def test_the_citation_is_of_this_version(citation: Any) -> None:
-    assert citation["title"] == "Efficient human pose estimation, reproduced figure by figure"
+    assert citation["title"] == "Efficient human pose estimation, reproduced value by value"
     assert citation["authors"] == [{"name": "The authors of the suite"}]
     assert (str(citation["version"]), citation["license"]) == (PROJECT["version"], PROJECT["license"])
     changes = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)

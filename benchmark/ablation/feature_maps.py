@@ -33,7 +33,7 @@ from benchmark.models.weights import load_safetensors
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import person_transforms, sample_inputs
 from benchmark.training.loader import joint_set, load_annotated_people
-from benchmark.training.records import setting_of
+from benchmark.training.records import run_setting
 from benchmark.training.trainer import TrainingRun
 
 MAX_PEOPLE = 200  # the first of the test people
@@ -90,8 +90,8 @@ def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | No
     """
     last, every = run.recipe.epochs, run.recipe.evaluate_every
     epochs = [*range(every, last, every), last] if spec.every_evaluation else [last]
-    known = load_records(folder)
-    missing = [epoch for epoch in epochs if record_id(_identity(run, "checkerboard", HEATMAPS, epoch)) not in known]
+    records = load_records(folder)
+    missing = [epoch for epoch in epochs if record_id(_identity(run, "checkerboard", HEATMAPS, epoch)) not in records]
     if not missing:
         return []
     people = load_annotated_people(*run.recipe.test, root).present()
@@ -101,7 +101,7 @@ def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | No
 
 
 def _identity(run: TrainingRun, metric: str, module: str, epoch: int) -> Identity:
-    return feature_map_identity(run.model, run.recipe, setting_of(run), metric, module, epoch, run.seed)
+    return feature_map_identity(run.model, run.recipe, run_setting(run), metric, module, epoch, run.seed)
 
 
 def _measure_epoch(

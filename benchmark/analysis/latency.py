@@ -60,10 +60,15 @@ def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in select(latencies, metric=RATIO):
         setting = Setting.of(record.setting)
-        key = (record.device or "", setting.label, record.setting["repeat"], record.setting["to"], record.time + record.command)
+        written = record.time, record.command
+        key = (record.device or "", setting, record.setting["repeat"], record.setting["to"], *written)
         groups.setdefault(key, []).append(record)
-    for (device, _, repeat, first, _), ratios in sorted(groups.items(), key=lambda item: item[0]):
-        setting = Setting.of(ratios[0].setting)
+
+    def order(group: tuple[tuple[Any, ...], list[Record]]) -> tuple[str, ...]:
+        device, setting, *others = group[0]
+        return (device, setting.label, *others)
+
+    for (device, setting, repeat, first, *_), ratios in sorted(groups.items(), key=order):
         rounds = {first: np.ones(len(ratios[0].samples["rounds"]))}
         rounds |= {r.subject: np.array(r.samples["rounds"]) for r in sorted(ratios, key=lambda record: record.subject)}
         yield Session(

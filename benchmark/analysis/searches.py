@@ -41,13 +41,20 @@ class SearchGroup(NamedTuple):
 
 def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
     """Group the records of searches by package, config, cost and device."""
-    groups: dict[tuple[str, str, str, str | None], dict[str, list[Record]]] = {}
+    groups: dict[tuple[str, str, int, str, str | None], dict[str, list[Record]]] = {}
     for record in select(records, kind="search"):
-        key = (record.subject, record.setting["config"], describe_setting(record), record.device)
-        groups.setdefault(key, {}).setdefault(record.setting["strategy"], []).append(record)
+        setting = record.setting
+        key = (record.subject, setting["config"], setting["config_version"], setting["cost"], record.device)
+        groups.setdefault(key, {}).setdefault(setting["strategy"], []).append(record)
     return [
-        SearchGroup(*key, {strategy: sorted(runs, key=lambda run: run.seed or 0) for strategy, runs in by_strategy.items()})
-        for key, by_strategy in sorted(groups.items(), key=str)
+        SearchGroup(
+            package=package,
+            config=config,
+            label=describe_setting(next(iter(by_strategy.values()))[0]),
+            device=device,
+            ends={strategy: sorted(runs, key=lambda run: run.seed or 0) for strategy, runs in by_strategy.items()},
+        )
+        for (package, config, _, _, device), by_strategy in sorted(groups.items(), key=str)
     ]
 
 

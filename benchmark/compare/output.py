@@ -127,7 +127,7 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class LatencyReport(TypedDict):
+class NetworkLatencyReport(TypedDict):
     """Latency of a network.
 
     Attributes:
@@ -162,7 +162,7 @@ class NetworkReport(TypedDict):
     params: dict[str, Count]
     flops: dict[str, Count]
     not_counted: str
-    latency: LatencyReport | None
+    latency: NetworkLatencyReport | None
 
 
 class EstimateReport(TypedDict):
@@ -202,7 +202,7 @@ class ColumnReport(TypedDict):
     why_empty: str
 
 
-class TableReport(TypedDict):
+class NewRowReport(TypedDict):
     """New row of a printed table, given as ``paper/table``."""
 
     table: Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+$")]
@@ -228,7 +228,7 @@ class ComparisonReport(TypedDict):
     joints: Annotated[int, Field(ge=1)]
     networks: Annotated[list[NetworkReport], Field(min_length=1)]
     accuracy: AccuracyReport | None
-    table: TableReport | None
+    table: NewRowReport | None
     files: list[str]
     notes: list[str]
 
@@ -243,7 +243,7 @@ def comparison_report(comparison: Comparison) -> ComparisonReport:
         "joints": comparison.joints,
         "networks": [_network_report(candidate, network) for candidate in comparison.networks],
         "accuracy": _accuracy_report(comparison.accuracy) if comparison.accuracy else None,
-        "table": _table_report(comparison.row) if comparison.row else None,
+        "table": _new_row_report(comparison.row) if comparison.row else None,
         "files": [str(path) for path in comparison.files],
         "notes": comparison.notes,
     }
@@ -260,7 +260,7 @@ def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport
     }
 
 
-def _latency_report(timing: Timing, reference: Timing) -> LatencyReport:
+def _latency_report(timing: Timing, reference: Timing) -> NetworkLatencyReport:
     ratio, interval = (1.0, None) if timing is reference else timing_ratio(timing, reference)
     return {
         "device": timing.device,
@@ -293,7 +293,7 @@ def _estimates_report(estimates: Mapping[str, Estimate]) -> dict[str, EstimateRe
     }
 
 
-def _table_report(row: NewRow) -> TableReport:
+def _new_row_report(row: NewRow) -> NewRowReport:
     columns: list[ColumnReport] = [
         {
             "name": column.name,

@@ -83,7 +83,7 @@ class Variant:
         epochs_factor: Factor of the recipe's number of epochs.
         protocol: Test protocol of a variant with ``weights``.
         weights: Published weight file below the data root; the variant is then tested, not trained.
-        scale: Name of a search config, in which ``{}`` stands for the budget's; the variant is then the network that the
+        scale: Name of a search config, in which ``{}`` is replaced by the budget's; the variant is then the network that the
             search of the model's package finds, retrained as that config states.
     """
 

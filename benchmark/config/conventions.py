@@ -1,13 +1,14 @@
-"""Conventions for counting operations and parameters and for computing PCK, as data that is read without torch."""
+"""Conventions for counting operations and parameters and for computing PCK and PCKh, as data that is read without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from benchmark.core.keypoints import LSP_JOINTS, joint_indices
+from benchmark.core.keypoints import LSP_JOINTS, MPII_JOINTS, MPII_PARTS, joint_indices
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,84 @@ PCK_PRESETS: Mapping[str, PckPreset] = {
 def pck_metric_name(threshold: float, preset: str = "") -> str:
     """Return the name of a metric: ``pck@0.2``, or ``pck@0.2 (longer torso)``."""
     return f"pck@{threshold}" + (f" ({preset})" if preset else "")
+
+
+PCKH_THRESHOLDS = (0.5, 0.1)  # as printed in tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class PckhPreset:
+    """One convention, with everything in which public PCKh codes differ.
+
+    Attributes:
+        mean: "visible" pools all annotated joints of the dataset; "joints" is the plain average over ``joints``; "parts" is
+            the plain average over the printed parts.
+        joints: joints that count.
+        parts: joints of each printed part; a part is the plain average of its joints.
+        comparison: of a distance with the threshold.
+        offset: added to predictions counted from pixel (0, 0), because annotations count from (1, 1).
+        thresholds: printed threshold -> threshold that is really used, where they may differ.
+        source: code that defines the convention.
+    """
+
+    mean: Literal["visible", "joints", "parts"]
+    joints: tuple[int, ...]
+    parts: Mapping[str, tuple[int, ...]]
+    comparison: Literal["<=", "<"]
+    offset: float
+    thresholds: Mapping[float, float]
+    source: str
+
+    def effective(self, threshold: float) -> float:
+        """Return the threshold that is really used when a table prints ``threshold``."""
+        return self.thresholds.get(threshold, threshold)
+
+
+# None of the four counts pelvis and thorax (6 and 7).
+_SCORED = tuple(joint for joint in range(len(MPII_JOINTS)) if MPII_JOINTS[joint] not in ("pelvis", "thorax"))
+_PARTS = {part: joint_indices(MPII_JOINTS, names) for part, names in MPII_PARTS.items()}
+_HEAD_AND_NECK = joint_indices(MPII_JOINTS, ("upper_neck", "head_top"))
+
+PCKH_PRESETS: Mapping[str, PckhPreset] = {
+    "mpii_official": PckhPreset(
+        mean="visible",
+        joints=_SCORED,
+        parts=_PARTS | {"Head": _HEAD_AND_NECK},
+        comparison="<=",
+        offset=1.0,
+        thresholds={0.5: 0.5, 0.1: 0.1},
+        source="MPII toolkit: evaluatePCKh.m, computePCK.m (total over all 14 joints), genTablePCK.m (head with upper neck)",
+    ),
+    "hrnet": PckhPreset(
+        mean="visible",
+        joints=_SCORED,
+        parts=_PARTS,
+        comparison="<=",
+        offset=1.0,
+        thresholds={0.5: 0.5, 0.1: 0.11},  # entry 11 of a sweep that starts at 0 and steps by 0.01
+        source="HRNet and SimpleBaseline: lib/dataset/mpii.py",
+    ),
+    "mmpose": PckhPreset(
+        mean="visible",
+        joints=_SCORED,
+        parts=_PARTS,
+        comparison="<=",  # "<" since release 1.0
+        offset=1.0,
+        thresholds={0.5: 0.5, 0.1: 0.1},  # entry 10 of the same sweep; early releases took entry 11 too
+        source="mmpose 0.x: TopDownMpiiDataset.evaluate",
+    ),
+    "pytorch_pose": PckhPreset(
+        mean="joints",
+        joints=_SCORED,
+        parts=_PARTS,
+        comparison="<",
+        offset=1.0,
+        thresholds={0.5: 0.5, 0.1: 0.1},
+        source="pytorch-pose: evaluation/eval_PCKh.py",
+    ),
+}
+
+
+def pckh_metric_name(threshold: float, preset: str) -> str:
+    """Return the name of a metric: ``pckh@0.5 (hrnet)``."""
+    return f"pckh@{threshold} ({preset})"

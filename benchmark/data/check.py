@@ -77,7 +77,7 @@ class SplitStatus:
     Attributes:
         split: its name.
         needed: a complete dataset has it.
-        persons: number of annotated people.
+        people: number of annotated people.
         images: number of annotated images.
         present: number of these that exist.
         missing: paths of all images that do not exist.
@@ -88,7 +88,7 @@ class SplitStatus:
 
     split: str
     needed: bool
-    persons: int = 0
+    people: int = 0
     images: int = 0
     present: int = 0
     missing: list[str] = field(default_factory=list)
@@ -127,7 +127,7 @@ def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images:
         return None
     paths = sorted(set(people.images))
     present = [path for path in paths if path.is_file()]
-    status = SplitStatus(split=split, needed=needed, persons=len(people), images=len(paths), present=len(present))
+    status = SplitStatus(split=split, needed=needed, people=len(people), images=len(paths), present=len(present))
     status.missing = [str(path) for path in paths if not path.is_file()]
     if images:
         bar = tqdm(present, desc=f"{dataset} {split}", unit="image", leave=False)
@@ -182,7 +182,7 @@ def format_status(dataset: str, folder: Path, splits: list[SplitStatus], *, show
         if status.problem:
             lines.append(f"  {status.split:9} {status.problem}")
             continue
-        lines.append(f"  {status.split:9} {status.persons:,} people; {status.present:,} of {status.images:,} images")
+        lines.append(f"  {status.split:9} {status.people:,} people; {status.present:,} of {status.images:,} images")
         for title, paths in (("missing", status.missing), ("broken", status.broken)):
             lines += [f"            {title}: {path}" for path in paths[:shown]]
             if len(paths) > shown:

@@ -53,7 +53,7 @@ class _Rows:
 
     Attributes:
         names: of the images.
-        ids: see :func:`annolist_position`; row numbers in JSON files.
+        ids: see :func:`split_mpii_ids`; row numbers in JSON files.
         joints: float ``[16, 2]`` each.
         visible: uint8 ``[16]`` each, as in :class:`People`.
         positions: float ``[2]`` each.
@@ -79,7 +79,7 @@ def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None)
 
     The first of these that exists is read: HRNet's ``annot/*.json``, ``valid.h5``, the official MATLAB file. The MATLAB file
     does not distinguish train from val, so it needs ``valid.h5`` or ``annot/valid.json`` beside it. From it, only the people
-    are loaded that MPII lists as sufficiently separated (``single_person``), with ids as in :func:`annolist_position`. In JSON
+    are loaded that MPII lists as sufficiently separated (``single_person``), with ids as in :func:`split_mpii_ids`. In JSON
     files, ids are row numbers. People of the test split have no joints.
 
     Head sizes come from the MATLAB file, ``valid.h5`` or ``gt_valid.mat`` (rows in the order of ``valid.json``), and are None
@@ -106,7 +106,7 @@ def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None)
     return _people(rows, folder, split)
 
 
-def annolist_position(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_mpii_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices, from 0, of people with these ids in the MATLAB file's ``annolist`` and in its ``annorect``."""
     return ids // IDS_PER_IMAGE, ids % IDS_PER_IMAGE
 

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
+from benchmark.config.conventions import (
+    PCK_PRESETS,
+    PCK_THRESHOLDS,
+    PCKH_PRESETS,
+    PCKH_THRESHOLDS,
+    pck_metric_name,
+    pckh_metric_name,
+)
 from benchmark.config.identities import joint_set_of
 from benchmark.config.pipeline import find_crop_rule
 from benchmark.config.protocols import WHOLE_IMAGE, Protocol
@@ -22,10 +29,10 @@ from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.submission import coco_entries
 from benchmark.metrics.average_precision import AP_METRICS, compute_average_precision, resample_average_precision
 from benchmark.metrics.coco_files import parse_coco_detections, read_coco_annotations
-from benchmark.metrics.oks import CocoPersons, match_detections
-from benchmark.metrics.oks_nms import rescore_persons, suppress_duplicates
+from benchmark.metrics.oks import CocoPeople, match_detections
+from benchmark.metrics.oks_nms import rescore_people, suppress_duplicates
 from benchmark.metrics.pck import bootstrap_pck
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhEstimate, bootstrap_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, PckhEstimate, bootstrap_pckh
 from benchmark.pipeline.crops import fit_aspect
 
 
@@ -79,7 +86,7 @@ def metric_names(dataset: str) -> list[str]:
         case "lsp" | "lspet":
             return [pck_metric_name(threshold, preset) for preset in PCK_PRESETS for threshold in PCK_THRESHOLDS]
         case "mpii":
-            return [f"pckh@{threshold} ({preset})" for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS]
+            return [pckh_metric_name(threshold, preset) for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS]
     return list(AP_METRICS)
 
 
@@ -106,7 +113,7 @@ def _score_mpii(people: People, predictions: Mapping[str, Predictions]) -> Metri
     estimates = bootstrap_pckh(joints, truth, people.head_sizes, people.visible > 0, PCKH_PRESETS)
     return {
         name: {
-            f"pckh@{threshold} ({preset})": _to_result(estimates[name, preset, threshold])
+            pckh_metric_name(threshold, preset): _to_result(estimates[name, preset, threshold])
             for preset in PCKH_PRESETS
             for threshold in PCKH_THRESHOLDS
         }
@@ -140,7 +147,7 @@ def _score_coco(
     return results
 
 
-def people_on_images(annotated: CocoPersons, images: np.ndarray) -> CocoPersons:
+def people_on_images(annotated: CocoPeople, images: np.ndarray) -> CocoPeople:
     """Return the annotated people of these images only; ``images``: their ids, ``[I]``."""
     rows = np.isin(annotated.image_ids, images)
     arrays = {name: value for name, value in vars(annotated).items() if isinstance(value, np.ndarray) and name != "images"}
@@ -157,7 +164,7 @@ def to_coco_detections(
     people's areas; these are the areas of the boxes after padding, in the input's aspect.
     """
     box_scores = np.ones(len(people)) if people.scores is None else people.scores
-    scores = rescore_persons(box_scores, predicted.scores, protocol.keypoint_score_threshold)
+    scores = rescore_people(box_scores, predicted.scores, protocol.keypoint_score_threshold)
     padding = protocol.padding or (1.0 if protocol.crop == WHOLE_IMAGE else find_crop_rule(protocol.crop).padding)
     areas = (fit_aspect(people.sizes, input_hw) * padding).prod(1)
     rows = suppress_duplicates(people.image_ids, predicted.joints, areas, scores, protocol.oks_nms_threshold)

@@ -12,7 +12,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.data.annotation_files import first_existing, read_mat
-from benchmark.data.mpii import MAT, ORIGIN, annolist_position
+from benchmark.data.mpii import MAT, ORIGIN, split_mpii_ids
 from benchmark.data.people import People
 
 PERSON_CATEGORY = 1  # COCO's id of the category person
@@ -49,7 +49,7 @@ def write_mpii(path: Path, people: People, joints: np.ndarray, folder: Path) -> 
     layout.
 
     Args:
-        people: with the ids of the MATLAB file: see :func:`benchmark.data.mpii.annolist_position`.
+        people: with the ids of the MATLAB file: see :func:`benchmark.data.mpii.split_mpii_ids`.
         joints: ``[N, 16, 2]`` pixels from (0, 0), in MPII's order.
         folder: the folder of ``mpii_human_pose_v1_u12_1.mat``.
 
@@ -61,7 +61,7 @@ def write_mpii(path: Path, people: People, joints: np.ndarray, folder: Path) -> 
     release = release_file(folder)
     annolist = read_mat(release, "RELEASE")["annolist"][0, 0].ravel()
     is_train = read_mat(release, "RELEASE")["img_train"][0, 0].ravel()
-    image_indices, person_indices = annolist_position(people.ids)
+    image_indices, person_indices = split_mpii_ids(people.ids)
 
     # The images to write, and on each of them the joints of each person, by their positions in the MATLAB file.
     written_images = np.flatnonzero(is_train == 0) if people.split == "test" else np.unique(image_indices)

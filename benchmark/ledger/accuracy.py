@@ -70,10 +70,12 @@ def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
     """
     if cell.column.part != "mean":
         return None
-    return _by_own_recipe(cell, records) or _by_ablation(cell, records) or _by_published_weights(cell, records)
+    return (
+        _judge_by_own_recipe(cell, records) or _judge_by_ablation(cell, records) or _judge_by_published_weights(cell, records)
+    )
 
 
-def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
+def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
     """Judge by networks trained by the paper's own recipe; for a row of an ablation, by the ablation's recipe."""
     ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
     try:
@@ -106,7 +108,7 @@ def _by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
     return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
 
 
-def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
+def _judge_by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
     """Judge by the row's variant of an ablation, trained under the small protocol on real images."""
     ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
     dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
@@ -126,7 +128,7 @@ def _by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict |
     return AccuracyVerdict("proxy", value, how, runs[0].id)
 
 
-def _by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
+def _judge_by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
     """Judge by the network's published weights, tested by its default protocol on the replacement dataset.
 
     A row that was trained differently from the published weights is not judged.

@@ -14,24 +14,24 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 from benchmark.data.annotation_files import read_json
-from benchmark.metrics.oks import KEYPOINTS, CocoDetections, CocoPersons, check_detections, check_persons
+from benchmark.metrics.oks import KEYPOINTS, CocoDetections, CocoPeople, check_detections, check_people
 
 PERSON = 1  # COCO's id of the only category that has keypoints
 Entry = dict[str, Any]
 
 
-def read_coco_annotations(path: Path) -> CocoPersons:
+def read_coco_annotations(path: Path) -> CocoPeople:
     """Read the annotated people of all images of a file.
 
     Raises:
         InputError: the file is missing or broken, or contains no people; or an entry lacks a field, has a field of the wrong
             length or type, another category, a value that is not finite, an unknown image, or the id of another entry.
     """
-    return parse_coco_persons(read_json(path), str(path))
+    return parse_coco_people(read_json(path), str(path))
 
 
-def read_coco_detections(path: Path, persons: CocoPersons) -> CocoDetections:
-    """Read the people detected in the images of ``persons``.
+def read_coco_detections(path: Path, people: CocoPeople) -> CocoDetections:
+    """Read the people detected in the images of ``people``.
 
     A detection's area is that of its box or, in a file without boxes, that of the bounding box of its keypoints.
 
@@ -39,10 +39,10 @@ def read_coco_detections(path: Path, persons: CocoPersons) -> CocoDetections:
         InputError: the file is missing or broken, or contains no detections; or an entry lacks a field, has a field of the
             wrong length or type, a value that is not finite, an unknown image, another category, or is a duplicate.
     """
-    return parse_coco_detections(read_json(path), persons, str(path))
+    return parse_coco_detections(read_json(path), people, str(path))
 
 
-def parse_coco_persons(data: Any, source: str = "annotations") -> CocoPersons:
+def parse_coco_people(data: Any, source: str = "annotations") -> CocoPeople:
     """Convert the parsed content of an annotation file: see :func:`read_coco_annotations`."""
     lists = ("images", "annotations", "categories")
     if not isinstance(data, dict) or any(not isinstance(data.get(key), list) for key in lists):
@@ -60,7 +60,7 @@ def parse_coco_persons(data: Any, source: str = "annotations") -> CocoPersons:
     crowd = _column(entries, "iscrowd", (), source, "annotation", whole=True)
     if (bad := np.flatnonzero((crowd != 0) & (crowd != 1))).size:
         raise InputError(f"{source}: annotation {bad[0]}: iscrowd is {crowd[bad[0]]}, must be 0 or 1")
-    persons = CocoPersons(
+    people = CocoPeople(
         images=_column(data["images"], "id", (), source, "image", whole=True),
         image_ids=_column(entries, "image_id", (), source, "annotation", whole=True),
         keypoints=_column(entries, "keypoints", (KEYPOINTS * 3,), source, "annotation").reshape(-1, KEYPOINTS, 3),
@@ -69,11 +69,11 @@ def parse_coco_persons(data: Any, source: str = "annotations") -> CocoPersons:
         crowd=crowd == 1,
         annotated=_column(entries, "num_keypoints", (), source, "annotation", whole=True),
     )
-    check_persons(persons, source)
-    return persons
+    check_people(people, source)
+    return people
 
 
-def parse_coco_detections(entries: Any, persons: CocoPersons, source: str = "detections") -> CocoDetections:
+def parse_coco_detections(entries: Any, people: CocoPeople, source: str = "detections") -> CocoDetections:
     """Convert the parsed content of a results file: see :func:`read_coco_detections`."""
     if not isinstance(entries, list):
         raise InputError(f"{source}: not COCO detections: expected a list")
@@ -88,7 +88,7 @@ def parse_coco_detections(entries: Any, persons: CocoPersons, source: str = "det
         scores=_column(entries, "score", (), source, "detection"),
         areas=_detection_areas(entries, keypoints, source),
     )
-    check_detections(detections, persons.images, source)
+    check_detections(detections, people.images, source)
     if all("id" in entry for entry in entries):
         ids = _column(entries, "id", (), source, "detection", whole=True)
         _check_unique(np.stack([image_ids, ids], 1), source, "detection", "image and id")

@@ -28,7 +28,7 @@ CHUNK = 4096  # pairs computed at once, so that intermediate results stay in the
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoPersons:
+class CocoPeople:
     """N annotated people, in the file's order, and the I scored images, including those without people.
 
     Attributes:
@@ -67,18 +67,18 @@ class CocoDetections:
     areas: np.ndarray
 
 
-def match_detections(persons: CocoPersons, detections: CocoDetections) -> Matches:
+def match_detections(people: CocoPeople, detections: CocoDetections) -> Matches:
     """Match each detection to the most similar person still free, in every area range and at every threshold.
 
     Raises:
         InputError: shapes disagree, a value is not finite, an area is negative, or an image is unknown or listed twice.
     """
-    check_persons(persons)
-    check_detections(detections, persons.images)
+    check_people(people)
+    check_detections(detections, people.images)
 
     # Sort people by image, and detections by image and score; drop detections beyond the limit per image.
-    images = np.sort(persons.images)
-    person_image = np.searchsorted(images, persons.image_ids)
+    images = np.sort(people.images)
+    person_image = np.searchsorted(images, people.image_ids)
     by_image = np.argsort(person_image, kind="stable")
     person_image = person_image[by_image]
     detection_image = np.searchsorted(images, detections.image_ids)
@@ -87,12 +87,12 @@ def match_detections(persons: CocoPersons, detections: CocoDetections) -> Matche
     detection_image = detection_image[best_first]
 
     # Compute the similarities of all pairs within an image, and match.
-    areas = persons.areas[by_image]
-    crowd = persons.crowd[by_image].astype(bool)
+    areas = people.areas[by_image]
+    crowd = people.crowd[by_image].astype(bool)
     out_of_area = (areas < AREAS[:, :1]) | (areas > AREAS[:, 1:])
-    counts = ~(out_of_area | crowd | (persons.annotated[by_image] == 0))  # [A, N]
+    counts = ~(out_of_area | crowd | (people.annotated[by_image] == 0))  # [A, N]
     person, detection = _pair_within_images(person_image, detection_image, len(images))
-    similarity = compute_oks(persons, detections, by_image[person], best_first[detection])
+    similarity = compute_oks(people, detections, by_image[person], best_first[detection])
     matched, ignored = _assign(person_image, detection_image, person, detection, similarity, counts, crowd, len(images))
 
     # Sort the detections of all images by score.
@@ -125,16 +125,16 @@ def _pair_within_images(person_image: np.ndarray, detection_image: np.ndarray, i
 
 
 @np.errstate(over="ignore")  # a keypoint at a huge distance is infinitely far: similarity 0
-def compute_oks(persons: CocoPersons, detections: CocoDetections, person: np.ndarray, detection: np.ndarray) -> np.ndarray:
+def compute_oks(people: CocoPeople, detections: CocoDetections, person: np.ndarray, detection: np.ndarray) -> np.ndarray:
     """Compute the object keypoint similarity [P], from 0 to 1, of pairs given by the indices of person and detection ([P])."""
     # NumPy sums pairwise, in an order that depends on the number of addends. Pairs with the same number of visible keypoints
     # go together, so that each sum has exactly the addends that it has in pycocotools.
     x, y = (np.ascontiguousarray(detections.keypoints[..., axis], dtype=np.float64) for axis in (0, 1))
-    true_x, true_y, visibility = (np.ascontiguousarray(values) for values in np.moveaxis(persons.keypoints, 2, 0))
+    true_x, true_y, visibility = (np.ascontiguousarray(values) for values in np.moveaxis(people.keypoints, 2, 0))
     visible_count = (visibility > 0).sum(1)
     visible_first = np.argsort(visibility <= 0, axis=1, kind="stable")
-    left, top, width, height = persons.boxes.T[..., None]
-    scale = -2 * (persons.areas[:, None] + TINY)  # multiplying by -2 is exact, so its position in the formula is free
+    left, top, width, height = people.boxes.T[..., None]
+    scale = -2 * (people.areas[:, None] + TINY)  # multiplying by -2 is exact, so its position in the formula is free
     similarity = np.empty(len(person))
     by_visible_count = np.argsort(visible_count[person], kind="stable")
     ends = np.cumsum(np.bincount(visible_count[person], minlength=KEYPOINTS + 1)).tolist()
@@ -222,17 +222,17 @@ def _assign(
     return matched, ignored
 
 
-def check_persons(persons: CocoPersons, source: str = "annotations") -> None:
+def check_people(people: CocoPeople, source: str = "annotations") -> None:
     """Raise an error for annotations that cannot be scored.
 
     Raises:
         InputError: shapes disagree, a value is not finite, an area is negative, or an image is unknown or listed twice.
     """
-    _check_shapes(persons, (KEYPOINTS, 3), ("boxes", (4,)), ("crowd", ()), ("annotated", ()), source=source, row="annotation")
-    ids, occurrences = np.unique(persons.images, return_counts=True)
+    _check_shapes(people, (KEYPOINTS, 3), ("boxes", (4,)), ("crowd", ()), ("annotated", ()), source=source, row="annotation")
+    ids, occurrences = np.unique(people.images, return_counts=True)
     if (repeated := occurrences > 1).any():
         raise InputError(f"{source}: image {ids[repeated][0]} is listed {occurrences[repeated][0]} times")
-    _check_rows(persons, persons.images, source, "annotation")
+    _check_rows(people, people.images, source, "annotation")
 
 
 def check_detections(detections: CocoDetections, images: np.ndarray, source: str = "detections") -> None:
@@ -246,7 +246,7 @@ def check_detections(detections: CocoDetections, images: np.ndarray, source: str
 
 
 def _check_shapes(
-    rows: CocoPersons | CocoDetections, keypoints: tuple[int, ...], *others: tuple[str, tuple[int, ...]], source: str, row: str
+    rows: CocoPeople | CocoDetections, keypoints: tuple[int, ...], *others: tuple[str, tuple[int, ...]], source: str, row: str
 ) -> None:
     for name, shape in (("keypoints", keypoints), ("areas", ()), *others):
         actual, expected = getattr(rows, name).shape, (len(rows.image_ids), *shape)
@@ -254,7 +254,7 @@ def _check_shapes(
             raise InputError(f"{source}: {name} has shape {list(actual)}, expected {list(expected)} for {expected[0]} {row}s")
 
 
-def _check_rows(rows: CocoPersons | CocoDetections, images: np.ndarray, source: str, row: str) -> None:
+def _check_rows(rows: CocoPeople | CocoDetections, images: np.ndarray, source: str, row: str) -> None:
     unknown = np.flatnonzero(~np.isin(rows.image_ids, images))
     if len(unknown):
         image = rows.image_ids[unknown[0]]

@@ -8,7 +8,7 @@ from benchmark.core.errors import InputError
 from benchmark.metrics.oks import OKS_SIGMAS
 
 
-def rescore_persons(box_scores: np.ndarray, joint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
+def rescore_people(box_scores: np.ndarray, joint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
     """Return each person's score [N]: the box score times the mean of the joint scores above ``threshold``.
 
     A person without a joint score above the threshold gets 0.

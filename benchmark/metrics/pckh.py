@@ -1,96 +1,23 @@
 """Compute PCKh: the share of joints predicted within a fraction of the head size (Andriluka et al., CVPR 2014, section 5).
 
-Four public evaluation codes report PCKh and differ in the details; :data:`PCKH_PRESETS` lists these. All of them take 0.6
-times the diagonal of the annotated head box as the head size: :func:`benchmark.core.keypoints.compute_head_sizes`.
+Four public evaluation codes report PCKh and differ in the details; :data:`benchmark.config.conventions.PCKH_PRESETS` lists
+these. All of them take 0.6 times the diagonal of the annotated head box as the head size:
+:func:`benchmark.core.keypoints.compute_head_sizes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from benchmark.config.conventions import PCKH_THRESHOLDS, PckhPreset
 from benchmark.core.errors import InputError
-from benchmark.core.keypoints import MPII_JOINTS, MPII_PARTS, joint_indices
+from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.core.statistics import resample_sums
 
-PCKH_THRESHOLDS = (0.5, 0.1)  # as printed in tables
 MEAN_COLUMN = "Mean"  # key of the mean, next to the names of the parts
-
-
-@dataclass(frozen=True, kw_only=True)
-class PckhPreset:
-    """One convention, with everything in which public PCKh codes differ.
-
-    Attributes:
-        mean: "visible" pools all annotated joints of the dataset; "joints" is the plain average over ``joints``; "parts" is
-            the plain average over the printed parts.
-        joints: joints that count.
-        parts: joints of each printed part; a part is the plain average of its joints.
-        comparison: of a distance with the threshold.
-        offset: added to predictions counted from pixel (0, 0), because annotations count from (1, 1).
-        thresholds: printed threshold -> threshold that is really used, where they may differ.
-        source: code that defines the convention.
-    """
-
-    mean: Literal["visible", "joints", "parts"]
-    joints: tuple[int, ...]
-    parts: Mapping[str, tuple[int, ...]]
-    comparison: Literal["<=", "<"]
-    offset: float
-    thresholds: Mapping[float, float]
-    source: str
-
-    def effective(self, threshold: float) -> float:
-        """Return the threshold that is really used when a table prints ``threshold``."""
-        return self.thresholds.get(threshold, threshold)
-
-
-# None of the four counts pelvis and thorax (6 and 7).
-SCORED = tuple(joint for joint in range(len(MPII_JOINTS)) if MPII_JOINTS[joint] not in ("pelvis", "thorax"))
-PARTS = {part: joint_indices(MPII_JOINTS, names) for part, names in MPII_PARTS.items()}
-HEAD_AND_NECK = joint_indices(MPII_JOINTS, ("upper_neck", "head_top"))
-
-PCKH_PRESETS: Mapping[str, PckhPreset] = {
-    "mpii_official": PckhPreset(
-        mean="visible",
-        joints=SCORED,
-        parts=PARTS | {"Head": HEAD_AND_NECK},
-        comparison="<=",
-        offset=1.0,
-        thresholds={0.5: 0.5, 0.1: 0.1},
-        source="MPII toolkit: evaluatePCKh.m, computePCK.m (total over all 14 joints), genTablePCK.m (head with upper neck)",
-    ),
-    "hrnet": PckhPreset(
-        mean="visible",
-        joints=SCORED,
-        parts=PARTS,
-        comparison="<=",
-        offset=1.0,
-        thresholds={0.5: 0.5, 0.1: 0.11},  # entry 11 of a sweep that starts at 0 and steps by 0.01
-        source="HRNet and SimpleBaseline: lib/dataset/mpii.py",
-    ),
-    "mmpose": PckhPreset(
-        mean="visible",
-        joints=SCORED,
-        parts=PARTS,
-        comparison="<=",  # "<" since release 1.0
-        offset=1.0,
-        thresholds={0.5: 0.5, 0.1: 0.1},  # entry 10 of the same sweep; early releases took entry 11 too
-        source="mmpose 0.x: TopDownMpiiDataset.evaluate",
-    ),
-    "pytorch_pose": PckhPreset(
-        mean="joints",
-        joints=SCORED,
-        parts=PARTS,
-        comparison="<",
-        offset=1.0,
-        thresholds={0.5: 0.5, 0.1: 0.1},
-        source="pytorch-pose: evaluation/eval_PCKh.py",
-    ),
-}
 
 
 class PckhEstimate(NamedTuple):

@@ -11,6 +11,7 @@ import tyro
 from pydantic import Field
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
+from benchmark.config.conventions import PCKH_PRESETS
 from benchmark.core.errors import InputError
 from benchmark.core.statistics import draw_counts, percentile_interval
 from benchmark.metrics.average_precision import (
@@ -23,7 +24,7 @@ from benchmark.metrics.average_precision import (
 from benchmark.metrics.coco_files import read_coco_annotations, read_coco_detections
 from benchmark.metrics.mpii_files import default_origin, read_mpii_annotations, read_mpii_predictions
 from benchmark.metrics.oks import match_detections
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PckhEstimate, bootstrap_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, PckhEstimate, bootstrap_pckh
 
 # --- output of python -m benchmark.score --json ------------------------------------------------------------------------------
 
@@ -200,13 +201,13 @@ def score_coco(arguments: ScoreArguments) -> CocoScores:
     """
     if arguments.preset != tuple(PCKH_PRESETS) or arguments.origin is not None:
         raise InputError("--preset and --origin only apply to MPII; leave them out for COCO")
-    persons = read_coco_annotations(arguments.annotations)
-    matches = [match_detections(persons, read_coco_detections(path, persons)) for path in arguments.prediction_files]
-    counts = draw_counts(len(persons.images))  # the same for both files, so that differences are paired
+    people = read_coco_annotations(arguments.annotations)
+    matches = [match_detections(people, read_coco_detections(path, people)) for path in arguments.prediction_files]
+    counts = draw_counts(len(people.images))  # the same for both files, so that differences are paired
     values = [compute_average_precision(matched) for matched in matches]
     replicates = [resample_average_precision(matched, counts) for matched in matches]
     ci95 = {name: ap_interval(replicates[0][name]) for name in METRIC_NAMES}
-    scores = {"dataset": "coco", "n": len(persons.images), **values[0], "ci95": ci95}
+    scores = {"dataset": "coco", "n": len(people.images), **values[0], "ci95": ci95}
     if arguments.against:
         scores["against"] = {
             name: {

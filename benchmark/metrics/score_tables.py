@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS
+from benchmark.config.conventions import PCKH_PRESETS
+from benchmark.metrics.pckh import MEAN_COLUMN
 from benchmark.metrics.score_files import METRIC_NAMES, CocoScores, MpiiScores, PartDifference, ScoreArguments, Scores
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+FILE_PREFIX = "file:"  # of the variant in the id of an architecture file
 Evidence = Literal["author code", "paper text", "reconstruction"]
 
 
@@ -145,6 +146,11 @@ def architecture_format(name: Path | str) -> ArchitectureFormat | None:
     return next((candidate for candidate in formats if candidate and str(name).lower().endswith(candidate.suffix)), None)
 
 
+def is_architecture_id(model: str) -> bool:
+    """Return whether an id is that of an architecture file, which only the process that read the file can build."""
+    return model.partition("/")[2].startswith(FILE_PREFIX)
+
+
 _LOCAL_ENTRIES: dict[str, Entry] = {}  # by id: entries of architecture files and users' networks, known to this process only
 
 
@@ -165,7 +171,7 @@ def _architecture_entry(path: Path, file_format: ArchitectureFormat) -> Entry:
     digest = hashlib.sha256(file_format.write(architecture).encode()).hexdigest()[:8]
     entry = replace(
         base_entry,
-        id=f"{base_entry.id.split('/')[0]}/file:{name}-{digest}",
+        id=f"{base_entry.id.split('/')[0]}/{FILE_PREFIX}{name}-{digest}",
         build=file_format.build,
         kwargs={"path": str(path.resolve())},
         switches={},
@@ -189,7 +195,7 @@ def find_entry(model: str) -> Entry:
         return _architecture_entry(Path(model), file_format)
     base, *settings = model.split("+")
     known = {**entries(), **_LOCAL_ENTRIES}
-    if base not in known and "/file:" in base:
+    if base not in known and is_architecture_id(base):
         raise InputError(f"{base} is the id of an architecture file; give the path of the file instead")
     if base not in known:
         near = difflib.get_close_matches(base, known, n=3, cutoff=0.4)

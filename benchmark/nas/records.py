@@ -266,7 +266,7 @@ class ValidationContent(TypedDict):
     error: float
 
 
-class TableReport(TypedDict):
+class LookupTableReport(TypedDict):
     """Output of ``python -m benchmark.search lookup --json``, version 1."""
 
     schema: Literal[1]
@@ -274,7 +274,7 @@ class TableReport(TypedDict):
     validation: ValidationContent | None
 
 
-def table_report(table: LookupTable, path: Path, validation: TableValidation | None) -> TableReport:
+def table_report(table: LookupTable, path: Path, validation: TableValidation | None) -> LookupTableReport:
     """Return the content of ``lookup --json``."""
     content = asdict(table) | {"file": str(path), "digest": table.digest()}
     agreement = cast(ValidationContent, validation._asdict()) if validation else None

@@ -101,7 +101,7 @@ class Column:
         threshold: Threshold of PCKh.
         part: Body part of PCKh, or ``mean``.
         scope: Part of the network that the numbers cover; empty for the whole network.
-        expression: How a derived column follows from other cells; the name ``row`` stands for the row's own id.
+        expression: How a derived column follows from other cells; the name ``row`` is the row's own id.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
     """

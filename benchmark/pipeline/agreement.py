@@ -144,7 +144,7 @@ class AgreementReport(TypedDict):
     """The output of ``python -m benchmark.measure routes --json``."""
 
     schema: Literal[1]
-    persons: int
+    people: int
     input: str
     routes: list[RouteReport]
 
@@ -155,4 +155,4 @@ def agreement_report(agreements: Iterable[Agreement]) -> AgreementReport:
         {"route": agreement.route, "density": agreement.density, "rms": agreement.rms, "target": agreement.target}
         for agreement in agreements
     ]
-    return {"schema": 1, "persons": PEOPLE, "input": f"{INPUT[0]}x{INPUT[1]}", "routes": routes}
+    return {"schema": 1, "people": PEOPLE, "input": f"{INPUT[0]}x{INPUT[1]}", "routes": routes}

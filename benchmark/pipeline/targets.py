@@ -135,7 +135,7 @@ def draw_part_affinity_fields(
     height, width = heatmap_hw
     centers = _round(input_to_map(joints, stride, "center"), "center").float()
     inside = (centers >= 0) & (centers < torch.tensor([width, height], device=joints.device))
-    known = (visible > 0) & inside.all(-1)
+    drawable = (visible > 0) & inside.all(-1)
     start, end = (list(side) for side in zip(*segments, strict=True))
     vector = centers[:, end] - centers[:, start]  # [N, P, 2]
     length = vector.norm(dim=-1)
@@ -146,5 +146,5 @@ def draw_part_affinity_fields(
     along, across = x * unit_x + y * unit_y, x * unit_y - y * unit_x
     slack = 1e-4  # so that rounding does not exclude the end of the segment
     within = (along >= -slack) & (along <= length[..., None, None] + slack) & (across.abs() <= half_width + slack)
-    within &= (known[:, start] & known[:, end])[..., None, None]
+    within &= (drawable[:, start] & drawable[:, end])[..., None, None]
     return (within[:, :, None] * unit[..., None, None]).flatten(1, 2)

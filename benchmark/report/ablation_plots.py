@@ -134,7 +134,7 @@ def _true_runs(row: np.ndarray) -> list[tuple[int, int]]:
 
 
 def schedules_figure() -> bytes:
-    """Draw the learning rates of the papers' own recipes by epoch, and EfficientPose's sigma."""
+    """Draw the learning rates of the papers' own recipes by epoch, and the sigma of their targets."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
         figure.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.16, wspace=0.15)
@@ -150,21 +150,23 @@ def schedules_figure() -> bytes:
         left.set_xlabel("epochs")
         left.set_ylabel("learning rate / maximum")
         left.legend(frameon=False, fontsize=6)
-        for colour, (size, schedule) in zip(distinct_colours(), _sigma_schedules().items(), strict=False):
-            sigmas = [schedule(size, epoch / 100).sigma for epoch in range(101)]
-            right.step(range(101), sigmas, where="post", color=colour, linewidth=1, label=f"{size}x{size} heatmap")
+        for colour, ((paper_name, side), schedule) in zip(distinct_colours(), _sigma_schedules().items(), strict=False):
+            sigmas = [schedule(side, epoch / 100).sigma for epoch in range(101)]
+            label = f"{paper_name}: {side}x{side} heatmap"
+            right.step(range(101), sigmas, where="post", color=colour, linewidth=1, label=label)
         right.set_xlabel("epochs, of 100")
-        right.set_ylabel("EfficientPose: sigma, heatmap pixels")
+        right.set_ylabel("sigma, heatmap pixels")
         right.legend(frameon=False, fontsize=6)
         return svg(figure)
 
 
-def _sigma_schedules() -> dict[int, Callable[[int, float], Any]]:
-    """Return the sigma schedules of the papers' own recipes by the side of the heatmap in pixels."""
+def _sigma_schedules() -> dict[tuple[str, int], Callable[[int, float], Any]]:
+    """Return the sigma schedules of the papers' own recipes by the paper's short name and the heatmap's side in pixels."""
     schedules = {}
-    for package in (declarations()[paper] for paper in load_papers() if paper in declarations()):
-        for recipe in package.recipes.values():
+    for paper in load_papers().values():
+        package = declarations().get(paper.id)
+        for recipe in package.recipes.values() if package else ():
             if recipe.dataset == "mpii" and recipe.target.sigma_schedule:
                 side = parse_size(recipe.input)[0] // recipe.target.stride
-                schedules[side] = import_object(recipe.target.sigma_schedule)
+                schedules[paper.short, side] = import_object(recipe.target.sigma_schedule)
     return dict(sorted(schedules.items()))

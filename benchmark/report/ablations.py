@@ -56,7 +56,7 @@ def ablations_page(records: Mapping[str, Record]) -> str:
         for name, ablation in ablations.items()
         for protocol in _trainable_protocols(ablation)
     }
-    with_interval = [effect for found in effects.values() for effect in found if effect.interval is not None]
+    with_interval = [effect for compared in effects.values() for effect in compared if effect.interval is not None]
     excluding_zero = sum(effect.judged in ("agrees", "opposite") for effect in with_interval)
     blocks = [
         "# Ablations",
@@ -75,12 +75,12 @@ def ablations_page(records: Mapping[str, Record]) -> str:
         "## Overview",
         _overview(ablations, effects),
         "## Schedules of learning rate and sigma",
-        "Learning rates of the papers' own recipes as a fraction of the maximum, and the sigma of EfficientPose's targets by "
-        "heatmap size. All recipes are listed in full on [their page](recipes.md).",
+        "Learning rates of the papers' own recipes as a fraction of the maximum, and the sigma of their targets, where it "
+        "changes, by heatmap size. All recipes are listed in full on [their page](recipes.md).",
         "![learning rates and sigma by epoch](figures/schedules.svg)",
     ]
     for name, ablation in ablations.items():
-        own_effects = {protocol: found for (ablated, protocol), found in effects.items() if ablated == name}
+        own_effects = {protocol: compared for (ablated, protocol), compared in effects.items() if ablated == name}
         blocks += _section(ablation, own_effects, records)
     return page(*blocks)
 
@@ -101,10 +101,10 @@ def _is_run(effects: Sequence[Effect]) -> bool:
 def _overview(ablations: Mapping[str, Ablation], effects: Mapping[tuple[str, str], Sequence[Effect]]) -> str:
     """List every comparison that was run in one table, and below it the ablations without any."""
     rows = []
-    for (name, protocol), found in effects.items():
-        measured = [effect for effect in found if effect.difference is not None]
+    for (name, protocol), compared in effects.items():
+        measured = [effect for effect in compared if effect.difference is not None]
         rows += [(_link(ablations[name]), f"`{protocol}`", *row) for row in _effect_rows(measured)]
-    run = {name for (name, _), found in effects.items() if _is_run(found)}
+    run = {name for (name, _), compared in effects.items() if _is_run(compared)}
     not_run = [_link(ablation) for name, ablation in ablations.items() if name not in run]
     table = grid(("ablation", "protocol", *EFFECT_HEADER), rows)
     return table + (f"\n\nNot run, with commands and effort in their sections: {', '.join(not_run)}." if not_run else "")
@@ -126,14 +126,14 @@ def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], record
         f"## {ablation.title}",
         f"{_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
     ]
-    for protocol, found in effects.items():
-        if _is_run(found):
-            blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), grid(EFFECT_HEADER, _effect_rows(found))]
+    for protocol, compared in effects.items():
+        if _is_run(compared):
+            blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), grid(EFFECT_HEADER, _effect_rows(compared))]
             blocks += _learning_rates(ablation, protocol, records)
             blocks += _convergence(ablation, protocol, records)
             blocks.append(f"![accuracy against cost, and by epoch](figures/{figure_name(ablation, protocol)})")
             blocks += _feature_maps(ablation, protocol, records)
-    not_run = [protocol for protocol, found in effects.items() if not _is_run(found)]
+    not_run = [protocol for protocol, compared in effects.items() if not _is_run(compared)]
     if not_run:
         if len(not_run) == len(effects):
             blocks.append(_variant_costs(ablation, records))
@@ -227,7 +227,7 @@ def _learning_rates(ablation: Ablation, protocol: str, records: Mapping[str, Rec
     if not usual or not any(runs_by_rate.values()):
         return []
     runs = {1.0: usual} | {rate: runs for rate, runs in runs_by_rate.items() if runs}
-    values = ", ".join(f"{found[0].value:.2f} at {rate:g} times the rate" for rate, found in sorted(runs.items()))
+    values = ", ".join(f"{rate_runs[0].value:.2f} at {rate:g} times the rate" for rate, rate_runs in sorted(runs.items()))
     return [f"Check of the learning rate with variant *{first.name}* and the first seed: {metric} is {values}."]
 
 

@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
-from benchmark.config.identities import describe_setting
+from benchmark.config.identities import describe_evaluation
 from benchmark.config.packages import known_protocols
 from benchmark.config.protocols import Protocol
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid, page
+from benchmark.report.metrics import METRIC_THRESHOLDS
 
-# Model, dataset, split, and what differs from the published input size, weights and boxes.
-Evaluation = tuple[str, str, str, str]
+
+class Evaluation(NamedTuple):
+    """A network with given weights, tested at one input size on the people of a split.
+
+    Attributes:
+        model: Id of the model.
+        dataset: Name of the dataset.
+        split: Name of the split.
+        input: Input size, if it is not the model's first.
+        weights: Beginning of the weight file's hash, if the weights are not the published ones.
+        boxes: Beginning of the detection file's hash, if the boxes come from a detector.
+    """
+
+    model: str
+    dataset: str
+    split: str
+    input: str
+    weights: str
+    boxes: str
+
+    @property
+    def setting(self) -> str:
+        """What differs from the published input size, weights and boxes, in words."""
+        return describe_evaluation(self._asdict())
+
+
 # Records of one evaluation by protocol, metric, and the protocol that is subtracted ("" for the metric itself).
 Results = Mapping[tuple[str, str, str], Record]
 
@@ -28,13 +54,13 @@ def decoding_page(records: Mapping[str, Record]) -> str:
         "known more precisely than the metrics themselves.",
     ]
     evaluations = _group_evaluations(records)
-    for (model, dataset, split, setting), results in evaluations.items():
+    for evaluation, results in evaluations.items():
         if any(over for *_, over in results):
             people = max(record.n or 0 for record in results.values())
             blocks += [
-                f"## `{model}` on {dataset} {split}",
-                f"{people} people; {setting or 'published weights'}.",
-                _compare_protocols(model, results),
+                f"## `{evaluation.model}` on {evaluation.dataset} {evaluation.split}",
+                f"{people} people; {evaluation.setting or 'published weights'}.",
+                _compare_protocols(evaluation.model, results),
             ]
     return page(*blocks, *_compare_definitions(evaluations))
 
@@ -43,12 +69,13 @@ def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]
     """Compare the definitions of PCK: one row per definition, one column per evaluation under its first protocol."""
     metrics = [pck_metric_name(PCK_THRESHOLDS[0], preset) for preset in PCK_PRESETS]
     columns = {}
-    for (model, dataset, split, setting), results in evaluations.items():
+    for evaluation, results in evaluations.items():
+        subject = f"`{evaluation.model}` on {evaluation.dataset} {evaluation.split}"
         compared = {protocol for protocol, _, over in results if over}
         for protocol in dict.fromkeys(protocol for protocol, *_ in results):
             # A definition added after the evaluation has no record of it; the first one alone makes no comparison.
             if protocol not in compared and sum((protocol, metric, "") in results for metric in metrics) > 1:
-                title = "; ".join(filter(None, (f"`{model}` on {dataset} {split}", f"`{protocol}`", setting)))
+                title = "; ".join(filter(None, (subject, f"`{protocol}`", evaluation.setting)))
                 columns[title] = [results.get((protocol, metric, "")) for metric in metrics]
     if not columns:
         return []
@@ -80,8 +107,10 @@ def _group_evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[t
     evaluations = select(records, kind="evaluation")
     evaluations.sort(key=lambda r: (r.subject, r.dataset, r.split, r.protocol, r.metric, r.setting["over"]))
     for record in evaluations:
-        evaluation = (record.subject, record.dataset, record.split, describe_setting(record))
-        groups.setdefault(evaluation, {})[record.protocol, record.metric, record.setting["over"]] = record
+        setting = record.setting
+        tested_with = setting["input"], setting["weights"], setting["boxes"]
+        evaluation = Evaluation(record.subject, record.dataset, record.split, *tested_with)
+        groups.setdefault(evaluation, {})[record.protocol, record.metric, setting["over"]] = record
     return groups
 
 
@@ -103,8 +132,7 @@ def _compare_protocols(model: str, results: Results) -> str:
 
 
 def _by_falling_threshold(metric: str) -> tuple[float, str]:
-    threshold = metric.partition("@")[2].split(" ")[0]
-    return (-float(threshold) if threshold else 0.0, metric)
+    return -METRIC_THRESHOLDS.get(metric, 0.0), metric
 
 
 def _declared_protocols(model: str) -> Mapping[str, Protocol]:
@@ -116,7 +144,7 @@ def _declared_protocols(model: str) -> Mapping[str, Protocol]:
 
 def _value_and_difference(protocol: str, metric: str, reference: str, results: Results) -> tuple[str, str]:
     record, difference = results.get((protocol, metric, "")), results.get((protocol, metric, reference))
-    decimals = 2 if "@" in metric else 3  # percent, or fractions as COCO prints them
+    decimals = 2 if metric in METRIC_THRESHOLDS else 3  # percent, or fractions as COCO prints them
     value = f"{record.value:.{decimals}f}" if record else ""
     if difference is None or difference.interval is None:
         return value, ""

@@ -85,7 +85,7 @@ def _column_section(
             _times(cells, session, records),
             _order(cells, session),
             _time_per_operation(cells, session, records),
-            _claims(paper, papers, cells, session),
+            _judge_claims(paper, papers, cells, session),
         ]
     return blocks
 
@@ -141,7 +141,7 @@ def _order(cells: Sequence[Cell], session: Session) -> str:
     timed = _timed(cells, session)
     first = timed[0]
     printed = [_printed_milliseconds(cell) for cell in timed]
-    ours = [float(np.median(session.rounds[cell.row.model])) for cell in timed]
+    measured = [float(np.median(session.rounds[cell.row.model])) for cell in timed]
     as_printed: list[str] = []
     opposite: list[str] = []
     undecided: list[str] = []
@@ -152,7 +152,7 @@ def _order(cells: Sequence[Cell], session: Session) -> str:
         same_order = (ratio > 1) == (_printed_milliseconds(a) > _printed_milliseconds(b))
         pairs = undecided if not excludes_one(interval) else as_printed if same_order else opposite
         pairs.append(f"{a.row.id} and {b.row.id}")
-    tau = kendall_tau(printed, ours)
+    tau = kendall_tau(printed, measured)
     total = len(as_printed) + len(opposite) + len(undecided)
     inside = sum(_is_inside(cell, first, session) for cell in timed[1:])
     return (
@@ -174,15 +174,15 @@ def _in_parentheses(pairs: Sequence[str]) -> str:
 
 def _time_per_operation(cells: Sequence[Cell], session: Session, records: Mapping[str, Record]) -> str:
     """Name the networks with the longest and the shortest time per operation, which counts of operations do not show."""
-    ours, printed = {}, {}
+    measured, printed = {}, {}
     for cell in _timed(cells, session):
         if gmacs := _gmacs(cell, records):
-            ours[cell.row.id] = float(np.median(session.rounds[cell.row.model])) / gmacs
+            measured[cell.row.id] = float(np.median(session.rounds[cell.row.model])) / gmacs
             printed[cell.row.id] = _printed_milliseconds(cell) / gmacs
-    if len(ours) < 2:
+    if len(measured) < 2:
         return ""
-    slowest, fastest = max(ours, key=ours.__getitem__), min(ours, key=ours.__getitem__)
-    factor, printed_factor = ours[slowest] / ours[fastest], printed[slowest] / printed[fastest]
+    slowest, fastest = max(measured, key=measured.__getitem__), min(measured, key=measured.__getitem__)
+    factor, printed_factor = measured[slowest] / measured[fastest], printed[slowest] / printed[fastest]
     return (
         f"Time per operation is longest for {slowest}: {factor:.1f} times that of {fastest}, for which it is shortest "
         f"(printed: {printed_factor:.1f} times). By the printed times it is longest for "
@@ -193,7 +193,7 @@ def _time_per_operation(cells: Sequence[Cell], session: Session, records: Mappin
 # --- claims about times -----------------------------------------------------------------------------------------------------
 
 
-def _claims(paper: Paper, papers: Mapping[str, Paper], cells: Sequence[Cell], session: Session) -> str:
+def _judge_claims(paper: Paper, papers: Mapping[str, Paper], cells: Sequence[Cell], session: Session) -> str:
     """Evaluate the paper's claims that compare networks by this column with our times, round by round."""
     rows = [row for claim in paper.claims if (row := _claim(claim, paper, papers, cells, session))]
     return grid(("claim", "printed", "from our times"), rows) if rows else ""
@@ -240,7 +240,7 @@ def _savings(papers: Mapping[str, Paper], sessions: Sequence[Session], records: 
     """Show printed savings of operations beside the time that the same networks save."""
     blocks = []
     for cell in (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()):
-        pairs = _possible_pairs(cell, records)
+        pairs = _find_possible_pairs(cell, records)
         if not pairs:
             continue
         rows = []
@@ -266,7 +266,7 @@ def _savings(papers: Mapping[str, Paper], sessions: Sequence[Session], records: 
     return blocks
 
 
-def _possible_pairs(cell: Cell, records: Mapping[str, Record]) -> dict[tuple[str, str], dict[str, float]]:
+def _find_possible_pairs(cell: Cell, records: Mapping[str, Record]) -> dict[tuple[str, str], dict[str, float]]:
     """Return the pairs of networks that a printed saving of operations may compare.
 
     These are the recorded readings of the cell that come within a percentage point of it.

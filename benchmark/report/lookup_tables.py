@@ -63,9 +63,11 @@ class LookupRecords(NamedTuple):
 
 def lookup_records(package: str, records: Mapping[str, Record]) -> list[LookupRecords]:
     """Return a package's lookup tables that were validated."""
-    groups: dict[tuple[str, str | None], dict[str, Record]] = {}
+    groups: dict[tuple[str, str, int, str, str | None], dict[str, Record]] = {}
     for record in select(records, kind="lookup", subject=package):
-        groups.setdefault((describe_setting(record), record.device), {})[record.setting["model"]] = record
+        setting = record.setting
+        table = (setting["config"], setting["input"], setting["joints"], setting["cost"], record.device)
+        groups.setdefault(table, {})[setting["model"]] = record
     return [
         LookupRecords(by_model[""], {model: record for model, record in by_model.items() if model})
         for _, by_model in sorted(groups.items(), key=str)
@@ -147,7 +149,7 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
         for axes in panels[:, column]:
             axes.set_xlabel(f"measured, {table.unit}")
             axes.grid(alpha=0.25, linewidth=0.5)
-        for architecture in (found for found in architectures if found.model in table.costs):
+        for architecture in (each for each in architectures if each.model in table.costs):
             cost, accuracy = table.costs[architecture.model], architecture.record
             colour, lower = colours[architecture.searched_for], panels[1, column]
             _draw_point(upper, cost.value, cost.samples["predicted"], architecture, colour)

@@ -6,21 +6,30 @@ from collections.abc import Mapping
 
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import cost_record_id
+from benchmark.core.errors import InputError
 from benchmark.core.records import Record, select
-from benchmark.models.registry import entries, find_entry
+from benchmark.models.registry import find_entry
 from benchmark.report.markdown import grid, page
 
 
 def current_costs(records: Mapping[str, Record]) -> list[Record]:
     """Return the cost records that today's counter and networks would write again, by dataset, input size and model."""
-    models = entries()
     costs = [
         record
         for record in select(records, kind="cost")
-        if record.subject.split("+")[0] in models
+        if _is_buildable(record.subject)
         and record.id == cost_record_id(record.subject, record.dataset, record.setting["input"])
     ]
     return sorted(costs, key=lambda r: (r.dataset, [int(n) for n in r.setting["input"].split("x")], r.subject))
+
+
+def _is_buildable(model: str) -> bool:
+    """Return whether the model still exists, with all its switches."""
+    try:
+        find_entry(model)
+    except InputError:
+        return False
+    return True
 
 
 def models_page(records: Mapping[str, Record]) -> str:

@@ -27,7 +27,7 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
     for table in paper.tables.values():
         blocks += _table_section(table, [v for v in verdicts if v.table == table.id], records)
         blocks += _readings(paper.id, table.id, records)
-    blocks += ["## Networks", _networks(paper), "## Records", _records(verdicts, records)]
+    blocks += ["## Networks", _list_networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
 
@@ -40,8 +40,8 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
         verdict = by_cell.get((row, column))
         if verdict is None:
             return printed + ("†" if column in table.rows[row].restored else "")
-        ours = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
-        return f"**{printed}**<br>{MARKS[verdict.verdict]}{ours}"
+        measured = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
+        return f"**{printed}**<br>{MARKS[verdict.verdict]}{measured}"
 
     header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
     return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
@@ -108,7 +108,7 @@ def _link_record(record: str) -> str:
     return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
 
 
-def _networks(paper: Paper) -> str:
+def _list_networks(paper: Paper) -> str:
     models = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
     rows = [(f"`{entry.id}`", entry.evidence, entry.source) for entry in map(find_entry, sorted(models))]
     return grid(("network", "evidence", "source"), rows) if rows else "None of this paper's rows can be built."

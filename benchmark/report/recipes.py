@@ -45,7 +45,7 @@ def recipes_by_package() -> dict[str, Mapping[str, Recipe]]:
 
 def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
     yield "source", recipe.source
-    yield "networks", _networks(recipe, package)
+    yield "networks", _list_networks(recipe, package)
     yield "training data", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.num_people:,} people"
     yield "input", f"{recipe.input}, {'BGR' if recipe.bgr else 'RGB'}"
     yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps, batch size {recipe.batch}"
@@ -65,7 +65,7 @@ def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
         yield "" if number else "command", f"`{line}`"
 
 
-def _networks(recipe: Recipe, package: str) -> str:
+def _list_networks(recipe: Recipe, package: str) -> str:
     if package == GENERAL:
         return "any network whose package has no recipe of its own for this data"
     return ", ".join(f"`{model}`" for model in recipe.models) or f"all of `{package}`"

@@ -32,8 +32,8 @@ def _found_architectures(package: str, groups: Sequence[SearchGroup]) -> list[Fo
         FoundArchitecture(_describe_search(record), strategy, record)
         for group in groups
         if group.package == package
-        for strategy, found in group.ends.items()
-        for record in found
+        for strategy, runs in group.ends.items()
+        for record in runs
     ]
 
 
@@ -81,11 +81,11 @@ def _configs(package: str, configs: Sequence[SearchConfig], records: Mapping[str
 
 
 def _group_section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
-    first = next(record for found in group.ends.values() for record in found)
+    first = next(record for runs in group.ends.values() for record in runs)
     metric = first.metric
     rows = []
-    for strategy, found in group.ends.items():
-        for record in found:
+    for strategy, runs in group.ends.items():
+        for record in runs:
             samples = record.samples
             accuracy = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
             images = f"{samples['images']:,} in {samples['seconds'] / 60:.0f} min"
@@ -146,7 +146,7 @@ def search_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
 def _draw_search(group: SearchGroup) -> Figure:
     """Draw the first seed's architectures, the course of the search by epoch, and the final accuracies with their intervals."""
     figure = plt.figure(figsize=(9, 4.4))
-    firsts = {strategy: found[0] for strategy, found in group.ends.items()}
+    firsts = {strategy: runs[0] for strategy, runs in group.ends.items()}
     upper = figure.add_gridspec(len(firsts), 1, left=0.15, right=0.99, top=0.99, bottom=0.58, hspace=0.15)
     for row, (strategy, record) in enumerate(firsts.items()):
         boxes = architecture_format_of(group.package).diagram(record.samples["architecture"])
@@ -163,10 +163,10 @@ def _draw_search(group: SearchGroup) -> Figure:
     entropy_axes.set_ylabel("entropy / maximum entropy")
     held_out_axes.set_ylabel("accuracy of the shared weights\non held-out people, %")
     cost_axes.set_ylabel(f"expected cost, {unit}")
-    for strategy, found in group.ends.items():
-        values = np.array([record.value for record in found])
-        costs = [record.samples["cost"] for record in found]
-        bounds = np.array([record.interval or (record.value, record.value) for record in found])
+    for strategy, runs in group.ends.items():
+        values = np.array([record.value for record in runs])
+        costs = [record.samples["cost"] for record in runs]
+        bounds = np.array([record.interval or (record.value, record.value) for record in runs])
         errors = np.abs(bounds - values[:, None]).T
         colour = STRATEGY_COLOURS[strategy]
         final_axes.errorbar(costs, values, yerr=errors, fmt="o", markersize=3, linewidth=1, color=colour, label=strategy)

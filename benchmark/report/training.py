@@ -11,7 +11,9 @@ from benchmark.config.ablations import BUDGETS
 from benchmark.config.identities import MEAN_POSE, describe_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.records import Record, select
+from benchmark.models.registry import is_architecture_id
 from benchmark.report.markdown import grid, page
+from benchmark.report.metrics import METRIC_THRESHOLDS, UNUSUAL_METRICS
 from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
 
 # The recipes of ablations, whose runs have a page of their own.
@@ -25,7 +27,7 @@ def finished_runs(records: Mapping[str, Record]) -> list[Record]:
         record
         for record in select(records, kind="training")
         if record.setting["recipe"] not in ABLATION_RECIPES
-        and not ("/file:" in record.subject and record.setting["recipe"] in retraining)
+        and not (is_architecture_id(record.subject) and record.setting["recipe"] in retraining)
     ]
     return sorted(runs, key=lambda record: (record.subject, describe_setting(record), record.seed or 0))
 
@@ -58,15 +60,10 @@ def _test_results(run: Record, records: Mapping[str, Record]) -> list[Record]:
     return select(records, kind="accuracy", subject=run.subject, setting=run.setting, seed=run.seed)
 
 
-def _has_usual_definition(metric: str) -> bool:
-    """Return whether a metric has no named convention, or the one that papers use most."""
-    return "(" not in metric or metric.endswith("(hrnet)")
-
-
 def _accuracies(runs: Sequence[Record], records: Mapping[str, Record], dataset: str) -> str:
     """Format one row per run, then one per mean pose."""
     metrics = list(
-        dict.fromkeys(r.metric for run in runs for r in _test_results(run, records) if _has_usual_definition(r.metric))
+        dict.fromkeys(r.metric for run in runs for r in _test_results(run, records) if r.metric not in UNUSUAL_METRICS)
     )
     rows = []
     for run in runs:
@@ -75,13 +72,16 @@ def _accuracies(runs: Sequence[Record], records: Mapping[str, Record], dataset: 
         speed = f"{run.samples['images per second']:.0f}, {run.environment.get('threads', '?')} threads"
         minutes = f"{run.samples['seconds'] / 60:.0f} min"
         rows.append((f"`{run.subject}`", describe_setting(run), run.seed, *cells, speed, minutes))
-    mean_poses: dict[str, dict[str, Record]] = {}
+    mean_poses: dict[tuple[str, int, int], dict[str, Record]] = {}
     for record in select(records, kind="mean_pose", dataset=dataset):
-        if record.setting["recipe"] not in ABLATION_RECIPES:
-            mean_poses.setdefault(describe_setting(record), {})[record.metric] = record
-    for setting, results in sorted(mean_poses.items()):
+        setting = record.setting
+        if setting["recipe"] not in ABLATION_RECIPES:
+            baseline = setting["recipe"], setting["recipe_version"], setting["people"]
+            mean_poses.setdefault(baseline, {})[record.metric] = record
+    described = {describe_setting(next(iter(results.values()))): results for results in mean_poses.values()}
+    for setting_text, results in sorted(described.items()):
         cells = [_value_with_interval(results.get(metric)) for metric in metrics]
-        rows.append((MEAN_POSE, setting, "", *cells, "", ""))
+        rows.append((MEAN_POSE, setting_text, "", *cells, "", ""))
     return grid(("network", "training", "seed", *metrics, "images/s", "duration"), rows)
 
 
@@ -89,13 +89,13 @@ def _value_with_interval(record: Record | None) -> str:
     if record is None:
         return ""
     low, high = record.interval or (float("nan"), float("nan"))
-    decimals = 2 if "@" in record.metric else 3
+    decimals = 2 if record.metric in METRIC_THRESHOLDS else 3  # percent, or fractions as COCO prints them
     return f"{record.value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def _learning_rates(found: Sequence[Record]) -> str:
+def _learning_rates(rates: Sequence[Record]) -> str:
     rows = []
-    for record in sorted(found, key=lambda r: (r.subject, describe_setting(r))):
+    for record in sorted(rates, key=lambda r: (r.subject, describe_setting(r))):
         steps = record.samples["tried"]
         tried = ", ".join(f"{step['rate']:g} {'diverges' if step['diverges'] else 'is stable'}" for step in steps)
         rows.append((f"`{record.subject}`", describe_setting(record), f"{record.value:g}", tried))

@@ -32,9 +32,9 @@ class TrainingLog:
         self.writer: Any = None
         self.last, self.since = math.nan, time.monotonic()
         lines = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in lines if _step_of(line) < step]
+        earlier_lines = [line for line in lines if _step_of(line) < step]
         with atomic_write(self.path) as partial:
-            partial.write_text("".join(line + "\n" for line in kept))
+            partial.write_text("".join(line + "\n" for line in earlier_lines))
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 

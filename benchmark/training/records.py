@@ -64,7 +64,7 @@ class TrainingReport(TypedDict):
     results: list[TrainingResult]
 
 
-def setting_of(run: TrainingRun) -> dict[str, Any]:
+def run_setting(run: TrainingRun) -> dict[str, Any]:
     """Return what identifies a run among those of its network and seed."""
     start = Path(run.start).name if Path(run.start).is_file() else run.start
     return training_setting(run.recipe, start, run.overrides, run.rate) | identify_external(run.model)
@@ -72,7 +72,7 @@ def setting_of(run: TrainingRun) -> dict[str, Any]:
 
 def run_identity(run: TrainingRun, metric: str) -> Identity:
     """Return what identifies a metric of the finished run."""
-    return accuracy_identity(run.model, run.recipe, setting_of(run), metric, run.seed)
+    return accuracy_identity(run.model, run.recipe, run_setting(run), metric, run.seed)
 
 
 def rate_identity(run: TrainingRun) -> Identity:
@@ -88,12 +88,12 @@ def find_rate_record(run: TrainingRun, folder: Path) -> Record | None:
 
 def find_training_records(run: TrainingRun, metric: str, folder: Path) -> list[Record]:
     """Return the records of this training on the test people, if it was finished before with the same content of its recipe."""
-    known = load_records(folder)
+    records = load_records(folder)
     identity = run_identity(run, metric)
-    record = known.get(record_id(identity))
+    record = records.get(record_id(identity))
     if record is None or (record.samples or {}).get("digest") != run.recipe.digest():
         return []
-    return select(known, **{name: value for name, value in identity.items() if name != "metric"})
+    return select(records, **{name: value for name, value in identity.items() if name != "metric"})
 
 
 def training_records(run: TrainingRun, network: nn.Module, validator: Validator, people: People) -> list[Record]:
@@ -113,7 +113,7 @@ def training_records(run: TrainingRun, network: nn.Module, validator: Validator,
     for metric, result in results.items():
         replicates = {"replicates": result.replicates.round(3).tolist()} if metric in validator.replicated else {}
         records.append(_record(run_identity(run, metric), result, len(validator.people), samples | replicates, origin))
-    curves = training_identity(run.model, run.recipe, setting_of(run), run.seed)
+    curves = training_identity(run.model, run.recipe, run_setting(run), run.seed)
     records.append(Record(**curves, **_curves(run), n=len(people), **origin))
     return records + mean_pose_records(run, validator, people, origin)
 

@@ -171,8 +171,8 @@ class SuperNetwork(AutoPose):
         strengths: list[dict[str, float]] = [{} for _ in cell]
         for edge, strength in zip(self.edges[kind], self.alphas[kind].softmax(1).amax(1).tolist(), strict=True):
             strengths[edge.node][edge.source] = strength
-        kept = [sorted(node, key=node.__getitem__, reverse=True)[:INPUTS_KEPT] for node in strengths]
-        return tuple({source: node[source] for source in node if source in kept[index]} for index, node in enumerate(cell))
+        strongest = [sorted(node, key=node.__getitem__, reverse=True)[:INPUTS_KEPT] for node in strengths]
+        return tuple({source: node[source] for source in node if source in strongest[index]} for index, node in enumerate(cell))
 
     def entropy(self) -> float:
         """Return the edges' mean entropy as a share of the largest: 1 for uniform operations, 0 where each edge is certain."""

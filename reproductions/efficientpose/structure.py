@@ -36,7 +36,7 @@ def backbones() -> dict[str, str]:
     """Describe Table 1 for the EfficientNets that a variant uses.
 
     The asterisk marks the skip connection alone: dropout, which the paper names with it, has no effect in the released graphs
-    and is not built. In the last line the power is α of Equation 2 to the network's number, and after it stands the factor by
+    and is not built. In the last line the power is α of Equation 2 to the network's number, followed by the factor by
     which its layers are multiplied; ``≠`` where the two differ.
     """
     alpha = coefficients()["depth/coefficient"]
@@ -124,7 +124,7 @@ def mobile_densenets() -> dict[str, str]:
     maps: Maps = calls[""].outputs
     densenets: dict[str, Any] = {name: module for name, module in network.named_modules() if isinstance(module, MobileDenseNet)}
     layers = [layer for densenet in densenets.values() for layer in densenet.layers]
-    one = torch.ones((), device="cpu")
+    unit_input = torch.ones((), device="cpu")
     width = network.backbones["high"].channels
     return {
         "skeleton_passes": str(len(maps.skeletons)),
@@ -133,7 +133,7 @@ def mobile_densenets() -> dict[str, str]:
         "mobile_kernel": agreed(_kernel(layer.depthwise[0]) for layer in layers),
         "mobile_expansion": agreed(f"{layer.expand[0].out_channels / layer.project[0].out_channels:g}" for layer in layers),
         "mobile_stride": agreed(layer.depthwise[0].stride[0] for layer in layers),
-        "mobile_swish": agreed(f"{(layer.expand[2](one) / F.silu(one)).item():g}" for layer in layers),
+        "mobile_swish": agreed(f"{(layer.expand[2](unit_input) / F.silu(unit_input)).item():g}" for layer in layers),
         "mobile_convs": agreed(WORDS[len(densenet.layers)] for densenet in densenets.values()),
         "mobile_output": agreed(f"{calls[name].outputs.shape[1] / width:g}C" for name in densenets),
     }

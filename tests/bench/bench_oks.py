@@ -17,11 +17,11 @@ from pycocotools.cocoeval import COCOeval
 
 from benchmark.core.statistics import draw_counts
 from benchmark.metrics.average_precision import AP_METRICS, compute_average_precision, resample_average_precision
-from benchmark.metrics.coco_files import parse_coco_detections, parse_coco_persons
-from benchmark.metrics.oks import CocoDetections, CocoPersons, match_detections
+from benchmark.metrics.coco_files import parse_coco_detections, parse_coco_people
+from benchmark.metrics.oks import CocoDetections, CocoPeople, match_detections
 from tests.metrics.coco_cases import Annotations, Detections, val2017_sized
 
-Arrays = tuple[CocoPersons, CocoDetections]
+Arrays = tuple[CocoPeople, CocoDetections]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def files() -> tuple[Annotations, Detections]:
 
 @pytest.fixture(scope="module")
 def arrays(files: tuple[Annotations, Detections]) -> Arrays:
-    people = parse_coco_persons(files[0])
+    people = parse_coco_people(files[0])
     return people, parse_coco_detections(files[1], people)
 
 
@@ -50,7 +50,7 @@ def test_from_parsed_json(benchmark, files: tuple[Annotations, Detections]) -> N
     """Turn parsed JSON into arrays, including all checks of the input."""
 
     def parse() -> CocoDetections:
-        return parse_coco_detections(files[1], parse_coco_persons(files[0]))
+        return parse_coco_detections(files[1], parse_coco_people(files[0]))
 
     assert len(benchmark.pedantic(parse, rounds=2).scores) == len(files[1])
 

@@ -1,6 +1,6 @@
 """Time training images per second on one core, beside a loader that handles one image after another: ``make bench``.
 
-Both produce 256 x 256 views with 16 targets of 64 x 64 and the same augmentation. The parameter ``photographs`` stands for JPEG
+Both produce 256 x 256 views with 16 targets of 64 x 64 and the same augmentation. The parameter ``photographs`` selects JPEG
 files of 1280 x 720; ``small`` for the images of LSP if POSE_DATA has them, else for generated ones of that size.
 """
 

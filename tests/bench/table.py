@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from benchmark.report.markdown import grid
 
 MODELS = ("efficientpose_nas/C", "baselines/simple_baseline-r152", "efficientpose/IV")
-IMAGES = {"photographs": "96 photographs of 1280x720", "small": "96 small photographs"}
+IMAGES = {"photographs": "96 images of 1280x720", "small": "96 small images"}
 
 
 class Row(NamedTuple):

@@ -70,7 +70,7 @@ def test_json_lists_every_missing_file(run, tmp_path):
     assert status == 1
     assert report["whole"] is False
     assert len(report["splits"]["test"]["missing"]) == 1000
-    assert report["splits"]["test"]["persons"] == 1000
+    assert report["splits"]["test"]["people"] == 1000
 
 
 @pytest.mark.parametrize("dataset", ["mpii", "coco", "lsp", "lspet"])

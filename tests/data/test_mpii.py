@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import LSP_FROM_MPII_INDICES, LSP_JOINTS, MPII_JOINTS
-from benchmark.data.mpii import PERSON_COUNTS, annolist_position, load_mpii
+from benchmark.data.mpii import PERSON_COUNTS, load_mpii, split_mpii_ids
 from benchmark.data.synthetic.write import write_datasets
 
 
@@ -133,7 +133,7 @@ class TestTheOfficialMatlabFile:
     def test_ids_lead_back_into_annolist(self, folder):
         people = load_mpii(folder, "trainval")
         release = loadmat(folder / "mpii_human_pose_v1_u12_1.mat")["RELEASE"][0, 0]
-        for row, (image, person) in enumerate(zip(*annolist_position(people.ids), strict=True)):
+        for row, (image, person) in enumerate(zip(*split_mpii_ids(people.ids), strict=True)):
             entry = release["annolist"][0, image]
             assert str(entry["image"][0, 0]["name"][0]) == people.images[row].name
             assert entry["annorect"][0, person]["scale"].item() * 200 == pytest.approx(people.sizes[row, 0])

@@ -28,7 +28,7 @@ from benchmark.core.keypoints import JOINT_NAMES
 from benchmark.core.records import load_records
 from benchmark.data.annotation_files import SYNTHETIC, read_mat
 from benchmark.data.coco import load_coco
-from benchmark.data.mpii import annolist_position, load_mpii
+from benchmark.data.mpii import load_mpii, split_mpii_ids
 from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluate import main
@@ -268,7 +268,7 @@ def test_mpiis_file_holds_every_person_where_the_server_looks(root: Path, tmp_pa
     images = {image.image.name: np.atleast_1d(image.annorect) for image in np.atleast_1d(pred)}
     assert list(images) == [i.image.name for i in release.annolist if i.image.name in {p.name for p in people.images}]
     written = []
-    for image, person in zip(people.images, annolist_position(people.ids)[1], strict=True):
+    for image, person in zip(people.images, split_mpii_ids(people.ids)[1], strict=True):
         points = images[image.name][person].annopoints.point
         assert [point.id for point in points] == list(range(16))
         written.append([(point.x - 1, point.y - 1) for point in points])  # MATLAB counts from 1

@@ -38,13 +38,13 @@ def write(tmp_path: Path) -> Callable[[str, Any], Path]:
 
 
 def test_annotations_become_arrays_in_the_files_order(write):
-    persons = read_coco_annotations(write("gt.json", ANNOTATIONS))
-    assert persons.images.tolist() == [7, 5]
-    assert persons.image_ids.tolist() == [7, 7]
-    assert persons.keypoints.shape == (2, 17, 3)
-    assert persons.keypoints[0, 3].tolist() == [6, 7, 2]
-    assert persons.boxes[0].tolist() == [1, 2, 30, 40]
-    assert (persons.areas.tolist(), persons.crowd.tolist(), persons.annotated.tolist()) == ([500.5, 0], [False, True], [17, 0])
+    people = read_coco_annotations(write("gt.json", ANNOTATIONS))
+    assert people.images.tolist() == [7, 5]
+    assert people.image_ids.tolist() == [7, 7]
+    assert people.keypoints.shape == (2, 17, 3)
+    assert people.keypoints[0, 3].tolist() == [6, 7, 2]
+    assert people.boxes[0].tolist() == [1, 2, 30, 40]
+    assert (people.areas.tolist(), people.crowd.tolist(), people.annotated.tolist()) == ([500.5, 0], [False, True], [17, 0])
 
 
 def test_detections_become_arrays_and_the_boxs_area_is_the_detections(write):
@@ -146,8 +146,8 @@ def test_refused_annotations(write, name: str):
 @pytest.mark.parametrize("name", REFUSED_DETECTIONS)
 def test_refused_detections(write, name: str):
     content, message = REFUSED_DETECTIONS[name]
-    persons = read_coco_annotations(write("gt.json", ANNOTATIONS))
-    expect_refusal(lambda: read_coco_detections(write("dt.json", content), persons), "dt.json", message)
+    people = read_coco_annotations(write("gt.json", ANNOTATIONS))
+    expect_refusal(lambda: read_coco_detections(write("dt.json", content), people), "dt.json", message)
 
 
 def test_an_absent_file_is_named(tmp_path: Path):

@@ -15,8 +15,8 @@ import pytest
 from benchmark.core.errors import InputError
 from benchmark.core.statistics import draw_counts
 from benchmark.metrics.average_precision import AP_METRICS, ap_interval, compute_average_precision, resample_average_precision
-from benchmark.metrics.coco_files import parse_coco_detections, parse_coco_persons
-from benchmark.metrics.oks import CocoDetections, CocoPersons, compute_oks, match_detections
+from benchmark.metrics.coco_files import parse_coco_detections, parse_coco_people
+from benchmark.metrics.oks import CocoDetections, CocoPeople, compute_oks, match_detections
 from tests.metrics.coco_cases import (
     CATEGORY,
     EDGES,
@@ -31,9 +31,9 @@ from tests.metrics.coco_cases import (
 CASES = 2000
 
 
-def arrays(annotations: dict[str, Any], detections: list[dict[str, Any]]) -> tuple[CocoPersons, CocoDetections]:
-    persons = parse_coco_persons(annotations)
-    return persons, parse_coco_detections(detections, persons)
+def arrays(annotations: dict[str, Any], detections: list[dict[str, Any]]) -> tuple[CocoPeople, CocoDetections]:
+    people = parse_coco_people(annotations)
+    return people, parse_coco_detections(detections, people)
 
 
 def evaluate(annotations: dict[str, Any], detections: list[dict[str, Any]]) -> dict[str, float]:
@@ -103,12 +103,12 @@ def test_every_similarity_has_the_same_last_bit():
     compared = 0
     for seed in range(100):
         annotations, entries = random_case(seed)
-        persons, detections = arrays(annotations, entries)
+        people, detections = arrays(annotations, entries)
         for (image, _), expected in evaluate_with_pycocotools(annotations, entries).ious.items():
             rows = np.flatnonzero(detections.image_ids == image)
             rows = rows[np.argsort(-detections.scores[rows], kind="stable")][:20]
-            in_image = np.flatnonzero(persons.image_ids == image)
-            similarity = compute_oks(persons, detections, np.tile(in_image, len(rows)), np.repeat(rows, len(in_image)))
+            in_image = np.flatnonzero(people.image_ids == image)
+            similarity = compute_oks(people, detections, np.tile(in_image, len(rows)), np.repeat(rows, len(in_image)))
             assert similarity.tolist() == np.ravel(expected).tolist(), f"random_case({seed}), image {image}"
             compared += len(similarity)
     assert compared > 5000
@@ -194,9 +194,9 @@ def test_without_visible_keypoints_the_box_doubled_on_every_side_is_what_counts(
 
 
 def test_no_detections_at_all_score_zero():
-    persons, detections = arrays(dataset({}), [detection(0.5)])
+    people, detections = arrays(dataset({}), [detection(0.5)])
     nothing = CocoDetections(**{name: values[:0] for name, values in vars(detections).items()})
-    metrics = compute_average_precision(match_detections(persons, nothing))
+    metrics = compute_average_precision(match_detections(people, nothing))
     assert [metrics[name] for name in AP_METRICS] == [0, 0, 0, 0, -1, 0, 0, 0, 0, -1]
 
 
@@ -211,7 +211,7 @@ def test_a_finite_keypoint_at_any_distance_is_a_miss():
     assert evaluate(dataset({}), [detection(0.5, shift=1e200)])["AR"] == 0
 
 
-PERSONS, DETECTIONS = arrays(*random_case(3))
+PEOPLE, DETECTIONS = arrays(*random_case(3))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ PERSONS, DETECTIONS = arrays(*random_case(3))
 )
 def test_impossible_arrays_are_refused_by_name(spoil: Callable[..., Any], message: str):
     with pytest.raises(InputError, match=message):
-        match_detections(*spoil(PERSONS, DETECTIONS))
+        match_detections(*spoil(PEOPLE, DETECTIONS))
 
 
 def spoiled(rows: Any, name: str, index: Any, value: float) -> Any:
@@ -258,10 +258,10 @@ def test_a_replicate_is_the_dataset_with_its_images_repeated(first: int):
     compared = 0
     for seed in range(first, first + 40):
         annotations, entries = random_case(seed)
-        persons, detections = arrays(annotations, entries)
-        images = len(persons.images)
+        people, detections = arrays(annotations, entries)
+        images = len(people.images)
         counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=3)
-        replicates = resample_average_precision(match_detections(persons, detections), counts)
+        replicates = resample_average_precision(match_detections(people, detections), counts)
         for index, row in enumerate(counts):
             resampled = repeat(annotations, entries, row)
             if not (resampled[0]["annotations"] and resampled[1]):
@@ -282,17 +282,17 @@ def test_copies_of_tied_detections_alternate():
 
 def test_counts_of_one_are_the_dataset_itself_whatever_the_other_replicates_draw():
     for seed in range(30):
-        persons, detections = arrays(*random_case(seed))
-        matches = match_detections(persons, detections)
-        counts = np.stack([np.ones(len(persons.images)), np.full(len(persons.images), 4.0)])
+        people, detections = arrays(*random_case(seed))
+        matches = match_detections(people, detections)
+        counts = np.stack([np.ones(len(people.images)), np.full(len(people.images), 4.0)])
         replicates = resample_average_precision(matches, counts)
         metrics = compute_average_precision(matches)
         assert metrics == {name: -1.0 if np.isnan(values[0]) else values[0] for name, values in replicates.items()}
 
 
 def test_a_replicate_in_which_nobody_counts_is_undefined_and_left_out():
-    persons, detections = arrays(dataset({}, images=2), [detection(0.5)])
-    replicates = resample_average_precision(match_detections(persons, detections), np.array([[1, 1], [2, 0], [0, 2]]))
+    people, detections = arrays(dataset({}, images=2), [detection(0.5)])
+    replicates = resample_average_precision(match_detections(people, detections), np.array([[1, 1], [2, 0], [0, 2]]))
     assert np.isnan(replicates["AR"]).tolist() == [False, False, True]
     assert ap_interval(replicates["AR"]) == (1, 1)
     assert ap_interval(replicates["ARL"]) is None
@@ -300,9 +300,9 @@ def test_a_replicate_in_which_nobody_counts_is_undefined_and_left_out():
 
 def test_intervals_hold_the_figures_and_narrow_with_the_images(pose_data: Path):
     annotations = real(pose_data, "person_keypoints_val2017_538_images.json")
-    persons, detections = arrays(annotations, perturb(annotations, 0))
-    matches = match_detections(persons, detections)
-    replicates = resample_average_precision(matches, draw_counts(len(persons.images), replicates=200))
+    people, detections = arrays(annotations, perturb(annotations, 0))
+    matches = match_detections(people, detections)
+    replicates = resample_average_precision(matches, draw_counts(len(people.images), replicates=200))
     for name, value in compute_average_precision(matches).items():
         low, high = ap_interval(replicates[name])
         assert low < value < high

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import InputError
 from benchmark.metrics.oks import OKS_SIGMAS
-from benchmark.metrics.oks_nms import keep_distinct, keypoint_similarity, rescore_persons, suppress_duplicates
+from benchmark.metrics.oks_nms import keep_distinct, keypoint_similarity, rescore_people, suppress_duplicates
 
 
 def similarity_by_hand(left: np.ndarray, right: np.ndarray, area: float) -> float:
@@ -63,7 +63,7 @@ def test_images_are_suppressed_apart_and_the_order_stays() -> None:
 
 
 def test_a_score_is_the_boxes_times_the_mean_of_the_joints_above_the_threshold() -> None:
-    scores = rescore_persons(np.array([0.5, 0.8, 1.0]), np.array([[0.4, 0.8, 0.1], [0.2, 0.1, 0.0], [0.21, 0.2, 0.2]]))
+    scores = rescore_people(np.array([0.5, 0.8, 1.0]), np.array([[0.4, 0.8, 0.1], [0.2, 0.1, 0.0], [0.21, 0.2, 0.2]]))
     np.testing.assert_allclose(scores, [0.5 * 0.6, 0.0, 0.21])
 
 

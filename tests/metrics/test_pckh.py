@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmark.config.conventions import PCKH_PRESETS, PCKH_THRESHOLDS, PckhPreset
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes, joint_indices
 from benchmark.metrics.mpii_files import MpiiAnnotations, read_mpii_annotations, read_mpii_predictions
-from benchmark.metrics.pckh import MEAN_COLUMN, PCKH_PRESETS, PCKH_THRESHOLDS, PckhPreset, bootstrap_pckh
+from benchmark.metrics.pckh import MEAN_COLUMN, bootstrap_pckh
 
 # pytorch-pose README, the 2-stack Hourglass of these predictions
 PUBLISHED = {

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from benchmark.config.conventions import PCKH_PRESETS
 from benchmark.metrics.average_precision import AP_METRICS
-from benchmark.metrics.pckh import PCKH_PRESETS
 from benchmark.metrics.score_files import CocoScores, MpiiScores
 from benchmark.score import main
 from tests.json_reports import check_report

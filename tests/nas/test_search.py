@@ -38,7 +38,7 @@ from benchmark.nas.lookup_command import LookupCommand
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import Component, LookupTable, compare_predictions, load_table, measure_table, save_table
 from benchmark.nas.random_search import cost_bounds, sample_architectures
-from benchmark.nas.records import SearchReport, TableReport
+from benchmark.nas.records import LookupTableReport, SearchReport
 from benchmark.nas.run import SearchArguments
 from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, search_module, split_people
 from benchmark.report.lookup_tables import lookup_figure_name, lookup_records
@@ -53,7 +53,7 @@ from benchmark.training.validation import heatmap_accuracy
 from reproductions.efficientpose_nas.architectures import A, B, write
 
 PACKAGE = "efficientpose_nas"
-PERSONS = 40
+PEOPLE = 40
 # Two epochs; of the second's steps, two are the architecture's.
 SCALE = replace(find_search(PACKAGE, "tiny"), held_out=0.4)
 
@@ -69,7 +69,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, PERSONS + 8, seed=3, validation=8, size=96)
+    write_datasets(folder, PEOPLE + 8, seed=3, validation=8, size=96)
     return folder
 
 
@@ -427,7 +427,7 @@ def test_the_command_says_how_well_a_table_predicts(tmp_path: Path, capsys: pyte
     """Check that operations are predicted exactly."""
     LookupCommand(package=PACKAGE, scale="tiny", validate=4, table=tmp_path / "table.json", as_json=True)()
     printed = json.loads(capsys.readouterr().out)
-    assert TypeAdapter(TableReport).validate_python(printed, strict=True) == printed
+    assert TypeAdapter(LookupTableReport).validate_python(printed, strict=True) == printed
     assert re.fullmatch("[0-9a-f]{8}", printed["table"]["digest"])
     assert printed["validation"] == pytest.approx({"rank": 1.0, "bias": 0.0, "error": 0.0})
     with pytest.raises(InputError, match="--validate 2"):

@@ -35,14 +35,14 @@ from benchmark.training.run import TrainArguments, plan_training
 from benchmark.training.trainer import TrainingStep, train_network
 
 MODEL = "efficientpose_nas/A"
-PERSONS = 64
+PEOPLE = 64
 STEPS = 16  # two epochs of eight
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, PERSONS + 8, seed=3, validation=8, size=96)
+    write_datasets(folder, PEOPLE + 8, seed=3, validation=8, size=96)
     return folder
 
 
@@ -107,7 +107,7 @@ def test_a_run_writes_its_curve_its_weights_and_its_records(whole: Path) -> None
     recorded = load_records(whole / "records").values()
     assert {record.kind for record in recorded} == {"accuracy", "mean_pose", "training"}
     assert {record.subject for record in recorded} == {MODEL, "mean pose"}
-    assert all(record.n in (8, PERSONS) for record in recorded)
+    assert all(record.n in (8, PEOPLE) for record in recorded)
 
 
 def test_the_same_training_again_is_read_from_the_records(
@@ -394,7 +394,7 @@ def test_every_person_is_shown_once_an_epoch_and_in_another_order_the_next(root:
     people, _ = load_training_people(recipe, root)
     loader = BatchLoader(people, recipe, seed=0)
     epochs = [np.concatenate([loader.rows(step) for step in range(8 * epoch, 8 * epoch + 8)]) for epoch in (0, 1)]
-    assert [sorted(epoch) for epoch in epochs] == [list(range(PERSONS))] * 2
+    assert [sorted(epoch) for epoch in epochs] == [list(range(PEOPLE))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()
     assert BatchLoader(people, recipe, seed=1).rows(0).tolist() != loader.rows(0).tolist()
 

@@ -23,7 +23,7 @@ from benchmark.training.records import training_records
 from benchmark.training.trainer import TrainingRun, build_training, train_network
 from benchmark.training.validation import Validator
 
-STEPS, PERSONS = 2, 8
+STEPS, PEOPLE = 2, 8
 # Splits of a few annotated images that come with the tests' data; LSP is complete.
 SAMPLES = {"mpii": "sample", "coco": "sample"}
 
@@ -39,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, 2 * PERSONS, seed=5, validation=PERSONS, size=96)
+    write_datasets(folder, 2 * PEOPLE, seed=5, validation=PEOPLE, size=96)
     return folder
 
 
@@ -88,7 +88,7 @@ def train_a_little(model: str, recipe: Recipe, folder: Path, root: Path | None =
     people = people.select(range(recipe.num_people))
     run = TrainingRun(model=model, recipe=recipe, start="scratch", device=torch.device("cpu"), folder=folder / "run")
     validator = Validator(model, recipe, root, run.device)
-    validator.people = validator.people.select(range(min(len(validator.people), PERSONS)))
+    validator.people = validator.people.select(range(min(len(validator.people), PEOPLE)))
     loader = BatchLoader(people, recipe, run.seed, crops=cached_crops(people, recipe, folder / "cache", show=False))
     before, _ = build_training(run)
     network = train_network(run, loader, validator, metric=validator.metric, tensorboard=False)

@@ -1,8 +1,8 @@
 """Synthetic people: drawn people with exact joints, so that the whole suite runs without a download.
 
 Each scene is a function of (seed, split, number) alone: drawing more scenes does not change the earlier ones. Up to three
-people (bodies of :mod:`benchmark.data.synthetic.poses`, seen by a distant camera) stand in front of clutter and partly behind
-objects; for each pixel it is known which part is seen there.
+people (bodies of :mod:`benchmark.data.synthetic.poses`, seen by a distant camera) are drawn in front of clutter and partly
+behind objects; for each pixel it is known which part is seen there.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def draw_scene(seed: int, split: str, number: int, size: int = 256, most: int = 
     height, width = (int(side) for side in np.round(size * random.uniform(0.85, 1.2, 2)))
     canvas = Canvas(draw_background(random, height, width).astype(np.float32))
     count = min(int(random.choice([1, 2, 3], p=[0.66, 0.25, 0.09])), most)
-    heights = np.sort(height * random.uniform(0.45, 1.0, count))  # smaller people stand further back
+    heights = np.sort(height * random.uniform(0.45, 1.0, count))  # smaller people are further back
     bodies = []
     for person, pixels in enumerate(heights, 1):
         body = _pose_body(random, float(pixels), height, width)
@@ -252,7 +252,9 @@ def _annotate(canvas: Canvas, body: _Body, person: int) -> Person | None:
         x, y = (float(value) for value in body.flat(name))
         inside = 0 <= x <= width - 1 and 0 <= y <= height - 1
         joints[name] = (x, y)
-        visible[name] = 0 if not inside or _faces_away(body, name) else 1 + _shows(canvas, name, person, round(x), round(y))
+        visible[name] = (
+            0 if not inside or _faces_away(body, name) else 1 + _is_visible(canvas, name, person, round(x), round(y))
+        )
     area = int(np.count_nonzero(seen))
     if area < LEAST_AREA or sum(visible[name] == 2 for name in COCO_JOINTS[5:]) < LEAST_JOINTS:
         return None
@@ -277,7 +279,7 @@ def _faces_away(body: _Body, name: str) -> bool:
     return bool(body.at[name][2] < body.at["head"][2] - (0.3 * HEAD_RADIUS * body.height if name.endswith("ear") else 0))
 
 
-def _shows(canvas: Canvas, name: str, person: int, x: int, y: int) -> bool:
+def _is_visible(canvas: Canvas, name: str, person: int, x: int, y: int) -> bool:
     """Return whether one of the joint's own parts is seen at the pixel or next to it."""
     side, _, joint = name.partition("_")
     parts = [part if part in PARTS else f"{side}_{part}" for part in SHOWN_BY.get(name) or SHOWN_BY[joint]]

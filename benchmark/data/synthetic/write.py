@@ -105,9 +105,9 @@ def _scenes(seed: int, split: str, people: int, size: int) -> Iterator[tuple[int
 def _position(person: Person) -> tuple[list[float], float]:
     """Return MPII's position and scale; the readers' shift moves the position to the centre of the joints' box."""
     joints, visible = person.arrays(MPII_JOINTS)
-    known = joints[visible > 0]
+    annotated = joints[visible > 0]
     scale = person.height / REFERENCE_HEIGHT
-    x, y = (known.min(0) + known.max(0)) / 2 + ORIGIN
+    x, y = (annotated.min(0) + annotated.max(0)) / 2 + ORIGIN
     return [float(x), float(y - CENTER_SHIFT * scale)], scale
 
 
