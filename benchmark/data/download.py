@@ -242,7 +242,8 @@ def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bo
             received = 0
         etag = response.headers.get("ETag", "W/")  # a weak tag does not promise identical bytes
         if current := response.headers.get("Last-Modified") if etag.startswith("W/") else etag:
-            tag.write_text(current)
+            with atomic_write(tag) as temporary:
+                temporary.write_text(current)
         else:
             tag.unlink(missing_ok=True)
         length = response.headers.get("Content-Length")

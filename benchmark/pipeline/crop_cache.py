@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import lock_file
+from benchmark.core.files import atomic_write, lock_file
 from benchmark.core.versions import VERSIONS
 from benchmark.data.images import read_image
 from benchmark.data.people import People
@@ -241,7 +241,8 @@ def _write_crops(
                 progress(len(batch))
         os.fsync(pixels.fileno())
     index = np.sort(np.fromfile(partial / "entries.bin", ENTRY), order="row")
-    np.save(partial / "index.npy", index)
-    (partial / "cache.json").write_text(
-        json.dumps({"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}) + "\n"
-    )
+    with atomic_write(partial / "index.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, index)
+    with atomic_write(partial / "cache.json") as temporary:
+        description = {"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}
+        temporary.write_text(json.dumps(description) + "\n")
