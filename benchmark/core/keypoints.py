@@ -124,3 +124,8 @@ def compute_head_sizes(boxes: np.ndarray) -> np.ndarray:
 
 JOINT_NAMES: Mapping[str, tuple[str, ...]] = {"mpii": MPII_JOINTS, "coco": COCO_JOINTS, "lsp": LSP_JOINTS}
 JOINT_COUNTS = {dataset: len(joints) for dataset, joints in JOINT_NAMES.items()}
+
+
+def joint_set_of(dataset: str) -> str:
+    """Return the dataset whose joints a dataset has, a key of :data:`JOINT_NAMES`: itself without ``synthetic-``."""
+    return dataset.removeprefix("synthetic-")

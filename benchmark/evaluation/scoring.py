@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
-from benchmark.config.identities import joint_set_of
 from benchmark.config.pipeline import find_crop_rule
 from benchmark.config.protocols import WHOLE_IMAGE, Protocol
 from benchmark.core.errors import InputError
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.statistics import draw_counts, percentile_interval
 from benchmark.data.annotation_files import first_existing
 from benchmark.data.coco import annotation_names
