@@ -20,7 +20,7 @@ from benchmark.config.identities import Identity, feature_map_identity
 from benchmark.config.packages import find_protocol
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import Record, load_records, provenance, record_id
 from benchmark.core.statistics import percentile_interval, resample_sums
 from benchmark.data.images import read_image
@@ -32,7 +32,7 @@ from benchmark.models.registry import build_model
 from benchmark.models.weights import load_safetensors
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import person_transforms, sample_inputs
-from benchmark.training.loader import joint_set, load_annotated_people
+from benchmark.training.loader import load_annotated_people
 from benchmark.training.records import run_setting
 from benchmark.training.trainer import TrainingRun
 
@@ -118,7 +118,7 @@ def _measure_epoch(
     path = run.folder / f"epoch-{epoch}.safetensors"
     if not path.is_file():
         raise InputError(f"no weights at {path}: give the folder of the runs with --work")
-    network = build_model(run.model, joints=JOINT_COUNTS[joint_set(run.recipe)])
+    network = build_model(run.model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
     load_safetensors(network, path, run.model)
     modules = dict(network.named_modules())
     present = [name for name in names if name in modules or name == HEATMAPS]

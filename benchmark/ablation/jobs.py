@@ -26,12 +26,13 @@ from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import append_record, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
 from benchmark.nas.run import SearchArguments, estimate_search_seconds, recorded_search, search_and_train
-from benchmark.training.loader import BatchLoader, cached_crops, joint_set, load_training_people
+from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
 from benchmark.training.records import find_training_records, run_identity
 from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_found_rate, with_people
 from benchmark.training.trainer import TrainingRun, time_steps
@@ -143,7 +144,7 @@ def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path)
         folder=Path(),
     )
     run = with_people(with_found_rate(run, folder), people)
-    return replace(run, folder=arguments.work / record_id(run_identity(run, MAIN_METRIC[joint_set(recipe)])))
+    return replace(run, folder=arguments.work / record_id(run_identity(run, MAIN_METRIC[joint_set_of(recipe.dataset)])))
 
 
 def job_search(job: Job, arguments: AblateArguments) -> SearchArguments | None:
@@ -176,7 +177,7 @@ def is_done(job: Job, arguments: AblateArguments, people: People, folder: Path) 
     if search := job_search(job, arguments):
         return bool(recorded_search(search, find_search(search.package, search.scale), "", folder))
     run = plan_job(job, arguments, people, folder)
-    return bool(find_training_records(run, MAIN_METRIC[joint_set(run.recipe)], folder))
+    return bool(find_training_records(run, MAIN_METRIC[joint_set_of(run.recipe.dataset)], folder))
 
 
 def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = False) -> bool:

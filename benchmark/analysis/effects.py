@@ -25,13 +25,13 @@ from benchmark.config.ablations import (
 from benchmark.config.identities import (
     accuracy_identity,
     feature_map_identity,
-    joint_set_of,
     runs_of,
     search_identity,
     training_setting,
 )
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import SEARCHED, SearchConfig
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import IDENTITY, Record, record_id, select
 from benchmark.models.registry import canonical_id
 from benchmark.papers.expressions import evaluate_expression
@@ -74,7 +74,7 @@ def measure_effects(ablation: Ablation, protocol: str, records: Mapping[str, Rec
 
 
 def _effect(ablation: Ablation, comparison: Comparison, protocol: str, records: Mapping[str, Record]) -> Effect:
-    dataset = BUDGETS[protocol].dataset.removeprefix("synthetic-")
+    dataset = joint_set_of(BUDGETS[protocol].dataset)
     metric = EFFECT_METRICS[dataset][comparison.strict_threshold]
     printed = _printed(ablation, comparison)
     first, second = (ablation.variant(name) for name in (comparison.better, comparison.worse))
@@ -276,7 +276,7 @@ def convergence(
     Returns:
         The mean final accuracy of the worse variant, and by variant the number of epochs in which each run reaches it.
     """
-    metric = EFFECT_METRICS[BUDGETS[protocol].dataset.removeprefix("synthetic-")][comparison.strict_threshold]
+    metric = EFFECT_METRICS[joint_set_of(BUDGETS[protocol].dataset)][comparison.strict_threshold]
     names = (comparison.better, comparison.worse)
     runs_by_name = {name: variant_runs(ablation, ablation.variant(name), protocol, metric, records) for name in names}
     if not all(runs_by_name.values()):
@@ -354,7 +354,7 @@ def detectable_difference(ablation: Ablation, protocol: str, seeds: int, records
         seeds: Number of seeds per variant that are planned.
         records: Current records, by id.
     """
-    dataset = BUDGETS[protocol].dataset.removeprefix("synthetic-")
+    dataset = joint_set_of(BUDGETS[protocol].dataset)
     metric = EFFECT_METRICS[dataset][0]
     people_variances, seed_variances = [], []
     for comparison in ablation.comparisons:

@@ -26,9 +26,9 @@ from benchmark.config.identities import load_current
 from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
-from benchmark.latency.timer import measure_latency
+from benchmark.latency.timer import measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
 from benchmark.papers.tables import Table, load_papers
 
@@ -163,7 +163,7 @@ def check_arguments(arguments: CompareArguments) -> None:
 
 def choose_joints(arguments: CompareArguments, table: Table | None) -> int:
     """Return the number of joints: as given, or else that of the table's dataset, of the given dataset, or 16."""
-    kind = (arguments.dataset or "").removeprefix("synthetic-")
+    kind = joint_set_of(arguments.dataset or "")
     return arguments.joints or JOINT_COUNTS.get(table.dataset if table else kind) or JOINT_COUNTS.get(kind) or 16
 
 
@@ -226,12 +226,7 @@ def time_networks(arguments: CompareArguments, comparison: Comparison) -> None:
     if exported and len(settings) > 1:
         comparison.notes.append("an ONNX file runs in onnxruntime, so the other networks were exported and timed there too")
     with tqdm(total=1, unit=" runs", desc="latency", disable=None) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        timings = measure_latency(settings, rounds=arguments.rounds, progress=progress)
+        timings = measure_latency(settings, rounds=arguments.rounds, progress=show_progress(bar))
     for candidate, timing in zip(comparison.networks, timings, strict=True):
         candidate.timing = timing
     if noisy := [candidate.name for candidate, timing in zip(comparison.networks, timings, strict=True) if timing.unstable]:

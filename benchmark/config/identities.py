@@ -17,6 +17,7 @@ from benchmark.config.packages import declarations
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import RECORDS, Record, load_records, record_id, select
 from benchmark.core.versions import VERSIONS, versions_of
 from benchmark.models.registry import architecture_format, find_entry
@@ -358,11 +359,6 @@ def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:
 
 
 # --- names and labels --------------------------------------------------------------------------------------------------------
-
-
-def joint_set_of(dataset: str) -> str:
-    """Return the name of a dataset's joints in :data:`benchmark.core.keypoints.JOINT_NAMES`."""
-    return dataset.removeprefix(SYNTHETIC)
 
 
 def latency_subject(model: str) -> str:

@@ -90,7 +90,6 @@ LSP_PARTS: Mapping[str, tuple[str, ...]] = {
 # For each of LSP's 14 joints, the corresponding one of MPII's 16: the joint of the same name, but for LSP's neck MPII's upper
 # neck (where neck and head meet; MPII's thorax is at the lower end of the neck). MPII's pelvis and thorax have no counterpart.
 LSP_FROM_MPII: Mapping[str, str] = {name: "upper_neck" if name == "neck" else name for name in LSP_JOINTS}
-LSP_FROM_MPII_INDICES = tuple(MPII_JOINTS.index(LSP_FROM_MPII[name]) for name in LSP_JOINTS)  # mpii[:, these] is in LSP's order
 
 
 def joint_indices(joints: tuple[str, ...], names: Iterable[str]) -> tuple[int, ...]:
@@ -125,3 +124,8 @@ def compute_head_sizes(boxes: np.ndarray) -> np.ndarray:
 
 JOINT_NAMES: Mapping[str, tuple[str, ...]] = {"mpii": MPII_JOINTS, "coco": COCO_JOINTS, "lsp": LSP_JOINTS}
 JOINT_COUNTS = {dataset: len(joints) for dataset, joints in JOINT_NAMES.items()}
+
+
+def joint_set_of(dataset: str) -> str:
+    """Return the dataset whose joints a dataset has, a key of :data:`JOINT_NAMES`: itself without ``synthetic-``."""
+    return dataset.removeprefix("synthetic-")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import data_root
+from benchmark.core.keypoints import joint_set_of
 from benchmark.data.coco import load_coco
 from benchmark.data.lsp import load_lsp, load_lspet
 from benchmark.data.mpii import load_mpii
@@ -41,19 +42,17 @@ def find_dataset(dataset: str, base: Path | None = None) -> tuple[str, Path]:
 
     Synthetic people are read from the folder ``synthetic`` of the data root unless ``base`` is given.
     """
-    kind = dataset.removeprefix("synthetic-")
+    kind = joint_set_of(dataset)
     return kind, dataset_folder(kind, base or (data_root() / "synthetic" if kind != dataset else None))
 
 
 def load_people(dataset: str, split: str, base: Path | None = None) -> People:
-    """Load the annotated people of a split, for example ``load_people("mpii", "val")``.
-
-    Args:
-        base: a data root, or the dataset's own folder.
+    """Load the people of a split of a dataset, whose name and folder are as in :func:`find_dataset`.
 
     Raises:
         InputError: the dataset or the split is unknown, its annotations are missing, or an entry in them is malformed.
     """
-    if dataset not in READERS:
+    kind, folder = find_dataset(dataset, base)
+    if kind not in READERS:
         raise InputError(f"no dataset {dataset!r}; known: {', '.join(READERS)}")
-    return READERS[dataset](dataset_folder(dataset, base), split)
+    return READERS[kind](folder, split)

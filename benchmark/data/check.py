@@ -38,6 +38,7 @@ class Layout:
     head_sizes: tuple[str, ...] = ()
 
 
+SHOWN = 5  # missing and broken files that are listed as text, for each split
 LAYOUTS = {
     "mpii": Layout(
         load=load_mpii,
@@ -171,12 +172,8 @@ def is_whole(splits: list[SplitStatus]) -> bool:
     return all(status.whole for status in splits if status.needed or status.images)
 
 
-def format_status(dataset: str, folder: Path, splits: list[SplitStatus], *, shown: int = 5) -> str:
-    """Format the status as text.
-
-    Args:
-        shown: the largest number of missing and of broken files to list for each split.
-    """
+def format_status(dataset: str, folder: Path, splits: list[SplitStatus]) -> str:
+    """Format the status as text, with the first few missing and broken files of each split."""
     lines = [f"{dataset} in {folder}: {'complete' if is_whole(splits) else 'incomplete'}"]
     for status in splits:
         if status.problem:
@@ -184,9 +181,9 @@ def format_status(dataset: str, folder: Path, splits: list[SplitStatus], *, show
             continue
         lines.append(f"  {status.split:9} {status.people:,} people; {status.present:,} of {status.images:,} images")
         for title, paths in (("missing", status.missing), ("broken", status.broken)):
-            lines += [f"            {title}: {path}" for path in paths[:shown]]
-            if len(paths) > shown:
-                lines.append(f"            ... and {len(paths) - shown:,} more {title}")
+            lines += [f"            {title}: {path}" for path in paths[:SHOWN]]
+            if len(paths) > SHOWN:
+                lines.append(f"            ... and {len(paths) - SHOWN:,} more {title}")
         lines += [f"            {note}" for note in status.notes]
     if not is_whole(splits):
         lines.append(f"  obtain: {LAYOUTS[dataset].obtain}")

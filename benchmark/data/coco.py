@@ -24,18 +24,16 @@ def load_coco(
     split: str = "val",
     detections: Path | None = None,
     annotations: Path | None = None,
-    min_score: float = 0.0,
 ) -> People:
     """Load the people of a split: train, val, test-dev, or sample (a file ``person_keypoints_<n>_images.json``).
 
     From annotations, everyone is loaded who has at least one annotated keypoint and is not a crowd; the box is COCO's, clipped
     to the image, as in HRNet and SimpleBaseline. From detections, a list of {image_id, category_id, bbox, score} as HRNet
-    publishes, every person with a score of at least ``min_score`` is loaded; they have no joints, and ids are row numbers.
+    publishes, every person is loaded; they have no joints, and ids are row numbers.
 
     Args:
         detections: a file of detections to read instead of annotated people.
         annotations: a file to read instead of the split's own.
-        min_score: lowest score of a detection.
 
     Raises:
         InputError: the split is unknown, annotations are missing, or an entry is malformed; the file and the entry are named.
@@ -48,7 +46,7 @@ def load_coco(
     if detections is None and split == "test-dev":
         raise InputError("COCO test-dev has no annotated people: a file of detections is needed")
     if detections is not None:
-        return _load_detections(detections, folder, split, image_folder, images, min_score)
+        return _load_detections(detections, folder, split, image_folder, images)
     assert path is not None
     assert images is not None
     return _load_annotations(path, folder, split, image_folder, images)
@@ -150,7 +148,6 @@ def _load_detections(
     split: str,
     image_folder: Path,
     images: dict[int, tuple[str, float, float]] | None,
-    min_score: float,
 ) -> People:
     content = read_json(path)
     if not isinstance(content, list):
@@ -167,8 +164,6 @@ def _load_detections(
             image = int(detection["image_id"])
             if images is not None and image not in images:
                 raise ValueError(f"image {image} is not among the annotated images")
-            if score < min_score:
-                continue
             names.append(images[image][0] if images else f"{image:012d}.jpg")
             image_ids.append(image)
             ids.append(number)

@@ -6,10 +6,8 @@ import http.client
 import os
 import re
 import time
-import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -17,7 +15,7 @@ from typing import Any, BinaryIO
 from tqdm import tqdm
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write, lock_file, sha256_of_file
+from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file
 from benchmark.data.archives import extract_archive
 from benchmark.models import registry
 
@@ -52,39 +50,27 @@ class Source:
     licence: str = ""
 
 
-def list_sources(table: Path = TABLE, packages: Mapping[str, Path] | None = None) -> dict[str, tuple[Source, ...]]:
+def list_sources() -> dict[str, tuple[Source, ...]]:
     """Return all sources by name: the table's rows, and ``weights/<package>`` for each ``released_weights.toml``.
-
-    Args:
-        packages: the folder of each package of models; by default those that :mod:`benchmark.models.registry` finds.
 
     Raises:
         InputError: a table is malformed.
     """
     sources: dict[str, tuple[Source, ...]] = {}
-    for name, row in _read_toml(table).items():
+    for name, row in read_toml(TABLE).items():
         file = row.pop("file", None) or f"downloads/{PurePosixPath(row['url']).name}"
         provides = tuple(row.pop("provides", (file,)))
-        sources[name] = (_source(table, name=name, file=file, provides=provides, **row),)
-    if packages is None:
-        packages = {name: Path(module.__file__).parent for name, module in registry.packages().items() if module.__file__}
-    for package, folder in packages.items():
-        name, listing = f"weights/{package}", folder / "released_weights.toml"
-        if not listing.is_file():
+        sources[name] = (_source(TABLE, name=name, file=file, provides=provides, **row),)
+    for package, module in registry.packages().items():
+        if not module.__file__ or not (listing := Path(module.__file__).with_name("released_weights.toml")).is_file():
             continue
+        name = f"weights/{package}"
         files = []
-        for key, row in _read_toml(listing).items():
+        for key, row in read_toml(listing).items():
             file = f"{name}/{row.pop('file')}"
             files.append(_source(listing, name=f"{name}/{key}", file=file, provides=(file,), **row))
         sources[name] = tuple(files)
     return sources
-
-
-def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _source(path: Path, **columns: Any) -> Source:
@@ -94,7 +80,7 @@ def _source(path: Path, **columns: Any) -> Source:
         raise InputError(f"{path}: {columns['name']}: {error}") from None
 
 
-def fetch_source(source: Source, root: Path, *, quiet: bool = False) -> bool:
+def fetch_source(source: Source, root: Path) -> bool:
     """Download, check and unpack a source; return False when everything that it provides exists already.
 
     Raises:
@@ -105,7 +91,7 @@ def fetch_source(source: Source, root: Path, *, quiet: bool = False) -> bool:
         return False
     target = root / source.file
     if not target.exists():
-        download_file(source.url, target, sha256=source.sha256, size=source.bytes, quiet=quiet)
+        download_file(source.url, target, sha256=source.sha256, size=source.bytes)
     if source.into is not None:
         try:
             extract_archive(target, root / source.into)
@@ -119,7 +105,7 @@ def fetch_source(source: Source, root: Path, *, quiet: bool = False) -> bool:
     return True
 
 
-def download_file(url: str, target: Path, *, sha256: str | None = None, size: int | None = None, quiet: bool = False) -> str:
+def download_file(url: str, target: Path, *, sha256: str | None = None, size: int | None = None) -> str:
     """Download ``url`` to ``target``, which appears only when it is complete and correct; return its SHA-256.
 
     The bytes received so far are in ``<target>.part``. A later call resumes from there by a Range request, unless the
@@ -139,7 +125,7 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
     recorded = _digest_file(target)
     expected = sha256 or (recorded.read_text().split()[0] if recorded.is_file() else None)
     try:
-        digest = _download(url, target, expected, size, quiet)
+        digest = _download(url, target, expected, size)
         if not expected:
             with atomic_write(recorded) as temporary:
                 temporary.write_text(f"{digest}  {target.name}\n")
@@ -148,7 +134,7 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
     return digest
 
 
-def _download(url: str, target: Path, expected: str | None, size: int | None, quiet: bool) -> str:
+def _download(url: str, target: Path, expected: str | None, size: int | None) -> str:
     part = target.with_name(target.name + ".part")
     with lock_file(part, wait=False) as locked:
         if not locked:
@@ -156,7 +142,7 @@ def _download(url: str, target: Path, expected: str | None, size: int | None, qu
         # Not atomic_write: what has arrived must outlive a failure, so that the next call can resume.
         with open(part, "ab") as file:
             try:
-                _transfer(url, file, part, size, expected is not None, quiet)
+                _transfer(url, file, part, size, expected is not None)
             except InputError:
                 if file.seek(0, os.SEEK_END) == 0:
                     _remove_partial(part)
@@ -186,12 +172,12 @@ def _remove_partial(part: Path) -> None:
     _tag_file(part).unlink(missing_ok=True)
 
 
-def _transfer(url: str, file: BinaryIO, part: Path, size: int | None, checked: bool, quiet: bool) -> None:
+def _transfer(url: str, file: BinaryIO, part: Path, size: int | None, checked: bool) -> None:
     """Append to ``file`` until it is complete, resuming after a connection that broke."""
     for attempt in range(1, ATTEMPTS + 1):
         before = file.seek(0, os.SEEK_END)
         try:
-            _request(url, file, part, size, checked, quiet)
+            _request(url, file, part, size, checked)
             return
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == ATTEMPTS:
@@ -205,7 +191,7 @@ def _transfer(url: str, file: BinaryIO, part: Path, size: int | None, checked: b
             time.sleep(0.2 * 2**attempt)  # nothing was received: give the server time
 
 
-def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bool, quiet: bool) -> None:
+def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bool) -> None:
     """Make one request for the bytes after the end of ``file``; start over where the server sends the whole file.
 
     Args:
@@ -242,7 +228,8 @@ def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bo
             received = 0
         etag = response.headers.get("ETag", "W/")  # a weak tag does not promise identical bytes
         if current := response.headers.get("Last-Modified") if etag.startswith("W/") else etag:
-            tag.write_text(current)
+            with atomic_write(tag) as temporary:
+                temporary.write_text(current)
         else:
             tag.unlink(missing_ok=True)
         length = response.headers.get("Content-Length")
@@ -250,13 +237,13 @@ def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bo
         if size is not None and total != size:
             raise InputError(f"{url}: the server offers {total} bytes, expected {size}")
         file.seek(0, os.SEEK_END)
-        _copy(response, file, received, total, part.name.removesuffix(".part"), quiet)
+        _copy(response, file, received, total, part.name.removesuffix(".part"))
     if total is not None and file.tell() != total:
         raise OSError(f"the connection ended at {file.tell()} of {total} bytes")
 
 
-def _copy(response: Any, file: BinaryIO, received: int, total: int | None, name: str, quiet: bool) -> None:
-    with tqdm(total=total, initial=received, unit="B", unit_scale=True, desc=name, disable=quiet) as bar:
+def _copy(response: Any, file: BinaryIO, received: int, total: int | None, name: str) -> None:
+    with tqdm(total=total, initial=received, unit="B", unit_scale=True, desc=name) as bar:
         while chunk := response.read(CHUNK):
             file.write(chunk)
             bar.update(len(chunk))

@@ -15,9 +15,9 @@ from benchmark.config.packages import default_protocol, find_protocol, package_o
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES
+from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES, joint_set_of
 from benchmark.core.records import RECORDS, Record
-from benchmark.data import READERS, find_dataset
+from benchmark.data import find_dataset, load_people
 from benchmark.data.coco import load_coco
 from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
@@ -78,7 +78,7 @@ class EvaluateArguments:
     @property
     def kind(self) -> str:
         """The dataset whose format, joints and metric are used: mpii, coco or lsp."""
-        return self.dataset.removeprefix("synthetic-")
+        return joint_set_of(self.dataset)
 
 
 def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tuple[Evaluation, list[Record]]:
@@ -194,7 +194,7 @@ def load_test_people(arguments: EvaluateArguments) -> tuple[People, Path]:
     elif arguments.kind == "mpii" and arguments.submission:
         people = load_mpii(folder, split, annotations=release_file(folder))
     else:
-        people = READERS[arguments.kind](folder, split)
+        people = load_people(arguments.dataset, split, arguments.root)
     if people.dataset != arguments.dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {arguments.dataset}")
     if not len(people):

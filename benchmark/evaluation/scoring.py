@@ -17,10 +17,10 @@ from benchmark.config.conventions import (
     pck_metric_name,
     pckh_metric_name,
 )
-from benchmark.config.identities import joint_set_of
 from benchmark.config.pipeline import find_crop_rule
 from benchmark.config.protocols import WHOLE_IMAGE, Protocol
 from benchmark.core.errors import InputError
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.statistics import draw_counts, percentile_interval
 from benchmark.data.annotation_files import first_existing
 from benchmark.data.coco import annotation_names

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmark.config.latency import MAX_RELATIVE_IQR, RUNTIMES, Setting
 from benchmark.core.errors import InputError
@@ -107,6 +108,16 @@ def timing_ratio(timing: Timing, reference: Timing) -> tuple[float, tuple[float,
     if len(timing.rounds) != len(reference.rounds):
         raise ValueError(f"{len(timing.rounds)} and {len(reference.rounds)} rounds: these were not timed in interleaved rounds")
     return median_with_interval(timing.by_round / reference.by_round)
+
+
+def show_progress(bar: tqdm) -> Callable[[int, int], object]:
+    """Return a function that shows on a bar how many runs of how many are done, for :func:`measure_latency`."""
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
 
 
 def measure_latency(

@@ -20,7 +20,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.records import append_record
 from benchmark.core.statistics import round_digits
 from benchmark.latency.records import latency_records, session_from_timings
-from benchmark.latency.timer import DEFAULT_ROUNDS, Timing, measure_latency, timing_ratio
+from benchmark.latency.timer import DEFAULT_ROUNDS, Timing, measure_latency, show_progress, timing_ratio
 from benchmark.models.external import MODEL_SPECS_ONNX
 
 Device = Literal["cpu", "cuda"]
@@ -114,7 +114,7 @@ class LatencyCommand:
         for group in settings:
             label = group[0].label + suffix
             with tqdm(total=1, desc=label, bar_format="{desc} {bar} {percentage:.0f} %, {remaining} left") as bar:
-                run.append(measure_latency(group, rounds=self.rounds, progress=_progress(bar)))
+                run.append(measure_latency(group, rounds=self.rounds, progress=show_progress(bar)))
         return run
 
     def _store(self, runs: Sequence[Run]) -> None:
@@ -135,14 +135,6 @@ def _split_list(name: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
         return list(dict.fromkeys(kind(word.strip()) for word in text.split(",")))
     except ValueError:
         raise InputError(f"--{name} {text!r}: give whole numbers, comma-separated, as in 1,32") from None
-
-
-def _progress(bar: tqdm) -> Callable[[int, int], object]:
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return show
 
 
 def unstable_message(unstable: Sequence[Timing], keep: bool) -> str:

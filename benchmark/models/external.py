@@ -183,11 +183,8 @@ def identify_external(model: str) -> dict[str, str]:
     return {"code": code} | ({"recipe_of": entry.recipe_of} if entry.recipe_of else {})
 
 
-def check_heatmaps(external: ExternalModel, joints: int, input_hw: tuple[int, int], option: str = "") -> Any:
+def check_heatmaps(external: ExternalModel, joints: int, input_hw: tuple[int, int]) -> Any:
     """Return a network's output for an image of zeros, after checking that it is heatmaps of ``joints`` joints.
-
-    Args:
-        option: Option of the command by which a user chooses another number of joints.
 
     Raises:
         InputError: the network cannot be built, does not run on images of that size, or predicts something else.
@@ -199,7 +196,7 @@ def check_heatmaps(external: ExternalModel, joints: int, input_hw: tuple[int, in
     network = external.build(joints, input_hw).eval()
     with user_code_errors(external), torch.no_grad():
         output = network(torch.zeros(1, 3, *input_hw))
-    if misfit := heatmap_misfit(output, joints, option):
+    if misfit := heatmap_misfit(output, joints):
         raise InputError(f"{external.name} {misfit}")
     return output
 

@@ -8,10 +8,9 @@ from statistics import median
 from benchmark.config.latency import MAX_RELATIVE_IQR
 from benchmark.config.searches import CostKind, SearchConfig
 from benchmark.core.errors import InputError
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.nas.lookup_table import LOOKUP_ROUNDS, Component, LookupTable, load_table, measure_table, save_table
 from benchmark.nas.trainer import search_module
-from benchmark.training.loader import joint_set
 
 LOOKUP_FOLDER = Path("out/lookup")
 
@@ -39,7 +38,7 @@ def find_table(
     Raises:
         InputError: The file is not a lookup table, or a table of other components or of another cost; or the times are noisy.
     """
-    path, joints = path or table_path(package, config, cost), JOINT_COUNTS[joint_set(config.recipe)]
+    path, joints = path or table_path(package, config, cost), JOINT_COUNTS[joint_set_of(config.recipe.dataset)]
     components: dict[str, Component] = search_module(package).list_components(config, joints)
     if cost == "flops" or not path.exists():
         table = measure_table(components, cost, input=config.cost_input, joints=joints, rounds=rounds, show=show)

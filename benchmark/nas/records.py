@@ -11,11 +11,12 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 
 from benchmark.config.identities import describe_setting, lookup_identity, search_identity
 from benchmark.config.searches import RANDOM, SEARCHED, CostKind, SearchConfig, Strategy
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import Record, provenance, record_id, select
+from benchmark.core.statistics import round_digits
 from benchmark.nas.lookup_table import COST_UNITS, LookupTable, TableValidation
 from benchmark.nas.random_search import RandomCandidate
 from benchmark.nas.trainer import SearchPlan, SearchRun, search_module
-from benchmark.training.loader import joint_set
 from benchmark.training.log import read_log
 from benchmark.training.validation import MAIN_METRIC
 
@@ -72,7 +73,7 @@ def random_record(
 def _search_record(
     run: SearchRun, strategy: Strategy, text: str, model: str, trained: Sequence[Record], details: Mapping[str, Any]
 ) -> Record:
-    metric = MAIN_METRIC[joint_set(run.recipe)]
+    metric = MAIN_METRIC[joint_set_of(run.recipe.dataset)]
     accuracy = next(record for record in trained if record.metric == metric and record.subject == model)
     cost = run.table.predict(search_module(run.model).used_components(text))
     samples = {
@@ -94,12 +95,8 @@ def _search_record(
     )
 
 
-def _round_digits(values: Sequence[float]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
-
-
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return dict(zip(values, _round_digits(list(values.values())), strict=True))
+    return {name: round_digits(value, 6) for name, value in values.items()}
 
 
 def recorded_architectures(package: str, config: SearchConfig, records: Mapping[str, Record]) -> dict[str, str]:
@@ -123,7 +120,11 @@ def validation_record(
     Args:
         pairs: Predicted and measured cost of each network, in the table's unit.
     """
-    details = {"bias": validation.bias, "error": validation.error, "pairs": [_round_digits(pair) for pair in pairs]}
+    details = {
+        "bias": validation.bias,
+        "error": validation.error,
+        "pairs": [[round_digits(value, 6) for value in pair] for pair in pairs],
+    }
     return _lookup_record(package, config, table, "", validation.rank, len(pairs), details)
 
 
@@ -131,8 +132,8 @@ def whole_network_record(
     package: str, config: SearchConfig, table: LookupTable, model: str, predicted: float, measured: float
 ) -> Record:
     """Return the record of a whole network's measured cost, with the table's prediction."""
-    value, expected = _round_digits((measured, predicted))
-    return _lookup_record(package, config, table, model, value, None, {"predicted": expected})
+    details = {"predicted": round_digits(predicted, 6)}
+    return _lookup_record(package, config, table, model, round_digits(measured, 6), None, details)
 
 
 def _lookup_record(

@@ -13,6 +13,7 @@ from benchmark.config.identities import search_identity
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, CostKind, DataPart, SearchConfig
+from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import RECORDS, Record, append_record, load_records
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
@@ -29,7 +30,7 @@ from benchmark.nas.trainer import (
     time_search_steps,
     write_architecture,
 )
-from benchmark.training.loader import BatchLoader, cached_crops, joint_set, load_training_people
+from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
 from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_people
 from benchmark.training.trainer import TrainingRun
 from benchmark.training.validation import MAIN_METRIC
@@ -110,7 +111,7 @@ def recorded_search(arguments: SearchArguments, config: SearchConfig, device: st
     """
     strategies = [SEARCHED, RANDOM] if arguments.random else [SEARCHED]
     package, cost, seed = arguments.package, arguments.cost, arguments.seed
-    metric = MAIN_METRIC[joint_set(config.recipe)]
+    metric = MAIN_METRIC[joint_set_of(config.recipe.dataset)]
     identities = [search_identity(package, config, cost, strategy, metric, device, seed) for strategy in strategies]
     return matching_searches(config, load_records(folder), identities)
 

@@ -12,10 +12,10 @@ architecture. A package that searches has a module ``search`` with these functio
 from __future__ import annotations
 
 import importlib
-import time
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
@@ -29,14 +29,14 @@ from benchmark.config.schedules import learning_rate
 from benchmark.config.searches import WEIGHTS_PHASE, DataPart, SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.versions import VERSIONS
 from benchmark.data.people import People
 from benchmark.models.registry import find_entry
 from benchmark.nas.lookup_table import LookupTable
 from benchmark.training.checkpoint import open_run
-from benchmark.training.loader import BatchLoader, joint_set
-from benchmark.training.trainer import Batch, TrainingRun, run_loop
+from benchmark.training.loader import BatchLoader
+from benchmark.training.trainer import Batch, TrainingRun, median_step_seconds, run_loop
 
 
 class SearchAlgorithm(Protocol):
@@ -244,7 +244,7 @@ def build_search(run: SearchRun) -> SearchAlgorithm:
         InputError: The weights to start from do not exist.
     """
     torch.manual_seed(run.seed)
-    joints = JOINT_COUNTS[joint_set(run.recipe)]
+    joints = JOINT_COUNTS[joint_set_of(run.recipe.dataset)]
     return search_module(run.model).build_search_algorithm(
         run.scale, run.table, joints=joints, seed=run.seed, device=run.device
     )
@@ -256,15 +256,9 @@ def time_search_steps(run: SearchRun, plan: SearchPlan, steps: int = 3) -> dict[
     seconds = {}
     for phase in run.scale.phases:
         first = next(step for step in range(plan.steps) if plan[step].phase == phase.name)
-        times = []
-        for step in range(first, first + steps + 1):
-            batch = plan.load(min(step, plan.steps - 1))
-            begun = time.perf_counter()
-            algorithm.step(phase.name, batch, 0.0)
-            if run.device.type == "cuda":
-                torch.cuda.synchronize(run.device)
-            times.append(time.perf_counter() - begun)
-        seconds[phase.name] = sorted(times[1:])[len(times[1:]) // 2]  # the first step also warms up
+        batches = (plan.load(min(step, plan.steps - 1)) for step in range(first, first + steps + 1))
+        take_step = partial(algorithm.step, phase.name, progress=0.0)
+        seconds[phase.name] = median_step_seconds(take_step, batches, run.device)
     return seconds
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, TypeAdapter, ValidationError, with_config
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import read_toml
 
 PAPER_TABLES = Path(__file__).parents[2] / "paper_tables"
 
@@ -305,7 +305,7 @@ def load_paper(folder: Path) -> Paper:
         InputError: see :func:`load_papers`.
     """
     path = folder / "paper.toml"
-    fields = _read_toml(path)
+    fields = read_toml(path)
     schema = fields.pop("schema", None)
     if schema != 1 or schema is True:
         raise InputError(f"{path}: schema must be 1, not {schema!r}")
@@ -331,7 +331,7 @@ def _load_claims(folder: Path) -> tuple[Claim, ...]:
     path = folder / "claims.toml"
     if not path.exists():
         return ()
-    fields = _read_toml(path)
+    fields = read_toml(path)
     specs = _validate(list[dict[str, Any]], f"{path}: claims", fields.pop("claims", []))
     if fields:
         raise InputError(f"{path}: unknown field {next(iter(fields))!r}")
@@ -382,13 +382,6 @@ def _check_number(printed: str, where: str) -> None:
         parse_number(printed)
     except InputError as problem:
         raise InputError(f"{where}: {problem}") from None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise InputError(f"{path}: {problem}") from None
 
 
 # --- validation --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ The last two routes see the pixels that the cache kept: with all pixels kept the
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -52,7 +51,6 @@ def load_batch(
     device: torch.device | str = "cpu",
     route: Route | None = None,
     bgr: bool = False,
-    pool: Executor | None = None,
 ) -> Batch:
     """Load the people at ``rows`` in their views, as a batch on the device.
 
@@ -63,7 +61,6 @@ def load_batch(
         cache: crops of all people; without it the images are read.
         route: by default the fastest that is possible on the device.
         bgr: order the colours blue, green, red, as some released weights need.
-        pool: threads that share the work of OpenCV; by default the calling thread does it.
 
     Raises:
         InputError: an image cannot be read, or the route needs a cache.
@@ -74,11 +71,11 @@ def load_batch(
     batch_views = views.select(rows)
     transforms = batch_views.transforms(output_hw)
     if route == "direct":
-        images = torch.from_numpy(warp_images(people, transforms, rows, output_hw, pool)).to(device)
+        images = torch.from_numpy(warp_images(people, transforms, rows, output_hw)).to(device)
     elif cache is None:
         raise InputError(f"route {route} needs a cache of crops")
     elif route == "cached":
-        images = torch.from_numpy(warp_cached_crops(cache, transforms, rows, output_hw, pool)).to(device)
+        images = torch.from_numpy(warp_cached_crops(cache, transforms, rows, output_hw)).to(device)
     else:
         images = resample_cached_crops(cache, transforms, rows, output_hw, device)
     positions, visible = view_joints(people, joint_names, rows, batch_views, transforms)
@@ -89,38 +86,28 @@ def load_batch(
     )
 
 
-def warp_images(
-    people: People, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
-) -> np.ndarray:
+def warp_images(people: People, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
     """Read and warp the images of the people at ``rows``, uint8 ``[B, H, W, 3]``.
 
     Args:
         transforms: from image to input, ``[B, 2, 3]``.
     """
-    return _warp_all(lambda index: read_image(people.images[rows[index]]), transforms, output_hw, pool)
+    return _warp_all(lambda index: read_image(people.images[rows[index]]), transforms, output_hw)
 
 
-def warp_cached_crops(
-    cache: CropCache, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int], pool: Executor | None = None
-) -> np.ndarray:
+def warp_cached_crops(cache: CropCache, transforms: np.ndarray, rows: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
     """Warp the cached crops at ``rows``, uint8 ``[B, H, W, 3]``.
 
     Args:
         transforms: from image to input, ``[B, 2, 3]``.
     """
-    return _warp_all(lambda index: cache[rows[index]], cache.crop_to_input(transforms, rows), output_hw, pool)
+    return _warp_all(lambda index: cache[rows[index]], cache.crop_to_input(transforms, rows), output_hw)
 
 
-def _warp_all(
-    load: Callable[[int], np.ndarray], transforms: np.ndarray, output_hw: tuple[int, int], pool: Executor | None
-) -> np.ndarray:
+def _warp_all(load: Callable[[int], np.ndarray], transforms: np.ndarray, output_hw: tuple[int, int]) -> np.ndarray:
     inputs = np.empty((len(transforms), *output_hw, 3), np.uint8)
-
-    def warp(index: int) -> None:
-        warp_image(load(index), transforms[index], output_hw, inputs[index])
-
-    for _ in pool.map(warp, range(len(inputs))) if pool else map(warp, range(len(inputs))):
-        pass
+    for index, transform in enumerate(transforms):
+        warp_image(load(index), transform, output_hw, inputs[index])
     return inputs
 
 

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import lock_file
+from benchmark.core.files import atomic_write, lock_file
 from benchmark.core.versions import VERSIONS
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 from benchmark.pipeline.crops import compose_transforms, crop_transforms, invert_transforms
 
-MAX_BYTES = 64 << 30
+MAX_BYTES = 64 << 30  # of all crops of a cache together
 ENTRY = np.dtype(
     [("row", "<i8"), ("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("matrix", "<f8", (2, 3))]  # one person
 )
@@ -86,9 +86,7 @@ def build_cache(
     regions: np.ndarray,
     resolutions: np.ndarray,
     *,
-    limit: int = MAX_BYTES,
     threads: int | None = None,
-    read: Callable[[Path], np.ndarray] = read_image,
     wait: bool = False,
     progress: Callable[[int], object] = lambda people: None,
 ) -> CropCache:
@@ -98,15 +96,13 @@ def build_cache(
         regions: left, top, right, bottom of the part of each image to store, pixels ``[N, 4]``; see
             :func:`benchmark.pipeline.augment.visible_region`. Nothing outside the image is stored.
         resolutions: cached pixels per pixel of the image along an axis, ``[N]``. Where it is 1, pixels are copied unchanged.
-        limit: largest number of bytes of all crops together.
         threads: number of threads that decode images; by default one for each core.
-        read: function that reads an image.
         wait: wait for another process that builds the same cache, instead of raising an error.
         progress: called with the number of people each time some are finished.
 
     Raises:
-        InputError: an image cannot be read, the limit is too small, another process builds the same cache, or the folder
-            holds a cache of other crops.
+        InputError: an image cannot be read, the crops need more than ``MAX_BYTES``, another process builds the same cache, or
+            the folder holds a cache of other crops.
     """
     identity = cache_digest(people, regions, resolutions)
     if folder.exists():  # it is complete then, and several processes may open it at once
@@ -117,7 +113,7 @@ def build_cache(
             raise InputError(f"{folder}: another process is building this cache")
         if not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
-            _write_crops(partial, identity, people, regions, resolutions, limit, threads or os.cpu_count() or 1, read, progress)
+            _write_crops(partial, identity, people, regions, resolutions, threads or os.cpu_count() or 1, progress)
             partial.rename(folder)
             for leftover in ("entries.bin", identity):
                 (folder / leftover).unlink()
@@ -191,9 +187,7 @@ def _write_crops(
     people: People,
     regions: np.ndarray,
     resolutions: np.ndarray,
-    limit: int,
     threads: int,
-    read: Callable[[Path], np.ndarray],
     progress: Callable[[int], object],
 ) -> None:
     """Append the missing crops to an unfinished cache, then write its index and its description."""
@@ -206,7 +200,7 @@ def _write_crops(
     groups = [list(rows) for _, rows in groupby(order, key=lambda row: people.images[row])]
 
     def extract_all(rows: list[int]) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        image = read(people.images[rows[0]])
+        image = read_image(people.images[rows[0]])
         return [(row, *extract_crop(image, regions[row], float(resolutions[row]))) for row in rows]
 
     with open(partial / "pixels.bin", "ab") as pixels, open(partial / "entries.bin", "ab") as entries:
@@ -227,11 +221,11 @@ def _write_crops(
                     entry["row"], entry["offset"], entry["matrix"] = row, size, transform
                     entry["height"], entry["width"] = crop.shape[:2]
                     size += crop.nbytes
-                    if size > limit:
+                    if size > MAX_BYTES:
                         share = len(finished) / len(people)
                         raise InputError(
-                            f"{partial}: the crops need more than {limit:,} bytes ({share:.0%} of the people fit); "
-                            "raise the limit, or cache at a lower resolution"
+                            f"{partial}: the crops need more than {MAX_BYTES:,} bytes ({share:.0%} of the people fit); "
+                            "a smaller input size needs less"
                         )
                     pixels.write(crop.data)
                     finished.add(row)
@@ -241,7 +235,8 @@ def _write_crops(
                 progress(len(batch))
         os.fsync(pixels.fileno())
     index = np.sort(np.fromfile(partial / "entries.bin", ENTRY), order="row")
-    np.save(partial / "index.npy", index)
-    (partial / "cache.json").write_text(
-        json.dumps({"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}) + "\n"
-    )
+    with atomic_write(partial / "index.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, index)
+    with atomic_write(partial / "cache.json") as temporary:
+        description = {"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}
+        temporary.write_text(json.dumps(description) + "\n")

@@ -17,8 +17,8 @@ from benchmark.config.pipeline import AUGMENTATIONS
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_NAMES
-from benchmark.data import READERS, find_dataset
+from benchmark.core.keypoints import JOINT_NAMES, joint_set_of
+from benchmark.data import find_dataset, load_people
 from benchmark.data.people import People, join_people
 from benchmark.models.registry import import_object
 from benchmark.pipeline.augment import Views, draw_views, epoch_generator, visible_region
@@ -53,7 +53,7 @@ class BatchLoader:
                 f"{len(people)} people to train on do not fill one batch of {recipe.batch}; choose a smaller --batch"
             )
         self.people, self.recipe, self.seed = people, recipe, seed
-        self.names = JOINT_NAMES[joint_set(recipe)]
+        self.names = JOINT_NAMES[joint_set_of(recipe.dataset)]
         self.crops, self.device = crops, device
         self.hw = parse_size(recipe.input)
         self.steps_per_epoch = len(people) // recipe.batch  # the people after the last full batch differ from epoch to epoch
@@ -119,11 +119,6 @@ class BatchLoader:
         return Targets(heatmaps, weights, fields)
 
 
-def joint_set(recipe: Recipe) -> str:
-    """Return the dataset whose joints a recipe's network predicts, a key of :data:`benchmark.core.keypoints.JOINT_NAMES`."""
-    return recipe.dataset.removeprefix("synthetic-")
-
-
 def load_training_people(recipe: Recipe, root: Path | None = None) -> tuple[People, int]:
     """Load the people that a recipe trains on, and count the annotated people whose image is missing.
 
@@ -148,7 +143,7 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
     if kind != dataset and not folder.is_dir():
         draw = f"python -m benchmark.data synthetic --out {folder.parent} --people 80 --format {kind}"
         raise InputError(f"{folder}: no Synthetic people are there; draw some with {draw}")
-    people = READERS[kind](folder, split)
+    people = load_people(dataset, split, root)
     if people.dataset != dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {dataset}")
     return people.select(np.asarray(people.visible.any(1)))
@@ -163,7 +158,7 @@ def cached_crops(people: People, recipe: Recipe, folder: Path, *, show: bool = T
         InputError: See :func:`benchmark.pipeline.crop_cache.build_cache`.
     """
     augmentation, hw = AUGMENTATIONS[recipe.augmentation], parse_size(recipe.input)
-    regions = visible_region(people, JOINT_NAMES[joint_set(recipe)], augmentation, recipe.crop, hw)
+    regions = visible_region(people, JOINT_NAMES[joint_set_of(recipe.dataset)], augmentation, recipe.crop, hw)
     resolutions = crop_resolutions(people, recipe.crop, hw, 1 + augmentation.scale)
     cache = folder / cache_digest(people, regions, resolutions)[:16]
     with tqdm(total=len(people), unit=" crops", desc="cache", disable=None if show else True) as bar:

@@ -14,7 +14,7 @@ from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record, append_record, provenance
 from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.data.people import People
@@ -31,7 +31,7 @@ from benchmark.models.external import (
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import check_input_size, find_entry, import_object
 from benchmark.training.checkpoint import CHECKPOINT, read_progress
-from benchmark.training.loader import BatchLoader, cached_crops, joint_set
+from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
 from benchmark.training.records import find_rate_record, find_training_records, rate_identity, training_records
@@ -163,7 +163,7 @@ def check_trainable(external: ExternalModel, recipe: Recipe) -> None:
         InputError: it does not.
     """
     height, width = parse_size(recipe.input)
-    joints, stride = JOINT_COUNTS[joint_set(recipe)], recipe.target.stride
+    joints, stride = JOINT_COUNTS[joint_set_of(recipe.dataset)], recipe.target.stride
     outputs = check_heatmaps(external, joints, (height, width))
     expected, actual = [height // stride, width // stride], list(final_heatmaps(outputs).shape[2:])
     if actual != expected:
@@ -269,7 +269,7 @@ def describe_run(run: TrainingRun, people: People, absent: int) -> str:
 
 def describe_cost(run: TrainingRun) -> str:
     """Format the parameters and operations of a run's network as text."""
-    joints, (height, width) = JOINT_COUNTS[joint_set(run.recipe)], parse_size(run.recipe.input)
+    joints, (height, width) = JOINT_COUNTS[joint_set_of(run.recipe.dataset)], parse_size(run.recipe.input)
     external = find_entry(run.model).kwargs.get("external")
     try:
         counts = (

@@ -8,7 +8,7 @@ weights of every evaluation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ from tqdm import tqdm
 
 from benchmark.config.recipes import Optimizer, Recipe
 from benchmark.config.schedules import learning_rate
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.versions import VERSIONS
 from benchmark.evaluation.distributed import mean_over_processes, process_rank
 from benchmark.models.registry import build_model, import_object
 from benchmark.training.checkpoint import CHECKPOINT, load_initial_weights, open_run, save_checkpoint, save_weights
-from benchmark.training.loader import BatchLoader, joint_set
+from benchmark.training.loader import BatchLoader
 from benchmark.training.log import TrainingLog
 from benchmark.training.losses import Targets
 
@@ -101,7 +101,7 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
         InputError: The weights to start from do not exist or do not fit.
     """
     torch.manual_seed(run.seed)
-    network = build_model(run.model, joints=JOINT_COUNTS[joint_set(run.recipe)])
+    network = build_model(run.model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
     if run.start in run.recipe.starts:
         import_object(run.recipe.starts[run.start])(network)
     elif run.start != "scratch":
@@ -328,19 +328,24 @@ def prefetch_batches(plan: StepPlan, first: int, last: int, run: TrainingRun, ra
 def weights_metadata(run: TrainingRun, epoch: int) -> dict[str, str]:
     """Return the metadata of a file of weights: the run and the epoch that it comes from."""
     identity = {key: str(value) for key, value in run.identity().items()}
-    return {**identity, "epoch": str(epoch), "joints": joint_set(run.recipe)}
+    return {**identity, "epoch": str(epoch), "joints": joint_set_of(run.recipe.dataset)}
 
 
 def time_steps(run: TrainingRun, loader: BatchLoader, steps: int = 3) -> float:
     """Measure the seconds of a training step on this machine: the median of a few, with a network that is then discarded."""
     network, optimizer = build_training(run)
     take_step = TrainingStep(run, network, optimizer, loader)
-    times = []
     with prefetch_batches(loader, 0, steps + 1, run, process_rank()) as batches:
-        for step, parts in enumerate(batches):
-            begun = time.perf_counter()
-            take_step(step, parts)
-            if run.device.type == "cuda":
-                torch.cuda.synchronize(run.device)
-            times.append(time.perf_counter() - begun)
-    return sorted(times[1:])[len(times[1:]) // 2]  # the first step also warms up
+        return median_step_seconds(lambda batch: take_step(*batch), enumerate(batches), run.device)
+
+
+def median_step_seconds(take_step: Callable[[Any], object], batches: Iterable[Any], device: torch.device) -> float:
+    """Measure the median seconds of a step over batches, without loading them; the first step warms up and is not counted."""
+    times = []
+    for batch in batches:
+        begun = time.perf_counter()
+        take_step(batch)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - begun)
+    return sorted(times[1:])[len(times[1:]) // 2]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.config.packages import find_protocol
 from benchmark.config.recipes import Recipe
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_NAMES
+from benchmark.core.keypoints import JOINT_NAMES, joint_set_of
 from benchmark.data import find_dataset
 from benchmark.data.people import People
 from benchmark.evaluation.backends import Backend, network_runner
@@ -25,7 +25,7 @@ from benchmark.evaluation.scoring import MetricResult, score_predictions
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import import_object
 from benchmark.pipeline.crops import crop_transforms, invert_transforms, transform_points
-from benchmark.training.loader import BatchLoader, joint_set, load_annotated_people
+from benchmark.training.loader import BatchLoader, load_annotated_people
 from benchmark.training.losses import Targets
 
 # The metric that decides which epoch is best, and that summarises a run.
@@ -58,7 +58,7 @@ class Validator:
 
         The network is left in eval mode.
         """
-        names = JOINT_NAMES[joint_set(self.recipe)]
+        names = JOINT_NAMES[joint_set_of(self.recipe.dataset)]
         run_network = network_runner(network.eval(), self.model, len(names))
         # A digest that is never repeated: predictions of the same network at another step must not be reused.
         backend = Backend(run_network, names, parse_size(self.recipe.input), secrets.token_hex(16))

@@ -1,10 +1,10 @@
 """Architectures as files: the branches that each stage runs, and the operations of the two kinds of cell.
 
 A search writes such a file, ``<name>.autopose.toml``, and a training reads it; this module does not need torch. The format is
-TOML, specified in ``architecture.schema.json``; ``example.autopose.toml`` is an example. A node is a table from its inputs to
-the operation on each: ``input`` is the input of an individual cell, ``1/4`` to ``1/32`` are the scales that enter an
-aggregation cell, and ``node1``, ``node2``, ... are the earlier nodes of the same cell. An aggregation cell without nodes is a
-plain concatenation, as in the ablation of Table 4.
+TOML, with the keys of :class:`Architecture` and ``schema = 1``; ``example.autopose.toml`` is an example. A node is a table from
+its inputs to the operation on each: ``input`` is the input of an individual cell, ``1/4`` to ``1/32`` are the scales that enter
+an aggregation cell, and ``node1``, ``node2``, ... are the earlier nodes of the same cell. An aggregation cell without nodes is
+a plain concatenation, as in the ablation of Table 4.
 
 Assumptions, where the public text is incomplete:
 
@@ -27,7 +27,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from benchmark.config.searches import DiagramBox
 from benchmark.core.errors import InputError
@@ -36,14 +38,38 @@ from benchmark.models.registry import ArchitectureFormat
 SUFFIX = ".autopose.toml"
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER / f"example{SUFFIX}"
-SCHEMA = FOLDER / "architecture.schema.json"
 
-SCALES = ("1/4", "1/8", "1/16", "1/32")
 STAGES, MODULES, CELLS = 3, 2, 2  # stages, multi-scale modules per stage, individual cells per branch of a module (Sec. 3.1)
 SKIP = "skip"
-OPERATIONS = ("conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", SKIP)
+Operation = Literal["conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip"]
+OPERATIONS: tuple[str, ...] = get_args(Operation)
+SCALES = ("1/4", "1/8", "1/16", "1/32")
+
+
+def _refuse_other_types(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError(f"must be a whole number, not {value!r}")
+    return value
+
+
+def _require_scales(edges: dict[str, str]) -> dict[str, str]:
+    for scale in SCALES:
+        if scale not in edges:
+            raise ValueError(f"{scale!r} is missing")
+    return edges
+
+
+# Types of the fields of Architecture, against which a file is validated.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # one line, which _quote can write
+Channels = Annotated[int, Field(ge=4), BeforeValidator(_refuse_other_types)]
+Runs = Annotated[Literal[0, 1], BeforeValidator(_refuse_other_types)]
+Vector = Annotated[tuple[Runs, ...], Field(min_length=4, max_length=4)]  # 1 for each branch that runs, finest first
 Node = Mapping[str, str]  # input -> operation
-Vector = tuple[int, ...]  # 1 for each branch that runs, finest first
+IndividualNode = Annotated[dict[Annotated[str, Field(pattern="^(input|node[1-9][0-9]*)$")], Operation], Field(min_length=1)]
+AggregationNode = Annotated[
+    dict[Annotated[str, Field(pattern="^(1/(4|8|16|32)|node[1-9][0-9]*)$")], Operation], AfterValidator(_require_scales)
+]
 Branches = Literal["searched", "single", "all"]
 VECTORS: Mapping[Branches, tuple[Vector, ...]] = {  # those a stage can have: all 16; at most one branch; all branches
     "searched": tuple(product((0, 1), repeat=len(SCALES))),
@@ -52,6 +78,7 @@ VECTORS: Mapping[Branches, tuple[Vector, ...]] = {  # those a stage can have: al
 }
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """One point of the search space; all stages and branches share the two cells.
@@ -67,13 +94,13 @@ class Architecture:
         aggregation: The nodes of the aggregation cell; empty for a plain concatenation.
     """
 
-    name: str
-    evidence: str
-    note: str
-    channels: tuple[int, ...]
-    stages: tuple[Vector, ...]
-    individual: tuple[Node, ...]
-    aggregation: tuple[Node, ...]
+    name: Name
+    evidence: Literal["reconstruction", "searched"]
+    note: Line
+    channels: Annotated[tuple[Channels, ...], Field(min_length=4, max_length=4)]
+    stages: Annotated[tuple[Vector, ...], Field(min_length=3, max_length=3)]
+    individual: Annotated[tuple[IndividualNode, ...], Field(min_length=1)]
+    aggregation: tuple[AggregationNode, ...]
 
 
 def read(path: Path | str) -> Architecture:
@@ -103,16 +130,19 @@ def parse(text: str, where: str = "architecture") -> Architecture:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise InputError(f"{where}: {problem}") from None
-    _check(data, text, where)
-    return Architecture(
-        name=data["name"],
-        evidence=data["evidence"],
-        note=data["note"],
-        channels=tuple(map(int, data["channels"])),
-        stages=tuple(tuple(map(int, vector)) for vector in data["stages"]),
-        individual=tuple(data["individual"]),
-        aggregation=tuple(data["aggregation"]),
-    )
+    if isinstance(data.get("schema"), bool) or data.pop("schema", None) != 1:
+        raise InputError(f"{where}: schema: must be 1{_line(text, ['schema'])}")
+    try:
+        architecture: Architecture = _adapter().validate_python(data)
+    except ValidationError as problem:
+        raise InputError(f"{where}: {_describe(problem, text)}") from None
+    for cell in ("individual", "aggregation"):
+        for index, edges in enumerate(data[cell]):
+            later = [name for name in edges if name.startswith("node") and int(name[4:]) > index]
+            if later:
+                reason = f"node{index + 1} cannot take {later[0]}, which is not an earlier node"
+                raise InputError(f"{where}: {cell}[{index}]: {reason}{_line(text, (cell, index))}")
+    return architecture
 
 
 def write(architecture: Architecture) -> str:
@@ -184,14 +214,37 @@ def with_branches(architecture: Architecture, branches: Branches) -> Architectur
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # JSON strings are TOML strings, except for control characters (see the schema)
+    return json.dumps(text, ensure_ascii=False)  # JSON strings are TOML strings, except for control characters (see Line)
 
 
 @cache
-def _schema() -> Any:
-    from jsonschema import Draft202012Validator  # slow to import, and listing the entries does not need it
+def _adapter() -> TypeAdapter[Architecture]:
+    return TypeAdapter(Architecture)
 
-    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+def _describe(problem: ValidationError, text: str) -> str:
+    """Return the key, the reason and the line of the first thing that is wrong; an unknown key comes first."""
+    errors = problem.errors(include_url=False)
+    error = next((error for error in errors if error["type"] == "unexpected_keyword_argument"), errors[0])
+    path, value, context = list(error["loc"]), error["input"], error.get("ctx", {})
+    if path[-1] == "[key]":  # of a node: the node is at fault
+        del path[-2:]
+    line = _line(text, path)
+    match error["type"]:
+        case "missing":
+            reason = f"{path.pop()!r} is missing"
+        case "unexpected_keyword_argument":
+            reason = f"{path.pop()!r} is not a known key"
+        case "too_short":
+            reason = f"needs at least {context['min_length']} entries, not {value!r:.100}"
+        case "too_long":
+            reason = f"takes at most {context['max_length']} entries, not {value!r:.100}"
+        case "value_error":  # raised by a type's own check
+            reason = str(context["error"])
+        case _:
+            reason = f"{error['msg']}, not {value!r:.100}"
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return f"{key or 'top level'}: {reason}{line}"
 
 
 def _line(text: str, path: Sequence[str | int]) -> str:
@@ -206,19 +259,6 @@ def _line(text: str, path: Sequence[str | int]) -> str:
     entries = [number for number, line in enumerate(lines[first:], first + 1) if line.lstrip().startswith(("[", "{"))]
     one_per_line = lines[first - 1].split("#")[0].rstrip().endswith("[") and len(path) > 1 and int(path[1]) < len(entries)
     return f" (at line {entries[int(path[1])] if one_per_line else first})"
-
-
-def _check(data: Mapping[str, Any], text: str, where: str) -> None:
-    problems = sorted(_schema().iter_errors(data), key=lambda problem: str(problem.json_path))
-    if problems:
-        key = problems[0].json_path.removeprefix("$").removeprefix(".") or "top level"
-        raise InputError(f"{where}: {key}: {problems[0].message}{_line(text, list(problems[0].absolute_path))}")
-    for cell in ("individual", "aggregation"):
-        for index, edges in enumerate(data[cell]):
-            later = [name for name in edges if name.startswith("node") and int(name[4:]) > index]
-            if later:
-                reason = f"node{index + 1} cannot take {later[0]}, which is not an earlier node"
-                raise InputError(f"{where}: {cell}[{index}]: {reason}{_line(text, (cell, index))}")
 
 
 FORMAT = ArchitectureFormat(

@@ -439,7 +439,7 @@ def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("conv_5x5", "conv_7x7", r"mine\.autopose\.toml: .*: 'conv_7x7' is not one of .*\(at line \d+\)"),
+        ("conv_5x5", "conv_7x7", r"mine\.autopose\.toml: .*, not 'conv_7x7' \(at line \d+\)"),
         ("schema = 1", "schema =", r"mine\.autopose\.toml: .*line 1"),
         ("[0, 1, 1, 1]", "[0, 1, 1]", r"mine\.autopose\.toml: stages\[0\].*\(at line 7\)"),
     ],

@@ -16,8 +16,8 @@ from benchmark.data import load_people
 from benchmark.data.images import read_image
 from benchmark.evaluation.backends import load_backend
 from benchmark.evaluation.inference import assemble_chunks, predict_people
-from reproductions.efficientpose.preprocess import decode, preprocess
 from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
+from reproductions.efficientpose.test_preprocess import decode, preprocess
 from reproductions.efficientpose.variants import VARIANTS
 
 DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.core.errors import InputError
 from benchmark.models.registry import build_model
 from reproductions.efficientpose.network import EfficientPose, Maps
-from reproductions.efficientpose.preprocess import preprocess
+from reproductions.efficientpose.test_preprocess import preprocess
 from reproductions.efficientpose.variants import VARIANTS
 from reproductions.efficientpose.weights import _keras_names, identify, load_keras_weights, make_neutral
 

@@ -45,11 +45,6 @@ def rce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, gamma: 
     return loss.mean()
 
 
-def heatmaps(logits: Tensor) -> Tensor:
-    """Return the heatmaps from 0 to 1 that :func:`rce` fits to the target, in the shape of the logits."""
-    return torch.sigmoid(logits)
-
-
 def regressive(outputs: Any, truth: Targets, *, gamma: float = 0.0) -> Tensor:
     """Compute :func:`rce` of a network's final outputs, read as logits; this is the function that recipes name.
 

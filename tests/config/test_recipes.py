@@ -22,13 +22,12 @@ from benchmark.config.pipeline import AUGMENTATIONS, CROP_RULES
 from benchmark.config.recipes import GENERAL_RECIPES, Assumption, Optimizer, Recipe, Schedule, Target
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.data import READERS
 from benchmark.models.outputs import iter_maps
 from benchmark.models.registry import build_model, build_on_meta, check_input_size, entries, find_entry, import_object
 from benchmark.papers.tables import load_papers
 from benchmark.pipeline.targets import TARGET_STYLES
-from benchmark.training.loader import joint_set
 from benchmark.training.losses import Targets
 from reproductions.efficientpose.sigma_schedule import TARGET_WIDTHS
 from reproductions.efficientpose.targets import SEGMENTS
@@ -71,7 +70,7 @@ def test_everything_that_a_recipe_names_exists(package: str, recipe: Recipe) -> 
     listed = GENERAL_RECIPES if package == "general" else PACKAGES[package].recipes
     assert listed[recipe.name] is recipe
     for dataset, split in (*recipe.train, recipe.test):
-        assert dataset.removeprefix("synthetic-") in READERS
+        assert joint_set_of(dataset) in READERS
         assert split in ("train", "val", "test")
     assert recipe.augmentation in AUGMENTATIONS
     assert recipe.crop in CROP_RULES
@@ -111,7 +110,7 @@ def test_a_network_takes_the_inputs_and_its_maps_are_the_targets(model: str) -> 
 @pytest.mark.parametrize(("package", "recipe"), LISTED)
 def test_one_loss_is_a_finite_number_and_reaches_every_parameter(package: str, recipe: Recipe) -> None:
     names = ["efficientpose_nas/A"] if package == "general" else fitting(package, recipe)
-    joints = JOINT_COUNTS[joint_set(recipe)]
+    joints = JOINT_COUNTS[joint_set_of(recipe.dataset)]
     value, without, finite = one_step(min(names, key=size), joints, recipe.target, recipe.loss, str(dict(recipe.loss_options)))
     assert math.isfinite(value)
     assert value > 0

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def server(monkeypatch) -> Iterator[Server]:
 
 
 def get(server: Server, target: Path, **options) -> str:
-    return download_file(server.url, target, quiet=True, **options)
+    return download_file(server.url, target, **options)
 
 
 def test_a_file_arrives_whole_and_leaves_nothing_beside_it(server, tmp_path):
@@ -200,7 +201,7 @@ def test_a_server_that_is_not_there_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
     with pytest.raises(InputError, match="refused"):
-        download_file("http://127.0.0.1:1/file", tmp_path / "file", quiet=True)
+        download_file("http://127.0.0.1:1/file", tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,23 +245,23 @@ class TestSources:
 
     def test_an_archive_is_unpacked_and_removed_and_not_fetched_again(self, server, tmp_path):
         server.body = self.archive("joints.mat")
-        assert fetch_source(self.source(server), tmp_path, quiet=True)
+        assert fetch_source(self.source(server), tmp_path)
         assert (tmp_path / "lsp" / "joints.mat").read_text() == "x"
         assert not (tmp_path / "downloads" / "lsp.zip").exists()
-        assert not fetch_source(self.source(server), tmp_path, quiet=True)
+        assert not fetch_source(self.source(server), tmp_path)
         assert len(server.requests) == 1
 
     def test_an_archive_that_leads_out_is_refused(self, server, tmp_path):
         server.body = self.archive("../joints.mat")
         with pytest.raises(InputError, match="remove the file to download it again"):
-            fetch_source(self.source(server), tmp_path, quiet=True)
+            fetch_source(self.source(server), tmp_path)
         assert not (tmp_path / "lsp").exists()
         assert not (tmp_path / "joints.mat").exists()
 
     def test_an_archive_without_what_it_should_hold_is_told(self, server, tmp_path):
         server.body = self.archive("readme")
         with pytest.raises(InputError, match=r"lacks lsp/joints\.mat"):
-            fetch_source(self.source(server), tmp_path, quiet=True)
+            fetch_source(self.source(server), tmp_path)
 
     def test_the_table_is_sound(self):
         for name, files in list_sources().items():
@@ -272,25 +273,32 @@ class TestSources:
                     assert not Path(path).is_absolute()
                     assert ".." not in Path(path).parts
 
-    def test_weights_are_found_in_any_package_that_lists_some(self, tmp_path):
+    def test_weights_are_found_in_any_package_that_lists_some(self, tmp_path, monkeypatch):
         row = f'[big]\nfile = "big.h5"\nbytes = 3\nsha256 = "{DIGEST}"\nurl = "https://example.org/big.h5"\n'
         (tmp_path / "released_weights.toml").write_text(row)
         empty = tmp_path / "none"
         empty.mkdir()
-        sources = list_sources(packages={"sixth_paper": tmp_path, "other": empty})
+        packages = {"sixth_paper": tmp_path, "other": empty}
+        modules = {name: SimpleNamespace(__file__=str(folder / "__init__.py")) for name, folder in packages.items()}
+        monkeypatch.setattr("benchmark.models.registry.packages", lambda: modules)
+        sources = list_sources()
         (weights,) = sources["weights/sixth_paper"]
         assert weights.file == "weights/sixth_paper/big.h5"
         assert weights.sha256 == DIGEST
         assert "weights/other" not in sources
 
-    def test_a_malformed_table_is_named(self, tmp_path):
+    def test_a_malformed_table_is_named(self, tmp_path, monkeypatch):
         table = tmp_path / "sources.toml"
+        monkeypatch.setattr("benchmark.data.download.TABLE", table)
         table.write_text('[a]\nurl = "https://example.org/a"\ncolour = "red"\n')
         with pytest.raises(InputError, match=r"sources\.toml: a: .*colour"):
-            list_sources(table, {})
+            list_sources()
+        table.write_bytes(b"\xff")
+        with pytest.raises(InputError, match=r"sources\.toml: "):
+            list_sources()
         table.write_text("[a")
         with pytest.raises(InputError, match=r"sources\.toml: "):
-            list_sources(table, {})
+            list_sources()
 
     def test_released_weights_are_those_of_the_data_root(self, pose_data):
         for name, files in list_sources().items():

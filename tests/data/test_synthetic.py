@@ -211,5 +211,5 @@ def test_50_scenes_a_second_are_drawn_on_one_core():
 
 
 def test_the_preview_is_a_sheet_of_scenes(tmp_path):
-    path = draw_preview(tmp_path, rows=1, columns=2, size=96)
-    assert cv2.imread(str(path)).shape == (96, 192, 3)
+    path = draw_preview(tmp_path)
+    assert cv2.imread(str(path)).shape == (4 * 256, 6 * 256, 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -267,13 +266,12 @@ def test_targets_of_all_routes_agree_to_a_thousandth_of_a_pixel(tmp_path: Path) 
     cache = cached_people(tmp_path / "cache", people, "hrnet_mpii", SQUARE, 2.0)
     views, rows = views_of(people, "hrnet_mpii"), np.array([5, 0, 3])
     exact = transform_points(views.transforms(SQUARE), people.joints)
-    with ThreadPoolExecutor(2) as pool:
-        for route in ("direct", "cached", "resampled"):
-            batch = load_batch(people, MPII_JOINTS, views, rows, SQUARE, cache=cache, route=route, pool=pool)
-            expected = np.where(views.flips[:, None, None], exact[:, list(mirrored_indices(MPII_JOINTS))], exact)[rows]
-            np.testing.assert_allclose(batch.joints.numpy(), expected, atol=1e-3)
-            assert batch.images.shape == (3, 3, *SQUARE)
-            assert batch.images.dtype == torch.float32
+    for route in ("direct", "cached", "resampled"):
+        batch = load_batch(people, MPII_JOINTS, views, rows, SQUARE, cache=cache, route=route)
+        expected = np.where(views.flips[:, None, None], exact[:, list(mirrored_indices(MPII_JOINTS))], exact)[rows]
+        np.testing.assert_allclose(batch.joints.numpy(), expected, atol=1e-3)
+        assert batch.images.shape == (3, 3, *SQUARE)
+        assert batch.images.dtype == torch.float32
     with pytest.raises(InputError, match="route cached needs a cache"):
         load_batch(people, MPII_JOINTS, views, rows, SQUARE, route="cached")
 

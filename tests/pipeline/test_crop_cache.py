@@ -62,18 +62,19 @@ def test_a_region_outside_of_the_photograph_is_black() -> None:
     assert not crop.any()
 
 
-def test_a_complete_cache_is_opened_without_reading_photographs(tmp_path: Path, people: People) -> None:
+def test_a_complete_cache_is_opened_without_reading_photographs(tmp_path: Path, people: People, monkeypatch) -> None:
     cache = build(tmp_path / "cache", people)
 
     def fail(path: Path) -> np.ndarray:
         raise AssertionError(path)
 
-    reopened = build(tmp_path / "cache", people, read=fail)
+    monkeypatch.setattr("benchmark.pipeline.crop_cache.read_image", fail)
+    reopened = build(tmp_path / "cache", people)
     np.testing.assert_array_equal(reopened[7], cache[7])
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cache.json", "index.npy", "pixels.bin"]
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: People) -> None:
+def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: People, monkeypatch) -> None:
     whole = build(tmp_path / "whole", people)
     read: list[Path] = []
 
@@ -84,8 +85,9 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: P
         return read_image(path)
 
     folder = tmp_path / "cache"
+    monkeypatch.setattr("benchmark.pipeline.crop_cache.read_image", failing)
     with pytest.raises(KeyboardInterrupt):
-        build_cache(folder, people, regions_of(people), np.ones(10), threads=1, read=failing)
+        build_cache(folder, people, regions_of(people), np.ones(10), threads=1)
     assert not folder.exists()
     with pytest.raises(InputError, match="no readable cache of crops"):
         open_cache(folder)
@@ -95,7 +97,8 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: P
     counts: list[int] = []
     read_before = len(read)
     read.clear()
-    resumed = build(folder, people, read=lambda path: read.append(path) or read_image(path), progress=counts.append)
+    monkeypatch.setattr("benchmark.pipeline.crop_cache.read_image", lambda path: read.append(path) or read_image(path))
+    resumed = build(folder, people, progress=counts.append)
     assert 0 < len(read) < 10
     assert counts[0] + len(read) == 10
     assert counts[0] <= read_before
@@ -104,24 +107,29 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path, people: P
         np.testing.assert_array_equal(resumed[row], whole[row])
 
 
-def test_the_rest_of_another_build_is_not_taken_over(tmp_path: Path, people: People) -> None:
-    with pytest.raises(InputError, match="need more than 50,000 bytes"):
-        build(tmp_path / "cache", people, limit=50_000)
+def test_the_rest_of_another_build_is_not_taken_over(tmp_path: Path, people: People, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.pipeline.crop_cache.MAX_BYTES", 50_000)
+        with pytest.raises(InputError, match="need more than 50,000 bytes"):
+            build(tmp_path / "cache", people)
     moved = replace(people, centers=people.centers + 1)
     cache = build(tmp_path / "cache", moved)
     np.testing.assert_array_equal(cache[3], build(tmp_path / "fresh", moved)[3])
 
 
-def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, people: People) -> None:
-    with pytest.raises(InputError, match="of the people fit"):
-        build(tmp_path / "cache", people, limit=100_000)
+def test_a_larger_limit_lets_a_bounded_build_go_on(tmp_path: Path, people: People, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.pipeline.crop_cache.MAX_BYTES", 100_000)
+        with pytest.raises(InputError, match="of the people fit"):
+            build(tmp_path / "cache", people)
     assert len(build(tmp_path / "cache", people)) == 10
 
 
-def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, people: People) -> None:
+def test_persons_of_one_photograph_share_its_decoding(tmp_path: Path, people: People, monkeypatch) -> None:
     couple = replace(people, images=tuple(people.images[row // 2] for row in range(10)))
     read: list[Path] = []
-    cache = build(tmp_path / "cache", couple, read=lambda path: read.append(path) or read_image(path))
+    monkeypatch.setattr("benchmark.pipeline.crop_cache.read_image", lambda path: read.append(path) or read_image(path))
+    cache = build(tmp_path / "cache", couple)
     assert len(read) == 5
     left, top = -cache.transforms[9, :, 2].astype(int)
     np.testing.assert_array_equal(cache[9][0, 0], read_image(couple.images[9])[top, left])
@@ -158,7 +166,7 @@ def test_densities_never_enlarge_and_follow_the_input(people: People) -> None:
         crop_resolutions(box, "hrnet", (20, 20), 0.0)
 
 
-def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, people: People) -> None:
+def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, people: People, monkeypatch) -> None:
     """One process builds the cache, the others wait and open it."""
     reads: list[Path] = []
 
@@ -167,7 +175,8 @@ def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, pe
         time.sleep(0.02)
         return read_image(path)
 
+    monkeypatch.setattr("benchmark.pipeline.crop_cache.read_image", slow)
     with ThreadPoolExecutor(3) as pool:
-        caches = list(pool.map(lambda _: build(tmp_path / "cache", people, read=slow, wait=True), range(3)))
+        caches = list(pool.map(lambda _: build(tmp_path / "cache", people, wait=True), range(3)))
     assert len(reads) == len(people)
     assert all(np.array_equal(cache.pixels, caches[0].pixels) for cache in caches)

@@ -16,9 +16,10 @@ import torch
 
 from benchmark.config.packages import declarations, known_recipes
 from benchmark.config.recipes import Recipe
+from benchmark.core.keypoints import joint_set_of
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.registry import build_on_meta, entries, find_entry
-from benchmark.training.loader import BatchLoader, cached_crops, joint_set, load_training_people
+from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
 from benchmark.training.records import training_records
 from benchmark.training.trainer import TrainingRun, build_training, train_network
 from benchmark.training.validation import Validator
@@ -119,5 +120,5 @@ def test_every_recipe_trains_on_the_samples(
 ) -> None:
     model = min(trainable(package)[name], key=size)
     recipe = known_recipes(model)[name]
-    on_synthetic = joint_set(recipe) != recipe.dataset
+    on_synthetic = joint_set_of(recipe.dataset) != recipe.dataset
     train_a_little(model, recipe, tmp_path, synthetic if on_synthetic else request.getfixturevalue("pose_data"))

@@ -296,8 +296,9 @@ def _head_box(body: _Body) -> tuple[float, float, float, float]:
     return float(left), float(high), float(right), float(low)
 
 
-def draw_preview(folder: Path, seed: int = 0, rows: int = 4, columns: int = 6, size: int = 256) -> Path:
+def draw_preview(folder: Path, seed: int = 0) -> Path:
     """Draw a grid of scenes with their joints into ``folder/synthetic_people.png``, and return its path."""
+    rows, columns, size = 4, 6, 256
     sheet = np.zeros((rows * size, columns * size, 3), np.uint8)
     for number in range(rows * columns):
         scene = draw_scene(seed, "train", number, size)
