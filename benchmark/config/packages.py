@@ -197,5 +197,5 @@ def find_search(package: str, name: str, dataset: str | None = None) -> SearchCo
         raise InputError(f"{package} has no scale {name!r}; known: {', '.join(searches[package])}")
     config = searches[package][name]
     if dataset not in (None, config.dataset):
-        raise InputError(f"--dataset {dataset}: scale {name} of {package} searches on {config.dataset}")
+        raise InputError(f"--dataset {dataset}: scale {name} of {package} searches on {config.dataset}; leave --dataset out")
     return config
