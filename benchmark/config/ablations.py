@@ -199,7 +199,10 @@ def known_ablations() -> Mapping[str, Ablation]:
     for module in pkgutil.iter_modules(ablations.__path__):
         if module.name.startswith("test_"):
             continue
-        ablation = getattr(importlib.import_module(f"ablations.{module.name}"), "ABLATION", None)
+        try:
+            ablation = getattr(importlib.import_module(f"ablations.{module.name}"), "ABLATION", None)
+        except (ImportError, SyntaxError) as problem:
+            raise InputError(f"ablations/{module.name}.py cannot be imported: {problem}") from None
         if not isinstance(ablation, Ablation):
             raise InputError(f"ablations/{module.name}.py has no ABLATION = Ablation(...)")
         if ablation.name != module.name:

@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
 
@@ -30,6 +32,7 @@ RECORD_SCHEMA = 2
 NOT_APPLICABLE = "-"
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One measurement.
@@ -108,8 +111,13 @@ def load_records(folder: Path = RECORDS) -> dict[str, Record]:
     return records
 
 
+@cache
+def _record_type() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
+
+
 def _lines(path: Path) -> Iterator[tuple[int, Record]]:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     complete = text[: text.rfind("\n") + 1]  # a crash cut off any text after the last newline
     for number, line in enumerate(complete.splitlines(), 1):
         try:
@@ -117,12 +125,15 @@ def _lines(path: Path) -> Iterator[tuple[int, Record]]:
             stored_id = data.pop("id")
             if data.pop("schema") != RECORD_SCHEMA:
                 raise ValueError(f"schema {RECORD_SCHEMA} expected")
-            if "interval" in data:
-                data["interval"] = tuple(data["interval"])
-            record = Record(**data)
+            record = _record_type().validate_python(data)
+            if not isinstance(record.value, int | float | dict):
+                raise ValueError(f"value: {record.value!r} is neither a number nor an object")
             if record.id != stored_id:
                 raise ValueError(f"id {stored_id} does not belong to this content")
-        except (ValueError, KeyError, TypeError) as problem:
+        except ValidationError as problem:
+            field_name, message = problem.errors()[0]["loc"][0], problem.errors()[0]["msg"]
+            raise InputError(f"{path}:{number}: not a record: {field_name}: {message}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise InputError(f"{path}:{number}: not a record: {problem}") from None
         yield number, record
 

@@ -110,7 +110,7 @@ def packages() -> Mapping[str, ModuleType]:
         name = path.rsplit(".", 1)[-1]
         try:
             module = importlib.import_module(path)
-        except ImportError as problem:
+        except (ImportError, SyntaxError) as problem:
             raise InputError(f"package {path} cannot be imported: {problem}") from None
         if not hasattr(module, "PACKAGE") and not hasattr(module, "ENTRIES"):
             raise InputError(

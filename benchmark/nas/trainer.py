@@ -34,7 +34,7 @@ from benchmark.core.versions import VERSIONS
 from benchmark.data.people import People
 from benchmark.models.registry import find_entry
 from benchmark.nas.lookup_table import LookupTable
-from benchmark.training.checkpoint import open_run
+from benchmark.training.checkpoint import claim_folder, open_run
 from benchmark.training.loader import BatchLoader
 from benchmark.training.trainer import Batch, TrainingRun, median_step_seconds, run_loop
 
@@ -203,10 +203,7 @@ def run_search(run: SearchRun, plan: SearchPlan, *, tensorboard: bool = True) ->
     """
     algorithm = build_search(run)
     optimizers = algorithm.optimizers()
-    progress = open_run(run.folder, run.identity(), algorithm.network, optimizers)
-    if "searcher" in progress:
-        algorithm.load_state(progress["searcher"])
-    means = EpochMeans(progress.get("sums", {}))
+    means = EpochMeans({})
 
     def take_step(step: int, parts: list[Batch]) -> tuple[Tensor, float]:
         """Take a step of the phase whose turn it is."""
@@ -230,7 +227,13 @@ def run_search(run: SearchRun, plan: SearchPlan, *, tensorboard: bool = True) ->
     def state() -> dict[str, Any]:
         return {"sums": means.state(), "searcher": algorithm.state()}
 
-    run_loop(run, plan, algorithm.network, optimizers, progress, take_step, end_epoch, state, tensorboard=tensorboard)
+    with claim_folder(run.folder):
+        # Resume from last.pt if there is one.
+        progress = open_run(run.folder, run.identity(), algorithm.network, optimizers)
+        if "searcher" in progress:
+            algorithm.load_state(progress["searcher"])
+        means = EpochMeans(progress.get("sums", {}))
+        run_loop(run, plan, algorithm.network, optimizers, progress, take_step, end_epoch, state, tensorboard=tensorboard)
     text = algorithm.derive(plan.loaders["held out"])
     with atomic_write(run.folder / f"derived{architecture_suffix(run.model)}") as temporary:
         temporary.write_text(text)

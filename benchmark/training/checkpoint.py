@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,27 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import atomic_write, lock_file
 from benchmark.evaluation.distributed import broadcast, process_rank
 from benchmark.models.weights import read_safetensors
 
 CHECKPOINT = "last.pt"  # its name in the folder of a run
 CHECKPOINT_VERSION = 2
 CONTENT = ("version", "network", "optimizers", "generators", "progress")
+
+
+@contextmanager
+def claim_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run against other runs, in all processes of this one.
+
+    Raises:
+        InputError: Another run is using the folder.
+    """
+    with ExitStack() as stack:
+        lock = lock_file(folder / "run.lock", wait=False)
+        if not broadcast(stack.enter_context(lock) if process_rank() == 0 else None):
+            raise InputError(f"{folder}: another run is using this folder; wait for it, or train into another with --out")
+        yield
 
 
 def open_run(
@@ -37,18 +52,19 @@ def open_run(
         InputError: The folder holds another run, or a checkpoint that cannot be used.
     """
     description, checkpoint = folder / "run.json", folder / CHECKPOINT
+    start: dict[str, Any] = {"step": 0, "seconds": 0.0}
     identity = {**identity, "checkpoint_version": CHECKPOINT_VERSION}
     if broadcast(description.exists()):
         try:
             recorded = json.loads(description.read_text())
-        except ValueError:
+            different = [key for key in identity if recorded.get(key) != identity[key]]
+        except (OSError, ValueError, AttributeError, RecursionError):
             raise InputError(f"{description}: not a description of a run; train into another folder with --out") from None
-        for key, value in identity.items():
-            if recorded.get(key) != value:
-                raise InputError(
-                    f"{folder} holds another run: {key} is {recorded.get(key)} there, {value} here; "
-                    "remove it or train into another folder with --out"
-                )
+        for key in different:
+            raise InputError(
+                f"{folder} holds another run: {key} is {recorded.get(key)} there, {identity[key]} here; "
+                "remove it or train into another folder with --out"
+            )
     elif process_rank() == 0:
         with atomic_write(description) as partial:
             partial.write_text(json.dumps(identity, indent=1) + "\n")
@@ -56,8 +72,8 @@ def open_run(
         for partial in folder.glob(".*.part"):  # of a process that was killed as it wrote
             partial.unlink(missing_ok=True)
     if broadcast(checkpoint.exists()):
-        return load_checkpoint(checkpoint, network, optimizers)
-    return {"step": 0, "seconds": 0.0}
+        return start | load_checkpoint(checkpoint, network, optimizers)
+    return start
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Optimizer], progress: Mapping[str, Any]) -> None:
@@ -92,6 +108,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Opt
         network.load_state_dict(content["network"])
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
+            _check_shapes(optimizer)
             _match_memory_layout(optimizer)
         torch.set_rng_state(content["generators"]["cpu"])
         if torch.cuda.is_available() and "cuda" in content["generators"]:
@@ -99,6 +116,14 @@ def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Opt
     except (RuntimeError, KeyError, ValueError, IndexError, TypeError, AttributeError) as problem:
         raise InputError(f"{path}: the checkpoint of another network: {str(problem).splitlines()[0]}") from None
     return content["progress"]
+
+
+def _check_shapes(optimizer: Optimizer) -> None:
+    # PyTorch's fused optimizers write beyond the end of a state that is too small.
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"the optimizer's {name} is {list(value.shape)}, of a parameter {list(parameter.shape)}")
 
 
 def _match_memory_layout(optimizer: Optimizer) -> None:
@@ -128,22 +153,25 @@ def _read(path: Path, *, mmap: bool = False) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # a file that cannot be read is one line, this error
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         content = {name: content[name] for name in CONTENT}
+        version, progress = int(content["version"]), content["progress"]
+        if not (isinstance(progress["step"], int) and progress["step"] >= 0 and progress.get("seconds", 0.0) >= 0):
+            raise ValueError("progress")
     except OSError as problem:
         raise InputError(f"{path}: not a checkpoint that can be read: {problem.strerror}; {advice}") from None
     except Exception:  # a damaged file may raise anything; PyTorch's own advice, to load it unsafely, is not repeated
         raise InputError(f"{path}: not a checkpoint that can be read: damaged, or another program's; {advice}") from None
-    if content["version"] != CHECKPOINT_VERSION:
-        raise InputError(f"{path}: a checkpoint of version {content['version']}, not {CHECKPOINT_VERSION}; {advice}")
+    if version != CHECKPOINT_VERSION:
+        raise InputError(f"{path}: a checkpoint of version {version}, not {CHECKPOINT_VERSION}; {advice}")
     return content
 
 
 def save_weights(path: Path, network: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write the network's tensors alone, as ``python -m benchmark.evaluate --weights`` reads them."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     with atomic_write(path) as partial:
-        save_file(tensors, partial, dict(metadata))
+        partial.write_bytes(save(tensors, dict(metadata)))
 
 
 def load_initial_weights(network: nn.Module, path: Path, model: str) -> list[str]:

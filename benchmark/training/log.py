@@ -31,7 +31,7 @@ class TrainingLog:
         self.waiting: list[tuple[int, int, Tensor, float]] = []
         self.writer: Any = None
         self.last, self.since = math.nan, time.monotonic()
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
         earlier_lines = [line for line in lines if _step_of(line) < step]
         with atomic_write(self.path) as partial:
             partial.write_text("".join(line + "\n" for line in earlier_lines))
@@ -102,12 +102,24 @@ class TrainingLog:
 
 def _step_of(line: str) -> float:
     try:
-        return json.loads(line)["step"]
+        return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):  # half a line, from when the run was killed
         return math.inf
 
 
 def read_log(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Read the lines of a run's steps, and those of its evaluations."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [line for line in lines if "loss" in line], [line for line in lines if "figures" in line]
+    """Read the lines of a run's steps, and those of its evaluations.
+
+    Raises:
+        InputError: The log is damaged, or a step is missing.
+    """
+    path = folder / "log.jsonl"
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        steps, evaluations = ([line for line in lines if key in line] for key in ("loss", "figures"))
+        complete = bool(steps) and [line["step"] for line in steps] == list(range(len(steps)))
+    except (OSError, ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise InputError(f"{path}: damaged; remove the folder and train again, as a run is recorded with its curves")
+    return steps, evaluations

@@ -23,11 +23,19 @@ from tqdm import tqdm
 
 from benchmark.config.recipes import Optimizer, Recipe
 from benchmark.config.schedules import learning_rate
+from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.versions import VERSIONS
 from benchmark.evaluation.distributed import mean_over_processes, process_rank
 from benchmark.models.registry import build_model, import_object
-from benchmark.training.checkpoint import CHECKPOINT, load_initial_weights, open_run, save_checkpoint, save_weights
+from benchmark.training.checkpoint import (
+    CHECKPOINT,
+    claim_folder,
+    load_initial_weights,
+    open_run,
+    save_checkpoint,
+    save_weights,
+)
 from benchmark.training.loader import BatchLoader
 from benchmark.training.log import TrainingLog
 from benchmark.training.losses import Targets
@@ -119,6 +127,8 @@ def build_optimizer(network: nn.Module, settings: Optimizer, *, fused: bool = Tr
         fused: Update all parameters in one kernel. Fused SGD needs a momentum for every parameter or for none.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise InputError(f"{type(network).__name__} has no parameters to train")
     rate, decay = settings.lr or 0.0, settings.weight_decay
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay, fused=fused)
@@ -139,7 +149,6 @@ def train_network(
     """
     network, optimizer = build_training(run)
     optimizers = {"network": optimizer}
-    progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, run.identity(), network, optimizers)
 
     def end_epoch(epoch: int) -> Mapping[str, float]:
         """Evaluate the network where the recipe says so, and save its weights."""
@@ -156,8 +165,11 @@ def train_network(
                 save_weights(run.folder / "best.safetensors", network, metadata)
         return values
 
-    take_step = TrainingStep(run, network, optimizer, loader)
-    run_loop(run, loader, network, optimizers, progress, take_step, end_epoch, tensorboard=tensorboard)
+    with claim_folder(run.folder):
+        # Resume from last.pt if there is one: the weights, the optimizer's state, the random numbers, and the step.
+        progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, run.identity(), network, optimizers)
+        take_step = TrainingStep(run, network, optimizer, loader)
+        run_loop(run, loader, network, optimizers, progress, take_step, end_epoch, tensorboard=tensorboard)
     return network
 
 
@@ -259,6 +271,8 @@ def run_loop(
     """
     cv2.setNumThreads(1)  # batches are prepared in one thread; more would take the processor's cores from the network
     rank, first, batch_size = process_rank(), progress["step"], run.recipe.batch
+    if first > plan.steps:
+        raise InputError(f"{run.folder / CHECKPOINT}: after step {first} of a run of {plan.steps}; remove the folder")
     with ExitStack() as stack:
         # Only the first process logs, shows a progress bar and saves.
         log = stack.enter_context(TrainingLog(run.folder, first, tensorboard=tensorboard)) if rank == 0 else None

@@ -28,8 +28,9 @@ from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.registry import build_model
 from benchmark.train import train_command
 from benchmark.training import trainer
-from benchmark.training.checkpoint import load_checkpoint, load_initial_weights, read_progress, save_checkpoint
+from benchmark.training.checkpoint import claim_folder, load_checkpoint, load_initial_weights, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
+from benchmark.training.log import read_log
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import TrainArguments, plan_training
 from benchmark.training.trainer import TrainingStep, train_network
@@ -310,8 +311,11 @@ def test_a_checkpoint_executes_no_code(tmp_path: Path, save: Any) -> None:
         ({"network": {}}, r"last\.pt: the checkpoint of another network: "),
         ({"optimizers": {}}, r"last\.pt: the checkpoint of another network: "),
         ({"generators": {"cpu": None}}, r"last\.pt: the checkpoint of another network: "),
+        ({"progress": {}}, r"last\.pt: not a checkpoint that can be read"),
+        ({"progress": {"step": -3}}, r"last\.pt: not a checkpoint that can be read"),
+        ({"progress": {"step": "x"}}, r"last\.pt: not a checkpoint that can be read"),
     ],
-    ids=["version", "network", "optimizers", "generators"],
+    ids=["version", "network", "optimizers", "generators", "no progress", "negative step", "step in words"],
 )
 def test_a_foreign_checkpoint_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     content = torch.load(saved_checkpoint(tmp_path / "good.pt"), weights_only=True)
@@ -319,6 +323,41 @@ def test_a_foreign_checkpoint_is_named(tmp_path: Path, change: dict[str, Any], c
     with pytest.raises(InputError, match=complaint) as raised:
         load_checkpoint(tmp_path / "last.pt", *network_and_optimizers())
     assert "\n" not in str(raised.value)
+
+
+def test_an_optimizers_state_of_another_shape_is_refused(tmp_path: Path) -> None:
+    content = torch.load(saved_checkpoint(tmp_path / "good.pt"), weights_only=True)
+    optimizer = next(iter(content["optimizers"].values()))
+    optimizer["state"] = {0: {"exp_avg": torch.zeros(3), "exp_avg_sq": torch.zeros(3), "step": torch.tensor(1.0)}}
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"another network: the optimizer's exp_avg is \[3\], of a parameter"):
+        load_checkpoint(tmp_path / "last.pt", *network_and_optimizers())
+
+
+def test_two_runs_do_not_share_a_folder(root: Path, tmp_path: Path) -> None:
+    with claim_folder(tmp_path / "run"), pytest.raises(InputError, match="another run is using this folder"):
+        train_command(arguments(root, tmp_path / "run", keep=False))
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "[" * 100_000], ids=["a list", "null", "nested too deeply"])
+def test_a_folder_with_another_kind_of_description_is_named(root: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json: not a description of a run"):
+        train_command(arguments(root, tmp_path, keep=False))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "nonsense\n", '{"step": 1, "loss": 2.0}\n'], ids=["empty", "damaged", "a step is missing"]
+)
+def test_curves_that_are_lost_are_not_recorded(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log.jsonl").write_text(content)
+    with pytest.raises(InputError, match=r"log\.jsonl: damaged"):
+        read_log(tmp_path)
+
+
+def test_others_may_read_the_weights(whole: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (whole / "run").iterdir() if path.is_file()}
+    assert modes["final.safetensors"] == modes["best.safetensors"] == modes["last.pt"]
 
 
 def test_a_folder_of_an_earlier_version_is_left_alone(root: Path, whole: Path, tmp_path: Path) -> None:
