@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.conftest import one_thread as one_thread
+
 
 class Quiet(SimpleHTTPRequestHandler):
     """Request handler that logs nothing."""

@@ -9,7 +9,6 @@ thousands of modules. ``-k simple_baseline-r50`` runs all checks of one network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from safetensors.torch import load_model, save_model
 from benchmark.models.registry import build_model, entries
 from reproductions import network_checks
 from reproductions.network_checks import SIDE, Subject, correlation, distance, export_onnx, flatten_outputs, run, run_onnx
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Deeper, wider or longer than the network named behind them, and built by the same code.
 SIBLINGS = {
@@ -70,15 +71,6 @@ def every_network(*, slow: set[str] = SIBLINGS) -> pytest.MarkDecorator:
 @pytest.fixture(scope="module")
 def subject(request: pytest.FixtureRequest) -> Subject:
     return network_checks.subject(request.param)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Run on one thread: outputs of a few pixels give a second one nothing to do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @every_network()

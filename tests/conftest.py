@@ -1,11 +1,13 @@
-"""Find real data for tests; a test whose data is missing is skipped with the reason."""
+"""Find real data for tests, which are skipped with the reason where it is missing; and run tests on one thread."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,15 @@ def pose_data() -> Path:
 def pose_papers() -> Path:
     """Return the folder of the papers' texts, named by POSE_PAPERS."""
     return _folder("POSE_PAPERS", "the papers' texts")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run a test on one thread: networks of a few pixels give a second one nothing to do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _folder(variable: str, content: str) -> Path:

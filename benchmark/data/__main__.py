@@ -12,10 +12,9 @@ import tyro
 from tqdm import tqdm
 
 from benchmark.core.errors import InputError, run_command
-from benchmark.core.files import data_root
 from benchmark.data import dataset_folder
 from benchmark.data.check import check_dataset, format_status, is_whole, status_report
-from benchmark.data.download import fetch_source, list_sources
+from benchmark.data.fetch import Fetch
 from benchmark.data.synthetic.scenes import draw_preview
 from benchmark.data.synthetic.write import write_datasets
 
@@ -56,41 +55,6 @@ class Check:
         else:
             print(format_status(self.dataset, folder, splits))
         return 0 if is_whole(splits) else 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetch:
-    """Download a dataset, or a paper's released weights, from its official source.
-
-    An interrupted download is resumed. Without a name, list everything that can be downloaded and whether it is present.
-
-    example: python -m benchmark.data fetch coco-val2017 --root ~/datasets
-    """
-
-    name: tyro.conf.Positional[str | None] = None
-    """Which download, as listed without a name."""
-    root: Path | None = None
-    """The data root. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
-
-    def run(self) -> int:
-        """Download the files, or list what can be downloaded, and return the exit status."""
-        known, root = list_sources(), self.root or data_root()
-        if self.name is None:
-            for name, sources in known.items():
-                present = all((root / path).exists() for source in sources for path in source.provides)
-                size = sum(source.bytes or 0 for source in sources)
-                megabytes = f"{size / 1e6:,.1f} MB" if size else ""
-                print(f"{name:22} {'there' if present else 'absent':7} {megabytes:>12}  {sources[0].url}")
-            return 0
-        if self.name not in known:
-            raise InputError(f"nothing called {self.name!r} can be fetched; known: {', '.join(known)}")
-        for source in known[self.name]:
-            downloaded = fetch_source(source, root)
-            paths = ", ".join(str(root / path) for path in source.provides)
-            print(f"{source.name}: {'fetched' if downloaded else 'already there'}: {paths}")
-            if downloaded and source.licence:
-                print(f"  licence: {source.licence}; {source.home}")
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -41,18 +41,12 @@ from reproductions.autopose.search_space import components, components_of
 from reproductions.autopose.supernet import MixedOperation, SuperNetwork, straight_through, use_batch_statistics
 from reproductions.network_checks import saved
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = replace(find_search("autopose", "tiny"), held_out=0.4)
 JOINTS, SIZE = 3, 32
 OFF = ((0, 0, 0, 0),) * 3
 SOME = ((0, 1, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Flat(dict[str, float]):

@@ -110,16 +110,23 @@ def stem(first: nn.Module, *rest: nn.Module) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(64), nn.ReLU(), first, nn.MaxPool2d(2), *rest)
 
 
-def run_stacks(x: Tensor, hourglasses: nn.ModuleList, predictions: nn.ModuleList) -> StackedHeatmaps:
-    """Pass the features of the stem ``[N, C, H/4, W/4]`` through all hourglasses and their predictions."""
-    outputs = []
-    for hourglass, prediction in zip(hourglasses, predictions, strict=True):
-        heatmaps, x = prediction(hourglass(x), x)
-        outputs.append(heatmaps)
-    return StackedHeatmaps(tuple(outputs[:-1]), outputs[-1])
+class Stacks(nn.Module):
+    """A stem, hourglasses and their predictions, which subclasses build: ``images [N, 3, H, W] -> StackedHeatmaps``."""
+
+    stem: nn.Module
+    hourglasses: nn.ModuleList
+    predictions: nn.ModuleList
+
+    def forward(self, images: Tensor) -> StackedHeatmaps:
+        """Return the heatmaps of all stacks."""
+        x, outputs = self.stem(images), []
+        for hourglass, prediction in zip(self.hourglasses, self.predictions, strict=True):
+            heatmaps, x = prediction(hourglass(x), x)
+            outputs.append(heatmaps)
+        return StackedHeatmaps(tuple(outputs[:-1]), outputs[-1])
 
 
-class StackedHourglass(nn.Module):
+class StackedHourglass(Stacks):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
@@ -151,7 +158,3 @@ class StackedHourglass(nn.Module):
             )
             for index in range(num_stacks)
         )
-
-    def forward(self, images: Tensor) -> StackedHeatmaps:
-        """Return the heatmaps of all stacks."""
-        return run_stacks(self.stem(images), self.hourglasses, self.predictions)

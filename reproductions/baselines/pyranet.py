@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.core.errors import InputError
-from reproductions.baselines.hourglass import Prediction, Residual, StackedHeatmaps, preactivated, run_stacks, stem, upsample_to
+from reproductions.baselines.hourglass import Prediction, Residual, Stacks, preactivated, stem, upsample_to
 
 CARDINALITY = 4
 BASE_WIDTH = 9
@@ -115,7 +115,7 @@ class PyramidHourglass(nn.Module):
         return self.shortcut(x) + upsample_to(low, x)
 
 
-class PyraNet(nn.Module):
+class PyraNet(Stacks):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
@@ -144,7 +144,3 @@ class PyraNet(nn.Module):
             )
             for index in range(num_stacks)
         )
-
-    def forward(self, images: Tensor) -> StackedHeatmaps:
-        """Return the heatmaps of all stacks."""
-        return run_stacks(self.stem(images), self.hourglasses, self.predictions)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reproductions.baselines.hourglass import Prediction, StackedHeatmaps, run_stacks, stem, upsample_to
+from reproductions.baselines.hourglass import Prediction, Stacks, stem, upsample_to
 
 MERGE_GROUPS = 2
 
@@ -64,7 +64,7 @@ class GatedHourglass(nn.Module):
         return self.merge(torch.cat([x, upsample_to(low, x)], dim=1))
 
 
-class SoftGated(nn.Module):
+class SoftGated(Stacks):
     """``images [N, 3, H, W] -> StackedHeatmaps``, final heatmaps ``[N, num_joints, H/4, W/4]``; H, W at least 64.
 
     Args:
@@ -80,7 +80,3 @@ class SoftGated(nn.Module):
             Prediction(features, num_joints, before=GatedBlock(features, features), last=index == num_stacks - 1)
             for index in range(num_stacks)
         )
-
-    def forward(self, images: Tensor) -> StackedHeatmaps:
-        """Return the heatmaps of all stacks."""
-        return run_stacks(self.stem(images), self.hourglasses, self.predictions)

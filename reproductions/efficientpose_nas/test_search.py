@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -34,19 +34,13 @@ from reproductions.efficientpose_nas.search_space import components, components_
 from reproductions.efficientpose_nas.supernet import MixedLayer, SuperNetwork, entropy, expected, start, uniform
 from reproductions.network_checks import saved
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Like the small skeleton, but narrower and shallower.
 SHORT = Skeleton(
     first=8, separable=8, stages=(Stage(8, 2, 2), Stage(8, 2, 2), Stage(16, 2, 3), Stage(24, 1, 2)), deconvs=(8, 8)
 )
 TINY = find_search("efficientpose_nas", "tiny")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def supernet(skeleton: Skeleton = SHORT, joints: int = 5) -> SuperNetwork:

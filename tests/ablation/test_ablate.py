@@ -7,12 +7,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from benchmark.ablate import ablate_command
 from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
@@ -29,6 +27,8 @@ from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
 from tests.json_reports import check_report
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # The variants of the ablation that most tests run, each with its network.
 NETWORKS = {
     "on": "efficientpose_nas/A",
@@ -43,14 +43,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
     write_datasets(folder, 72, seed=3, validation=8, size=96)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def arguments(root: Path, work: Path, **options: Any) -> AblateArguments:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -52,18 +51,12 @@ from benchmark.training.run import TrainArguments, plan_training
 from benchmark.training.validation import heatmap_accuracy
 from reproductions.efficientpose_nas.architectures import A, B, write
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PACKAGE = "efficientpose_nas"
 PEOPLE = 40
 # Two epochs; of the second's steps, two are the architecture's.
 SCALE = replace(find_search(PACKAGE, "tiny"), held_out=0.4)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

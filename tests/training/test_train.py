@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import TrainArguments, plan_training
 from benchmark.training.trainer import TrainingStep, train_network
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODEL = "efficientpose_nas/A"
 PEOPLE = 64
 STEPS = 16  # two epochs of eight
@@ -53,14 +54,6 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     train_command(arguments(root, folder / "run"), folder / "records")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def arguments(root: Path, out: Path, **options: Any) -> TrainArguments:

@@ -7,7 +7,6 @@ On Synthetic people always, on samples of real data with ``-m slow``; a few step
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,17 +23,11 @@ from benchmark.training.records import training_records
 from benchmark.training.trainer import TrainingRun, build_training, train_network
 from benchmark.training.validation import Validator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STEPS, PEOPLE = 2, 8
 # Splits of a few annotated images that come with the tests' data; LSP is complete.
 SAMPLES = {"mpii": "sample", "coco": "sample"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,61 @@
+"""The command ``python -m benchmark.data fetch``: list what can be downloaded, or download it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from benchmark.core.errors import InputError
+from benchmark.core.files import data_root
+from benchmark.data.download import fetch_source, list_sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Download a dataset, or a paper's released weights, from its official source.
+
+    An interrupted download is resumed. Without a name, list everything that can be downloaded and whether it is present.
+
+    example: python -m benchmark.data fetch coco-val2017 --root ~/datasets
+    """
+
+    name: tyro.conf.Positional[str | None] = None
+    """Which download, as listed without a name."""
+    root: Path | None = None
+    """The data root. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
+
+    def run(self) -> int:
+        """Download the files, or list what can be downloaded, and return the exit status."""
+        root = self.root or data_root()
+        for line in list_downloads(root) if self.name is None else fetch_all(self.name, root):
+            print(line)
+        return 0
+
+
+def list_downloads(root: Path) -> Iterator[str]:
+    """Yield a line for each download: its name, whether it is present below the data root, its size and its first URL."""
+    for name, sources in list_sources().items():
+        present = all((root / path).exists() for source in sources for path in source.provides)
+        size = sum(source.bytes or 0 for source in sources)
+        megabytes = f"{size / 1e6:,.1f} MB" if size else ""
+        yield f"{name:22} {'there' if present else 'absent':7} {megabytes:>12}  {sources[0].url}"
+
+
+def fetch_all(name: str, root: Path) -> Iterator[str]:
+    """Download the files of a name below the data root; yield lines about each file when it is there.
+
+    Raises:
+        InputError: nothing has this name, or see :func:`benchmark.data.download.fetch_source`.
+    """
+    downloads = list_sources()
+    if name not in downloads:
+        raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(downloads)}")
+    for source in downloads[name]:
+        downloaded = fetch_source(source, root)
+        paths = ", ".join(str(root / path) for path in source.provides)
+        yield f"{source.name}: {'fetched' if downloaded else 'already there'}: {paths}"
+        if downloaded and source.licence:
+            yield f"  licence: {source.licence}; {source.home}"
