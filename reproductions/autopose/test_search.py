@@ -326,8 +326,8 @@ def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_t
     assert {name.partition(".")[0] for name in changed(search, CONTROLLER)} == {"controller"}
     first = search.baseline
     assert first is not None
-    figures = search.step(CONTROLLER, batch(), 0.5)
-    assert search.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
+    metrics = search.step(CONTROLLER, batch(), 0.5)
+    assert search.baseline == pytest.approx(0.9 * first + 0.1 * float(metrics["accuracy"]) / 100)
 
 
 def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -> None:
@@ -566,7 +566,7 @@ def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, Record]
         assert parse_architecture(record.samples["architecture"])
     for candidate in random.samples["candidates"]:
         assert candidate["cost"] == pytest.approx(searched.samples["cost"], rel=find_search("autopose", "tiny").tolerance)
-    first, second = (figures for _, figures in searched.samples["curves"])
+    first, second = (metrics for _, metrics in searched.samples["curves"])
     always_reported = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
     assert always_reported <= first.keys()
     assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "the controller waits for an epoch"
