@@ -38,7 +38,7 @@ class Subject:
         return copy.deepcopy(self.network)
 
 
-def subject(model: str, *, joints: int = 16) -> Subject:
+def build_subject(model: str, *, joints: int = 16) -> Subject:
     """Build a network and prepare it for comparison."""
     torch.manual_seed(0)
     network = build_model(model, joints=joints)
@@ -128,7 +128,7 @@ def run_onnx(path: Path, images: Tensor) -> list[Tensor]:
     return [torch.from_numpy(output) for output in session.run(None, {"images": images.numpy()})]
 
 
-def saved(network: nn.Module, images: Tensor) -> int:
+def count_saved_bytes(network: nn.Module, images: Tensor) -> int:
     """Return the bytes that a forward pass saves for the backward pass."""
     bytes_of_storage: dict[int, int] = {}
 

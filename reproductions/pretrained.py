@@ -67,7 +67,7 @@ def checkpoint(name: str, *, url: str | None = None) -> tuple[dict[str, Tensor],
         InputError: see :func:`download` and :func:`read`.
     """
     path = download(url or torchvision.models.get_model_weights(name)[RECIPE].url)
-    return read(path), path
+    return read_tensors(path), path
 
 
 def download(url: str) -> Path:
@@ -103,7 +103,7 @@ def verify(path: Path, digest: str) -> None:
         raise InputError(f"{path}: SHA-256 is {actual[:8]}…, expected {digest[:8]}…; remove the file to get it again")
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return a checkpoint's tensors by name; nothing but tensors is read.
 
     Raises:
@@ -173,7 +173,7 @@ def efficientnet_lite0(path: Path | None = None) -> EfficientNetLite0:
     """
     path = path or _package_file(LITE0_PACKAGE, LITE0_FILE)
     verify(path, LITE0_SHA256)
-    weights = read(path)
+    weights = read_tensors(path)
     network = EfficientNetLite0()
     # Both networks list their convolutions and batch norms layer by layer, starting at the image.
     load_in_order(network, weights, (name for name in weights if not name.startswith("_fc.")), path)

@@ -70,7 +70,7 @@ def every_network(*, slow: set[str] = SIBLINGS) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def subject(request: pytest.FixtureRequest) -> Subject:
-    return network_checks.subject(request.param)
+    return network_checks.build_subject(request.param)
 
 
 @every_network()
@@ -140,7 +140,7 @@ def test_compile_finds_one_graph_with_the_same_maps(subject: Subject) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ONE_OF_EACH_PACKAGE)
 def test_inductor_gives_the_same_maps(model: str) -> None:
-    subject = network_checks.subject(model)
+    subject = network_checks.build_subject(model)
     torch.compiler.reset()
     assert distance(run(torch.compile(subject.network), subject.images), subject.outputs) < TOLERANCE
 
@@ -148,6 +148,6 @@ def test_inductor_gives_the_same_maps(model: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [model for model in ONE_OF_EACH_PACKAGE if model not in BY_TORCH_EXPORT])
 def test_onnx_by_torch_export_gives_the_same_maps(model: str, tmp_path: Path) -> None:
-    subject = network_checks.subject(model)
+    subject = network_checks.build_subject(model)
     export_onnx(subject.network, subject.images, tmp_path / "network.onnx", traced=False)
     assert distance(run_onnx(tmp_path / "network.onnx", subject.images), subject.outputs) < TOLERANCE

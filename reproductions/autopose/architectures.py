@@ -103,7 +103,7 @@ class Architecture:
     aggregation: tuple[AggregationNode, ...]
 
 
-def read(path: Path | str) -> Architecture:
+def read_architecture(path: Path | str) -> Architecture:
     """Read and check an architecture file.
 
     Raises:
@@ -113,10 +113,10 @@ def read(path: Path | str) -> Architecture:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: {problem}") from None
-    return parse(text, str(path))
+    return parse_architecture(text, str(path))
 
 
-def parse(text: str, where: str = "architecture") -> Architecture:
+def parse_architecture(text: str, where: str = "architecture") -> Architecture:
     """Parse and check the text of an architecture file.
 
     Args:
@@ -124,7 +124,7 @@ def parse(text: str, where: str = "architecture") -> Architecture:
         where: Name of the file in error messages.
 
     Raises:
-        InputError: See :func:`read`.
+        InputError: See :func:`read_architecture`.
     """
     try:
         data = tomllib.loads(text)
@@ -145,8 +145,8 @@ def parse(text: str, where: str = "architecture") -> Architecture:
     return architecture
 
 
-def write(architecture: Architecture) -> str:
-    """Return the text of an architecture's file, the inverse of :func:`parse`.
+def format_architecture(architecture: Architecture) -> str:
+    """Return the text of an architecture's file, the inverse of :func:`parse_architecture`.
 
     Raises:
         InputError: The architecture is invalid.
@@ -169,7 +169,7 @@ def write(architecture: Architecture) -> str:
         + format_list("individual", [format_node(edges) for edges in architecture.individual])
         + format_list("aggregation", [format_node(edges) for edges in architecture.aggregation])
     )
-    parse(text)  # check it
+    parse_architecture(text)  # check it
     return text
 
 
@@ -178,7 +178,7 @@ def recipe_of(architecture: Architecture) -> str:
     return "autopose/searched"
 
 
-def boxes(text: str) -> list[DiagramBox]:
+def diagram_architecture(text: str) -> list[DiagramBox]:
     """Return the diagram of an architecture, as in Fig. 4: the branches that run in each stage, the finest at the top.
 
     Raises:
@@ -189,7 +189,7 @@ def boxes(text: str) -> list[DiagramBox]:
         DiagramBox(
             x=stage, y=1 - row_height * (row + 0.5), height=0.8 * row_height * runs, shade=1, label=scale if runs else ""
         )
-        for stage, vector in enumerate(parse(text).stages)
+        for stage, vector in enumerate(parse_architecture(text).stages)
         for row, (scale, runs) in enumerate(zip(SCALES, vector, strict=True))
     ]
 
@@ -263,9 +263,9 @@ def _line(text: str, path: Sequence[str | int]) -> str:
 
 FORMAT = ArchitectureFormat(
     suffix=SUFFIX,
-    read=read,
-    write=write,
+    read=read_architecture,
+    write=format_architecture,
     build="reproductions.autopose.network:build_from_file",
     recipe_of=recipe_of,
-    diagram=boxes,
+    diagram=diagram_architecture,
 )

@@ -38,7 +38,7 @@ from reproductions.autopose.architectures import (
     Architecture,
     Branches,
     Node,
-    read,
+    read_architecture,
     with_branches,
 )
 from reproductions.layers import conv_bn
@@ -66,7 +66,7 @@ def build(
         InputError: The file does not follow the format, or a switch has no such value.
     """
     if not isinstance(architecture, Architecture):
-        architecture = read(architecture)
+        architecture = read_architecture(architecture)
     return AutoPose(architecture=with_branches(architecture, branches), num_joints=num_joints, aggregation=aggregation)
 
 

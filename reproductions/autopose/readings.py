@@ -15,7 +15,7 @@ import torch
 
 from benchmark.config.conventions import FLOPS
 from benchmark.cost.counters import count_cost
-from reproductions.autopose.architectures import EXAMPLE, SCALES, Architecture, read, with_branches
+from reproductions.autopose.architectures import EXAMPLE, SCALES, Architecture, read_architecture, with_branches
 from reproductions.autopose.network import build
 
 
@@ -43,7 +43,7 @@ def cost_range(height: int = 256, width: int = 192, *, joints: int = 17, nodes: 
         joints: Number of joints.
         nodes: Numbers of nodes of an individual and an aggregation cell; the paper's are missing from its text.
     """
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     networks = {"no branches (minimum)": _uniform("skip", active=0, nodes=nodes)}
     networks |= {
         f"all branches, {op}": _uniform(op, active=1, nodes=nodes) for op in ("skip", "conv_1x1", "conv_3x3", "conv_5x5")

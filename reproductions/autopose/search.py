@@ -17,7 +17,15 @@ from benchmark.training.loader import BatchLoader
 from benchmark.training.losses import Targets
 from benchmark.training.trainer import build_optimizer
 from benchmark.training.validation import heatmap_accuracy, recipe_loss
-from reproductions.autopose.architectures import SCALES, STAGES, VECTORS, Architecture, Vector, parse, write
+from reproductions.autopose.architectures import (
+    SCALES,
+    STAGES,
+    VECTORS,
+    Architecture,
+    Vector,
+    format_architecture,
+    parse_architecture,
+)
 from reproductions.autopose.controller import Controller, reinforce_loss
 from reproductions.autopose.search_configs import CONTROLLER
 from reproductions.autopose.search_space import components, components_of, sample_within
@@ -137,7 +145,7 @@ class Search:
             batch = held_out.load(step)
             for stages in accuracies:
                 accuracies[stages] += float(self._accuracy(stages, batch))
-        return write(self._architecture(max(accuracies, key=accuracies.__getitem__)))
+        return format_architecture(self._architecture(max(accuracies, key=accuracies.__getitem__)))
 
     def _architecture(self, stages: tuple[Vector, ...]) -> Architecture:
         return Architecture(
@@ -181,9 +189,9 @@ def used_components(text: str) -> list[str]:
     Raises:
         InputError: The text is malformed.
     """
-    return components_of(parse(text))
+    return components_of(parse_architecture(text))
 
 
 def sample_architecture(scale: SearchConfig, table: LookupTable, cost: float | None, generator: np.random.Generator) -> str:
     """Draw a random architecture, of about ``cost`` where it is given, and return its text."""
-    return write(sample_within(scale, table, cost, generator))
+    return format_architecture(sample_within(scale, table, cost, generator))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, read, with_branches
+from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, read_architecture, with_branches
 from reproductions.autopose.network import build
 from reproductions.wording import WORDS
 
@@ -13,7 +13,7 @@ def describe_structure(table: str) -> dict[str, str]:
     """Return ``{"row/column": string}`` for Secs. 3 and 4.2, from the example with all branches; empty for other tables."""
     if table != "text_structure":
         return {}
-    architecture = with_branches(read(EXAMPLE), "all")
+    architecture = with_branches(read_architecture(EXAMPLE), "all")
     with torch.device("meta"):
         network = build(architecture, num_joints=17)
     module = network.stages[0]

@@ -10,25 +10,36 @@ from dataclasses import replace
 import pytest
 
 from benchmark.core.errors import InputError
-from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, parse, read, with_branches, write
+from reproductions.autopose.architectures import (
+    EXAMPLE,
+    OPERATIONS,
+    SCALES,
+    format_architecture,
+    parse_architecture,
+    read_architecture,
+    with_branches,
+)
 
-TEXT = write(read(EXAMPLE))
+TEXT = format_architecture(read_architecture(EXAMPLE))
 
 
 def test_reading_an_architecture_does_not_import_torch():
-    code = "import sys, reproductions.autopose; from reproductions.autopose import architectures as a; a.read(a.EXAMPLE)"
+    code = (
+        "import sys, reproductions.autopose; from reproductions.autopose import architectures as a; "
+        "a.read_architecture(a.EXAMPLE)"
+    )
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_the_example_calls_itself_a_reconstruction():
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     assert example.evidence == "reconstruction"
     assert "not published" in example.note
     assert "NOT the published architecture" in EXAMPLE.read_text(encoding="utf-8")
 
 
 def test_the_example_runs_coarse_branches_early_the_finest_late_and_each_equally_often():
-    stages = read(EXAMPLE).stages
+    stages = read_architecture(EXAMPLE).stages
     assert len({sum(stage[branch] for stage in stages) for branch in range(4)}) == 1
     assert [stage[0] for stage in stages] == sorted(stage[0] for stage in stages)
     assert [stage[3] for stage in stages] == sorted((stage[3] for stage in stages), reverse=True)
@@ -36,26 +47,26 @@ def test_the_example_runs_coarse_branches_early_the_finest_late_and_each_equally
 
 
 def test_the_example_uses_every_operation_and_at_most_two_inputs_a_node():
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     assert {op for node in (*example.individual, *example.aggregation) for op in node.values()} == set(OPERATIONS)
     assert max(map(len, example.individual)) == 2
 
 
 def test_what_is_written_is_read_back(tmp_path):
     architecture = replace(
-        read(EXAMPLE),
+        read_architecture(EXAMPLE),
         name="a-1",
         evidence="searched",
         note='"quoted" \\ back-slashed, 姿勢 🙂',
         aggregation=({scale: "skip" for scale in SCALES}, {scale: "conv_1x1" for scale in SCALES} | {"node1": "conv_5x5"}),
     )
-    (tmp_path / "a.toml").write_text(write(architecture), encoding="utf-8")
-    assert read(tmp_path / "a.toml") == architecture
+    (tmp_path / "a.toml").write_text(format_architecture(architecture), encoding="utf-8")
+    assert read_architecture(tmp_path / "a.toml") == architecture
 
 
 def test_an_invalid_architecture_is_not_written():
     with pytest.raises(InputError, match=r"stages\[1\]"):
-        write(replace(read(EXAMPLE), stages=((0, 0, 0, 1), (0, 1), (1, 1, 1, 1))))
+        format_architecture(replace(read_architecture(EXAMPLE), stages=((0, 0, 0, 1), (0, 1), (1, 1, 1, 1))))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +101,7 @@ def test_a_mistake_is_refused_with_its_file_its_key_and_its_line(tmp_path, old, 
     assert old in TEXT
     (tmp_path / "a.toml").write_text(TEXT.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message) as caught:
-        read(tmp_path / "a.toml")
+        read_architecture(tmp_path / "a.toml")
     assert "\n" not in str(caught.value)
     if old == "channels":
         return  # a key that is missing has no line
@@ -102,20 +113,22 @@ def test_a_mistake_is_refused_with_its_file_its_key_and_its_line(tmp_path, old, 
 def test_lists_may_be_written_in_other_ways(key, line):
     stages = "stages = [\n" + TEXT.split("stages = [\n")[1].split("\n]")[0] + "\n]"
     with pytest.raises(InputError, match=r"stages\[2\]: needs at least 4 entries, not \[1\]" + re.escape(line) + "$"):
-        parse(f"schema = 1\n{key} = [[0, 1, 1, 1], [1, 1, 0, 0], [1]]\n" + TEXT.replace(stages, "").replace("schema = 1", ""))
+        parse_architecture(
+            f"schema = 1\n{key} = [[0, 1, 1, 1], [1, 1, 0, 0], [1]]\n" + TEXT.replace(stages, "").replace("schema = 1", "")
+        )
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
-        read(tmp_path / "nowhere.toml")
+        read_architecture(tmp_path / "nowhere.toml")
 
 
 def test_whole_numbers_written_with_a_point_are_whole():
-    assert parse(TEXT.replace("[32, 64, 128, 256]", "[32.0, 64, 128, 256]")) == read(EXAMPLE)
+    assert parse_architecture(TEXT.replace("[32, 64, 128, 256]", "[32.0, 64, 128, 256]")) == read_architecture(EXAMPLE)
 
 
 def test_single_runs_at_most_one_branch_a_stage_and_all_runs_four():
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     assert with_branches(example, "searched") == example
     assert [sum(stage) for stage in with_branches(example, "all").stages] == [4, 4, 4]
     assert with_branches(example, "single").stages == ((0, 1, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0))

@@ -13,11 +13,18 @@ from benchmark.cost.counters import count_macs
 from benchmark.cost.trace import count_parameters, trace_network
 from benchmark.models.registry import build_model
 from reproductions.autopose import structure
-from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, parse, read, write
+from reproductions.autopose.architectures import (
+    EXAMPLE,
+    OPERATIONS,
+    SCALES,
+    format_architecture,
+    parse_architecture,
+    read_architecture,
+)
 from reproductions.autopose.network import AggregationCell, Cell, MultiScaleModule, build, build_operation
 from reproductions.autopose.readings import cost_range
 
-EXAMPLE_NETWORK = read(EXAMPLE)
+EXAMPLE_NETWORK = read_architecture(EXAMPLE)
 SMALL = replace(EXAMPLE_NETWORK, channels=(4, 8, 16, 32))
 VARIANTS = [
     f"autopose/searched+branches={branches}+aggregation={aggregation}"
@@ -47,7 +54,7 @@ def test_every_weight_learns(branches):
 
 
 def test_a_network_is_built_from_a_file(tmp_path):
-    (tmp_path / "small.toml").write_text(write(SMALL), encoding="utf-8")
+    (tmp_path / "small.toml").write_text(format_architecture(SMALL), encoding="utf-8")
     torch.manual_seed(0)
     from_file = build(tmp_path / "small.toml", num_joints=3).eval()
     torch.manual_seed(0)
@@ -174,7 +181,7 @@ def test_the_cost_of_the_dearest_cells_follows_from_the_equations():
 def test_node_to_node_edges_are_allowed_in_aggregation_cells():
     text = EXAMPLE.read_text(encoding="utf-8").replace('{ "1/4" = "skip"', '{ node1 = "conv_3x3", "1/4" = "skip"')
     with torch.device("meta"):
-        more, less = (build(a, num_joints=17) for a in (parse(text), EXAMPLE_NETWORK))
+        more, less = (build(a, num_joints=17) for a in (parse_architecture(text), EXAMPLE_NETWORK))
     assert count_parameters(more)["trainable"] > count_parameters(less)["trainable"]
 
 

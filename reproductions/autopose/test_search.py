@@ -32,14 +32,23 @@ from benchmark.search import search_command
 from benchmark.training.checkpoint import read_progress
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.losses import Targets
-from reproductions.autopose.architectures import EXAMPLE, OPERATIONS, SCALES, VECTORS, Architecture, parse, read, write
+from reproductions.autopose.architectures import (
+    EXAMPLE,
+    OPERATIONS,
+    SCALES,
+    VECTORS,
+    Architecture,
+    format_architecture,
+    parse_architecture,
+    read_architecture,
+)
 from reproductions.autopose.controller import Controller, Sample, reinforce_loss
 from reproductions.autopose.network import AutoPose, build
 from reproductions.autopose.search import Search, build_search_algorithm, list_components, sample_architecture, used_components
 from reproductions.autopose.search_configs import CONTROLLER
 from reproductions.autopose.search_space import components, components_of
 from reproductions.autopose.supernet import MixedOperation, SuperNetwork, straight_through, use_batch_statistics
-from reproductions.network_checks import saved
+from reproductions.network_checks import count_saved_bytes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -193,7 +202,7 @@ def test_a_path_takes_the_memory_of_its_network(search: Search) -> None:
     images, _ = batch()
     network.set_branches(SOME)
     network.draw_operations(1.0, learn=False)
-    assert saved(network, images) == saved(path(network, SOME), images)
+    assert count_saved_bytes(network, images) == count_saved_bytes(path(network, SOME), images)
 
 
 @pytest.mark.parametrize("phase", [WEIGHTS_PHASE, ARCHITECTURE_PHASE])
@@ -311,8 +320,8 @@ def test_a_controller_step_moves_the_controller_alone_and_its_baseline_follows_t
     assert {name.partition(".")[0] for name in changed(search, CONTROLLER)} == {"controller"}
     first = search.baseline
     assert first is not None
-    figures = search.step(CONTROLLER, batch(), 0.5)
-    assert search.baseline == pytest.approx(0.9 * first + 0.1 * float(figures["accuracy"]) / 100)
+    metrics = search.step(CONTROLLER, batch(), 0.5)
+    assert search.baseline == pytest.approx(0.9 * first + 0.1 * float(metrics["accuracy"]) / 100)
 
 
 def test_the_expected_cost_is_the_mean_over_all_that_the_controller_can_draw() -> None:
@@ -370,13 +379,13 @@ def test_of_the_vectors_that_are_drawn_the_best_is_derived(
 
     monkeypatch.setattr(search, "_accuracy", accuracy)
     held_out = plan.loaders["held out"]
-    best = parse(search.derive(held_out)).stages
+    best = parse_architecture(search.derive(held_out)).stages
     drawn = set(judged)
     assert 5 < len(drawn) <= search.options["candidates"]
     assert len(judged) == held_out.steps_per_epoch * len(drawn), "each on all held-out people"
     assert float(accuracy(best, ())) == max(float(accuracy(stages, ())) for stages in drawn)
     torch.manual_seed(5)
-    assert parse(search.derive(held_out)).stages == best, "the same when repeated"
+    assert parse_architecture(search.derive(held_out)).stages == best, "the same when repeated"
 
 
 def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
@@ -396,7 +405,7 @@ def test_derived_cells_have_the_most_probable_operations_and_inputs() -> None:
 
 def test_a_derived_file_builds_the_network_that_it_says(plan: SearchPlan, tmp_path: Path) -> None:
     text = searcher(joints=16, nodes=[2, 1]).derive(plan.loaders["held out"])
-    architecture = parse(text)
+    architecture = parse_architecture(text)
     assert architecture.evidence == "searched"
     assert architecture.channels == tuple(2 * width for width in find_search("autopose", "tiny").options["channels"])
     model = write_architecture("autopose", text, tmp_path, "found")
@@ -423,7 +432,7 @@ def test_a_derived_file_builds_the_network_that_it_says(plan: SearchPlan, tmp_pa
 
 def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
     path = tmp_path / "mine.autopose.toml"
-    path.write_text(write(read(EXAMPLE)), encoding="utf-8")
+    path.write_text(format_architecture(read_architecture(EXAMPLE)), encoding="utf-8")
     model = find_entry(str(path)).id
     assert model.startswith("autopose/file:mine-")
     assert find_entry(str(EXAMPLE)).id.rpartition("-")[2] == model.rpartition("-")[2], "identified by its contents"
@@ -440,7 +449,7 @@ def test_the_example_is_a_model_that_commands_take(tmp_path: Path) -> None:
 )
 def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "mine.autopose.toml"
-    path.write_text(write(read(EXAMPLE)).replace(old, new, 1), encoding="utf-8")
+    path.write_text(format_architecture(read_architecture(EXAMPLE)).replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         find_entry(str(path))
 
@@ -458,11 +467,11 @@ def test_operations_of_the_parts_add_up_to_the_network(name: str) -> None:
     generator = np.random.default_rng(0)
     for _ in range(3):
         text = sample_architecture(scale, table, None, generator)
-        assert table.predict(used_components(text)) == whole(parse(text), JOINTS, 32, 32)
+        assert table.predict(used_components(text)) == whole(parse_architecture(text), JOINTS, 32, 32)
 
 
 def test_operations_add_up_where_sizes_are_rounded_and_nothing_runs() -> None:
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     parts = components(example.channels, (4, 2), joints=17, input_hw=(100, 92))
     table = measure_table(parts, "flops", input="100x92", joints=17)
     for architecture in (example, replace(example, stages=OFF)):
@@ -548,10 +557,10 @@ def test_both_ends_are_kept_with_how_the_search_went(finished: dict[str, Record]
     assert searched.setting["strategy"] == "searched"
     for record in (searched, random):
         assert finished[record.samples["accuracy"]].subject == record.samples["model"]
-        assert parse(record.samples["architecture"])
+        assert parse_architecture(record.samples["architecture"])
     for candidate in random.samples["candidates"]:
         assert candidate["cost"] == pytest.approx(searched.samples["cost"], rel=find_search("autopose", "tiny").tolerance)
-    first, second = (figures for _, figures in searched.samples["curves"])
+    first, second = (metrics for _, metrics in searched.samples["curves"])
     always_reported = {"entropy of cells", "entropy of branches", "expected cost", "weights accuracy", "architecture accuracy"}
     assert always_reported <= first.keys()
     assert second.keys() - first.keys() == {"controller loss", "controller accuracy"}, "the controller waits for an epoch"
@@ -606,7 +615,7 @@ def test_the_ablations_scales_change_one_thing_each(base: str) -> None:
 def test_a_search_without_choice_of_branches_has_no_controller_to_report(plan: SearchPlan) -> None:
     search = searcher("tiny-all", joints=16)
     assert search.metrics().keys() == {"entropy of cells", "expected cost"}
-    assert parse(search.derive(plan.loaders["held out"])).stages == ((1, 1, 1, 1),) * 3
+    assert parse_architecture(search.derive(plan.loaders["held out"])).stages == ((1, 1, 1, 1),) * 3
 
 
 def test_tables_are_of_what_is_deployed(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ C = _architecture(
 ARCHITECTURES = {"A": A, "B": B, "C": C}
 
 
-def read(path: Path | str) -> Architecture:
+def read_architecture(path: Path | str) -> Architecture:
     """Read the architecture in a text file; the module's docstring shows one.
 
     Raises:
@@ -146,11 +146,11 @@ def read(path: Path | str) -> Architecture:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: {problem}") from None
-    return parsed(text, path)
+    return parse_architecture(text, path)
 
 
-def write(architecture: Architecture) -> str:
-    """Return the text of an architecture's file; the inverse of :func:`parsed`.
+def format_architecture(architecture: Architecture) -> str:
+    """Return the text of an architecture's file; the inverse of :func:`parse_architecture`.
 
     Raises:
         InputError: A file cannot name the architecture's skeleton.
@@ -167,7 +167,7 @@ def recipe_of(architecture: Architecture) -> str:
     return "efficientpose_nas/A" if architecture.skeleton == SMALL else "efficientpose_nas/B"
 
 
-def parsed(text: str, path: Path | str = "architecture") -> Architecture:
+def parse_architecture(text: str, path: Path | str = "architecture") -> Architecture:
     """Parse the text of an architecture's file.
 
     Args:
@@ -202,7 +202,7 @@ def parsed(text: str, path: Path | str = "architecture") -> Architecture:
     return Architecture(base, tuple(stages))
 
 
-def boxes(text: str) -> list[DiagramBox]:
+def diagram_architecture(text: str) -> list[DiagramBox]:
     """Return the boxes that draw an architecture: its layers from left to right, with a space between stages.
 
     A larger kernel makes a box darker, a larger expansion makes it higher; a skipped layer is a line.
@@ -211,12 +211,12 @@ def boxes(text: str) -> list[DiagramBox]:
         InputError: The text is malformed.
     """
     diagram, x = [], 0.0
-    for operations in parsed(text).stages:
+    for operations in parse_architecture(text).stages:
         for operation in operations:
             if operation == SKIP:
                 diagram.append(DiagramBox(x))
             else:
-                kernel, expansion = parse(operation)
+                kernel, expansion = parse_operation(operation)
                 diagram.append(
                     DiagramBox(x, height=expansion / 6, shade=(3, 5, 7).index(kernel), label=f"{kernel}\n×{expansion}")
                 )
@@ -242,7 +242,7 @@ def as_printed(architecture: Architecture) -> Architecture:
     return Architecture(replace(architecture.skeleton, stages=tuple(stages)), operations)
 
 
-def parse(operation: str) -> tuple[int, int]:
+def parse_operation(operation: str) -> tuple[int, int]:
     """Return kernel and expansion of an operation, as in ``'k3e6' -> (3, 6)``.
 
     Raises:
@@ -281,9 +281,9 @@ def skeleton(size: str) -> tuple[str, ...]:
 
 FORMAT = ArchitectureFormat(
     suffix=SUFFIX,
-    read=read,
-    write=write,
+    read=read_architecture,
+    write=format_architecture,
     build="reproductions.efficientpose_nas.network:build_from_file",
     recipe_of=recipe_of,
-    diagram=boxes,
+    diagram=diagram_architecture,
 )

@@ -14,7 +14,14 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from benchmark.core.errors import InputError
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP, Architecture, as_printed, parse, read
+from reproductions.efficientpose_nas.architectures import (
+    ARCHITECTURES,
+    SKIP,
+    Architecture,
+    as_printed,
+    parse_operation,
+    read_architecture,
+)
 from reproductions.layers import conv_bn, deconv_bn
 
 
@@ -63,7 +70,7 @@ def mbconvs(
     for operation in operations:
         if operation == SKIP:
             continue
-        kernel, expansion = parse(operation)
+        kernel, expansion = parse_operation(operation)
         blocks.append(
             MBConv(
                 in_channels=width if blocks else in_channels,
@@ -261,4 +268,4 @@ def build_from_file(path: Path | str, *, num_joints: int) -> nn.Module:
     Raises:
         InputError: See :func:`read`.
     """
-    return efficientpose(num_joints=num_joints, architecture=read(path))
+    return efficientpose(num_joints=num_joints, architecture=read_architecture(path))

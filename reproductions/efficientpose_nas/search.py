@@ -17,7 +17,7 @@ from benchmark.training.loader import BatchLoader
 from benchmark.training.losses import Targets
 from benchmark.training.trainer import build_optimizer
 from benchmark.training.validation import heatmap_accuracy, recipe_loss
-from reproductions.efficientpose_nas.architectures import SKELETONS, Skeleton, parsed, write
+from reproductions.efficientpose_nas.architectures import SKELETONS, Skeleton, format_architecture, parse_architecture
 from reproductions.efficientpose_nas.search_space import components, components_of, constant, layer_costs, sample_within
 from reproductions.efficientpose_nas.supernet import SuperNetwork, entropy, expected, keep_mass, start
 
@@ -91,7 +91,7 @@ class Search:
 
     def derive(self, held_out: BatchLoader) -> str:
         """Return the text of the architecture of the most probable operations; the held-out people are not used."""
-        return write(self.network.derived())
+        return format_architecture(self.network.derived())
 
     def state(self) -> dict[str, Any]:
         """Return nothing: checkpoints already hold the network, the optimizers and the generator."""
@@ -130,9 +130,9 @@ def used_components(text: str) -> list[str]:
     Raises:
         InputError: The text is malformed.
     """
-    return components_of(parsed(text))
+    return components_of(parse_architecture(text))
 
 
 def sample_architecture(scale: SearchConfig, table: LookupTable, cost: float | None, generator: np.random.Generator) -> str:
     """Return the text of a random architecture; with ``cost``, of that cost on average."""
-    return write(sample_within(_skeleton(scale), table, cost, generator))
+    return format_architecture(sample_within(_skeleton(scale), table, cost, generator))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.models.registry import build_model
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse, skeleton
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse_operation, skeleton
 from reproductions.wording import agreed
 
 _TABLE1 = (
@@ -32,7 +32,7 @@ def _text_structure() -> dict[str, str]:
     The candidates are the operations that an architecture may have; everything else is counted on the three networks, whose
     heads must agree. The width of SimpleBaseline's head is left to the package of that network.
     """
-    candidates = [parse(operation) for operation in OPERATIONS if operation != SKIP]
+    candidates = [parse_operation(operation) for operation in OPERATIONS if operation != SKIP]
     kernels, expansions = (sorted(set(column)) for column in zip(*candidates, strict=True))
     halvings, widths = [], []
     with torch.device("meta"):

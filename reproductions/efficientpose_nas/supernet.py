@@ -11,7 +11,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from reproductions.efficientpose_nas.architectures import OPERATIONS, SKIP, Architecture, Skeleton, parse
+from reproductions.efficientpose_nas.architectures import OPERATIONS, SKIP, Architecture, Skeleton, parse_operation
 from reproductions.efficientpose_nas.network import MBConv, PoseNetwork, efficientpose, initialise
 
 
@@ -56,7 +56,7 @@ class MixedLayer(nn.Module):
 
 
 def _block(operation: str, in_channels: int, width: int, stride: int) -> MBConv:
-    kernel, expansion = parse(operation)
+    kernel, expansion = parse_operation(operation)
     return MBConv(in_channels=in_channels, out_channels=width, kernel=kernel, expansion=expansion, stride=stride)
 
 

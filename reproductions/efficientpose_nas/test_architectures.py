@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.errors import InputError
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SMALL, Architecture, read
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SMALL, Architecture, read_architecture
 from reproductions.efficientpose_nas.network import build_from_file
 
 
@@ -27,13 +27,13 @@ GOOD = text(ARCHITECTURES["A"])
 def test_the_published_architectures_can_be_written_down(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mine.arch"
     path.write_text(text(ARCHITECTURES[name]))
-    assert read(path) == ARCHITECTURES[name]
+    assert read_architecture(path) == ARCHITECTURES[name]
 
 
 def test_remarks_and_empty_lines_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mine.arch"
     path.write_text("# mine\n\n" + GOOD.replace("\n", "  # remark\n\n"))
-    assert read(path) == ARCHITECTURES["A"]
+    assert read_architecture(path) == ARCHITECTURES["A"]
 
 
 def test_a_skipped_layer_is_left_out_of_the_network(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named_by_file_and_line(tmp_path: Path, old: str, new: 
     assert old in GOOD
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(InputError, match=message):
-        read(path)
+        read_architecture(path)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
@@ -81,11 +81,11 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> N
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.arch"):
-        read(path)
+        read_architecture(path)
 
 
 def test_reading_does_not_import_torch(tmp_path: Path) -> None:
     path = tmp_path / "mine.arch"
     path.write_text(GOOD)
-    code = f"import sys; from reproductions.efficientpose_nas import architectures as a; a.read({str(path)!r})"
+    code = f"import sys; from reproductions.efficientpose_nas import architectures as a; a.read_architecture({str(path)!r})"
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)

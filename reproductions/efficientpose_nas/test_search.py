@@ -24,15 +24,15 @@ from reproductions.efficientpose_nas.architectures import (
     Architecture,
     Skeleton,
     Stage,
-    parsed,
-    write,
+    format_architecture,
+    parse_architecture,
 )
 from reproductions.efficientpose_nas.fna import adapt
 from reproductions.efficientpose_nas.network import MBConv, efficientpose
 from reproductions.efficientpose_nas.search import Search, build_search_algorithm
 from reproductions.efficientpose_nas.search_space import components, components_of, constant, layer_costs, sample_within
 from reproductions.efficientpose_nas.supernet import MixedLayer, SuperNetwork, entropy, expected, start, uniform
-from reproductions.network_checks import saved
+from reproductions.network_checks import count_saved_bytes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -85,7 +85,7 @@ def test_deciding_for_an_architecture_gives_it_back(name: str) -> None:
         layer.alpha = nn.Parameter(torch.zeros(len(layer.operations)))
     network.choose(architecture)
     assert network.derived() == architecture
-    assert parsed(write(network.derived())) == architecture
+    assert parse_architecture(format_architecture(network.derived())) == architecture
     assert entropy(list(network.layers())) < 1e-5
 
 
@@ -140,10 +140,10 @@ def test_one_path_takes_the_memory_of_one_network() -> None:
     images, _ = batch()
     for layer in network.layers():
         layer.active = [layer.operations.index("k5e6")]
-    memory = saved(network, images)
-    assert memory == saved(network.path(uniform(SHORT, "k5e6")), images)
+    memory = count_saved_bytes(network, images)
+    assert memory == count_saved_bytes(network.path(uniform(SHORT, "k5e6")), images)
     network.use_all()
-    assert saved(network, images) > 2 * memory
+    assert count_saved_bytes(network, images) > 2 * memory
 
 
 def test_weight_steps_run_one_operation_a_layer_and_architecture_steps_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.losses import Targets
 from benchmark.training.run import TrainArguments, plan_training
 from benchmark.training.validation import heatmap_accuracy
-from reproductions.efficientpose_nas.architectures import A, B, write
+from reproductions.efficientpose_nas.architectures import A, B, format_architecture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -327,7 +327,7 @@ def test_searches_are_listed_without_torch() -> None:
 @pytest.mark.parametrize("share", [0.75, 1.0, 1.2])
 def test_random_architectures_lie_in_the_range_and_none_comes_twice(tmp_path: Path, table: LookupTable, share: float) -> None:
     module, run = search_module(PACKAGE), run_in(tmp_path, table)
-    cost = share * table.predict(module.used_components(write(A)))
+    cost = share * table.predict(module.used_components(format_architecture(A)))
     drawn = list(islice(sample_architectures(run, cost), 40))
     low, high = cost_bounds(SCALE, cost)
     assert all(
@@ -459,28 +459,31 @@ def file(folder: Path, text: str, name: str = "mine.arch") -> str:
 
 
 def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
-    first, changed = file(tmp_path / "one", write(A)), file(tmp_path / "other", write(A).replace("k7e6", "k7e3"))
+    first, changed = (
+        file(tmp_path / "one", format_architecture(A)),
+        file(tmp_path / "other", format_architecture(A).replace("k7e6", "k7e3")),
+    )
     ids = [find_entry(path).id for path in (first, changed)]
     assert ids[0] != ids[1]
     assert all(id_.startswith("efficientpose_nas/file:mine-") for id_ in ids)
-    again = file(tmp_path / "again", "# the same\n" + write(A))
+    again = file(tmp_path / "again", "# the same\n" + format_architecture(A))
     assert find_entry(again).id == ids[0]
     assert find_entry(ids[0]) == find_entry(again), "its id finds it from then on"
 
 
 def test_a_file_builds_counts_and_is_trained_like_its_skeletons_network(tmp_path: Path) -> None:
-    path = file(tmp_path, write(A))
+    path = file(tmp_path, format_architecture(A))
     model = find_entry(path).id
     assert measure_cost(model, 16, 256, 256) == measure_cost("efficientpose_nas/A", 16, 256, 256)
     assert known_recipes(path) == known_recipes("efficientpose_nas/A")
-    assert known_recipes(file(tmp_path, write(B), "large.arch")) == known_recipes("efficientpose_nas/B")
+    assert known_recipes(file(tmp_path, format_architecture(B), "large.arch")) == known_recipes("efficientpose_nas/B")
     assert resolve_model(path).model == model
     with pytest.raises(InputError, match="multiples of 16"):
         check_input_size(path, (250, 256))
 
 
 def test_records_name_a_file_by_its_id(root: Path, tmp_path: Path) -> None:
-    path = file(tmp_path, write(A))
+    path = file(tmp_path, format_architecture(A))
     options = TrainArguments(model=path, dataset="synthetic-mpii", root=root, out=tmp_path / "run", device="cpu", keep=False)
     run = plan_training(options)
     assert run.model == find_entry(path).id == latency_subject(path)
@@ -488,7 +491,7 @@ def test_records_name_a_file_by_its_id(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_is_trained_and_its_weights_evaluated(root: Path, tmp_path: Path) -> None:
-    path = file(tmp_path, write(A))
+    path = file(tmp_path, format_architecture(A))
     records = tmp_path / "records"
     shared: dict[str, Any] = {"model": path, "dataset": "synthetic-mpii", "root": root, "device": "cpu"}
     train_command(TrainArguments(**shared, out=tmp_path / "run", epochs=1, cache=root / "cache"), records)
@@ -501,7 +504,7 @@ def test_a_file_is_trained_and_its_weights_evaluated(root: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("command", [find_entry, resolve_model, known_recipes])
 def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, command: Any) -> None:
-    path = file(tmp_path, write(A).replace("k7e6", "k9e6"))
+    path = file(tmp_path, format_architecture(A).replace("k7e6", "k9e6"))
     with pytest.raises(InputError, match=r"mine\.arch:5: unknown operation 'k9e6'"):
         command(path)
 
