@@ -141,10 +141,10 @@ def test_single_runs_at_most_one_branch_a_stage_and_all_runs_four():
 def test_the_schema_and_the_code_name_the_same_operations_and_scales():
     assert OPERATIONS == ("conv_1x1", "conv_3x3", "conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip")
     assert SCALES == ("1/4", "1/8", "1/16", "1/32")
-    example = read(EXAMPLE)
+    example = read_architecture(EXAMPLE)
     for operation in OPERATIONS:
         complete = replace(example, aggregation=(dict.fromkeys(SCALES, operation),))
-        assert parse(write(complete)) == complete
+        assert parse_architecture(format_architecture(complete)) == complete
     for scale in SCALES:
         with pytest.raises(InputError, match=f"'{scale}' is missing"):
-            write(replace(example, aggregation=({other: "skip" for other in SCALES if other != scale},)))
+            format_architecture(replace(example, aggregation=({other: "skip" for other in SCALES if other != scale},)))
