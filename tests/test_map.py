@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 BUILT = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## How it is built\n")[2].partition("\n## ")[0]
 ROW = re.compile(r"^\| (?P<layer>\d+) \| (?P<names>(?:`\w+` ?)+) \| (?P<description>.+) \|$", re.MULTILINE)
 MAP = {name: int(row["layer"]) for row in ROW.finditer(BUILT) for name in re.findall(r"\w+", row["names"])}
-EXAMPLES = re.findall(r"^\| ([^|`]+) \| `([\w/.]+)`, `(\w+)` \|$", BUILT, re.MULTILINE)
+EXAMPLES = re.findall(r"^\| ([^|`]+) \| `([\w/.]+)`, `(\w+)`[^|]* \|$", BUILT, re.MULTILINE)
 
 
 def test_every_package_and_command_is_on_the_map_and_nothing_else() -> None:
@@ -53,7 +53,7 @@ def test_folders_are_those_of_the_project() -> None:
 
 def test_the_examples_are_where_the_map_says() -> None:
     topics = [topic for topic, _, _ in EXAMPLES]
-    assert topics == ["PCKh's head size", "a crop's scale rule", "an ablation's plan", "a record's identity"]
+    assert {"PCKh's head size", "a crop's scale rule", "an ablation's plan", "a record's identity"} <= set(topics)
     for _, path, name in EXAMPLES:
         assert (ROOT / path).is_file()
         assert hasattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name), f"{path} has no {name}"
