@@ -14,7 +14,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,6 +30,7 @@ from benchmark.core.files import lock_file
 RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
 RECORD_SCHEMA = 2
 NOT_APPLICABLE = "-"
+PLACES = ("--work", "--cache", "--out")  # options that no command on record has
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -168,9 +169,21 @@ def provenance(command: str | None = None) -> dict[str, Any]:
     return {
         "environment": _environment(),
         "commit": _commit(),
-        "command": command or shlex.join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "command": command or shlex.join(["python", "-m", *_module(), *_without_places(sys.argv[1:])]),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    """Leave out the folders of this machine that decide only where a run keeps its files."""
+    repeated: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word in PLACES:
+            next(words, None)
+        elif not word.startswith(tuple(f"{option}=" for option in PLACES)):
+            repeated.append(word)
+    return repeated
 
 
 def _module() -> list[str]:

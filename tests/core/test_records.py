@@ -68,6 +68,12 @@ def test_two_writers_lose_and_repeat_nothing(tmp_path: Path) -> None:
     assert sorted(r.subject for r in load_records(tmp_path).values()) == sorted(f"net/{n}" for n in range(40))
 
 
+def test_commands_on_record_name_no_folder_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ablate", "sic", "--work", "/mnt/a", "--seeds", "3", "--cache=/mnt/b", "--out", "/mnt/c"])
+    assert provenance()["command"].endswith(" sic --seeds 3")
+    assert not any(f" {option}" in record.command for record in load_records().values() for option in ("--work", "--cache"))
+
+
 @pytest.mark.parametrize(
     ("edit", "complaint"),
     [
