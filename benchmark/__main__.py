@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from benchmark.core.errors import exit_with_error
+from benchmark.core.errors import exit_with_error, run_command
 
 COMMANDS = {
     "report": "regenerate every table and plot from the records, or check that they are up to date",
@@ -30,7 +30,7 @@ def format_commands() -> str:
 def main() -> None:
     """Run the command that the first argument names, as ``python -m benchmark.COMMAND`` does."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print(format_commands())
+        run_command(lambda: print(format_commands(), flush=True))
         return
     name = sys.argv.pop(1)
     if name not in COMMANDS:

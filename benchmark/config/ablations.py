@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
-from benchmark.config.packages import find_recipe, find_search
+from benchmark.config.packages import declarations, find_recipe, find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.models.registry import find_entry
+from benchmark.papers.tables import load_papers
 
 BudgetName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
 
@@ -191,7 +192,7 @@ def known_ablations() -> Mapping[str, Ablation]:
     """Import all ablations, by name.
 
     Raises:
-        InputError: a file has no ablation, or its ablation has another name than the file.
+        InputError: a file has no ablation, or its ablation has another name than the file or names what does not exist.
     """
     import ablations
 
@@ -207,8 +208,28 @@ def known_ablations() -> Mapping[str, Ablation]:
             raise InputError(f"ablations/{module.name}.py has no ABLATION = Ablation(...)")
         if ablation.name != module.name:
             raise InputError(f"ablations/{module.name}.py: the ablation is named {ablation.name!r}; name it like its file")
+        _check_references(ablation)
         known[ablation.name] = ablation
     return known
+
+
+def _check_references(ablation: Ablation) -> None:
+    """Check that the paper, the table, its rows and the initial weights exist that an ablation names."""
+    where = f"ablations/{ablation.name}.py"
+    starts = {name for package in declarations().values() for recipe in package.recipes.values() for name in recipe.starts}
+    if ablation.start not in {"scratch", *starts}:
+        raise InputError(f"{where}: unknown start {ablation.start!r}; known: {', '.join(['scratch', *sorted(starts)])}")
+    if not ablation.paper:
+        return
+    papers = load_papers()
+    if ablation.paper not in papers:
+        raise InputError(f"{where}: unknown paper {ablation.paper!r}; known: {', '.join(papers)}")
+    tables = papers[ablation.paper].tables
+    if ablation.table and ablation.table not in tables:
+        raise InputError(f"{where}: {ablation.paper} has no table {ablation.table!r}")
+    for variant in ablation.variants:
+        if variant.row and variant.row not in tables[ablation.table].rows:
+            raise InputError(f"{where}: {ablation.paper}/{ablation.table} has no row {variant.row!r}")
 
 
 def find_ablation(name: str) -> Ablation:

@@ -40,6 +40,10 @@ def test_an_ablation_of_a_network_of_ones_own_is_in_the_report(project: Copy) ->
     ("change", "message"),
     [
         (('title="A', 'paper="smallpose", title="A'), "error: ablations/second_stack.py: unknown paper 'smallpose'; known: "),
+        (
+            ('title="A', 'start="nowhere", title="A'),
+            "error: ablations/second_stack.py: unknown start 'nowhere'; known: scratch, ",
+        ),
         (('better="two stacks"', 'better="two"'), "error: ablation second_stack: a comparison names 'two'; its variants are "),
         (('printed=""', 'printed="table2[a, pckh]"'), "error: ablation second_stack: 'table2[a, pckh]' is of no paper; "),
         (
