@@ -36,7 +36,7 @@ class Evaluation(NamedTuple):
 
     @property
     def setting(self) -> str:
-        """What differs from the published input size, weights and boxes, in words."""
+        """Describe what differs from the published input size, weights and boxes; empty if nothing does."""
         return describe_evaluation(self._asdict())
 
 
