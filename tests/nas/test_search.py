@@ -189,7 +189,7 @@ def test_optimizers_joined_are_taken_apart_again(tmp_path: Path) -> None:
         parameter.grad = torch.ones(3)
     for optimizer in optimizers.values():
         optimizer.step()
-    save_checkpoint(tmp_path / "last.pt", network, optimizers, {})
+    save_checkpoint(tmp_path / "last.pt", network, optimizers, {"step": 1})
     resumed, restored = network_and_optimizers()
     load_checkpoint(tmp_path / "last.pt", resumed, restored)
     assert [list(optimizer.state_dict()["state"]) for optimizer in restored.values()] == [[0], [0]]
