@@ -43,7 +43,9 @@ def claim_folder(folder: Path) -> Iterator[None]:
 def open_run(
     folder: Path, identity: Mapping[str, Any], network: nn.Module, optimizers: Mapping[str, Optimizer]
 ) -> dict[str, Any]:
-    """Claim the folder for a new run, or resume the run in it from its checkpoint; return its progress.
+    """Describe a new run in its folder, or resume the run there from its checkpoint; return its progress.
+
+    The folder must be held by :func:`claim_folder`: what a process that was killed left half-written is removed.
 
     Args:
         identity: Fields that must match for a run to be resumed.
@@ -60,7 +62,8 @@ def open_run(
             different = [key for key in identity if recorded.get(key) != identity[key]]
         except (OSError, ValueError, AttributeError, RecursionError):
             raise InputError(f"{description}: not a description of a run; train into another folder with --out") from None
-        for key in different:
+        if different:
+            key = different[0]
             raise InputError(
                 f"{folder} holds another run: {key} is {recorded.get(key)} there, {identity[key]} here; "
                 "remove it or train into another folder with --out"
