@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# The same commit gives the same answer: examples are drawn from a fixed seed, unless others are asked for by
+# ``pytest --hypothesis-profile fuzz``.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("fuzz", derandomize=False, max_examples=2000, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

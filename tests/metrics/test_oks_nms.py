@@ -35,7 +35,7 @@ def suppressed_by_hand(joints: np.ndarray, areas: np.ndarray, scores: np.ndarray
     return remaining
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(0, 12),

@@ -58,7 +58,7 @@ def test_the_quarter_shift_leaves_peaks_at_the_border_alone(x: float, y: float, 
     assert moved.tolist() == [moves, moves]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(st.floats(8, 32), st.floats(8, 40))
 def test_dark_recovers_the_centre_of_an_exact_gaussian(x: float, y: float) -> None:
     point = decode_dark(bump(x, y)).points[0, 0]
