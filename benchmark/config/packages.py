@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from benchmark.config.protocols import PROTOCOLS, Protocol, WeightFile
 from benchmark.config.recipes import GENERAL_RECIPES, Recipe
 from benchmark.config.searches import SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.models.registry import ArchitectureFormat, Entry, find_entry, packages
+
+StructureBasis = Literal["author code", "paper text", "reconstruction", "data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class PaperPackage:
         search: Module that searches; :mod:`benchmark.nas.trainer` states the functions which it must have.
         structure: ``module:function``, called with a table's id. It returns ``{"row/column": string}``: what is built where the
             paper prints an architecture.
+        structure_basis: What the values of ``structure`` rest on, by pattern of ``table:row/column``; the first that matches
+            counts, and without a match ``author code``. ``data`` is what is taken over and not counted on a network.
         readings: ``module:function``, called with a table's id. It returns, for each ``row/column`` whose way of counting the
             paper leaves open, a list of readings ``{"reading", "convention", "value"}``; those of a saving also have
             ``"network"`` and ``"against"``.
@@ -48,6 +53,7 @@ class PaperPackage:
     searches: tuple[SearchConfig, ...] = ()
     search: str = ""
     structure: str = ""
+    structure_basis: Mapping[str, StructureBasis] = field(default_factory=dict)
     readings: str = ""
     structure_version: int = 1
 

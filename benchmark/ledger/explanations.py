@@ -28,8 +28,7 @@ PREDICATES: Mapping[str, str] = {
     "padded": "rounded or truncated to fewer digits, then padded with zeros",
     "within_source_rounding": "follows from sources that round to the printed ones",
     "another_printing": "follows from another printed value of the same quantity in the same paper",
-    "one_reading": "equals the count under one of several readings of an ambiguous sentence",
-    "measured_sources": "follows from our counts of the sources, but not from the printed ones",
+    "printed_sources": "follows from the printed values that our measurements of its sources round to",
     "swapped": "exchanged with the number of another sentence",
 }
 
@@ -106,19 +105,6 @@ def explain_cost(cell: Cell, record: Record, variants: Sequence[Record]) -> Expl
     return None
 
 
-def explain_reading(cell: Cell, record: Record, readings: Sequence[Mapping[str, Any]]) -> Explanation | None:
-    """Return the first reading that rounds to the printed value, or else the first that truncates to it; None if none does."""
-    for rule, verb in ((round_half_up, "round"), (truncate, "truncate")):
-        fitting = [reading for reading in readings if rule(reading["value"], cell.number.decimals) == str(cell.number)]
-        if fitting:
-            first = fitting[0]
-            description = (
-                f"{len(fitting)} of {len(readings)} readings {verb} to it, first {first['reading']}, {first['convention']}"
-            )
-            return Explanation("one_reading", description, first["value"], record.id)
-    return None
-
-
 def explain_derived(
     printed: str,
     decimals: int,
@@ -127,7 +113,6 @@ def explain_derived(
     papers: Mapping[str, Paper],
     row: str = "",
     claim: Claim | None = None,
-    measured: Mapping[str, float] | None = None,
 ) -> Explanation | None:
     """Return the first predicate that yields the printed string from an expression over printed cells; None if there is none.
 
@@ -139,7 +124,6 @@ def explain_derived(
         papers: All papers, by id.
         row: Id of the row that the expression is evaluated for; empty for a claim.
         claim: The claim, if the number is printed in a sentence.
-        measured: Our values by the name of the cell, in the printed units.
     """
 
     def value_with(replaced: Mapping[str, float]) -> float:
@@ -164,10 +148,6 @@ def explain_derived(
             value = value_with({cell.name: printed_value(twin)})
             if round_half_up(value, decimals) == printed:
                 return Explanation("another_printing", f"{twin.name} prints {twin.printed}", value)
-    counts = {cell.name: measured[cell.name] for cell in result.cells if measured and cell.name in measured}
-    if counts and round_half_up(value := value_with(counts), decimals) == printed:
-        description = ", ".join(f"{name} counts to {count:.6g}" for name, count in counts.items())
-        return Explanation("measured_sources", description, value)
     return _swapped(printed, decimals, float(result.value), claim, paper, papers) if claim else None
 
 
@@ -180,7 +160,9 @@ def _source_range(result: ExpressionResult, value_with: Callable[[Mapping[str, f
     if not 0 < len(sources) <= 8:
         return None
     # A kernel size or a width is exact; all other printed numbers were rounded.
-    halves = {name: 0.0 if cell.column.kind == "architecture" else half_unit(cell) for name, cell in sources.items()}
+    halves = {
+        name: 0.0 if cell.column.kind in ("architecture", "setting") else half_unit(cell) for name, cell in sources.items()
+    }
     corners = []
     for signs in product((-1, 1), repeat=len(sources)):
         moved = {
@@ -193,18 +175,25 @@ def _source_range(result: ExpressionResult, value_with: Callable[[Mapping[str, f
     return min(corners), max(corners)
 
 
-def another_printing(cell: Cell, paper: Paper) -> Iterator[Cell]:
-    """Iterate over cells in other tables of the paper that print another value of the same quantity of the same network."""
+def another_printing(cell: Cell, paper: Paper, *, same_value: bool = False) -> Iterator[Cell]:
+    """Iterate over cells in other tables of the paper that print the same quantity of the same network.
+
+    Args:
+        cell: The printed cell.
+        paper: Its paper.
+        same_value: Include those that print the same value; by default only those that print another.
+    """
+    if not cell.row.model or cell.column.kind not in ("cost", "accuracy", "latency"):
+        return  # columns of other kinds hold a different quantity in each row
     fields = ("metric", "threshold", "part", "scope")
     for table in paper.tables.values():
         for twin in table.cells():
             if (
-                cell.row.model
+                twin.table is not cell.table
                 and (twin.row.model, twin.row.needs) == (cell.row.model, cell.row.needs)
-                and twin.table is not cell.table
                 and (twin.dataset, twin.input, twin.table.split) == (cell.dataset, cell.input, cell.table.split)
                 and all(getattr(twin.column, field) == getattr(cell.column, field) for field in fields)
-                and printed_value(twin) != printed_value(cell)
+                and (same_value or printed_value(twin) != printed_value(cell))
             ):
                 yield twin
 

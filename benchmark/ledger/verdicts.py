@@ -1,107 +1,85 @@
-"""Judge every printed cell and claim by measured records, without torch and without naming any paper."""
+"""Judge every printed cell and claim, by measured records and by the paper's other cells, without torch or any paper's name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any
 
 from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
-from benchmark.ledger.explanations import count_in_unit, explain_cost, explain_derived, explain_reading
+from benchmark.ledger.derived import Judgement, Measurement, Sources, judge_by_sources
+from benchmark.ledger.explanations import count_in_unit, explain_cost
+from benchmark.ledger.internal import (
+    NOTHING,
+    InternalVerdict,
+    judge_expression,
+    judge_internally,
+    quoted_cell,
+    repeated_cell,
+)
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
+from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
-from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.expressions import suffix_scale
 from benchmark.papers.rounding import round_half_up
-from benchmark.papers.tables import Cell, Claim, Kind, Paper, Slug, Text, load_papers, no_unknown_fields
+from benchmark.papers.tables import Cell, Claim, Paper, load_papers, parse_number
 
-Token = Literal["reproduced", "explained", "contradicted", "inconclusive", "proxy", "not_run", "hidden_labels", "no_definition"]
-TOKENS: tuple[Token, ...] = get_args(Token)
-TOKEN_MEANING: Mapping[Token, str] = {
-    "reproduced": "our value, counted by the table's convention, rounds to the printed value",
-    "explained": "our value differs, and a reason from a closed list yields exactly the printed value",
-    "contradicted": "our value differs, the definition is public, and no reason from the list yields the printed value",
-    "inconclusive": "our interval is too wide to decide",
-    "proxy": "measured under a smaller protocol or on another device: shows a direction or a ratio, never counts as a match",
-    "not_run": "not measured yet; the verdict gives the command, and what it needs",
-    "hidden_labels": "only the benchmark's server can score it, as the labels of its test set are not public",
-    "no_definition": "there is no public specification to build the network from",
-}
-KINDS: tuple[Kind, ...] = get_args(Kind)
 HIDDEN_LABEL_SPLITS = ("test", "test-dev")
+MEASURED_GROUPS: tuple[Group, ...] = ("agrees", "explained", "ambiguous", "differs", "undecided")
 
 
-@no_unknown_fields
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The verdict on one printed cell or claim: a row of ``reports/verdicts.csv``. A field without a value is ``-``.
-
-    Attributes:
-        paper: Id of the paper.
-        table: Id of the table; ``claims`` for a claim.
-        row_id: Id of the row or of the claim.
-        column: Name of the column; ``printed`` for a claim.
-        kind: Kind under which the verdict is counted.
-        metric: Metric of the column; ``claim`` for a claim.
-        unit: Unit of the printed number.
-        printed: The printed string.
-        ours: Our value in the printed unit.
-        ours_rounded: Our value, rounded to the printed number of decimals.
-        verdict: The verdict.
-        cause: Why, in words; for a verdict without a measurement the command that makes one.
-        record: Id of the record of our value, or ``expression:...`` for a value that follows from printed cells.
-    """
-
-    paper: Slug
-    table: Slug
-    row_id: Slug
-    column: Slug
-    kind: Kind
-    metric: Text
-    unit: Text
-    printed: Text
-    ours: Text
-    ours_rounded: Text
-    verdict: Token
-    cause: Text
-    record: Text
-
-
-VERDICT_COLUMNS = tuple(Verdict.__annotations__)
-
-
-def judge_all(records: Mapping[str, Record] | None = None) -> list[Verdict]:
-    """Judge every numeric cell of every paper, then every claim, in printed order.
+def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, Paper] | None = None) -> list[Verdict]:
+    """Judge every cell of every paper, then every claim, in printed order.
 
     Args:
         records: Current records, by id; by default those under ``reports/records``.
+        papers: Papers, by id; by default those under ``paper_tables``.
 
     Raises:
         InputError: a table or record is malformed, or a row names an unknown model.
     """
     entries()  # a malformed package is reported as such, not as the unknown model of some cell
-    papers = load_papers()
+    papers = load_papers() if papers is None else papers
     records = load_current() if records is None else records
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
-    # Derived cells and claims may follow from our counts of their sources, so those are judged first.
-    measured = {cell.name: judge_cell(cell, records) for cell in cells if not cell.column.expression}
-    counts = {name: float(v.ours) for name, v in measured.items() if v.kind == "cost" and v.ours != NOT_APPLICABLE}
-    verdicts = [measured.get(cell.name) or judge_derived(cell, papers, counts) for cell in cells]
-    return verdicts + [judge_claim(claim, paper, papers, counts) for paper in papers.values() for claim in paper.claims]
+    internal = judge_internally(papers)
+    # What follows from other cells is judged by our measurements of these, which therefore come first.
+    judged = {cell.name: measure(cell, records) for cell in cells if not cell.column.expression}
+    sources = collect_sources(papers, cells, judged, records)
+    for cell in cells:
+        if cell.column.expression:
+            judged[cell.name] = _judge_derived(cell, sources, internal[cell.name])
+    verdicts = {}
+    for cell in cells:
+        repeats = repeated_cell(cell, papers[cell.paper])
+        verdicts[cell.name] = _cell_verdict(cell, judged[cell.name], internal.get(cell.name, NOTHING), repeats)
+    claims = [judge_claim(claim, paper, sources, verdicts) for paper in papers.values() for claim in paper.claims]
+    return [*verdicts.values(), *claims]
 
 
 def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
-    """Judge a cell by records; for cells that follow from other cells see :func:`judge_derived`.
+    """Judge a cell by records alone; one that follows from other cells only in :func:`judge_all`.
 
     Raises:
         InputError: the row names an unknown model.
     """
+    return _cell_verdict(cell, measure(cell, records), NOTHING)
+
+
+def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
+    """Judge a cell that does not follow from others by the record of its quantity.
+
+    Raises:
+        InputError: the row names an unknown model.
+    """
+    if cell.column.kind == "setting":
+        return _judge_setting(cell)
     if not cell.row.model:
-        return _cell_verdict(cell, "no_definition", cause=cell.row.none)
+        return Judgement("no_definition", cell.row.none)
     try:
         entry = find_entry(cell.row.model)
     except InputError as problem:
@@ -110,16 +88,46 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
         return _judge_cost(cell, entry, records)
     if cell.column.kind == "architecture":
         return _judge_architecture(cell, records)
-    if cell.column.kind == "derived":
-        return _judge_readings(cell, records)
-    if cell.column.kind == "accuracy" and cell.table.split in HIDDEN_LABEL_SPLITS:
-        return _cell_verdict(cell, "hidden_labels", cause=remedy_command(cell))
-    if cell.column.kind == "accuracy" and (judged := judge_accuracy(cell, records)):
-        cause = f"{judged.how}; {remedy_command(cell)}" if judged.verdict == "proxy" else judged.how
-        return _cell_verdict(cell, judged.verdict, value=judged.value, cause=cause, record=judged.record)
+    if cell.column.kind == "accuracy":
+        return _judge_accuracy(cell, records)
     if cell.column.metric in TIME_METRICS and (timed := compare_printed_time(cell, records)):
-        return _cell_verdict(cell, "proxy", value=timed.ours, cause=timed.cause, record=timed.record)
-    return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
+        return Judgement("proxy", timed.cause, timed.ours, "timing", timed.record)
+    return Judgement("not_run", remedy_command(cell))
+
+
+def collect_sources(
+    papers: Mapping[str, Paper], cells: list[Cell], judged: Mapping[str, Judgement], records: Mapping[str, Record]
+) -> Sources:
+    """Collect our measurements of the cells that derived cells and claims may refer to.
+
+    A count is the one under its column's convention, whatever explains the printed one. A value that was fitted to the printed
+    one, or that comes from a network built from the paper's own words, is no measurement.
+    """
+    measurements: dict[str, Measurement] = {}
+    missing = {name: judgement.token for name, judgement in judged.items()}
+    for cell in cells:
+        judgement = judged.get(cell.name)
+        if judgement is None or GROUP_OF[judgement.token] not in MEASURED_GROUPS:
+            continue
+        value: float | None = None
+        if cell.column.kind == "cost":
+            count = count_in_unit(records[cost_record_id(cell.row.model, *cost_setting(cell))], cell, cell.column.convention)
+            value = None if count is None else float(count) * suffix_scale(cell)
+        elif isinstance(judgement.value, int | float | Fraction):
+            value = float(judgement.value)
+        elif judgement.value is not None:
+            value = _number_or_none(str(judgement.value))
+        if value is not None:
+            agrees = judgement.token in ("reproduced", "matches_release")
+            measurements[cell.name] = Measurement(value, judgement.basis, agrees)
+    return Sources(papers, measurements, missing)
+
+
+def _number_or_none(text: str) -> float | None:
+    try:
+        return parse_number(text).value
+    except InputError:  # a structure in words
+        return None
 
 
 def remedy_command(cell: Cell) -> str:
@@ -157,25 +165,45 @@ def cost_setting(cell: Cell) -> tuple[str, str]:
     return cell.dataset, cell.input
 
 
-def _judge_cost(cell: Cell, entry: Entry, records: Mapping[str, Record]) -> Verdict:
-    dataset, size = cost_setting(cell)
-    record = records.get(cost_record_id(cell.row.model, dataset, size))
+def _judge_setting(cell: Cell) -> Judgement:
+    """Compare a condition of the experiment with the authors' release, where it is known; there is nothing to measure."""
+    released = cell.table.released.get((cell.row.id, cell.column.name))
+    if released is None:
+        return Judgement("given", "a condition of the experiment, which we take from the paper")
+    same = _plain(released.value) == _plain(cell.printed)
+    cause = f"the release has {released.value}: {released.source}"
+    return Judgement("matches_release" if same else "contradicted", cause, released.value, "author code")
+
+
+def _plain(text: str) -> str | float:
+    """Return the number that a setting states, so that ``5e-4`` equals ``0.0005``; other strings without spaces."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.replace(" ", "")
+
+
+def _judge_cost(cell: Cell, entry: Entry, records: Mapping[str, Record]) -> Judgement:
+    record = records.get(cost_record_id(cell.row.model, *cost_setting(cell)))
     if record is None:
-        return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
-    value = count_in_unit(record, cell, cell.column.convention)
+        return Judgement("not_run", remedy_command(cell))
+    convention = cell.column.convention
+    value = count_in_unit(record, cell, convention)
     if value is None:
         raise InputError(f"{cell.name}: {record.subject} has no part {cell.column.scope!r} counted in record {record.id}")
-    token: Token = "reproduced"
-    cause, source = cell.column.convention, record.id
-    if round_half_up(value, cell.number.decimals) != str(cell.number):
-        explanation = explain_cost(cell, record, _variant_records(record, records))
-        if explanation:
-            token, cause, source = "explained", explanation.cause, explanation.record or record.id
-        elif entry.evidence == "reconstruction":
-            token, cause = "no_definition", f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
-        else:
-            token, cause = "contradicted", f"{cell.column.convention} counts {_format(value)} ({entry.evidence})"
-    return _cell_verdict(cell, token, value=value, cause=cause, record=source)
+    rounds = round_half_up(value, cell.number.decimals) == str(cell.number)
+    fitted = entry.fitted or cell.row.fitted or cell.column.fitted
+    if rounds:
+        token: Measured = "fitted" if fitted else "reproduced"
+        return Judgement(token, fitted or convention, value, entry.evidence, record.id)
+    if not fitted and (explanation := explain_cost(cell, record, _variant_records(record, records))):
+        source = explanation.record or record.id
+        return Judgement("explained", explanation.cause, explanation.value, entry.evidence, source)
+    if entry.evidence == "reconstruction":
+        cause = f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
+        return Judgement("no_definition", cause, value, entry.evidence, record.id)
+    cause = f"{convention} counts {format_value(value)} ({entry.evidence})"
+    return Judgement("contradicted", cause, value, entry.evidence, record.id)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
@@ -202,79 +230,52 @@ def _find_description(cell: Cell, records: Mapping[str, Record], metric: str) ->
     return (record, record.value[key]) if record and key in record.value else None
 
 
-def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Verdict:
+def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Judgement:
+    """Compare a printed structure with the network as built; what was taken over as data gets no verdict."""
     description = _find_description(cell, records, "structure")
     if description is None:
-        package = cell.row.model.split("/")[0]
-        return _cell_verdict(cell, "not_run", cause=f"{package} does not describe this part of the network")
+        return Judgement("not_run", f"{cell.row.model.split('/')[0]} does not describe this part of the network")
     record, built = description
-    token: Token = "reproduced" if built.replace(" ", "") == cell.printed.replace(" ", "") else "contradicted"
-    return _cell_verdict(cell, token, value=built, cause=f"built as {built}", record=record.id)
+    value, basis = built["structure"], built["basis"]
+    if basis == "data":
+        return Judgement("given", f"taken over as {value}", value, record=record.id)
+    same = value.replace(" ", "") == cell.printed.replace(" ", "")
+    if basis == "author code":
+        token: Measured = "matches_release" if same else "contradicted"
+        return Judgement(token, f"counted as {value} on a network from author code", value, basis, record.id)
+    cause = f"counted as {value} on a network that we built from the {basis.removeprefix('paper ')}"
+    return Judgement("as_built" if same else "contradicted", cause, value, basis, record.id)
 
 
-def _judge_readings(cell: Cell, records: Mapping[str, Record]) -> Verdict:
-    description = _find_description(cell, records, "readings")
-    if description is None:
-        return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
-    record, readings = description
-    explanation = explain_reading(cell, record, readings)
-    if explanation is None:
-        return _cell_verdict(cell, "contradicted", cause=f"none of {len(readings)} readings gives it", record=record.id)
-    return _cell_verdict(cell, "explained", value=explanation.value, cause=explanation.cause, record=record.id)
+def _judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> Judgement:
+    if cell.table.split in HIDDEN_LABEL_SPLITS:
+        return Judgement("hidden_labels", remedy_command(cell))
+    if judged := judge_accuracy(cell, records):
+        return Judgement(judged.verdict, judged.how, judged.value, "training", judged.record)
+    return Judgement("not_run", remedy_command(cell))
 
 
-def judge_derived(cell: Cell, papers: Mapping[str, Paper], counts: Mapping[str, float]) -> Verdict:
-    """Judge a cell that should follow from other cells.
+def _judge_derived(cell: Cell, sources: Sources, internal: InternalVerdict) -> Judgement:
+    paper = sources.papers[cell.paper]
+    judgement = judge_by_sources(cell.printed, cell.column.expression, paper, sources, internal, cell.row.id)
+    return judgement._replace(record=f"expression:{cell.paper}/{cell.table.id}")
 
-    Args:
-        cell: Cell of a column with an expression.
-        papers: All papers, by id.
-        counts: Our counts by the name of the cell, in the printed units.
+
+def judge_claim(claim: Claim, paper: Paper, sources: Sources, cells: Mapping[str, Verdict]) -> Verdict:
+    """Judge a sentence: the number, or the order, that it states should follow from printed cells.
+
+    A sentence that repeats a cell, if with fewer digits, has that cell's verdict.
     """
-    paper = papers[cell.paper]
-    token, cause, value = _judge_expression(cell.printed, cell.column.expression, paper, papers, counts, row=cell.row.id)
-    return _cell_verdict(cell, token, value=value, cause=cause, record=f"expression:{cell.paper}/{cell.table.id}")
-
-
-def judge_claim(claim: Claim, paper: Paper, papers: Mapping[str, Paper], counts: Mapping[str, float]) -> Verdict:
-    """Judge a sentence: the number that it states should follow from printed cells; see :func:`judge_derived`."""
-    if claim.printed == "true":
-        result = evaluate_expression(claim.expression, paper, papers)
-        values = ", ".join(f"{c.row.id} {c.printed}" for c in result.cells)
-        token: Token = "reproduced" if result.value is True else "contradicted"
-        text, cause = str(bool(result.value)).lower(), f"{claim.expression} with {values}"
-        return _claim_verdict(claim, token, text, text, cause)
-    token, cause, value = _judge_expression(claim.printed, claim.expression, paper, papers, counts, claim=claim)
-    decimals = len(claim.printed.partition(".")[2])
-    return _claim_verdict(claim, token, _format(value), round_half_up(value, decimals), cause)
-
-
-def _judge_expression(
-    printed: str,
-    expression: str,
-    paper: Paper,
-    papers: Mapping[str, Paper],
-    counts: Mapping[str, float],
-    row: str = "",
-    claim: Claim | None = None,
-) -> tuple[Token, str, float | Fraction]:
-    """Return the verdict on a number that should follow from printed cells, its cause, and the expression's value."""
-    digits = printed.strip("×%+KMG")
-    decimals = len(digits.partition(".")[2])
-    value = float(evaluate_expression(expression, paper, papers, row).value)
-    if round_half_up(value, decimals) == round_half_up(float(digits.replace("−", "-")), decimals):
-        return "reproduced", f"{expression} = {_format(value)}", value
-    explanation = explain_derived(digits, decimals, expression, paper, papers, row, claim, counts)
-    if explanation:
-        return "explained", f"{explanation.cause}; {expression} = {_format(value)}", value
-    return "contradicted", f"{expression} = {_format(value)}", value
-
-
-def _format(value: float | Fraction) -> str:
-    return f"{float(value):.6g}"
-
-
-def _claim_verdict(claim: Claim, token: Token, ours: str, ours_rounded: str, cause: str) -> Verdict:
+    internal = judge_expression(claim.printed, claim.expression, paper, sources.papers, claim=claim)
+    quoted = quoted_cell(claim, paper, sources.papers) if internal.token != "inconsistent" else ""
+    if quoted:
+        verdict = cells[quoted]
+        judgement = Judgement(verdict.measured, f"as {quoted}: {verdict.cause}", verdict.ours, verdict.basis)
+    else:
+        judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal)
+    ours = rounded = str(judgement.value or NOT_APPLICABLE)
+    if isinstance(judgement.value, float):
+        ours, rounded = format_value(judgement.value), round_half_up(judgement.value, parse_number(claim.printed).decimals)
     return Verdict(
         paper=claim.paper,
         table="claims",
@@ -285,40 +286,46 @@ def _claim_verdict(claim: Claim, token: Token, ours: str, ours_rounded: str, cau
         unit=claim.unit or NOT_APPLICABLE,
         printed=claim.printed,
         ours=ours,
-        ours_rounded=ours_rounded,
-        verdict=token,
-        cause=cause,
+        ours_rounded=rounded,
+        measured=judgement.token,
+        basis=judgement.basis,
+        cause=judgement.cause,
         record=f"expression:{claim.paper}/claims/{claim.id}",
+        internal=internal.token,
+        internal_cause=internal.cause,
+        repeats=quoted or NOT_APPLICABLE,
     )
 
 
-def _cell_verdict(cell: Cell, token: Token, *, value: Any = None, cause: str, record: str = NOT_APPLICABLE) -> Verdict:
-    number = isinstance(value, int | float | Fraction)
-    assert cell.column.kind, "only cells of columns with a kind have verdicts"
+def format_value(value: float | Fraction) -> str:
+    """Format a value of ours with six digits."""
+    return f"{float(value):.6g}"
+
+
+def _cell_verdict(cell: Cell, judgement: Judgement, internal: InternalVerdict, repeats: str = "") -> Verdict:
+    value = judgement.value
+    ours = rounded = str(value or NOT_APPLICABLE)
+    if isinstance(value, int | float | Fraction):
+        ours, rounded = format_value(value), round_half_up(value, cell.number.decimals)
     return Verdict(
         paper=cell.paper,
         table=cell.table.id,
         row_id=cell.row.id,
         column=cell.column.name,
-        kind=cell.column.kind,
+        kind=cell.column.kind or "setting",
         metric=cell.column.metric,
         unit=cell.column.unit or NOT_APPLICABLE,
         printed=cell.printed,
-        ours=_format(value) if number else value or NOT_APPLICABLE,
-        ours_rounded=round_half_up(value, cell.number.decimals) if number else value or NOT_APPLICABLE,
-        verdict=token,
-        cause=cause,
-        record=record,
+        ours=ours,
+        ours_rounded=rounded,
+        measured=judgement.token,
+        basis=judgement.basis,
+        cause=judgement.cause,
+        record=judgement.record,
+        internal=internal.token,
+        internal_cause=internal.cause,
+        repeats=repeats or NOT_APPLICABLE,
     )
-
-
-def count_verdicts(verdicts: Sequence[Verdict]) -> Mapping[tuple[str, Kind], Mapping[Token, int]]:
-    """Count the verdicts of each token by paper and kind, in the order of papers and of :data:`KINDS`."""
-    tally: dict[tuple[str, Kind], dict[Token, int]] = {}
-    for verdict in verdicts:
-        tally.setdefault((verdict.paper, verdict.kind), dict.fromkeys(TOKENS, 0))[verdict.verdict] += 1
-    order = list(dict.fromkeys(paper for paper, _ in tally))
-    return dict(sorted(tally.items(), key=lambda item: (order.index(item[0][0]), KINDS.index(item[0][1]))))
 
 
 def required_costs(papers: Mapping[str, Paper]) -> Iterator[tuple[str, str, str]]:

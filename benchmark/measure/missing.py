@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tqdm import tqdm
 
 from benchmark.config.ablations import known_ablations, variant_model
 from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity
-from benchmark.config.packages import declarations
+from benchmark.config.packages import PaperPackage, declarations
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
@@ -21,7 +22,7 @@ from benchmark.ledger.verdicts import cost_setting, judge_all, required_costs
 from benchmark.models.registry import check_input_size, import_object, single_switch_variants
 from benchmark.papers.tables import Paper, load_papers
 
-RESOLVED = ("reproduced", "explained")  # verdicts that need no further counts
+RESOLVED = ("reproduced", "explained", "fitted")  # verdicts that need no further counts
 CostJob = tuple[str, str, str]  # model, dataset whose head it has, input size
 Task = tuple[Callable[..., Record | None], tuple[str, ...]]
 
@@ -64,7 +65,7 @@ def _ablation_costs() -> Iterator[CostJob]:
 
 def _unresolved_variants(papers: Mapping[str, Paper]) -> list[CostJob]:
     """Return the single-switch variants of each row with a cost that is neither reproduced nor explained."""
-    unresolved = {(v.paper, v.table, v.row_id) for v in judge_all() if v.kind == "cost" and v.verdict not in RESOLVED}
+    unresolved = {(v.paper, v.table, v.row_id) for v in judge_all() if v.kind == "cost" and v.measured not in RESOLVED}
     jobs = {
         (variant, *cost_setting(cell))
         for paper, table, row in unresolved
@@ -119,11 +120,21 @@ def _describe(package: str, table: str, metric: str) -> Record | None:
     ``structure`` describes the architecture that the package builds, where the paper prints one. ``readings`` gives the values
     of an ambiguous number under each of its readings.
     """
-    description = import_object(getattr(declarations()[package], metric))(table)
+    declared = declarations()[package]
+    description = import_object(getattr(declared, metric))(table)
     if not description:
         return None
+    if metric == "structure":
+        description = {
+            key: {"structure": value, "basis": _structure_basis(declared, f"{table}:{key}")}
+            for key, value in description.items()
+        }
     return Record(
         **description_identity(package, table, metric),
         value=description,
         **provenance("python -m benchmark.measure cost --all"),
     )
+
+
+def _structure_basis(package: PaperPackage, place: str) -> str:
+    return next((basis for pattern, basis in package.structure_basis.items() if fnmatchcase(place, pattern)), "author code")

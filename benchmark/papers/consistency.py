@@ -37,12 +37,14 @@ class Finding:
         where: The row or the cells that it was applied to.
         holds: False if the rule is violated.
         arithmetic: The compared numbers, in words.
+        cells: Names of the cells that bear on the finding.
     """
 
     rule: str
     where: str
     holds: bool
     arithmetic: str
+    cells: tuple[str, ...]
 
 
 def check_consistency(papers: Mapping[str, Paper]) -> list[Finding]:
@@ -86,7 +88,8 @@ def _check_mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
         f"the mean {by_part['mean'].printed} implies a neck accuracy of {low:.1f} to {high:.1f}; it cannot be below the "
         f"shoulders' {by_part['shoulder'].printed} or above 100"
     )
-    yield Finding("MPII's mean is the weighted mean of its parts", _row_name(row[0]), holds, arithmetic)
+    names = tuple(cell.name for cell in by_part.values())
+    yield Finding("MPII's mean is the weighted mean of its parts", _row_name(row[0]), holds, arithmetic, names)
 
 
 def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
@@ -104,12 +107,13 @@ def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
         if {low, high} <= by_metric.keys():
             holds = rounding_bounds(by_metric[low])[0] <= rounding_bounds(by_metric[high])[1]
             arithmetic = f"{low} {by_metric[low].printed}, {high} {by_metric[high].printed}"
-            yield Finding(rule, _row_name(row[0]), holds, arithmetic)
+            yield Finding(rule, _row_name(row[0]), holds, arithmetic, (by_metric[low].name, by_metric[high].name))
     if {"ap", "apm", "apl"} <= by_metric.keys():
         medium, large, both = (rounding_bounds(by_metric[metric]) for metric in ("apm", "apl", "ap"))
         holds = medium[0] <= both[1] and both[0] <= large[1]
         arithmetic = ", ".join(f"{metric} {by_metric[metric].printed}" for metric in ("apm", "ap", "apl"))
-        yield Finding("AP lies between APM and APL", _row_name(row[0]), holds, arithmetic)
+        names = tuple(by_metric[metric].name for metric in ("apm", "ap", "apl"))
+        yield Finding("AP lies between APM and APL", _row_name(row[0]), holds, arithmetic, names)
 
 
 def _check_quotations(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -171,7 +175,8 @@ def _check_flops_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
             arithmetic = (
                 f"{a.printed} at {a.input} implies {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
             )
-            yield Finding("operations are proportional to the input's area", f"{a.name}, {b.name}", holds, arithmetic)
+            rule, names = "operations are proportional to the input's area", (a.name, b.name)
+            yield Finding(rule, ", ".join(names), holds, arithmetic, names)
 
 
 def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -189,8 +194,9 @@ def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
             arithmetic = (
                 f"{a['val'].printed} and {b['val'].printed} on val, {a['test'].printed} and {b['test'].printed} on test"
             )
-            where = f"{a['val'].name}, {b['val'].name}"
-            yield Finding("two networks have the same order on test and validation", where, val * test >= 0, arithmetic)
+            rule, names = "two networks have the same order on test and validation", (a["val"].name, b["val"].name)
+            all_names = (*names, a["test"].name, b["test"].name)
+            yield Finding(rule, ", ".join(names), val * test >= 0, arithmetic, all_names)
 
 
 def _group(
@@ -206,7 +212,7 @@ def _group(
 def _compare_pair(rule: str, a: Cell, b: Cell) -> Finding:
     """Check that two cells may be the same number before rounding."""
     holds = rounding_bounds(a)[0] < rounding_bounds(b)[1] and rounding_bounds(b)[0] < rounding_bounds(a)[1]
-    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}")
+    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}", (a.name, b.name))
 
 
 def _row_name(cell: Cell) -> str:

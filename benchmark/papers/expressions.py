@@ -40,6 +40,10 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
 }
 
 
+class NotComputable(InputError):  # noqa: N818  # a state of the printed values, not a mistake of the caller
+    """A well-formed expression has no value with these printed values: one is no number, or a divisor is zero."""
+
+
 @dataclass(frozen=True)
 class ExpressionResult:
     """The value of an expression, and the cells that it read, in order."""
@@ -65,6 +69,7 @@ def evaluate_expression(
         value_of: Replaces the printed value of a cell, to see the effect of the rounding of the sources.
 
     Raises:
+        NotComputable: a cell is no number, or a divisor is zero.
         InputError: not an expression of this kind, or a cell that does not exist.
     """
     cells: list[Cell] = []
@@ -86,10 +91,9 @@ def evaluate_expression(
         if row and row_id in ("row", "above") and table in owner.tables:
             row_ids = list(owner.tables[table].rows)
             row_id = row if row_id == "row" else row_ids[row_ids.index(row) - 1]
-        for cell in owner.tables[table].cells() if table in owner.tables else ():
-            if (cell.row.id, cell.column.name) == (row_id, column_id):
-                cells.append(cell)
-                return value_of(cell) if value_of else printed_value(cell)
+        if table in owner.tables and (cell := owner.tables[table].cell(row_id, column_id)):
+            cells.append(cell)
+            return value_of(cell) if value_of else printed_value(cell)
         raise InputError(f"{expression!r}: no printed number at {owner.id}/{table}[{row_id}, {column_id}]")
 
     def walk(node: ast.AST) -> Any:
@@ -118,7 +122,9 @@ def evaluate_expression(
         return ExpressionResult(value, tuple(cells))
     except InputError:
         raise
-    except (SyntaxError, ArithmeticError, TypeError, ValueError) as problem:
+    except ArithmeticError as problem:
+        raise NotComputable(f"{expression!r}: {problem}") from None
+    except (SyntaxError, TypeError, ValueError) as problem:
         raise InputError(f"{expression!r}: {problem}") from None
 
 
@@ -127,16 +133,29 @@ def _parse(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 
 
+def is_quotation(expression: str) -> bool:
+    """Check that an expression is a single cell, so that its sentence repeats what the cell prints."""
+    return isinstance(_parse(expression), ast.Subscript)
+
+
 def printed_value(cell: Cell) -> float:
-    """Return a cell's number in its column's unit."""
-    return cell.number.value * _scale(cell)
+    """Return a cell's number in its column's unit.
+
+    Raises:
+        NotComputable: The printed string is not a number.
+    """
+    try:
+        return cell.number.value * suffix_scale(cell)
+    except InputError as problem:
+        raise NotComputable(f"{cell.name}: {problem}") from None
 
 
 def half_unit(cell: Cell) -> float:
     """Return half a unit of a cell's last printed place, in its column's unit: the largest effect of rounding."""
-    return 0.5 * 10.0**-cell.number.decimals * _scale(cell)
+    return 0.5 * 10.0**-cell.number.decimals * suffix_scale(cell)
 
 
-def _scale(cell: Cell) -> float:
+def suffix_scale(cell: Cell) -> float:
+    """Return the column's units in one unit of the cell's own suffix: 1000 for ``0.65G`` in a column of ``M``."""
     suffix, unit = cell.number.suffix, cell.column.unit
     return UNIT_SCALES[suffix] / UNIT_SCALES[unit] if suffix in ("K", "M", "G") and unit in ("K", "M", "G") else 1.0

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,7 +24,7 @@ from benchmark.core.files import read_toml
 
 PAPER_TABLES = Path(__file__).parents[2] / "paper_tables"
 
-Kind = Literal["cost", "accuracy", "latency", "derived", "architecture"]
+Kind = Literal["cost", "accuracy", "latency", "derived", "architecture", "setting"]
 # Metric of a column -> the kind under which its verdicts are counted. None: the column makes no claim, so it has no verdict.
 METRIC_KINDS: Mapping[str, Kind | None] = {
     "params": "cost",
@@ -42,7 +43,7 @@ METRIC_KINDS: Mapping[str, Kind | None] = {
     "ratio": "derived",
     "difference": "derived",
     "structure": "architecture",  # a width, depth, kernel size or stride of the network
-    "setting": None,  # a condition of the row: input size, epochs, passes
+    "setting": "setting",  # a condition of the row or the recipe, or a size of the data: input size, epochs, number of images
     "text": None,
 }
 UNIT_SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms": 1.0, "fps": 1.0, "h": 1.0, "days": 1.0}
@@ -195,6 +196,20 @@ class Cell:
 
 @no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
+class Released:
+    """A setting in the authors' released code or configuration.
+
+    Attributes:
+        value: As the table would print it.
+        source: Repository and file.
+    """
+
+    value: Text
+    source: Text
+
+
+@no_unknown_fields
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One printed table.
 
@@ -211,6 +226,7 @@ class Table:
         columns: By name, in printed order.
         rows: By id, in printed order.
         printed: By (row, column), the printed string; empty cells are absent.
+        released: By (row, column), the setting in the authors' release, where it is known.
     """
 
     paper: Slug
@@ -225,14 +241,21 @@ class Table:
     columns: Mapping[str, Column]
     rows: Mapping[str, Row]
     printed: Mapping[tuple[str, str], str]
+    released: Mapping[tuple[str, str], Released] = field(default_factory=dict)
 
     def cells(self) -> Iterator[Cell]:
-        """Iterate over the numeric cells, which are those that get a verdict, in printed order."""
-        for row in self.rows.values():
-            for column in self.columns.values():
-                printed = self.printed.get((row.id, column.name), "")
-                if column.kind and printed not in ("", DASH):
-                    yield Cell(paper=self.paper, table=self, row=row, column=column, printed=printed)
+        """Iterate over the cells that get a verdict, in printed order."""
+        cells = (self.cell(row, column) for row, column in product(self.rows, self.columns))
+        return (cell for cell in cells if cell)
+
+    def cell(self, row: str, column: str) -> Cell | None:
+        """Return a cell that gets a verdict; None for an empty one and for words, as the setting ``✓`` or a network's name."""
+        printed = self.printed.get((row, column), "")
+        if printed in ("", DASH) or not (kind := self.columns[column].kind):
+            return None
+        if kind == "setting" and not re.search(r"\d", printed):
+            return None
+        return Cell(paper=self.paper, table=self, row=self.rows[row], column=self.columns[column], printed=printed)
 
 
 @no_unknown_fields
@@ -316,18 +339,33 @@ def load_paper(folder: Path) -> Paper:
     if fields.get("id") != folder.name:
         raise InputError(f"{path}: id {fields.get('id')!r} is not the name of the folder")
     specs = _validate(dict[str, dict[str, Any]], f"{path}: tables", fields.pop("tables", None))
-    tables = {name: _load_table(folder, name, spec) for name, spec in specs.items()}
+    released = _load_released(folder)
+    tables = {name: _load_table(folder, name, spec, released.pop(name, {})) for name, spec in specs.items()}
+    for name in released:
+        raise InputError(f"{folder / 'release.toml'}: table {name!r} is not in paper.toml")
     return _build(Paper, str(path), fields, tables=tables, claims=_load_claims(folder))
 
 
-def _load_table(folder: Path, name: str, fields: dict[str, Any]) -> Table:
-    """Build a table from its part of ``paper.toml`` and its CSV file."""
+def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Load ``release.toml``, the authors' released settings by table, row and column; a paper without the file has none."""
+    path = folder / "release.toml"
+    fields = read_toml(path) if path.exists() else {}
+    return _validate(dict[str, dict[str, dict[str, Any]]], str(path), fields)
+
+
+def _load_table(folder: Path, name: str, fields: dict[str, Any], released: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Build a table from its parts of ``paper.toml`` and ``release.toml`` and its CSV file."""
     where = f"{folder / 'paper.toml'}: table {name}"
     specs = {key: _validate(dict[str, dict[str, Any]], f"{where}: {key}", fields.pop(key, None)) for key in ("columns", "rows")}
     columns = {key: _build(Column, f"{where}, column {key}", spec, name=key) for key, spec in specs["columns"].items()}
     rows = {key: _build(Row, f"{where}, row {key}", spec, id=key) for key, spec in specs["rows"].items()}
     printed = _read_cells(folder / f"{name}.csv", columns, rows)
-    return _build(Table, where, fields, paper=folder.name, id=name, columns=columns, rows=rows, printed=printed)
+    settings = {(row, column): value for row, values in released.items() for column, value in values.items()}
+    for row, column in settings:
+        if (row, column) not in printed or columns[column].kind != "setting":
+            raise InputError(f"{folder / 'release.toml'}: table {name} prints no setting at [{row}, {column}]")
+    derived = {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed, "released": settings}
+    return _build(Table, where, fields, **derived)
 
 
 def _load_claims(folder: Path) -> tuple[Claim, ...]:
@@ -373,7 +411,7 @@ def _read_cells(path: Path, columns: Mapping[str, Column], rows: Mapping[str, Ro
         for column, value in zip(columns.values(), values, strict=True):
             if value:
                 printed[row, column.name] = value
-            if value not in ("", DASH) and column.kind not in (None, "architecture"):
+            if value not in ("", DASH) and column.kind not in (None, "architecture", "setting"):
                 _check_number(value, f"{path}:{number}, row {row}, column {column.name}")
     if seen != list(rows):
         missing = [row for row in rows if row not in seen]

@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
-from benchmark.ledger.verdicts import VERDICT_COLUMNS, Verdict, judge_all
+from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
+from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablation_figures, ablations_page
 from benchmark.report.claims import claims_page
@@ -83,11 +84,11 @@ def _insert_into_readme(block: str) -> str:
 
 
 def format_verdicts(verdicts: Sequence[Verdict]) -> str:
-    """Format the verdicts as CSV, one row per printed value."""
+    """Format the verdicts as CSV, one row per printed value; the first column is the version of the columns."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(VERDICT_COLUMNS)
-    writer.writerows(astuple(verdict) for verdict in verdicts)
+    writer.writerow(("schema", *VERDICT_COLUMNS))
+    writer.writerows((VERDICT_SCHEMA, *astuple(verdict)) for verdict in verdicts)
     return out.getvalue()
 
 

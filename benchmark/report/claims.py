@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.ledger.verdicts import Verdict
+from benchmark.core.records import NOT_APPLICABLE
+from benchmark.ledger.tokens import Verdict
 from benchmark.papers.consistency import Finding, check_consistency
 from benchmark.papers.tables import Paper
 from benchmark.report.markdown import MARKS, grid, page
@@ -15,25 +16,30 @@ def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str
     by_claim = {(v.paper, v.row_id): v for v in verdicts if v.metric == "claim"}
     blocks = [
         "# Claims and consistency checks",
-        "Both parts of this page use only what the papers print; neither data nor networks are needed to repeat them.",
+        "The consistency checks, and the column *internal* of the claims, use only what the papers print.",
         "## Consistency of the printed tables",
         "Rules that the cells of a table, or of several tables, must satisfy. A rule is violated only if no numbers that "
         "round to the printed ones would satisfy it.",
         _consistency(check_consistency(papers)),
         "## Quantitative claims",
-        "Each claim is written as an expression over printed cells and compared with the value that the sentence states.",
+        "Each claim is written as an expression over printed cells. *Internal* compares the sentence with the value that the "
+        "printed cells lead to; *measured* with the value that our measurements of the same cells lead to, if there is one of "
+        "each. A sentence that only repeats a cell points to it and is counted there.",
     ]
     for paper in papers.values():
         rows = []
         for claim in paper.claims:
             verdict = by_claim[paper.id, claim.id]
-            mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
+            mark = f"{MARKS[verdict.measured]} {verdict.measured}"
             unit = "" if claim.unit in ("", "-") else f" {claim.unit}"
             anchor = f'<a id="{paper.id}-{claim.id}"></a>'
-            reason = f"`{verdict.cause}`"
-            rows.append((anchor + claim.description, claim.where, f"{claim.printed}{unit}", verdict.ours, mark, reason))
+            repeats = "" if verdict.repeats == NOT_APPLICABLE else f" (repeats `{verdict.repeats}`)"
+            internal, reason = f"{verdict.internal}: `{verdict.internal_cause}`", f"`{verdict.cause}`"
+            description = anchor + claim.description + repeats
+            rows.append((description, claim.where, f"{claim.printed}{unit}", internal, mark, verdict.ours, reason))
         if rows:
-            blocks += [f"### {paper.short}", grid(("claim", "section", "stated", "from cells", "verdict", "reason"), rows)]
+            header = ("claim", "section", "stated", "internal", "measured", "ours", "reason")
+            blocks += [f"### {paper.short}", grid(header, rows)]
     return page(*blocks)
 
 

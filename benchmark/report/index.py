@@ -1,17 +1,25 @@
-"""Show how many printed values of each kind have which verdict, and list the other pages."""
+"""Show what measuring the printed values came to, how far the papers agree with themselves, and list the other pages."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from benchmark.ledger.explanations import PREDICATES
-from benchmark.ledger.verdicts import KINDS, TOKEN_MEANING, TOKENS, Verdict, count_verdicts
+from benchmark.ledger.tokens import (
+    GROUP_MEANING,
+    GROUP_OF,
+    GROUPS,
+    INTERNAL,
+    INTERNAL_MEANING,
+    KINDS,
+    MEASURED_MEANING,
+    Verdict,
+    count_groups,
+    counted,
+)
 from benchmark.papers.tables import Paper
-from benchmark.report.markdown import MARKS, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
-
-UNPUBLISHED = re.compile(r"\bpublic\b|\bpublished\b")  # in the reason why no model builds a row
 
 PAGES = """\
 - [Parameters and operations](models.md): all networks under every counting convention
@@ -25,25 +33,43 @@ PAGES = """\
 - [Training recipes](recipes.md): each recipe in full, with the assumptions behind it
 - [Claims and consistency checks](claims.md): sentences and tables, checked against the printed cells"""
 
+TWO_JUDGEMENTS = (
+    "Each value is judged twice, and the two are never added. *Measured* compares it with a measurement of ours. *Internal* "
+    "compares it with the paper's other printed values, which needs no measurement and shows nothing about the network."
+)
+
 
 def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     """Return ``reports/README.md``."""
-    claims = sum(verdict.metric == "claim" for verdict in verdicts)
+    claims = [verdict for verdict in verdicts if verdict.metric == "claim"]
+    once = counted(verdicts)
     return page(
         "# All printed values and their verdicts",
-        f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - claims} in tables and text, and {claims} in "
-        "quantitative sentences. Each value has one verdict, which is derived automatically from records that anyone can "
-        "measure again. The same data is available as [verdicts.csv](verdicts.csv), with one row per value.",
-        "![verdicts by paper and kind](figures/verdicts.svg)",
-        "## By kind",
-        _count_by_kind(verdicts),
-        _share_of_public(papers, verdicts),
-        "## By paper and kind",
+        f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - len(claims)} in tables and text, and "
+        f"{len(claims)} in quantitative sentences. {len(verdicts) - len(once)} of them repeat a cell of the same paper and are "
+        f"counted with it, so {len(once)} are counted here. {TWO_JUDGEMENTS} Verdicts are derived automatically from records "
+        "that anyone can measure again; [verdicts.csv](verdicts.csv) has them all.",
+        "## Measured",
+        count_by_kind(verdicts),
+        _describe_basis(once),
+        "![what measuring came to, by paper and kind](figures/verdicts.svg)",
+        "### By paper and kind",
         _count_by_paper(papers, verdicts),
+        "## Internal consistency",
+        "Whether the paper's other printed values lead to a value, or allow it; most values have no other that bears on them.",
+        _count_internal(papers, once),
         "## Pages",
         "\n".join([*(f"- [{paper.short}]({paper.id}.md): {paper.title}" for paper in papers.values()), PAGES]),
         "## Verdicts",
-        grid(("", "verdict", "meaning"), [(MARKS[token], f"`{token}`", meaning) for token, meaning in TOKEN_MEANING.items()]),
+        grid(
+            ("", "measured", "counted under", "meaning"),
+            [(MARKS[token], f"`{token}`", GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
+        ),
+        grid(("counted under", "meaning"), GROUP_MEANING.items()),
+        grid(
+            ("", "internal", "meaning"),
+            [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
+        ),
         "## Reasons that explain a difference",
         "This list is closed. The reasons are tried in this order, and never combined.",
         grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
@@ -60,8 +86,9 @@ def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> st
     )
     return "\n\n".join(
         [
-            _count_by_kind(verdicts),
-            "![verdicts by paper and kind](reports/figures/verdicts.svg)",
+            TWO_JUDGEMENTS,
+            count_by_kind(verdicts),
+            "![what measuring came to, by paper and kind](reports/figures/verdicts.svg)",
             f"As an example from [the report](reports/README.md), this is {table.where} of "
             f"[{paper.short}](reports/{paper.id}.md). Each cell gives the printed value, then our verdict and our value.",
             printed_grid(table, verdicts),
@@ -70,39 +97,35 @@ def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> st
     )
 
 
-def public_costs(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts on the cost of networks whose architecture is public.
-
-    A row is left out if no model builds it because, as the row states, no public specification exists. A row that is built
-    counts, even if it could only be reconstructed.
-    """
-    costs = [v for v in verdicts if v.kind == "cost"]
-    return [v for v in costs if not UNPUBLISHED.search(papers[v.paper].tables[v.table].rows[v.row_id].none)]
-
-
-def _share_of_public(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    total, public = sum(v.kind == "cost" for v in verdicts), [v.verdict for v in public_costs(papers, verdicts)]
-    defined, reproduced = len(public) - public.count("no_definition"), public.count("reproduced")
-    return (
-        f"Of the {total} cost values, {len(public)} belong to networks whose architecture is public; the others are in rows "
-        "that cannot be built because something that is needed was never published, as the row states. Of the public ones, "
-        f"{defined} ({100 * defined / len(public):.1f} %) have a verdict other than `no_definition`, and {reproduced} "
-        f"({100 * reproduced / len(public):.1f} %) are `reproduced`."
-    )
-
-
-def _count_by_kind(verdicts: Sequence[Verdict]) -> str:
+def count_by_kind(verdicts: Sequence[Verdict]) -> str:
+    """Format what measuring the values of each kind came to, repeated values counted once."""
     rows = []
     for kind in KINDS:
-        tokens = [v.verdict for v in verdicts if v.kind == kind]
-        if tokens:
-            rows.append([kind, len(tokens), *(tokens.count(token) for token in TOKENS)])
-    return grid(("kind", "values", *(f"`{token}`" for token in TOKENS)), rows)
+        groups = [v.group for v in counted(verdicts) if v.kind == kind]
+        if groups:
+            rows.append([kind, len(groups), *(groups.count(group) for group in GROUPS)])
+    return grid(("kind", "values", *GROUPS), rows)
+
+
+def _describe_basis(verdicts: Sequence[Verdict]) -> str:
+    """Say what the agreeing values rest on."""
+    agreeing = [verdict.basis for verdict in verdicts if verdict.group == "agrees"]
+    parts = [f"{agreeing.count(basis)} on {basis}" for basis in sorted(set(agreeing), key=lambda b: (-agreeing.count(b), b))]
+    return f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}." if parts else ""
 
 
 def _count_by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     rows = [
-        [f"[{papers[paper].short}]({paper}.md)", kind, sum(counts.values()), *(counts[token] for token in TOKENS)]
-        for (paper, kind), counts in count_verdicts(verdicts).items()
+        [f"[{papers[paper].short}]({paper}.md)", kind, sum(counts.values()), *counts.values()]
+        for (paper, kind), counts in count_groups(verdicts).items()
     ]
-    return grid(("paper", "kind", "values", *(f"`{token}`" for token in TOKENS)), rows)
+    return grid(("paper", "kind", "values", *GROUPS), rows)
+
+
+def _count_internal(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    tokens = [token for token in INTERNAL if token != "-"]
+    rows = []
+    for paper in papers.values():
+        judged = [verdict.internal for verdict in verdicts if verdict.paper == paper.id]
+        rows.append([f"[{paper.short}]({paper.id}.md)", *(judged.count(token) for token in tokens), judged.count("-")])
+    return grid(("paper", *tokens, "no other value bears on it"), rows)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmark.ledger.verdicts import TOKEN_MEANING, Token
+from benchmark.ledger.tokens import INTERNAL_MEANING, MEASURED_MEANING, Internal, Measured
 
-MARKS: Mapping[Token, str] = {
+MARKS: Mapping[Measured, str] = {
     "reproduced": "✓",
+    "matches_release": "✓ᵣ",
     "explained": "≈",
+    "ambiguous": "≈?",
     "contradicted": "✗",
     "inconclusive": "~",
     "proxy": "◐",
+    "as_built": "▫",
+    "fitted": "▫",
+    "given": "·",
+    "not_measured": "○",
     "not_run": "○",
     "hidden_labels": "◌",
     "no_definition": "–",
 }
+INTERNAL_MARKS: Mapping[Internal, str] = {"consistent": "", "rounding": "(=)", "inconsistent": "(≠)", "-": ""}
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -25,8 +32,10 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def legend() -> str:
-    """Explain the marks of the verdicts in one line."""
-    return " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in TOKEN_MEANING.items())
+    """Explain the marks of both judgements, in a line each."""
+    measured = " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in MEASURED_MEANING.items())
+    internal = " · ".join(f"{mark} `{token}`: {INTERNAL_MEANING[token]}" for token, mark in INTERNAL_MARKS.items() if mark)
+    return f"Against our measurement: {measured}.\n\nAgainst the paper's other printed values: {internal}."
 
 
 def page(*blocks: str) -> str:

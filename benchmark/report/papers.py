@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record, select
-from benchmark.ledger.verdicts import Verdict
+from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
 from benchmark.report.ablations import ablation_rows_grid
-from benchmark.report.markdown import MARKS, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 
-JUDGED = ("reproduced", "explained", "contradicted", "inconclusive", "proxy")
+
+def _is_compared(verdict: Verdict) -> bool:
+    """Check that a value of ours stands beside the printed one, or that other printed values bear on it."""
+    measured = GROUP_OF[verdict.measured] not in ("not measured", "by construction") or verdict.measured in ("proxy", "fitted")
+    return measured or verdict.measured == "as_built" or verdict.internal != NOT_APPLICABLE
 
 
 def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
@@ -21,7 +25,8 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
     blocks = [
         f"# {paper.title}",
         f"{paper.authors}, {paper.year}. {paper.reference}.",
-        "Each cell gives the printed value, then our verdict and, where there is one, our value in the printed unit.",
+        "Each cell gives the printed value, then our verdict and, where there is one, our value in the printed unit, and "
+        "at the end a mark if the paper's other printed values do not lead to it.",
         legend(),
     ]
     for table in paper.tables.values():
@@ -40,8 +45,10 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
         verdict = by_cell.get((row, column))
         if verdict is None:
             return printed + ("†" if column in table.rows[row].restored else "")
-        measured = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
-        return f"**{printed}**<br>{MARKS[verdict.verdict]}{measured}"
+        if verdict.measured == "given":
+            return printed
+        ours = f" {verdict.ours}" if verdict.ours != NOT_APPLICABLE else ""
+        return " ".join(filter(None, (f"**{printed}**<br>{MARKS[verdict.measured]}{ours}", INTERNAL_MARKS[verdict.internal])))
 
     header = [c.header + (f"<br>*{c.convention}*" if c.convention else "") for c in table.columns.values()]
     return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
@@ -61,22 +68,26 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
     blocks.append(table.note)
     blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
     # One row per value that was compared with a measurement or with other printed cells.
-    judged = [v for v in verdicts if v.verdict in JUDGED]
+    judged = [v for v in verdicts if _is_compared(v)]
     if judged:
         rows = [
-            (v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _link_record(v.record)) for v in judged
+            (
+                *(v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.measured, v.basis, v.cause, _link_record(v.record)),
+                v.internal if v.internal == NOT_APPLICABLE else f"{v.internal}: {v.internal_cause}",
+            )
+            for v in judged
         ]
-        header = ("row", "column", "printed", "ours, rounded", "ours", "verdict", "reason", "record")
+        header = ("row", "column", "printed", "ours, rounded", "ours", "measured", "on", "reason", "record", "internal")
         blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
     if ablated := ablation_rows_grid(table.paper, table, records):
         blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
     # The remaining values, grouped by what a comparison would need.
     missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
-        if v.verdict not in JUDGED:
-            missing.setdefault((v.verdict, v.cause), []).append(f"{v.row_id}.{v.column}")
+        if not _is_compared(v):
+            missing.setdefault((v.measured, v.cause), []).append(f"{v.row_id}.{v.column}")
     if missing:
-        title = f"What is missing for {_count_values(sum(map(len, missing.values())))} of this table"
+        title = f"What {_count_values(sum(map(len, missing.values())))} of this table would need, or why nothing is measured"
         lines = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
         blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), lines)))
     return blocks
@@ -104,7 +115,7 @@ def _folded(title: str, body: str) -> str:
 
 def _link_record(record: str) -> str:
     if record.startswith("expression:"):
-        return "from the printed cells"
+        return "from our values of other cells"
     return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
 
 

@@ -16,21 +16,21 @@ from matplotlib.figure import Figure
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
-from benchmark.ledger.verdicts import TOKENS, Token, Verdict, cost_setting, count_verdicts
+from benchmark.ledger.tokens import GROUPS, Group, Verdict, count_groups
+from benchmark.ledger.verdicts import cost_setting
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
 
 mpl.use("svg")
 
-COLOURS: Mapping[Token, str] = {
-    "reproduced": "#2a7f62",
+COLOURS: Mapping[Group, str] = {
+    "agrees": "#2a7f62",
     "explained": "#8cc5a2",
-    "contradicted": "#c8553d",
-    "inconclusive": "#e3b23c",
-    "proxy": "#6c8ead",
-    "not_run": "#c9ced6",
-    "hidden_labels": "#dfe3e8",
-    "no_definition": "#f0f1f3",
+    "ambiguous": "#e3b23c",
+    "differs": "#c8553d",
+    "undecided": "#8a5a83",
+    "by construction": "#6c8ead",
+    "not measured": "#dfe3e8",
 }
 PAPER_COLOURS = ("#33658a", "#c8553d", "#2a7f62", "#8a5a83", "#b08900")
 STYLE: dict[Any, Any] = {
@@ -58,18 +58,18 @@ def svg(figure: Figure) -> bytes:
 
 
 def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> bytes:
-    """Draw stacked bars: the verdicts on the values of each paper and kind."""
-    counts = count_verdicts(verdicts)
+    """Draw stacked bars: what measuring the values of each paper and kind came to."""
+    counts = count_groups(verdicts)
     names = [f"{papers[paper].short}: {kind}" for paper, kind in counts]
     with mpl.rc_context(STYLE):
         height = 0.25 * len(names) + 1.2
         figure, axes = plt.subplots(figsize=(8, height))
         figure.subplots_adjust(left=0.24, right=0.98, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
-        for token in TOKENS:
-            widths = [by_token[token] for by_token in counts.values()]
+        for group in GROUPS:
+            widths = [by_group[group] for by_group in counts.values()]
             if any(widths):
-                axes.barh(names, widths, left=left, color=COLOURS[token], label=token, edgecolor="white", linewidth=0.3)
+                axes.barh(names, widths, left=left, color=COLOURS[group], label=group, edgecolor="white", linewidth=0.3)
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.invert_yaxis()
         axes.set_xlabel("printed values")

@@ -36,5 +36,7 @@ PACKAGE = PaperPackage(
     searches=SEARCHES,
     search="reproductions.autopose.search",
     structure="reproductions.autopose.structure:describe_structure",
+    structure_basis={"text_structure:operations/*": "data", "text_structure:*": "reconstruction"},
+    structure_version=2,
     readings="reproductions.autopose.readings:read_flops",
 )

@@ -27,4 +27,9 @@ ENTRIES = (
     *MULTI_STAGE,
 )
 
-PACKAGE = PaperPackage(entries=ENTRIES, recipes=RECIPES, untrained=UNTRAINED)
+PACKAGE = PaperPackage(
+    entries=ENTRIES,
+    recipes=RECIPES,
+    untrained=UNTRAINED,
+    structure="reproductions.baselines.structure:describe_structure",
+)

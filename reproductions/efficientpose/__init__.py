@@ -57,4 +57,11 @@ PACKAGE = PaperPackage(
     protocols=PROTOCOLS,
     weight_files=WEIGHTS,
     structure="reproductions.efficientpose.structure:describe_structure",
+    structure_basis={
+        "text_structure:openpose_input/*": "data",
+        "text_structure:openpose_*": "reconstruction",
+        "text_structure:variants/*": "data",
+        "table2:*/*_input": "data",
+    },
+    structure_version=2,
 )

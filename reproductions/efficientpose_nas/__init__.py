@@ -82,4 +82,5 @@ PACKAGE = PaperPackage(
     searches=SEARCHES,
     search="reproductions.efficientpose_nas.search",
     structure="reproductions.efficientpose_nas.structure:describe_structure",
+    structure_version=2,
 )

@@ -254,31 +254,6 @@ def parse_operation(operation: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def skeleton(size: str) -> tuple[str, ...]:
-    """Return the rows of Table 1 for the networks built here, top to bottom, in the paper's notation.
-
-    Args:
-        size: ``small`` or ``large``.
-
-    Returns:
-        ``'[32, s2]'``, ``'[16, s1]'``, ``'[24, s2]'``, ``'[24, s1]×3'``, ...: channels, stride and, after ×, repeats. A stage
-        that keeps its stride throughout is one row, as in the paper. The last two are the transposed convolutions.
-
-    Raises:
-        InputError: The size is unknown.
-    """
-    if size not in SKELETONS:
-        raise InputError(f"unknown skeleton {size!r}; known: {', '.join(SKELETONS)}")
-    base = SKELETONS[size]
-    rows = [f"[{base.first}, s2]", f"[{base.separable}, s1]"]
-    for width, stride, depth in base.stages:
-        if stride == 1:
-            rows.append(f"[{width}, s1]×{depth}")
-        else:
-            rows += [f"[{width}, s{stride}]", f"[{width}, s1]×{depth - 1}"]
-    return (*rows, *(f"[{width}, s2]" for width in base.deconvs))
-
-
 FORMAT = ArchitectureFormat(
     suffix=SUFFIX,
     read=read_architecture,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import log2
 from typing import Any
 
@@ -10,42 +10,63 @@ import torch
 from torch import nn
 
 from benchmark.models.registry import build_model
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse_operation, skeleton
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP
 from reproductions.wording import agreed
 
-_TABLE1 = (
-    *("conv", "sep_depth", "stage1_first", "stage1_rest", "stage2_first", "stage2_rest", "stage3_first", "stage3_rest"),
-    *("stage4", "trans_conv1", "trans_conv2"),
-)
+_STEM = ("conv", "sep_depth")
+_HEAD = ("trans_conv1", "trans_conv2")
 
 
 def describe_structure(table: str) -> dict[str, str]:
     """Return ``{"row/column": string}`` for Table 1 and for the numbers in Sections 3.2 and 4.4; empty for other tables."""
     if table == "table1":
-        return {f"{row}/{size}": cell for size in ("small", "large") for row, cell in zip(_TABLE1, skeleton(size), strict=True)}
+        return _agree(_table1_rows(("A",)), "small") | _agree(_table1_rows(("B", "C")), "large")
     return _text_structure() if table == "text_structure" else {}
 
 
-def _text_structure() -> dict[str, str]:
-    """Count the numbers printed in Sections 3.2 and 4.4.
+def _agree(networks: list[dict[str, str]], column: str) -> dict[str, str]:
+    return {f"{row}/{column}": agreed(rows[row] for rows in networks) for row in networks[0]}
 
-    The candidates are the operations that an architecture may have; everything else is counted on the three networks, whose
-    heads must agree. The width of SimpleBaseline's head is left to the package of that network.
+
+def _table1_rows(names: Iterable[str]) -> list[dict[str, str]]:
+    """Count the rows of Table 1 on each network.
+
+    Channels and strides are those of its layers; a stage that keeps its stride throughout is one row, as in the paper. Layers
+    that the architecture skips are counted with those of their stage.
     """
-    candidates = [parse_operation(operation) for operation in OPERATIONS if operation != SKIP]
-    kernels, expansions = (sorted(set(column)) for column in zip(*candidates, strict=True))
-    halvings, widths = [], []
+    described = []
+    for name in names:
+        network = _build(name)
+        stem, *stages = network.backbone
+        first, _, projection = (next(_convs(layer)) for layer in stem)
+        rows = dict(zip(_STEM, (_layer(first), _layer(projection)), strict=True))
+        for number, (stage, operations) in enumerate(zip(stages, ARCHITECTURES[name].stages, strict=True), 1):
+            layers = [f"[{_width(block)}, s{_stride(block)}]" for block in stage]
+            skipped = operations.count(SKIP)
+            if len(set(layers)) == 1:
+                rows[f"stage{number}"] = f"{layers[0]}×{len(layers) + skipped}"
+            else:
+                rows[f"stage{number}_first"] = layers[0]
+                rows[f"stage{number}_rest"] = f"{agreed(layers[1:])}×{len(layers) - 1 + skipped}"
+        rows |= dict(zip(_HEAD, map(_layer, _transposed(network)), strict=True))
+        described.append(rows)
+    return described
+
+
+def _text_structure() -> dict[str, str]:
+    """Count the numbers printed in Sections 3.2 and 4.4 on the three networks, whose heads must agree.
+
+    The width of SimpleBaseline's head is left to the package of that network.
+    """
+    networks = [_build(name) for name in ARCHITECTURES]
+    blocks = [block for network in networks for stage in list(network.backbone)[1:] for block in stage]
     with torch.device("meta"):
         images = torch.empty(1, 3, 256, 256)
-        for name in ARCHITECTURES:
-            network: Any = build_model(f"efficientpose_nas/{name}", joints=16)
-            halvings.append(log2(images.shape[-1] / network.backbone(images).shape[-1]))
-            layers = [layer for layer in network.head.modules() if isinstance(layer, nn.ConvTranspose2d)]
-            widths.append([layer.out_channels for layer in layers])
-    first, second = zip(*widths, strict=True)
+        halvings = [log2(images.shape[-1] / network.backbone(images).shape[-1]) for network in networks]
+    first, second = zip(*([layer.out_channels for layer in _transposed(network)] for network in networks), strict=True)
     values = {
-        "kernel_sizes": _set(kernels),
-        "expansion_ratios": _set(expansions),
+        "kernel_sizes": _set(max(conv.kernel_size[0] for conv in _convs(block)) for block in blocks),
+        "expansion_ratios": _set(_hidden(block) // next(_convs(block)).in_channels for block in blocks),
         "down_samplings": agreed(f"{count:g}" for count in halvings),
         "tconv1_width": agreed(first),
         "tconv2_width": agreed(second),
@@ -53,5 +74,34 @@ def _text_structure() -> dict[str, str]:
     return {f"{row}/structure": value for row, value in values.items()}
 
 
+def _build(name: str) -> Any:
+    with torch.device("meta"):
+        return build_model(f"efficientpose_nas/{name}", joints=16)
+
+
+def _convs(module: nn.Module) -> Iterator[nn.Conv2d]:
+    return (layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
+
+
+def _transposed(network: Any) -> list[nn.ConvTranspose2d]:
+    return [layer for layer in network.head.modules() if isinstance(layer, nn.ConvTranspose2d)]
+
+
+def _layer(conv: nn.Conv2d | nn.ConvTranspose2d) -> str:
+    return f"[{conv.out_channels}, s{conv.stride[0]}]"
+
+
+def _width(block: nn.Module) -> int:
+    return [*_convs(block)][-1].out_channels
+
+
+def _hidden(block: nn.Module) -> int:
+    return [*_convs(block)][-1].in_channels
+
+
+def _stride(block: nn.Module) -> int:
+    return max(conv.stride[0] for conv in _convs(block))
+
+
 def _set(values: Iterable[int]) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
+    return "{" + ", ".join(map(str, sorted(set(values)))) + "}"

@@ -18,7 +18,7 @@ from benchmark.cost.counters import count_cost, count_operations
 from benchmark.cost.trace import count_parameters, trace_network
 from benchmark.models.registry import build_model, find_entry
 from reproductions.efficientpose_nas import ENTRIES
-from reproductions.efficientpose_nas.architectures import SMALL, A, Architecture, skeleton
+from reproductions.efficientpose_nas.architectures import SMALL, A, Architecture
 from reproductions.efficientpose_nas.backbones import PROXYLESS, proxyless, proxyless_trunk
 from reproductions.efficientpose_nas.network import MBConv, efficientpose
 
@@ -238,17 +238,6 @@ def test_trainings_from_the_former_start_do_not_count_for_these_networks() -> No
 # --- architectures as data --------------------------------------------------------------------------------------------
 
 
-def test_table_1_is_built_but_for_two_rows() -> None:
-    small = "[32, s2] | [16, s1] | [24, s2] | [24, s1]×3 | [32, s2] | [32, s1]×5 | [64, s2] | [64, s1]×9 | [96, s1]×8"
-    large = "[32, s2] | [24, s1] | [32, s2] | [32, s1]×5 | [64, s2] | [64, s1]×7 | [96, s2] | [96, s1]×9 | [160, s2]×10"
-    printed = {"small": f"{small} | [64, s2] | [32, s2]", "large": f"{large} | [64, s2] | [32, s2]"}
-    differ = {
-        size: [pair for pair in zip(rows.split(" | "), skeleton(size), strict=True) if pair[0] != pair[1]]
-        for size, rows in printed.items()
-    }
-    assert differ == {"small": [("[64, s1]×9", "[64, s1]×7")], "large": [("[160, s2]×10", "[160, s1]×10")]}
-
-
 def test_an_architecture_must_fit_its_skeleton() -> None:
     with pytest.raises(InputError, match=r"\(1,\) layers a stage"):
         Architecture(SMALL, (("k3e6",),))
@@ -257,8 +246,6 @@ def test_an_architecture_must_fit_its_skeleton() -> None:
         Architecture(SMALL, wrong)
     with pytest.raises(InputError, match="cannot be skipped"):
         Architecture(SMALL, (("skip", *wrong[0][1:]), *wrong[1:]))
-    with pytest.raises(InputError, match="unknown skeleton 'tiny'"):
-        skeleton("tiny")
 
 
 @pytest.mark.parametrize(

@@ -26,5 +26,20 @@ def test_the_figures_follow_the_operations_and_the_skeletons(monkeypatch: pytest
     first, second, third, fourth = LARGE.stages
     skeleton = replace(LARGE, stages=(first, second, third, fourth._replace(stride=2)), deconvs=(96, 48))
     monkeypatch.setitem(ARCHITECTURES, "B", replace(B, skeleton=skeleton))  # with the stride that Table 1 prints
-    monkeypatch.setattr(structure, "OPERATIONS", ("k3e6", "k9e6", "skip"))
-    assert list(structure.describe_structure("text_structure").values()) == ["{3, 9}", "{6}", "4 or 5", "64 or 96", "32 or 48"]
+    for name in ("A", "C"):
+        monkeypatch.setitem(ARCHITECTURES, name, replace(B, stages=tuple(("k5e6",) * stage.depth for stage in LARGE.stages)))
+    counted = structure.describe_structure("text_structure")
+    assert list(counted.values()) == ["{3, 5, 7}", "{3, 6}", "4 or 5", "64 or 96", "32 or 48"]
+    monkeypatch.setitem(ARCHITECTURES, "B", ARCHITECTURES["A"])
+    assert list(structure.describe_structure("text_structure").values())[:2] == ["{5}", "{6}"]
+
+
+def test_table_1_is_built_but_for_two_rows() -> None:
+    cells = load_papers()["efficientpose_nas"].tables["table1"].cells()
+    rows = {f"{cell.row.id}/{cell.column.name}": cell.printed for cell in cells}
+    counted = structure.describe_structure("table1")
+    assert set(rows) <= set(counted)
+    assert {key: (rows[key], counted[key]) for key in rows if rows[key].replace(" ", "") != counted[key].replace(" ", "")} == {
+        "stage3_rest/small": ("[64, s1]×9", "[64, s1]×7"),
+        "stage4/large": ("[160, s2]×10", "[160, s1]×10"),
+    }

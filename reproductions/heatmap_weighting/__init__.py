@@ -23,5 +23,8 @@ ENTRIES = (
 )
 
 PACKAGE = PaperPackage(
-    entries=ENTRIES, recipes=RECIPES, structure="reproductions.heatmap_weighting.structure:describe_structure"
+    entries=ENTRIES,
+    recipes=RECIPES,
+    structure="reproductions.heatmap_weighting.structure:describe_structure",
+    structure_version=2,
 )

@@ -18,7 +18,7 @@ def test_a_paper_added_as_written_is_judged_and_shown(project: Copy) -> None:
         project.run(command)
     with open(project.root / "reports" / "verdicts.csv", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["paper"] == "small_pose"]
-    verdicts = {(row["row_id"], row["column"]): row["verdict"] for row in rows}
+    verdicts = {(row["row_id"], row["column"]): row["measured"] for row in rows}
     assert verdicts == {
         ("small", "params"): "reproduced",
         ("small", "gflops"): "reproduced",

@@ -19,7 +19,8 @@ from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
-from benchmark.ledger.verdicts import TOKENS, VERDICT_COLUMNS, Verdict, judge_all, judge_cell
+from benchmark.ledger.tokens import MEASURED, VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict, counted
+from benchmark.ledger.verdicts import judge_all, judge_cell
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import Cell, load_papers
 
@@ -57,14 +58,14 @@ def verdict(printed: str, measured: Record, metric: str = "flops") -> Verdict:
 
 
 def test_a_count_that_rounds_to_the_printed_string_is_reproduced() -> None:
-    assert verdict("8.3", record(8.96e9)).verdict == "reproduced"  # 8.96e9 / 2^30 = 8.345
-    assert verdict("8.34", record(8.96e9)).verdict == "reproduced"
-    assert verdict("34.0M", record(), "params").verdict == "reproduced"
+    assert verdict("8.3", record(8.96e9)).measured == "reproduced"  # 8.96e9 / 2^30 = 8.345
+    assert verdict("8.34", record(8.96e9)).measured == "reproduced"
+    assert verdict("34.0M", record(), "params").measured == "reproduced"
 
 
 def test_the_printed_decimals_are_the_precision() -> None:
-    assert verdict("8.344", record(8.96e9)).verdict == "explained"  # 8.3446: truncated
-    assert verdict("8.350", record(8.96e9)).verdict == "contradicted"
+    assert verdict("8.344", record(8.96e9)).measured == "explained"  # 8.3446: truncated
+    assert verdict("8.350", record(8.96e9)).measured == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_the_printed_decimals_are_the_precision() -> None:
 )
 def test_each_predicate_yields_the_printed_string_and_is_named(printed: str, flops: float, predicate: str) -> None:
     explained = verdict(printed, record(flops))
-    assert (explained.verdict, explained.cause.split(":")[0]) == ("explained", predicate)
+    assert (explained.measured, explained.cause.split(":")[0]) == ("explained", predicate)
 
 
 def test_a_count_of_another_variant_explains() -> None:
@@ -91,23 +92,23 @@ def test_a_count_of_another_variant_explains() -> None:
 
 def test_what_no_predicate_yields_is_contradicted() -> None:
     contradicted = verdict("7.7", record(8.96e9))
-    assert contradicted.verdict == "contradicted"
+    assert contradicted.measured == "contradicted"
     assert "8.34" in contradicted.cause
 
 
 def test_what_was_not_measured_says_how_to(tmp_path: Path) -> None:
     not_run = judge_cell(cell("8.9"), {})
-    assert not_run.verdict == "not_run"
+    assert not_run.measured == "not_run"
     assert not_run.cause == f"python -m benchmark.measure cost {SIMPLE} --input 256x192 --joints 17 --keep"
     program, *arguments = shlex.split(not_run.cause)
     assert program == "python"
     subprocess.run([sys.executable, *arguments], check=True, env=os.environ | {"POSE_RECORDS": str(tmp_path)})
-    assert judge_cell(cell("8.9"), current_records(load_records(tmp_path))).verdict == "explained"
+    assert judge_cell(cell("8.9"), current_records(load_records(tmp_path))).measured == "explained"
 
 
 def test_a_record_of_an_older_counter_does_not_judge() -> None:
     old = replace(record(8.96e9), versions={"cost": 1, "model": 1})
-    assert judge_cell(cell("8.3"), {old.id: old}).verdict == "not_run"
+    assert judge_cell(cell("8.3"), {old.id: old}).measured == "not_run"
 
 
 def test_an_unknown_model_is_refused_with_its_cell() -> None:
@@ -156,7 +157,7 @@ def judged(
 def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
     ratio = timed(TIMED["B"], 1.75, TIMED["A"])  # printed: 23.95 / 13.73 = 1.744
     proxy = judged("efficientpose_b", ratio)
-    assert (proxy.verdict, proxy.ours, proxy.record) == ("proxy", "1.75×", ratio.id)
+    assert (proxy.measured, proxy.ours, proxy.record) == ("proxy", "1.75×", ratio.id)
     assert "printed 1.74 times, in it" in proxy.cause
     assert "on a cpu" in proxy.cause
     assert "outside" in judged("efficientpose_b", replace(ratio, value=3.0, interval=(2.9, 3.1))).cause
@@ -164,7 +165,7 @@ def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
 
 def test_the_first_network_is_what_the_others_are_compared_with() -> None:
     proxy = judged("efficientpose_a", timed(TIMED["A"], 13.73))  # the printed time: still no match
-    assert (proxy.verdict, proxy.ours) == ("proxy", "1×")
+    assert (proxy.measured, proxy.ours) == ("proxy", "1×")
     assert "13.73 ms on a cpu" in proxy.cause
 
 
@@ -172,7 +173,7 @@ def test_a_ratio_of_rates_is_the_other_way_round() -> None:
     first = "baselines/simple_baseline-mobilenet_v2"
     ratio = timed("heatmap_weighting/mobilenet_v3", 0.5, first, input="256x192", joints=17, interval=(0.4, 0.8))
     proxy = judged("ours", ratio, paper="heatmap_weighting", table="table5", column="fps_cpu")
-    assert (proxy.verdict, proxy.ours) == ("proxy", "2×")
+    assert (proxy.measured, proxy.ours) == ("proxy", "2×")
     assert "[1.25, 2.5]" in proxy.cause
 
 
@@ -181,7 +182,7 @@ def test_the_printed_kind_of_device_and_quiet_figures_come_first() -> None:
     unstable = timed(TIMED["B"], 2, TIMED["A"], "cuda", unstable=True)
     assert judged("efficientpose_b", on_cpu, unstable, on_gpu).record == on_gpu.id
     assert judged("efficientpose_b", on_cpu, unstable).record == on_cpu.id
-    assert judged("efficientpose_b", unstable).verdict == "proxy"
+    assert judged("efficientpose_b", unstable).measured == "proxy"
 
 
 def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
@@ -191,7 +192,7 @@ def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
         *(timed(TIMED["B"], 2, TIMED["A"], **setting) for setting in other_settings),
     ]
     not_run = judged("efficientpose_b", *others)
-    assert not_run.verdict == "not_run"
+    assert not_run.measured == "not_run"
     assert not_run.cause.startswith("python -m benchmark.measure latency efficientpose_nas/A efficientpose_nas/B ")
     options = "--input 256x256 --joints 16 --device cuda --keep"
     assert f"{options}; the printed time is that of a GeForce RTX 2080 Ti" in not_run.cause
@@ -204,7 +205,7 @@ def test_every_printed_figure_has_one_verdict_and_no_field_is_blank(verdicts: li
     cells = [c for p in load_papers().values() for t in p.tables.values() for c in t.cells()]
     claims = [claim for p in load_papers().values() for claim in p.claims]
     assert len(verdicts) == len(cells) + len(claims)
-    assert {v.verdict for v in verdicts} <= set(TOKENS)
+    assert {v.measured for v in verdicts} <= set(MEASURED)
     assert all(all(getattr(v, column) != "" for column in VERDICT_COLUMNS) for v in verdicts)
 
 
@@ -212,35 +213,37 @@ def test_well_over_fifty_sentences_are_claims() -> None:
     assert sum(len(paper.claims) for paper in load_papers().values()) > 60
 
 
-def test_reproduced_and_explained_can_be_traced_to_a_command_or_an_expression(verdicts: list[Verdict]) -> None:
+def test_every_verdict_with_a_value_of_ours_can_be_traced_to_commands(verdicts: list[Verdict]) -> None:
+    """A value that follows from others names an expression whose sources are on record; every other one names its record."""
     records, papers = load_records(), load_papers()
+    by_name = {verdict.name: verdict for verdict in verdicts}
     for v in verdicts:
-        if v.verdict not in ("reproduced", "explained"):
+        if v.group not in ("agrees", "explained", "ambiguous", "differs", "undecided") or v.kind == "setting":
             continue
         if v.record in records:
             assert records[v.record].command.startswith("python -m benchmark.")
-        elif v.metric == "claim":
-            claim = next(c for c in papers[v.paper].claims if c.id == v.row_id)
-            evaluate_expression(claim.expression, papers[v.paper], papers)
         else:
-            column = papers[v.paper].tables[v.table].columns[v.column]
-            evaluate_expression(column.expression, papers[v.paper], papers, v.row_id)
+            claim = next((c for c in papers[v.paper].claims if v.metric == "claim" and c.id == v.row_id), None)
+            expression = claim.expression if claim else papers[v.paper].tables[v.table].columns[v.column].expression
+            sources = evaluate_expression(expression, papers[v.paper], papers, "" if claim else v.row_id).cells
+            assert sources
+            assert all(by_name[cell.name].ours != "-" or cell.column.kind == "setting" for cell in sources)
 
 
 def test_an_explained_figure_names_its_predicate(verdicts: list[Verdict]) -> None:
-    explained = [v for v in verdicts if v.verdict == "explained"]
+    explained = [v for v in counted(verdicts) if v.measured == "explained"]
     assert explained
     assert {v.cause.split(":")[0] for v in explained} <= set(PREDICATES)
 
 
 def test_no_predicate_is_kept_that_explains_nothing(verdicts: list[Verdict]) -> None:
-    used = {v.cause.split(":")[0] for v in verdicts if v.verdict == "explained"}
+    used = {cause.split(":")[0] for v in verdicts for cause in (v.cause, v.internal_cause)}
     assert set(PREDICATES) - used == set()
 
 
 def test_a_wrong_count_would_be_noticed(verdicts: list[Verdict]) -> None:
     """With a tenth more operations counted, the reproduced GFLOPs are not reproduced any more."""
-    reproduced = [v for v in verdicts if v.metric == "flops" and v.verdict == "reproduced"]
+    reproduced = [v for v in verdicts if v.metric == "flops" and v.measured == "reproduced"]
     broken = {
         i: replace(r, value=r.value | {"flops": {k: int(n * 1.1) for k, n in r.value["flops"].items()}})
         for i, r in load_records().items()
@@ -248,7 +251,7 @@ def test_a_wrong_count_would_be_noticed(verdicts: list[Verdict]) -> None:
     }
     by_name = {c.name: c for p in load_papers().values() for t in p.tables.values() for c in t.cells()}
     again = [judge_cell(by_name[f"{v.paper}/{v.table}[{v.row_id}, {v.column}]"], broken) for v in reproduced]
-    assert sum(v.verdict == "reproduced" and not v.record.startswith("expression") for v in again) < len(reproduced) / 10
+    assert sum(v.measured == "reproduced" and not v.record.startswith("expression") for v in again) < len(reproduced) / 10
 
 
 def test_the_committed_verdicts_fit_the_schema() -> None:
@@ -256,8 +259,9 @@ def test_the_committed_verdicts_fit_the_schema() -> None:
     with open(RECORDS.parent / "verdicts.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows
+    assert {row.pop("schema") for row in rows} == {str(VERDICT_SCHEMA)}
     for row in rows:
         adapter.validate_python(row)
-    for spoiled in (rows[0] | {"verdict": "true"}, rows[0] | {"kind": "-"}, rows[0] | {"ours": ""}, rows[0] | {"extra": "1"}):
+    for spoiled in (rows[0] | {"measured": "true"}, rows[0] | {"kind": "-"}, rows[0] | {"ours": ""}, rows[0] | {"extra": "1"}):
         with pytest.raises(ValueError, match="validation error"):
             adapter.validate_python(spoiled)

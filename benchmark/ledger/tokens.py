@@ -1,0 +1,164 @@
+"""The two judgements of a printed value, what each may say, and the row of the ledger that holds both.
+
+``measured`` compares the printed value with a measurement of ours; only there a value can be reproduced, explained or
+contradicted. ``internal`` compares it with the paper's other printed values, which needs no measurement and shows nothing about
+the network. The two are never added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from benchmark.core.records import NOT_APPLICABLE
+from benchmark.papers.tables import Kind, Slug, Text, no_unknown_fields
+
+Measured = Literal[
+    "reproduced",
+    "matches_release",
+    "explained",
+    "ambiguous",
+    "contradicted",
+    "inconclusive",
+    "proxy",
+    "as_built",
+    "fitted",
+    "given",
+    "not_measured",
+    "not_run",
+    "hidden_labels",
+    "no_definition",
+]
+Internal = Literal["consistent", "rounding", "inconsistent", "-"]
+Group = Literal["agrees", "explained", "ambiguous", "differs", "undecided", "by construction", "not measured"]
+Basis = Literal["author code", "paper text", "reconstruction", "training", "authors' weights", "predictions", "timing", "-"]
+
+MEASURED: tuple[Measured, ...] = get_args(Measured)
+INTERNAL: tuple[Internal, ...] = get_args(Internal)
+GROUPS: tuple[Group, ...] = get_args(Group)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+VERDICT_SCHEMA = 2  # of the columns of verdicts.csv; raised when one is added, removed or changes its meaning
+
+GROUP_OF: Mapping[Measured, Group] = {
+    "reproduced": "agrees",
+    "matches_release": "agrees",
+    "explained": "explained",
+    "ambiguous": "ambiguous",
+    "contradicted": "differs",
+    "inconclusive": "undecided",
+    "proxy": "not measured",
+    "as_built": "by construction",
+    "fitted": "by construction",
+    "given": "by construction",
+    "not_measured": "not measured",
+    "not_run": "not measured",
+    "hidden_labels": "not measured",
+    "no_definition": "not measured",
+}
+MEASURED_MEANING: Mapping[Measured, str] = {
+    "reproduced": "our measurement agrees with the printed value: a count rounds to it, an accuracy is equivalent to it within "
+    "the margin of its metric",
+    "matches_release": "the authors' released code or configuration has the printed value",
+    "explained": "our measurement differs, and a reason from a closed list, supported from outside the value, yields exactly "
+    "the printed value",
+    "ambiguous": "our measurement differs, and a reason yields the printed value, but others do too or it fails elsewhere in "
+    "the column",
+    "contradicted": "our measurement differs, and no reason from the list yields the printed value",
+    "inconclusive": "our interval is too wide to decide",
+    "proxy": "a ratio of times on another device of the printed kind: shown beside the printed ratio, never counts as a match",
+    "as_built": "counted on a network that we built from the paper's own words, which therefore agrees",
+    "fitted": "something in our network or convention was chosen so as to give the printed value, so agreement shows nothing",
+    "given": "a condition of the experiment, which we take from the paper: nothing is measured",
+    "not_measured": "follows from other printed values, of which at least one has no measurement of ours",
+    "not_run": "not measured yet; the cause gives the command, and what it needs",
+    "hidden_labels": "only the benchmark's server can score it, as the labels of its test set are not public",
+    "no_definition": "there is no public specification to build the network from, or none that fixes the value",
+}
+GROUP_MEANING: Mapping[Group, str] = {
+    "agrees": "measured, and the printed value is reproduced or that of the authors' release",
+    "explained": "measured and different, for a supported reason",
+    "ambiguous": "measured and different; a reason would fit, and is not established",
+    "differs": "measured and different, for no known reason",
+    "undecided": "measured, too uncertain to decide",
+    "by construction": "cannot disagree: a condition that we take over, or a network built or fitted to say so",
+    "not measured": "no measurement of ours",
+}
+INTERNAL_MEANING: Mapping[Internal, str] = {
+    "consistent": "the paper's other printed values lead to the printed value, or allow it",
+    "rounding": "values that round to the other printed ones lead to it, or it is truncated instead of rounded",
+    "inconsistent": "the paper's other printed values contradict it",
+    "-": "no other printed value bears on it",
+}
+
+
+@no_unknown_fields
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Both judgements of one printed value: a row of ``reports/verdicts.csv``. A field without a value is ``-``.
+
+    Attributes:
+        paper: Id of the paper.
+        table: Id of the table; ``claims`` for a sentence.
+        row_id: Id of the row or of the claim.
+        column: Name of the column; ``printed`` for a claim.
+        kind: Kind under which the value is counted.
+        metric: Metric of the column; ``claim`` for a claim.
+        unit: Unit of the printed number.
+        printed: The printed string.
+        ours: Our value in the printed unit.
+        ours_rounded: Our value, rounded to the printed number of decimals.
+        measured: The printed value against our measurement.
+        basis: What our value rests on: the source that the network was built from, or the kind of measurement. Of a value
+            that follows from several networks, the weakest of their sources.
+        cause: Why, in words; without a measurement, the command that makes one.
+        record: Id of the record of our value, or ``expression:...`` for a value that follows from several.
+        internal: The printed value against the paper's other printed values.
+        internal_cause: The arithmetic of that.
+        repeats: Name of the cell that prints the same quantity in a table of the paper; this value is then not counted.
+    """
+
+    paper: Slug
+    table: Slug
+    row_id: Slug
+    column: Slug
+    kind: Kind
+    metric: Text
+    unit: Text
+    printed: Text
+    ours: Text = NOT_APPLICABLE
+    ours_rounded: Text = NOT_APPLICABLE
+    measured: Measured
+    basis: Basis = "-"
+    cause: Text
+    record: Text = NOT_APPLICABLE
+    internal: Internal = "-"
+    internal_cause: Text = NOT_APPLICABLE
+    repeats: Text = NOT_APPLICABLE
+
+    @property
+    def group(self) -> Group:
+        """What ``measured`` comes to in the headline."""
+        return GROUP_OF[self.measured]
+
+    @property
+    def name(self) -> str:
+        """Full name of the value, as that of a cell."""
+        return f"{self.paper}/{self.table}[{self.row_id}, {self.column}]"
+
+
+VERDICT_COLUMNS = tuple(Verdict.__annotations__)
+
+
+def counted(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts on values that no cell prints already."""
+    return [verdict for verdict in verdicts if verdict.repeats == NOT_APPLICABLE]
+
+
+def count_groups(verdicts: Sequence[Verdict]) -> Mapping[tuple[str, Kind], Mapping[Group, int]]:
+    """Count the values of each group by paper and kind, in the order of papers and of :data:`KINDS`, repeated ones once."""
+    tally: dict[tuple[str, Kind], dict[Group, int]] = {}
+    for verdict in counted(verdicts):
+        tally.setdefault((verdict.paper, verdict.kind), dict.fromkeys(GROUPS, 0))[verdict.group] += 1
+    order = list(dict.fromkeys(paper for paper, _ in tally))
+    return dict(sorted(tally.items(), key=lambda item: (order.index(item[0][0]), KINDS.index(item[0][1]))))
