@@ -61,7 +61,8 @@ PACKAGE = PaperPackage(
         "text_structure:openpose_input/*": "data",
         "text_structure:openpose_*": "reconstruction",
         "text_structure:variants/*": "data",
+        "text_scaling:*": "data",
         "table2:*/*_input": "data",
     },
-    structure_version=2,
+    structure_version=3,
 )
