@@ -9,7 +9,7 @@ from benchmark.config.identities import MILLISECONDS, RATIO, describe_setting
 from benchmark.config.latency import Setting
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, select
-from benchmark.papers.expressions import printed_value
+from benchmark.papers.expressions import NotComputable, printed_value
 from benchmark.papers.tables import Cell
 
 Interval = tuple[float, float]
@@ -92,8 +92,14 @@ def timed_cells(cell: Cell) -> list[Cell]:
 
 
 def printed_ratio(cell: Cell, first: Cell) -> float:
-    """Return the ratio of a printed time or rate to another one."""
-    return printed_value(cell) / printed_value(first)
+    """Return the ratio of a printed time or rate to another one.
+
+    Raises:
+        NotComputable: The other one is zero.
+    """
+    if not (reference := printed_value(first)):
+        raise NotComputable(f"{first.name} prints a time of {first.printed}")
+    return printed_value(cell) / reference
 
 
 def to_printed_quantity(cell: Cell, value: float, interval: Interval) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ from benchmark.ledger.internal import (
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
 from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
-from benchmark.papers.expressions import suffix_scale
+from benchmark.papers.expressions import NotComputable, suffix_scale
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Paper, load_papers, parse_number
 
@@ -90,8 +90,13 @@ def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
         return _judge_architecture(cell, records)
     if cell.column.kind == "accuracy":
         return _judge_accuracy(cell, records)
-    if cell.column.metric in TIME_METRICS and (timed := compare_printed_time(cell, records)):
-        return Judgement("proxy", timed.cause, timed.ours, "timing", timed.record)
+    if cell.column.metric in TIME_METRICS:
+        try:
+            timed = compare_printed_time(cell, records)
+        except NotComputable as problem:
+            return Judgement("not_measured", str(problem))
+        if timed:
+            return Judgement("proxy", timed.cause, timed.ours, "timing", timed.record)
     return Judgement("not_run", remedy_command(cell))
 
 

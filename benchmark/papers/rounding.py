@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+
+EXACT = Context(prec=700)  # digits: more than any float has before and after its point together
 
 
 def to_decimal(value: float | int | Fraction) -> Decimal:
@@ -15,12 +17,12 @@ def to_decimal(value: float | int | Fraction) -> Decimal:
 
 def round_half_up(value: float | int | Fraction, decimals: int) -> str:
     """Round ``value`` half up to ``decimals`` places, and format it."""
-    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
+    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, EXACT))
 
 
 def truncate(value: float | int | Fraction, decimals: int) -> str:
     """Truncate ``value`` after ``decimals`` places, and format it."""
-    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN))
+    return _format(to_decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN, EXACT))
 
 
 def round_twice(value: float | int | Fraction, decimals: int) -> str:
@@ -29,4 +31,4 @@ def round_twice(value: float | int | Fraction, decimals: int) -> str:
 
 
 def _format(value: Decimal) -> str:
-    return f"{value + 0:f}"  # + 0 turns a negative zero into zero
+    return f"{abs(value) if value == 0 else value:f}"  # a negative zero is a zero

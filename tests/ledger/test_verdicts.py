@@ -21,6 +21,7 @@ from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
 from benchmark.ledger.tokens import MEASURED, VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict, counted
 from benchmark.ledger.verdicts import judge_all, judge_cell
+from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import Cell, load_papers
 
@@ -265,3 +266,61 @@ def test_the_committed_verdicts_fit_the_schema() -> None:
     for spoiled in (rows[0] | {"measured": "true"}, rows[0] | {"kind": "-"}, rows[0] | {"ours": ""}, rows[0] | {"extra": "1"}):
         with pytest.raises(ValueError, match="validation error"):
             adapter.validate_python(spoiled)
+
+
+# --- settings and structures --------------------------------------------------------------------------------------------------
+
+
+def named(verdicts: list[Verdict], name: str) -> Verdict:
+    return next(verdict for verdict in verdicts if verdict.name == name)
+
+
+def test_a_setting_is_compared_with_the_release_or_taken_over(verdicts: list[Verdict]) -> None:
+    same = named(verdicts, "heatmap_weighting/text_recipe[learning_rate, value]")  # printed 5e-4, released 5e-4
+    assert (same.measured, same.basis) == ("matches_release", "author code")
+    assert (
+        named(verdicts, "efficientpose_nas/text_recipe[train_mpii, learning_rate]").measured == "matches_release"
+    )  # 1e-3, 0.001
+    other = named(verdicts, "efficientpose_nas/text_recipe[train_mpii, batch]")
+    assert (other.printed, other.ours, other.measured) == ("32", "64", "contradicted")
+    assert "experiments/mpii" in other.cause
+    assert named(verdicts, "efficientpose_nas/text_data[mpii, images]").measured == "given"
+
+
+def test_a_structure_says_whether_it_was_counted_on_author_code_on_our_own_network_or_taken_over(
+    verdicts: list[Verdict],
+) -> None:
+    counted_on = {
+        "efficientpose_nas/table1[stage1_first, small]": "matches_release",
+        "efficientpose_nas/table1[stage4, large]": "contradicted",
+        "efficientpose/text_structure[openpose_kernel, structure]": "as_built",
+        "autopose/text_structure[branches, structure]": "as_built",
+        "autopose/text_structure[operations, structure]": "given",
+        "efficientpose/text_scaling[depth, coefficient]": "given",
+    }
+    assert {name: named(verdicts, name).measured for name in counted_on} == counted_on
+    assert not [v for v in verdicts if v.kind == "architecture" and v.measured in ("reproduced", "explained")]
+
+
+def test_a_fitted_network_row_or_column_is_never_reproduced_or_explained(verdicts: list[Verdict]) -> None:
+    papers = load_papers()
+    fitted = []
+    for v in verdicts:
+        if v.kind == "cost":
+            table = papers[v.paper].tables[v.table]
+            row, column = table.rows[v.row_id], table.columns[v.column]
+            if row.fitted or column.fitted or (row.model and find_entry(row.model).fitted):
+                fitted.append(v)
+    assert len(fitted) > 30
+    assert {v.measured for v in fitted} <= {"fitted", "contradicted", "no_definition", "not_run"}
+
+
+def test_a_value_that_follows_from_others_rests_on_measurements_of_all_of_them(verdicts: list[Verdict]) -> None:
+    missing = named(verdicts, "efficientpose/table3[efficientpose_rt, flop_reduction]")
+    assert (missing.measured, missing.internal) == ("not_measured", "consistent")
+    assert missing.cause == "no measurement of table3[openpose, flops] (fitted)"
+    explained = named(verdicts, "efficientpose_nas/claims[coco_a_flops, printed]")
+    assert (explained.printed, explained.ours_rounded, explained.measured) == ("500", "502", "explained")
+    differs = named(verdicts, "efficientpose_nas/claims[fewer_flops_than_resnet50, printed]")
+    assert (differs.measured, differs.internal) == ("contradicted", "inconsistent")
+    assert "these differ already: table3[resnet50, gflops]" in differs.cause

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.papers.expressions import evaluate_expression
-from benchmark.papers.tables import Number, Paper, Table, load_paper, load_papers, parse_number
+from benchmark.papers.tables import Number, Paper, Released, Table, load_paper, load_papers, parse_number
 
 PAPER = """\
 schema = 1
@@ -201,3 +201,23 @@ def test_claims_can_be_worked_out_from_printed_cells(paper: Paper) -> None:
         result = evaluate_expression(claim.expression, paper, load_papers())
         assert result.cells, f"{claim.id} reads no cell"
         assert isinstance(result.value, bool) == (claim.printed == "true"), f"{claim.id} compares, or does not"
+
+
+def test_the_authors_released_settings_are_read_and_must_belong_to_a_printed_setting(folder: Path) -> None:
+    text = (folder / "paper.toml").read_text(encoding="utf-8")
+    (folder / "paper.toml").write_text(
+        text.replace("[tables.table1.rows]", 'epochs = { header = "Epochs", metric = "setting" }\n[tables.table1.rows]')
+    )
+    lines = (folder / "table1.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "table1.csv").write_text("\n".join([lines[0] + ",epochs", *(f"{line},210" for line in lines[1:])]) + "\n")
+    row = lines[1].split(",")[0]
+    (folder / "release.toml").write_text(f'[table1.{row}]\nepochs = {{ value = "140", source = "train.yaml" }}\n')
+    assert load_paper(folder).tables["table1"].released == {(row, "epochs"): Released(value="140", source="train.yaml")}
+    for text, message in (
+        (f'[table1.{row}]\nparams = {{ value = "1", source = "x" }}\n', "table1 prints no setting at"),
+        ('[table9.x]\nepochs = { value = "1", source = "x" }\n', "table 'table9' is not in paper.toml"),
+        (f"[table1.{row}]\nepochs = {{ value = 140 }}\n", "released"),
+    ):
+        (folder / "release.toml").write_text(text)
+        with pytest.raises(InputError, match=message):
+            load_paper(folder)
