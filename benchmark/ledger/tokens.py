@@ -57,9 +57,10 @@ GROUP_OF: Mapping[Measured, Group] = {
     "no_definition": "not measured",
 }
 MEASURED_MEANING: Mapping[Measured, str] = {
-    "reproduced": "our measurement agrees with the printed value: a count rounds to it, an accuracy is equivalent to it within "
-    "the margin of its metric",
-    "matches_release": "the authors' released code or configuration has the printed value",
+    "reproduced": "our measurement agrees: a count rounds to the printed value, an accuracy is equivalent to it within the "
+    "margin of its metric",
+    "matches_release": "counted on a network from the authors' released code, or read in their configuration, it is the "
+    "printed value",
     "explained": "our measurement differs, and a reason from a closed list, supported from outside the value, yields exactly "
     "the printed value",
     "ambiguous": "our measurement differs, and a reason yields the printed value, but others do too or it fails elsewhere in "

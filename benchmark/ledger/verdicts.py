@@ -275,7 +275,7 @@ def judge_claim(claim: Claim, paper: Paper, sources: Sources, cells: Mapping[str
     quoted = quoted_cell(claim, paper, sources.papers) if internal.token != "inconsistent" else ""
     if quoted:
         verdict = cells[quoted]
-        judgement = Judgement(verdict.measured, f"as {quoted}: {verdict.cause}", verdict.ours, verdict.basis)
+        judgement = Judgement(verdict.measured, f"as {quoted}", verdict.ours, verdict.basis)
     else:
         judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal)
     ours = rounded = str(judgement.value or NOT_APPLICABLE)

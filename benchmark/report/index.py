@@ -92,7 +92,7 @@ def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> st
             f"As an example from [the report](reports/README.md), this is {table.where} of "
             f"[{paper.short}](reports/{paper.id}.md). Each cell gives the printed value, then our verdict and our value.",
             printed_grid(table, verdicts),
-            legend(),
+            legend(v.measured for v in verdicts if (v.paper, v.table) == (paper.id, table.id)),
         ]
     )
 

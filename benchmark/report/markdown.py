@@ -31,9 +31,10 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def legend() -> str:
-    """Explain the marks of both judgements, in a line each."""
-    measured = " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in MEASURED_MEANING.items())
+def legend(tokens: Iterable[Measured] = tuple(MARKS)) -> str:
+    """Explain the marks of both judgements, in a line each; of the first, those of ``tokens``."""
+    shown = [token for token in MARKS if token in set(tokens)]
+    measured = " · ".join(f"{MARKS[token]} `{token}`: {MEASURED_MEANING[token]}" for token in shown)
     internal = " · ".join(f"{mark} `{token}`: {INTERNAL_MEANING[token]}" for token, mark in INTERNAL_MARKS.items() if mark)
     return f"Against our measurement: {measured}.\n\nAgainst the paper's other printed values: {internal}."
 

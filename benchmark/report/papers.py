@@ -27,7 +27,7 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
         f"{paper.authors}, {paper.year}. {paper.reference}.",
         "Each cell gives the printed value, then our verdict and, where there is one, our value in the printed unit, and "
         "at the end a mark if the paper's other printed values do not lead to it.",
-        legend(),
+        legend(verdict.measured for verdict in verdicts),
     ]
     for table in paper.tables.values():
         blocks += _table_section(table, [v for v in verdicts if v.table == table.id], records)
