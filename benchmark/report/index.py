@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from benchmark.ledger.explanations import PREDICATES
 from benchmark.ledger.verdicts import KINDS, TOKEN_MEANING, TOKENS, Verdict, count_verdicts
 from benchmark.papers.tables import Paper
+from benchmark.report.findings import Findings, findings_block
 from benchmark.report.markdown import MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
 
 UNPUBLISHED = re.compile(r"\bpublic\b|\bpublished\b")  # in the reason why no model builds a row
 
 PAGES = """\
+- [Findings](findings.md): the rules by which the findings above are chosen, and the values behind them
 - [Parameters and operations](models.md): all networks under every counting convention
 - [Ranking on equal terms](ranking.md): all networks, beside their printed ranking
 - [Decoding and test-time options](decoding.md): their effect on accuracy, and the effect of the definition of PCK
@@ -26,11 +28,13 @@ PAGES = """\
 - [Claims and consistency checks](claims.md): sentences and tables, checked against the printed cells"""
 
 
-def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> str:
     """Return ``reports/README.md``."""
     claims = sum(verdict.metric == "claim" for verdict in verdicts)
     return page(
-        "# All printed values and their verdicts",
+        "# Findings, and all printed values with their verdicts",
+        findings_block(findings),
+        "## All printed values",
         f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - claims} in tables and text, and {claims} in "
         "quantitative sentences. Each value has one verdict, which is derived automatically from records that anyone can "
         "measure again. The same data is available as [verdicts.csv](verdicts.csv), with one row per value.",
@@ -50,8 +54,13 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    """Return the project README's excerpt of the report: counts, a figure, and the first paper's first accuracy table."""
+def readme_blocks(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> dict[str, str]:
+    """Return the project README's excerpts of the report, by the names in its markers."""
+    return {"findings": findings_block(findings, "reports/"), "report": _excerpt(papers, verdicts)}
+
+
+def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """Format counts, a figure, and the first paper's first accuracy table."""
     paper, table = next(
         (paper, table)
         for paper in papers.values()
