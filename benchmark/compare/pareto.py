@@ -42,12 +42,12 @@ def pareto_figure(
         axes.grid(alpha=0.25, linewidth=0.5)
         points = [Labelled(label, (cost,), percent) for _, label, cost, percent in printed]
         if accuracy is None:
-            title = f"dashed: {name}, {gmacs:.3g} GMACs, accuracy not measured"
+            title = f"{name}: {gmacs:.3g} GMACs, accuracy not measured (dashed line)"
             axes.axvline(gmacs, color=NEW_NETWORK_COLOUR, linestyle="--", linewidth=1)
         else:
             value, (low, high) = accuracy.value, accuracy.ci95 or (accuracy.value, accuracy.value)
             errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
-            title = f"star: {name}, 95 % interval"
+            title = f"{name}, 95 % interval (star)"
             axes.errorbar([gmacs], [value], yerr=errors, fmt="*", color=NEW_NETWORK_COLOUR, markersize=9)
             points.append(Labelled(name, (gmacs,), value))
         axes.set_ylim(axes.get_ylim())

@@ -75,8 +75,9 @@ def series_styles() -> Iterator[SeriesStyle]:
         yield SERIES_STYLES[number % len(SERIES_STYLES)]._replace(colour=colour)
 
 
-# In matplotlib's SVG: a number of more than two decimals (but not the scale of a glyph), and an id made of a hash of numbers.
-_SVG_NUMBER = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}")
+# In matplotlib's SVG: a number of more than two decimals or a negative zero (but not the scale of a glyph), and an id made of a
+# hash of numbers.
+_SVG_NUMBER = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])")
 _SVG_HASH = re.compile(rb'(?<=["#])([A-Za-z]\w*?)([0-9a-f]{10})(?=[")])')
 
 

@@ -35,7 +35,8 @@ def addresses_in_text(page: str) -> list[str]:
 
 
 def test_no_page_of_the_report_has_a_metric_that_looks_like_an_address(built_report) -> None:
-    assert {name: addresses_in_text(page) for name, page in built_report.pages.items()} == dict.fromkeys(built_report.pages, [])
+    found = {name: addresses for name, page in built_report.pages.items() if (addresses := addresses_in_text(page))}
+    assert found == {}
     with_metrics = {name for name, page in built_report.pages.items() if re.search(r"`pckh?@0\.\d", page, re.IGNORECASE)}
     assert {"README.md", README, "decoding.md", "ablations.md"} <= with_metrics  # so the lines above saw some
 

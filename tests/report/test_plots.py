@@ -23,7 +23,8 @@ from tests.report.conftest import drawn_figures
 
 
 def test_no_label_of_any_figure_overlaps_another_or_leaves_the_figure(built_report) -> None:
-    assert {name: figure.faults() for name, figure in built_report.figures.items()} == dict.fromkeys(built_report.figures, [])
+    assert len(built_report.figures) > 10
+    assert {name: faults for name, figure in built_report.figures.items() if (faults := figure.faults())} == {}
 
 
 def test_every_network_is_named_in_the_accuracy_figures(built_report) -> None:

@@ -23,7 +23,7 @@ from benchmark.papers.consistency import (
 )
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.rounding import round_half_up
-from benchmark.papers.tables import Cell
+from benchmark.papers.tables import Cell, parse_number
 from benchmark.report.finding_rules.finding import Evidence, Finding, join_words
 from benchmark.report.markdown import heading_anchor
 from benchmark.report.names import printed_name
@@ -55,16 +55,17 @@ def find_sentences(evidence: Evidence) -> Iterator[Finding]:
         paper, claim = evidence.papers[verdict.paper], claims[verdict.paper, verdict.row_id]
         result = evaluate_expression(claim.expression, paper, evidence.papers)
         cells = tuple({cell.name: cell for cell in result.cells}.values())
-        stated, follows = float(claim.printed), float(result.value)
-        if len(cells) > MAX_CELLS or min(stated, follows) <= 0:
+        stated, follows = parse_number(claim.printed), float(result.value)
+        if not 0 < len(cells) <= MAX_CELLS or min(stated.value, follows) <= 0:
             continue
         tables = join_words(list(dict.fromkeys(cell.table.where for cell in cells)))
         printed = join_words([cell.printed for cell in cells])
-        decimals = max(len(claim.printed.partition(".")[2]), *(cell.number.decimals for cell in cells))
+        decimals = max(stated.decimals, *(cell.number.decimals for cell in cells))
         yield Finding(
             sentence=f"{paper.short}'s {claim.where}, in other words: {claim.description}; its own {tables} prints {printed}, "
-            f"which gives {round_half_up(follows, decimals)} (a mismatch in {len(contradicted)} of {len(numeric)} exact sentences).",
-            strength=abs(log(stated / follows)),
+            f"which gives {round_half_up(follows, decimals)} (a mismatch in {len(contradicted)} of {len(numeric)} sentences "
+            "with exact numbers).",
+            strength=abs(log(stated.value / follows)),
             page=f"claims.md#{paper.id}-{claim.id}",
             cells=cells,
         )
