@@ -9,7 +9,8 @@ import matplotlib as mpl
 from benchmark.compare.accuracy import Estimate
 from benchmark.core.records import Record
 from benchmark.papers.tables import Paper
-from benchmark.report.plots import STYLE, accuracy_points, distinct_colours, plt, svg
+from benchmark.report.labels import Labelled, place_labels
+from benchmark.report.plots import STYLE, accuracy_points, log_cost_axis, plt, series_styles, svg
 
 AXES = {"mpii": ("pckh", "PCKh@0.5 on MPII validation, percent"), "coco": ("ap", "AP on COCO validation, percent")}
 NEW_NETWORK_COLOUR = "#111111"
@@ -29,27 +30,28 @@ def pareto_figure(
         (p.paper, p.label, p.ours, p.accuracy) for p in accuracy_points(papers, records, dataset, metric) if p.ours is not None
     ]
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 4.2))
-        figure.subplots_adjust(left=0.09, right=0.98, top=0.97, bottom=0.11)
-        for paper, colour in zip(papers.values(), distinct_colours(), strict=False):
+        figure, axes = plt.subplots(figsize=(9, 5.5))
+        figure.subplots_adjust(left=0.065, right=0.985, top=0.89, bottom=0.09)
+        for paper, style in zip(papers.values(), series_styles(), strict=False):
             x = [cost for paper_id, _, cost, _ in printed if paper_id == paper.id]
             y = [percent for paper_id, _, _, percent in printed if paper_id == paper.id]
             if x:
-                axes.scatter(x, y, s=18, color=colour, label=f"quoted in {paper.short}", alpha=0.85, linewidths=0)
-        for _, label, cost, percent in printed:
-            axes.annotate(label, (cost, percent), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
+                axes.scatter(x, y, s=20, color=style.colour, marker=style.marker, label=paper.short)
+        log_cost_axis(axes, [gmacs, *(cost for _, _, cost, _ in printed)], "true multiply-accumulates of one image, 10⁹")
+        axes.set_ylabel(axis)
+        axes.grid(alpha=0.25, linewidth=0.5)
+        points = [Labelled(label, (cost,), percent) for _, label, cost, percent in printed]
         if accuracy is None:
-            label = f"{name}: {gmacs:.3g} GMACs, accuracy not measured"
-            axes.axvline(gmacs, color=NEW_NETWORK_COLOUR, linestyle="--", linewidth=1, label=label)
+            title = f"{name}: {gmacs:.3g} GMACs, accuracy not measured (dashed line)"
+            axes.axvline(gmacs, color=NEW_NETWORK_COLOUR, linestyle="--", linewidth=1)
         else:
             value, (low, high) = accuracy.value, accuracy.ci95 or (accuracy.value, accuracy.value)
             errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
-            axes.errorbar(
-                [gmacs], [value], yerr=errors, fmt="*", color=NEW_NETWORK_COLOUR, markersize=9, label=f"{name}, 95 % interval"
-            )
-        axes.set_xscale("log")
-        axes.set_xlabel("true multiply-accumulates of one image, 10⁹, log scale")
-        axes.set_ylabel(axis)
-        axes.grid(alpha=0.25, linewidth=0.5)
-        axes.legend(loc="lower right", frameon=False)
+            title = f"{name}, 95 % interval (star)"
+            axes.errorbar([gmacs], [value], yerr=errors, fmt="*", color=NEW_NETWORK_COLOUR, markersize=9)
+            points.append(Labelled(name, (gmacs,), value))
+        axes.set_ylim(axes.get_ylim())
+        place_labels(axes, points)
+        axes.set_title(title, loc="left", fontsize=STYLE["font.size"])
+        figure.legend(ncols=len(papers), loc="upper center", frameon=False)
         return svg(figure)

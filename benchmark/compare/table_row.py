@@ -21,7 +21,7 @@ from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS, cost_setting
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import DASH, UNIT_SCALES, Column, Number, Paper, Row, Table, load_papers, parse_number
-from benchmark.report.markdown import grid
+from benchmark.report.markdown import grid, without_address_links
 
 NEW_ROW_ID = "yours"
 GMACS_HEADER = "GMACs on equal terms"  # heading of the column that is added to a printed table
@@ -226,6 +226,7 @@ def write_row_files(folder: Path, row: NewRow, rows: Sequence[Sequence[str]], no
         "table.md": "\n\n".join([title, grid([*column_headers(table), GMACS_HEADER], bold), *(f"- {note}" for note in notes)])
         + "\n",
     }
+    contents |= {name: without_address_links(text) for name, text in contents.items() if name.endswith(".md")}
     return [save_text(folder / name, content.encode()) for name, content in contents.items()]
 
 

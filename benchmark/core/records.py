@@ -89,6 +89,8 @@ def record_id(identity: Mapping[str, Any]) -> str:
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
     """Return the records that have these values in all ``fields``: identifying fields, or keys of the setting."""
     chosen = list(records.values() if isinstance(records, Mapping) else records)
+    if kind := fields.pop("kind", None):  # most records drop out here, and a plain attribute is read three times as fast
+        chosen = [record for record in chosen if record.kind == kind]
     for name, value in fields.items():  # one field after another, as most records drop out at the first
         if name in IDENTITY:
             chosen = [record for record in chosen if getattr(record, name) == value]

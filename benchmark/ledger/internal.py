@@ -38,9 +38,9 @@ def judge_internally(papers: Mapping[str, Paper]) -> Mapping[str, InternalVerdic
     """
     by_cell: dict[str, list[Finding]] = {}
     for finding in check_consistency(papers):
-        if len({name.split("/")[0] for name in finding.cells}) == 1:  # between two papers, nothing is internal
-            for name in finding.cells:
-                by_cell.setdefault(name, []).append(finding)
+        if len({cell.paper for cell in finding.cells}) == 1:  # between two papers, nothing is internal
+            for cell in finding.cells:
+                by_cell.setdefault(cell.name, []).append(finding)
     judged = {name: _judge_by_rules(findings) for name, findings in by_cell.items()}
     for paper in papers.values():
         for table in paper.tables.values():

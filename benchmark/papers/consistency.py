@@ -26,6 +26,8 @@ VISIBLE_JOINT_COUNTS = {
     "ankle": 4234,
 }
 PRINTED_PARTS = tuple(part for part in VISIBLE_JOINT_COUNTS if part != "neck")
+MEAN_OF_PARTS = "MPII's mean is the weighted mean of its parts"
+SAME_IN_ALL_TABLES = "a value is the same in all tables"
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,14 @@ class Finding:
         where: The row or the cells that it was applied to.
         holds: False if the rule is violated.
         arithmetic: The compared numbers, in words.
-        cells: Names of the cells that bear on the finding.
+        cells: The cells that it was applied to.
     """
 
     rule: str
     where: str
     holds: bool
     arithmetic: str
-    cells: tuple[str, ...]
+    cells: tuple[Cell, ...]
 
 
 def check_consistency(papers: Mapping[str, Paper]) -> list[Finding]:
@@ -78,18 +80,23 @@ def _check_mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
     by_part = {cell.column.part: cell for cell in row if cell.column.metric == "pckh" and cell.column.threshold == 0.5}
     if not row or row[0].dataset != "mpii" or row[0].table.split != "val" or not {*PRINTED_PARTS, "mean"} <= by_part.keys():
         return
+    low, high = implied_neck_accuracy(by_part)
+    holds = low <= 100 and high >= rounding_bounds(by_part["shoulder"])[0]
+    arithmetic = (
+        f"the mean {by_part['mean'].printed} implies a neck accuracy of {low:.1f} to {high:.1f}; it cannot be below the "
+        f"shoulders' {by_part['shoulder'].printed} or above 100"
+    )
+    yield Finding(MEAN_OF_PARTS, _row_name(row[0]), holds, arithmetic, tuple(by_part.values()))
+
+
+def implied_neck_accuracy(by_part: Mapping[str, Cell]) -> tuple[float, float]:
+    """Return the bounds of the neck's accuracy that follows from the printed mean and parts, if the mean is MPII's."""
     counts, total = VISIBLE_JOINT_COUNTS, sum(VISIBLE_JOINT_COUNTS.values())
     mean_low, mean_high = rounding_bounds(by_part["mean"])
     parts = {part: rounding_bounds(by_part[part]) for part in PRINTED_PARTS}
     low = (mean_low * total - sum(counts[part] * part_high for part, (_, part_high) in parts.items())) / counts["neck"]
     high = (mean_high * total - sum(counts[part] * part_low for part, (part_low, _) in parts.items())) / counts["neck"]
-    holds = low <= 100 and high >= parts["shoulder"][0]
-    arithmetic = (
-        f"the mean {by_part['mean'].printed} implies a neck accuracy of {low:.1f} to {high:.1f}; it cannot be below the "
-        f"shoulders' {by_part['shoulder'].printed} or above 100"
-    )
-    names = tuple(cell.name for cell in by_part.values())
-    yield Finding("MPII's mean is the weighted mean of its parts", _row_name(row[0]), holds, arithmetic, names)
+    return low, high
 
 
 def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
@@ -107,13 +114,13 @@ def _check_ap_order(row: Sequence[Cell]) -> Iterator[Finding]:
         if {low, high} <= by_metric.keys():
             holds = rounding_bounds(by_metric[low])[0] <= rounding_bounds(by_metric[high])[1]
             arithmetic = f"{low} {by_metric[low].printed}, {high} {by_metric[high].printed}"
-            yield Finding(rule, _row_name(row[0]), holds, arithmetic, (by_metric[low].name, by_metric[high].name))
+            yield Finding(rule, _row_name(row[0]), holds, arithmetic, (by_metric[low], by_metric[high]))
     if {"ap", "apm", "apl"} <= by_metric.keys():
         medium, large, both = (rounding_bounds(by_metric[metric]) for metric in ("apm", "apl", "ap"))
         holds = medium[0] <= both[1] and both[0] <= large[1]
         arithmetic = ", ".join(f"{metric} {by_metric[metric].printed}" for metric in ("apm", "ap", "apl"))
-        names = tuple(by_metric[metric].name for metric in ("apm", "ap", "apl"))
-        yield Finding("AP lies between APM and APL", _row_name(row[0]), holds, arithmetic, names)
+        compared = tuple(by_metric[metric] for metric in ("apm", "ap", "apl"))
+        yield Finding("AP lies between APM and APL", _row_name(row[0]), holds, arithmetic, compared)
 
 
 def _check_quotations(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -137,7 +144,7 @@ def _check_quotations(cells: Sequence[Cell]) -> Iterator[Finding]:
     for group in groups:
         for a, b in combinations(group, 2):
             if a.table is not b.table:
-                yield _compare_pair("a value is the same in all tables", a, b)
+                yield _compare_pair(SAME_IN_ALL_TABLES, a, b)
 
 
 def _check_params_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -175,8 +182,7 @@ def _check_flops_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
             arithmetic = (
                 f"{a.printed} at {a.input} implies {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
             )
-            rule, names = "operations are proportional to the input's area", (a.name, b.name)
-            yield Finding(rule, ", ".join(names), holds, arithmetic, names)
+            yield Finding("operations are proportional to the input's area", f"{a.name}, {b.name}", holds, arithmetic, (a, b))
 
 
 def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -194,9 +200,10 @@ def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
             arithmetic = (
                 f"{a['val'].printed} and {b['val'].printed} on val, {a['test'].printed} and {b['test'].printed} on test"
             )
-            rule, names = "two networks have the same order on test and validation", (a["val"].name, b["val"].name)
-            all_names = (*names, a["test"].name, b["test"].name)
-            yield Finding(rule, ", ".join(names), val * test >= 0, arithmetic, all_names)
+            where = f"{a['val'].name}, {b['val'].name}"
+            compared = (a["val"], b["val"], a["test"], b["test"])
+            rule = "two networks have the same order on test and validation"
+            yield Finding(rule, where, val * test >= 0, arithmetic, compared)
 
 
 def _group(
@@ -212,7 +219,7 @@ def _group(
 def _compare_pair(rule: str, a: Cell, b: Cell) -> Finding:
     """Check that two cells may be the same number before rounding."""
     holds = rounding_bounds(a)[0] < rounding_bounds(b)[1] and rounding_bounds(b)[0] < rounding_bounds(a)[1]
-    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}", (a.name, b.name))
+    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}", (a, b))
 
 
 def _row_name(cell: Cell) -> str:

@@ -22,7 +22,8 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.models.registry import import_object
 from benchmark.papers.tables import load_papers
-from benchmark.report.plots import PAPER_COLOURS, STYLE, distinct_colours, svg
+from benchmark.report.labels import text_width
+from benchmark.report.plots import STYLE, series_styles, svg
 
 CURVE_POINTS = 1000  # on each schedule's curve
 STEPS_PER_EPOCH = 100  # an arbitrary number, for schedules that count steps
@@ -36,33 +37,43 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
     metric = EFFECT_METRICS[BUDGETS[protocol].dataset][0]
     with mpl.rc_context(STYLE):
         trained = any(not variant.weights for variant in ablation.variants)
-        width = 8 if trained else 4
-        figure, panels = plt.subplots(1, 1 + trained, figsize=(width, 2.8), sharey=True, squeeze=False)
-        figure.subplots_adjust(left=0.56 / width, right=1 - 0.08 / width, top=0.97, bottom=0.16, wspace=0.05)
+        width, height = 8 if trained else 4, 3.1 + 0.17 * len(ablation.variants)
+        figure, panels = plt.subplots(1, 1 + trained, figsize=(width, height), sharey=True, squeeze=False)
+        figure.subplots_adjust(
+            left=0.56 / width, right=1 - 0.12 / width, top=1 - 0.1 / height, bottom=1 - 2.7 / height, wspace=0.05
+        )
         left, right = panels[0, 0], panels[0, -1]
-        for number, variant in enumerate(ablation.variants):
-            colour = PAPER_COLOURS[number % len(PAPER_COLOURS)]
+        all_costs: list[float] = []
+        for variant, style in zip(ablation.variants, series_styles(), strict=False):
+            colour = style.colour
             runs = variant_results(ablation, variant, protocol, metric, records)
             costs = variant_gflops(ablation, variant, protocol, records) * len(runs)
             if not costs:
                 continue
             # Accuracy against cost.
+            all_costs += costs
             costs, values = costs[: len(runs)], [run.value for run in runs]
-            left.scatter(costs, values, s=8, color=colour, linewidths=0, alpha=0.6)
+            left.scatter(costs, values, s=9, color=colour, marker=style.marker, linewidths=0, alpha=0.6)
             if len(runs) == 1 and runs[0].interval:
                 left.plot(costs * 2, runs[0].interval, color=colour, linewidth=1)
             mean = [np.mean(costs)], [np.mean(values)]
-            left.scatter(*mean, s=60, color=colour, marker="_", linewidths=1.5, label=variant.name)
+            left.scatter(*mean, s=60, color=colour, marker="_", linewidths=1.5)
+            left.plot([], [], style.marker, linestyle=style.line, color=colour, markersize=2.5, linewidth=1, label=variant.name)
             # Accuracy by epoch: the mean over seeds, and the range.
             curves = [accuracy_curve(run, metric, records) for run in runs if trained]
             epochs = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
             if epochs:
                 by_run = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
-                right.plot(epochs, by_run.mean(0), "o-", color=colour, markersize=2.5, linewidth=1)
+                right.plot(
+                    epochs, by_run.mean(0), style.marker, linestyle=style.line, color=colour, markersize=2.5, linewidth=1
+                )
                 right.fill_between(epochs, by_run.min(0), by_run.max(0), color=colour, alpha=0.15, linewidth=0)
         left.set_xlabel("GFLOPs (hrnet)")
         left.set_ylabel(metric)
-        left.legend(frameon=False, loc="best")
+        middle, spread = (max(all_costs) + min(all_costs)) / 2, (max(all_costs) - min(all_costs)) / 2
+        half = max(1.2 * spread, 0.1 * middle)  # a tenth at least, so that equal costs look equal
+        left.set_xlim(middle - half, middle + half)
+        figure.legend(frameon=False, loc="lower left", borderpad=0.2)
         if trained:
             right.set_xlabel("epochs")
             right.xaxis.get_major_locator().set_params(integer=True)
@@ -90,9 +101,10 @@ def feature_maps_figure(statistics: Sequence[FeatureMapStats]) -> bytes:
     rows = list(dict.fromkeys(maps.variant for maps in statistics))
     columns = list(dict.fromkeys((maps.module, maps.epoch, n) for maps in statistics for n in range(len(maps.images))))
     with mpl.rc_context(STYLE):
-        width, height = 1.15 * len(columns) + 0.6, 1.15 * len(rows) + 0.4
+        margin = max(text_width(name, 7) for name in rows) / 72 + 0.2
+        width, height = 1.15 * len(columns) + margin, 1.15 * len(rows) + 0.4
         figure, grid = plt.subplots(len(rows), len(columns), figsize=(width, height))
-        figure.subplots_adjust(left=0.6 / width, right=0.995, top=1 - 0.3 / height, bottom=0.02, wspace=0.06, hspace=0.06)
+        figure.subplots_adjust(left=margin / width, right=0.995, top=1 - 0.3 / height, bottom=0.02, wspace=0.06, hspace=0.06)
         panels = np.asarray(grid).reshape(len(rows), len(columns))
         for axes in panels.flat:
             axes.axis("off")
@@ -138,7 +150,7 @@ def schedules_figure() -> bytes:
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
         figure.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.16, wspace=0.15)
-        for colour, paper in zip(distinct_colours(), load_papers().values(), strict=False):
+        for style, paper in zip(series_styles(), load_papers().values(), strict=False):
             package = declarations().get(paper.id)  # a paper's tables may name networks of other packages alone
             recipe = next(iter(package.recipes.values()), None) if package else None
             if recipe is None:
@@ -146,14 +158,15 @@ def schedules_figure() -> bytes:
             steps = recipe.epochs * STEPS_PER_EPOCH
             progress = np.arange(CURVE_POINTS + 1) / CURVE_POINTS
             rates = [rate_factor(recipe.schedule, round(done * steps), STEPS_PER_EPOCH, steps) for done in progress]
-            left.semilogy(recipe.epochs * progress, rates, color=colour, linewidth=0.9, label=f"{paper.short}: {recipe.name}")
+            label = f"{paper.short}: {recipe.name}"
+            left.semilogy(recipe.epochs * progress, rates, linestyle=style.line, color=style.colour, linewidth=0.9, label=label)
         left.set_xlabel("epochs")
         left.set_ylabel("learning rate / maximum")
         left.legend(frameon=False, fontsize=6)
-        for colour, ((paper_name, side), schedule) in zip(distinct_colours(), _sigma_schedules().items(), strict=False):
+        for style, ((paper_name, side), schedule) in zip(series_styles(), _sigma_schedules().items(), strict=False):
             sigmas = [schedule(side, epoch / 100).sigma for epoch in range(101)]
             label = f"{paper_name}: {side}x{side} heatmap"
-            right.step(range(101), sigmas, where="post", color=colour, linewidth=1, label=label)
+            right.step(range(101), sigmas, where="post", linestyle=style.line, color=style.colour, linewidth=1, label=label)
         right.set_xlabel("epochs, of 100")
         right.set_ylabel("sigma, heatmap pixels")
         right.legend(frameon=False, fontsize=6)

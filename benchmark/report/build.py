@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -18,8 +17,10 @@ from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablation_figures, ablations_page
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
-from benchmark.report.index import index_page, readme_block
+from benchmark.report.findings import find_all, findings_page
+from benchmark.report.index import index_page, readme_blocks
 from benchmark.report.latency import latency_page
+from benchmark.report.markdown import without_address_links
 from benchmark.report.models import models_page
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
@@ -31,7 +32,6 @@ from benchmark.report.training import training_figure, training_page
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 README = "../README.md"  # the project's, relative to the report
-README_BLOCK = re.compile(r"(?<=<!-- report: begin -->\n).*(?=<!-- report: end -->)", re.DOTALL)
 
 
 def build_report(paper: str | None = None) -> dict[str, bytes]:
@@ -48,9 +48,11 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
     if paper is not None:
         if paper not in papers:
             raise InputError(f"--paper {paper!r} is not one of {', '.join(papers)}")
-        return {f"{paper}.md": paper_page(papers[paper], verdicts, records).encode()}
+        return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records))}
+    findings = find_all(papers, records, verdicts)
     pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in papers.values()} | {
-        "README.md": index_page(papers, verdicts),
+        "README.md": index_page(papers, verdicts, findings),
+        "findings.md": findings_page(findings),
         "models.md": models_page(records),
         "ranking.md": ranking_page(papers, records),
         "decoding.md": decoding_page(records),
@@ -61,8 +63,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "search.md": search_page(records),
         "ablations.md": ablations_page(records),
         "claims.md": claims_page(papers, verdicts),
-        "verdicts.csv": format_verdicts(verdicts),
-        README: _insert_into_readme(readme_block(papers, verdicts)),
+        README: _insert_into_readme(readme_blocks(papers, verdicts, findings)),
     }
     figures = {
         "verdicts.svg": verdicts_figure(papers, verdicts),
@@ -72,15 +73,25 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         **ablation_figures(records),
         **search_figures(records),
     }
-    return {name: text.encode() for name, text in pages.items()} | {
-        f"figures/{name}": content for name, content in figures.items()
-    }
+    return (
+        {name: _encode_page(text) for name, text in pages.items()}
+        | {"verdicts.csv": format_verdicts(verdicts).encode()}
+        | {f"figures/{name}": content for name, content in figures.items()}
+    )
 
 
-def _insert_into_readme(block: str) -> str:
-    """Return the project's README with ``block`` between its markers."""
+def _encode_page(text: str) -> bytes:
+    return without_address_links(text).encode()
+
+
+def _insert_into_readme(blocks: Mapping[str, str]) -> str:
+    """Return the project's README with each block between the markers of its name."""
     text = (REPORTS / README).read_text(encoding="utf-8")
-    return README_BLOCK.sub(lambda _: f"\n{block}\n\n", text)
+    for name, block in blocks.items():
+        before, begin, rest = text.partition(f"<!-- {name}: begin -->\n")
+        _, end, after = rest.partition(f"<!-- {name}: end -->")
+        text = f"{before}{begin}\n{block}\n\n{end}{after}"
+    return text
 
 
 def format_verdicts(verdicts: Sequence[Verdict]) -> str:

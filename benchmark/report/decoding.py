@@ -58,11 +58,16 @@ def decoding_page(records: Mapping[str, Record]) -> str:
         if any(over for *_, over in results):
             people = max(record.n or 0 for record in results.values())
             blocks += [
-                f"## `{evaluation.model}` on {evaluation.dataset} {evaluation.split}",
+                f"## {decoding_heading(evaluation.model, evaluation.dataset, evaluation.split)}",
                 f"{people} people; {evaluation.setting or 'published weights'}.",
                 _compare_protocols(evaluation.model, results),
             ]
     return page(*blocks, *_compare_definitions(evaluations))
+
+
+def decoding_heading(model: str, dataset: str, split: str) -> str:
+    """Return the heading of the section on a network tested on the people of a split."""
+    return f"`{model}` on {dataset} {split}"
 
 
 def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:

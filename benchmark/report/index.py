@@ -18,10 +18,12 @@ from benchmark.ledger.tokens import (
     counted,
 )
 from benchmark.papers.tables import Paper
+from benchmark.report.findings import Findings, findings_block
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
 
 PAGES = """\
+- [Findings](findings.md): the rules by which the findings above are chosen, and the values behind them
 - [Parameters and operations](models.md): all networks under every counting convention
 - [Ranking on equal terms](ranking.md): all networks, beside their printed ranking
 - [Decoding and test-time options](decoding.md): their effect on accuracy, and the effect of the definition of PCK
@@ -39,23 +41,25 @@ TWO_JUDGEMENTS = (
 )
 
 
-def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> str:
     """Return ``reports/README.md``."""
     claims = [verdict for verdict in verdicts if verdict.metric == "claim"]
     once = counted(verdicts)
     return page(
-        "# All printed values and their verdicts",
+        "# Findings, and all printed values with their verdicts",
+        findings_block(findings),
+        "## All printed values",
         f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - len(claims)} in tables and text, and "
         f"{len(claims)} in quantitative sentences. {len(verdicts) - len(once)} of them repeat a cell of the same paper and are "
         f"counted with it, so {len(once)} are counted here. {TWO_JUDGEMENTS} Verdicts are derived automatically from records "
         "that anyone can measure again; [verdicts.csv](verdicts.csv) has them all.",
-        "## Measured",
+        "### Measured",
         count_by_kind(verdicts),
         _describe_basis(once),
         "![what measuring came to, by paper and kind](figures/verdicts.svg)",
-        "### By paper and kind",
+        "#### By paper and kind",
         _count_by_paper(papers, verdicts),
-        "## Internal consistency",
+        "### Internal consistency",
         "Whether the paper's other printed values lead to a value, or allow it; most values have no other that bears on them.",
         _count_internal(papers, once),
         "## Pages",
@@ -76,8 +80,13 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def readme_block(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
-    """Return the project README's excerpt of the report: counts, a figure, and the first paper's first accuracy table."""
+def readme_blocks(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> dict[str, str]:
+    """Return the project README's excerpts of the report, by the names in its markers."""
+    return {"findings": findings_block(findings, "reports/"), "report": _excerpt(papers, verdicts)}
+
+
+def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """Format counts, a figure, and the first paper's first accuracy table."""
     paper, table = next(
         (paper, table)
         for paper in papers.values()

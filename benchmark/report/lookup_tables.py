@@ -14,7 +14,7 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.searches import SEARCHED
 from benchmark.core.records import Record, select
 from benchmark.report.markdown import grid
-from benchmark.report.plots import distinct_colours
+from benchmark.report.plots import SeriesStyle, series_styles
 
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.8  # inches
 
@@ -138,7 +138,7 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
         left=0.6 / width, right=1 - 0.1 / width, top=1 - 0.2 / height, bottom=0.45 / height, wspace=0.25, hspace=0.3
     )
     searches = dict.fromkeys(architecture.searched_for for architecture in architectures)
-    colours = dict(zip(searches, distinct_colours(), strict=False))
+    styles = dict(zip(searches, series_styles(), strict=False))
     for column, table in enumerate(tables):
         upper, pairs = panels[0, column], np.array(table.validation.samples["pairs"])
         upper.set_title(table.name, fontsize=6)
@@ -151,10 +151,10 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
             axes.grid(alpha=0.25, linewidth=0.5)
         for architecture in (each for each in architectures if each.model in table.costs):
             cost, accuracy = table.costs[architecture.model], architecture.record
-            colour, lower = colours[architecture.searched_for], panels[1, column]
-            _draw_point(upper, cost.value, cost.samples["predicted"], architecture, colour)
-            _draw_point(lower, cost.value, accuracy.value, architecture, colour)
-            lower.plot([cost.value] * 2, accuracy.interval or [accuracy.value] * 2, color=colour, linewidth=1)
+            style, lower = styles[architecture.searched_for], panels[1, column]
+            _draw_point(upper, cost.value, cost.samples["predicted"], architecture, style)
+            _draw_point(lower, cost.value, accuracy.value, architecture, style)
+            lower.plot([cost.value] * 2, accuracy.interval or [accuracy.value] * 2, color=style.colour, linewidth=1)
             lower.set_ylabel(accuracy.metric)
     if has_costs:
         handles, labels = panels[1, 0].get_legend_handles_labels()
@@ -163,8 +163,8 @@ def lookup_figure(tables: Sequence[LookupRecords], architectures: Sequence[Found
     return figure
 
 
-def _draw_point(axes: Axes, x: float, y: float, architecture: FoundArchitecture, colour: str) -> None:
+def _draw_point(axes: Axes, x: float, y: float, architecture: FoundArchitecture, style: SeriesStyle) -> None:
     """Draw a filled point for a searched architecture, an empty one for the best of random search."""
-    face = colour if architecture.strategy == SEARCHED else "white"
+    face = style.colour if architecture.strategy == SEARCHED else "white"
     label = f"{architecture.searched_for}: {architecture.strategy}"
-    axes.plot(x, y, "o", color=colour, markerfacecolor=face, markersize=4, label=label, zorder=3)
+    axes.plot(x, y, style.marker, color=style.colour, markerfacecolor=face, markersize=4, label=label, zorder=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.ledger.tokens import INTERNAL_MEANING, MEASURED_MEANING, Internal, Measured
@@ -39,7 +40,34 @@ def legend(tokens: Iterable[Measured] = tuple(MARKS)) -> str:
     return f"Against our measurement: {measured}.\n\nAgainst the paper's other printed values: {internal}."
 
 
+def heading_anchor(heading: str) -> str:
+    """Return the anchor that code hosts give to a heading: ``Table 1: the rows`` -> ``table-1-the-rows``."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def page(*blocks: str) -> str:
     """Join blocks with empty lines, below a comment that names the generating command; empty blocks are left out."""
     note = "<!-- Written by python -m benchmark.report; edit the tables or the records instead. -->"
     return "\n\n".join([note, *(block.strip("\n") for block in blocks if block)]) + "\n"
+
+
+# What code hosts may take for an e-mail address or for the name of a user, such as the name of a metric with its threshold;
+# and, before it, the parts of a page in which they do not look for one.
+_ADDRESSES = re.compile(
+    r"""
+    ^(?P<fence>```+|~~~+).*?^(?P=fence)                   # a block of code
+    | ^</?(?:details|summary|div|table|p)\b.*?(?=\n\n|\Z)  # a block of HTML, which ends at an empty line
+    | (?P<ticks>(?<!`)`+(?!`))(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`)
+    | <[^<>\n]*>                                          # a tag, comment or explicit link
+    | !\[[^\]\n]*\]\([^()\n]*\)                           # an image
+    | \]\([^()\n]*\)                                      # the destination of a link
+    | https?://\S+
+    | (?P<address>[\w.+-]*@[\w-]+(?:\.[\w-]+)+)
+    """,
+    re.VERBOSE | re.MULTILINE | re.DOTALL,
+)
+
+
+def without_address_links(text: str) -> str:
+    """Return a Markdown text with ``PCKh@0.5`` and the like as code, so that no host turns them into an e-mail link."""
+    return _ADDRESSES.sub(lambda match: f"`{match['address']}`" if match["address"] else match[0], text)

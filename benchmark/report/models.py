@@ -41,9 +41,9 @@ def models_page(records: Mapping[str, Record]) -> str:
         grid(("convention", "counts"), [(f"`{name}`", convention.description) for name, convention in FLOPS.items()]),
         grid(("parameters", "counts"), [(f"`{name}`", description) for name, description in PARAMS.items()]),
         "## Accuracy against cost, as printed and on equal terms",
-        "Left: the GFLOPs that the papers print. Right: the same accuracies against true MACs, which are counted in the same "
-        "way for all networks. A network moves relative to others if its table counts operations in a different way than "
-        "theirs.",
+        "An empty marker stands at the GFLOPs that a paper prints, the full one beside it at the network's true MACs, which "
+        "are counted in the same way for all networks. The line between them is long where a table counts in another way. A "
+        "network without a full marker cannot be built. Its colour tells which paper prints it; the first, if several do.",
         "![MPII: PCKh@0.5 against GFLOPs](figures/mpii.svg)",
         "![COCO: AP against GFLOPs](figures/coco.svg)",
     ]
@@ -60,5 +60,10 @@ def models_page(records: Mapping[str, Record]) -> str:
             if (record.dataset, record.setting["input"]) == (dataset, size)
         ]
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
-        blocks += [f"## {dataset}, {size}", grid(header, rows)]
+        blocks += [f"## {models_heading(dataset, size)}", grid(header, rows)]
     return page(*blocks)
+
+
+def models_heading(dataset: str, size: str) -> str:
+    """Return the heading of the section on the networks with the head for a dataset, at an input size."""
+    return f"{dataset}, {size}"

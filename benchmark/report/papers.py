@@ -11,6 +11,7 @@ from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
 from benchmark.report.ablations import ablation_rows_grid
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
+from benchmark.report.names import table_heading
 
 
 def _is_compared(verdict: Verdict) -> bool:
@@ -56,10 +57,7 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
 
 def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
-    heading = f"## {table.where}: {table.title}"
-    if table.pseudo:
-        heading += " (printed in the text only)"
-    blocks = [heading, f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
+    blocks = [f"## {table_heading(table)}", f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
     if any(row.restored for row in table.rows.values()):
         sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
         blocks.append(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
@@ -20,41 +23,95 @@ from benchmark.ledger.tokens import GROUPS, Group, Verdict, count_groups
 from benchmark.ledger.verdicts import cost_setting
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
+from benchmark.report.labels import Labelled, place_labels, text_width
+from benchmark.report.names import printed_name
 
 mpl.use("svg")
 
-COLOURS: Mapping[Group, str] = {
-    "agrees": "#2a7f62",
-    "explained": "#8cc5a2",
-    "ambiguous": "#e3b23c",
-    "differs": "#c8553d",
-    "undecided": "#8a5a83",
-    "by construction": "#6c8ead",
-    "not measured": "#dfe3e8",
+# Colour and hatching of what measuring came to: told apart in grey and without colour vision, too.
+BAR_STYLES: Mapping[Group, tuple[str, str]] = {
+    "agrees": ("#00664b", ""),
+    "explained": ("#7fc8ae", ""),
+    "ambiguous": ("#f0c24a", "xxx"),
+    "differs": ("#c04a00", "///"),
+    "undecided": ("#4f8fbf", "---"),
+    "by construction": ("#9299a3", ""),
+    "not measured": ("#f2f3f5", ""),
 }
-PAPER_COLOURS = ("#33658a", "#c8553d", "#2a7f62", "#8a5a83", "#b08900")
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pose",
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "hatch.linewidth": 0.5,
 }
 
 
-def distinct_colours() -> Iterator[str]:
-    """Iterate over colours without end: ``PAPER_COLOURS``, then hues a golden section apart."""
-    yield from PAPER_COLOURS
+class SeriesStyle(NamedTuple):
+    """Colour, marker and dashes of one series; series differ in all three, so that none rests on its colour alone."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+# The palette of Okabe and Ito, without its yellow, which is too light for lines.
+SERIES_STYLES = (
+    SeriesStyle("#0072b2", "o", "-"),
+    SeriesStyle("#d55e00", "s", (0, (5, 1.5))),
+    SeriesStyle("#009e73", "^", (0, (1.5, 1))),
+    SeriesStyle("#333333", "D", (0, (6, 1.5, 1.5, 1.5))),
+    SeriesStyle("#cc79a7", "v", (0, (3, 1))),
+    SeriesStyle("#e69f00", "P", (0, (8, 2, 2, 2, 2, 2))),
+)
+
+
+def series_styles() -> Iterator[SeriesStyle]:
+    """Iterate over styles without end: ``SERIES_STYLES``, then hues a golden section apart with the same markers and dashes."""
+    yield from SERIES_STYLES
     for number in count():
-        yield to_hex(hsv_to_rgb((0.15 + number * 0.618034) % 1, 0.6, 0.6))
+        colour = to_hex(hsv_to_rgb((0.15 + number * 0.618034) % 1, 0.6, 0.6))
+        yield SERIES_STYLES[number % len(SERIES_STYLES)]._replace(colour=colour)
+
+
+# In matplotlib's SVG: a number of more than two decimals or a negative zero (but not the scale of a glyph), and an id made of a
+# hash of numbers.
+_SVG_NUMBER = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])")
+_SVG_HASH = re.compile(rb'(?<=["#])([A-Za-z]\w*?)([0-9a-f]{10})(?=[")])')
 
 
 def svg(figure: Figure) -> bytes:
-    """Return the figure as SVG without date and random ids, and close it."""
+    """Return the figure as SVG with the same bytes on every machine, and close it.
+
+    There is no date, numbers are rounded to a hundredth of a point, and ids count up, as matplotlib's are hashes of numbers
+    whose last digits depend on the processor.
+    """
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    return out.getvalue()
+    numbers: dict[bytes, int] = {}
+    rounded = _SVG_NUMBER.sub(_round, out.getvalue())
+    return _SVG_HASH.sub(lambda m: b"%s-%d" % (m[1], numbers.setdefault(m[2], len(numbers))), rounded)
+
+
+def _round(number: re.Match[bytes]) -> bytes:
+    if number[0].startswith(b"scale"):
+        return number[0]
+    text = b"%.2f" % (round(float(number[0]), 2) + 0.0)  # + 0.0 turns a negative zero into zero
+    return text.rstrip(b"0").rstrip(b".")
+
+
+def log_cost_axis(axes: Axes, costs: Sequence[float], label: str) -> None:
+    """Give a horizontal axis of operations a logarithmic scale with plain numbers, and room around the outermost points."""
+    low, high = min(costs, default=1.0) / 1.35, max(costs, default=1.0) * 1.35
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    ticks = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 5)]
+    axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(label)
 
 
 def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> bytes:
@@ -62,16 +119,19 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
     counts = count_groups(verdicts)
     names = [f"{papers[paper].short}: {kind}" for paper, kind in counts]
     with mpl.rc_context(STYLE):
-        height = 0.25 * len(names) + 1.2
-        figure, axes = plt.subplots(figsize=(8, height))
-        figure.subplots_adjust(left=0.24, right=0.98, top=1 - 0.1 / height, bottom=0.95 / height)
+        width, height = 8.0, 0.25 * len(names) + 1.2
+        figure, axes = plt.subplots(figsize=(width, height))
+        widest = max(text_width(name, STYLE["font.size"]) for name in names)
+        figure.subplots_adjust(left=(widest + 12) / 72 / width, right=0.97, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
         for group in GROUPS:
             widths = [by_group[group] for by_group in counts.values()]
             if any(widths):
-                axes.barh(names, widths, left=left, color=COLOURS[group], label=group, edgecolor="white", linewidth=0.3)
+                colour, hatch = BAR_STYLES[group]
+                axes.barh(names, widths, left=left, color=colour, hatch=hatch, label=group, edgecolor="white", linewidth=0.3)
             left = [a + b for a, b in zip(left, widths, strict=True)]
-        axes.invert_yaxis()
+        axes.set_xlim(0, max(left) * 1.01)
+        axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlabel("printed values")
         figure.legend(ncols=4, loc="lower center", frameon=False)
         return svg(figure)
@@ -83,7 +143,7 @@ class Point:
 
     Attributes:
         paper: The paper's id.
-        label: The network's short name.
+        label: The network's short name, with the input size where it is not the table's usual one.
         accuracy: The printed accuracy.
         printed: The printed GFLOPs.
         ours: True GMACs as counted here, if the network can be built.
@@ -99,9 +159,9 @@ class Point:
 def accuracy_points(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str) -> Iterator[Point]:
     """Iterate over rows that print GFLOPs and a validation accuracy under the paper's own recipe.
 
-    Each network and input size comes once per paper.
+    A row that repeats network, input size, cost and accuracy of an earlier one is left out.
     """
-    seen = set()
+    seen: set[tuple[object, ...]] = set()
     for paper in papers.values():
         for table in paper.tables.values():
             rows: dict[str, dict[str, Cell]] = {}
@@ -113,40 +173,65 @@ def accuracy_points(papers: Mapping[str, Paper], records: Mapping[str, Record], 
             for row, cells in rows.items():
                 if metric not in cells or "flops" not in cells:
                     continue
-                flops = cells["flops"]
+                flops, accuracy = cells["flops"], printed_value(cells[metric])
                 model = flops.row.model
                 key = (paper.id, model or row, flops.input)
-                if key in seen or flops.column.unit != "G":
+                same = (model, flops.input, accuracy, printed_value(flops))
+                if {key, same} & seen or flops.column.unit != "G":
                     continue
-                seen.add(key)
+                seen |= {key, same} if model else {key}
                 record = records.get(cost_record_id(model, *cost_setting(flops))) if model else None
                 gmacs = record.value["flops"]["macs"] / 1e9 if record else None
-                label = model.split("/")[-1].split("+")[0] if model else row
-                yield Point(paper.id, label, printed_value(cells[metric]), printed_value(flops), gmacs)
+                yield Point(paper.id, _point_label(flops, paper), accuracy, printed_value(flops), gmacs)
+
+
+def _point_label(cell: Cell, paper: Paper) -> str:
+    """Return the printed name of a row's network, and its input size if the table has several."""
+    sizes = {row.input for row in cell.table.rows.values()}
+    return printed_name(cell, paper) + (f", {cell.input}" if len(sizes) > 1 else "")
 
 
 def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, metric: str, label: str) -> bytes:
-    """Draw accuracy against cost in two panels: as printed, and on equal terms; ``label`` is that of the accuracy axis."""
+    """Draw accuracy against cost: an empty marker for the printed GFLOPs, a full one for true GMACs, and a line between them.
+
+    Args:
+        papers: All papers, by id.
+        records: Current records, by id.
+        dataset: Dataset of the rows.
+        metric: Metric of the accuracy.
+        label: Label of the accuracy's axis.
+    """
     points = list(accuracy_points(papers, records, dataset, metric))
-    colours = dict(zip(papers, distinct_colours(), strict=False))
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, sharex=True)
-        figure.subplots_adjust(left=0.06, right=0.99, top=0.93, bottom=0.11, wspace=0.04)
-        for axes, cost, title in (
-            (left, lambda p: p.printed, "as printed: each table's own GFLOPs"),
-            (right, lambda p: p.ours, "on equal terms: true GMACs"),
-        ):
-            for paper in papers.values():
-                shown = [p for p in points if p.paper == paper.id and cost(p) is not None]
-                if shown:
-                    x, y, colour = [cost(p) for p in shown], [p.accuracy for p in shown], colours[paper.id]
-                    axes.scatter(x, y, s=18, color=colour, label=f"quoted in {paper.short}", alpha=0.85, linewidths=0)
-                for p in shown:
-                    axes.annotate(p.label, (cost(p), p.accuracy), fontsize=4.5, xytext=(2, 2), textcoords="offset points")
-            axes.set_xscale("log")
-            axes.set_title(title)
-            axes.set_xlabel("GFLOPs or GMACs, log scale")
-            axes.grid(alpha=0.25, linewidth=0.5)
-        left.set_ylabel(label)
-        left.legend(loc="lower right", frameon=False)
+        figure, axes = plt.subplots(figsize=(9, 6))
+        figure.subplots_adjust(left=0.065, right=0.985, top=0.94, bottom=0.085)
+        for paper, style in zip(papers.values(), series_styles(), strict=False):
+            shown = [point for point in points if point.paper == paper.id]
+            marker: dict[str, Any] = {
+                "s": 20,
+                "marker": style.marker,
+                "edgecolors": style.colour,
+                "linewidths": 0.9,
+                "zorder": 3,
+            }
+            for point in shown:
+                if point.ours is not None:
+                    axes.plot([point.printed, point.ours], [point.accuracy] * 2, color=style.colour, linewidth=0.7, zorder=2)
+            accuracies = [point.accuracy for point in shown]
+            axes.scatter([point.printed for point in shown], accuracies, facecolors="white", **marker)
+            built = [(point.ours, point.accuracy) for point in shown if point.ours is not None]
+            if built:
+                axes.scatter(*zip(*built, strict=True), facecolors=style.colour, **marker)
+            if shown:
+                axes.scatter([], [], facecolors=style.colour, label=paper.short, **marker)
+        log_cost_axis(axes, [cost for p in points for cost in (p.printed, p.ours) if cost], "operations of one image, 10⁹")
+        axes.margins(y=0.04)
+        axes.set_ylim(axes.get_ylim())
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.25, linewidth=0.5)
+        costs = [tuple(sorted({p.printed, p.printed if p.ours is None else p.ours})) for p in points]
+        place_labels(axes, [Labelled(p.label, x, p.accuracy) for p, x in zip(points, costs, strict=True)])
+        for face, meaning in (("white", "as printed"), ("#555555", "true multiply-accumulates")):
+            axes.scatter([], [], s=20, marker="o", facecolors=face, edgecolors="#555555", linewidths=0.9, label=meaning)
+        figure.legend(ncols=len(papers) + 2, loc="upper center", frameon=False)
         return svg(figure)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record
+from benchmark.ledger.verdicts import cost_setting
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
@@ -21,14 +23,18 @@ class RankedNetwork:
 
     Attributes:
         cell: The first cell that prints its GFLOPs.
+        record: Our count with the printed head at the printed input size.
         printed: The printed GFLOPs.
-        gmacs: True multiply-accumulates with the common head at the common input size, in 1e9.
+        own_gmacs: True multiply-accumulates with the printed head at the printed input size, in 1e9.
+        gmacs: Those with the common head at the common input size, in 1e9.
         params: Trainable parameters with the common head, in millions.
     """
 
     model: str
     cell: Cell
+    record: Record
     printed: float
+    own_gmacs: float
     gmacs: float
     params: float
 
@@ -44,16 +50,31 @@ def networks_with_printed_flops(
                 column, model = cell.column, cell.row.model
                 if column.metric != "flops" or column.scope or column.unit != "G" or cell.dataset != dataset or not model:
                     continue
-                record = records.get(cost_record_id(model, *COMMON_TERMS))
-                if record and model not in networks and not cell.row.needs:
-                    gmacs, params = record.value["flops"]["macs"] / 1e9, record.value["params"]["trainable"] / 1e6
-                    networks[model] = RankedNetwork(model, cell, printed_value(cell), gmacs, params)
+                common = records.get(cost_record_id(model, *COMMON_TERMS))
+                own = records.get(cost_record_id(model, *cost_setting(cell)))
+                if common and own and model not in networks and not cell.row.needs:
+                    networks[model] = RankedNetwork(
+                        model=model,
+                        cell=cell,
+                        record=own,
+                        printed=printed_value(cell),
+                        own_gmacs=own.value["flops"]["macs"] / 1e9,
+                        gmacs=common.value["flops"]["macs"] / 1e9,
+                        params=common.value["params"]["trainable"] / 1e6,
+                    )
     return list(networks.values())
 
 
-def reversed_pairs(networks: Sequence[RankedNetwork]) -> list[tuple[RankedNetwork, RankedNetwork]]:
-    """Return the pairs whose printed order is the opposite of their order on equal terms; a tie in either is no reversal."""
-    return [(a, b) for a, b in combinations(networks, 2) if (a.printed - b.printed) * (a.gmacs - b.gmacs) < 0]
+def reversed_pairs(
+    networks: Sequence[RankedNetwork], by: Literal["own_gmacs", "gmacs"] = "own_gmacs"
+) -> list[tuple[RankedNetwork, RankedNetwork]]:
+    """Return the pairs whose printed order is the opposite of their order by multiply-accumulates; a tie is no reversal."""
+    return [(a, b) for a, b in combinations(networks, 2) if (a.printed - b.printed) * (getattr(a, by) - getattr(b, by)) < 0]
+
+
+def ranking_heading(dataset: str) -> str:
+    """Return the heading of a dataset's section."""
+    return f"Networks with printed GFLOPs on {dataset}"
 
 
 def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
@@ -77,14 +98,19 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
             change = "=" if rank == printed_rank else f"{moves} {abs(printed_rank - rank)}"
             cell = network.cell
             printed = f"{cell.printed} at {cell.input} ({cell.column.convention}), {cell.paper} {cell.table.where}"
-            costs = f"{network.gmacs:.3f}", f"{network.params:.2f}"
+            costs = f"{network.own_gmacs:.3f}", f"{network.gmacs:.3f}", f"{network.params:.2f}"
             evidence = find_entry(network.model).evidence
             rows.append((rank, f"`{network.model}`", *costs, printed_rank, change, printed, evidence))
         pairs = len(networks) * (len(networks) - 1) // 2
-        header = ("rank", "network", f"GMACs at {size}", "params M", "rank as printed", "change", "printed GFLOPs", "evidence")
+        header = (
+            *("rank", "network", "GMACs at the printed size", f"GMACs at {size}", "params M"),
+            *("rank as printed", "change", "printed GFLOPs", "evidence"),
+        )
         blocks += [
-            f"## Networks with printed GFLOPs on {dataset}",
+            f"## {ranking_heading(dataset)}",
             grid(header, rows),
-            f"{len(reversed_pairs(networks))} of {pairs} pairs of networks change their order.",
+            f"Of {pairs} pairs of networks, {len(reversed_pairs(networks))} have the opposite order by true "
+            f"multiply-accumulates at their printed input sizes, and {len(reversed_pairs(networks, 'gmacs'))} if all have "
+            f"an input of {size}.",
         ]
     return page(*blocks)

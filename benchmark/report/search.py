@@ -19,10 +19,10 @@ from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import load_papers
 from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, lookup_figure_name, lookup_records, lookup_section
 from benchmark.report.markdown import grid, page
-from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
+from benchmark.report.plots import SERIES_STYLES, STYLE, SeriesStyle, svg
 
-STRATEGY_COLOURS: Mapping[str, str] = {SEARCHED: PAPER_COLOURS[0], RANDOM: PAPER_COLOURS[1]}
-SHADES = ("#cfe3f1", "#7fb2d6", "#33658a")
+STRATEGY_STYLES: Mapping[str, SeriesStyle] = {SEARCHED: SERIES_STYLES[0], RANDOM: SERIES_STYLES[1]}
+SHADES = ("#cfe3f1", "#7fb2d6", "#0072b2")
 LINE_STYLES = ("-", "--", ":")
 
 
@@ -168,11 +168,13 @@ def _draw_search(group: SearchGroup) -> Figure:
         costs = [record.samples["cost"] for record in runs]
         bounds = np.array([record.interval or (record.value, record.value) for record in runs])
         errors = np.abs(bounds - values[:, None]).T
-        colour = STRATEGY_COLOURS[strategy]
-        final_axes.errorbar(costs, values, yerr=errors, fmt="o", markersize=3, linewidth=1, color=colour, label=strategy)
+        style = STRATEGY_STYLES[strategy]
+        final_axes.errorbar(
+            costs, values, yerr=errors, fmt=style.marker, markersize=3, linewidth=1, color=style.colour, label=strategy
+        )
     final_axes.set_xlabel(f"cost, {unit}")
     final_axes.set_ylabel(first.metric)
-    final_axes.legend(frameon=False, fontsize=6)
+    final_axes.legend(frameon=False, fontsize=6, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
     return figure
 
 
@@ -183,7 +185,7 @@ def _draw_curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -
             curve = [(epoch, values[name]) for epoch, values in record.samples["curves"] if name in values]
             label = name if len(names) > 1 and not number else None
             if curve:
-                colour = STRATEGY_COLOURS[SEARCHED]
+                colour = STRATEGY_STYLES[SEARCHED].colour
                 axes.plot(*zip(*curve, strict=True), line, color=colour, linewidth=1, alpha=0.8, label=label)
     if len(names) > 1:
         axes.legend(frameon=False, fontsize=6)

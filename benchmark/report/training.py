@@ -14,7 +14,7 @@ from benchmark.core.records import Record, select
 from benchmark.models.registry import is_architecture_id
 from benchmark.report.markdown import grid, page
 from benchmark.report.metrics import METRIC_THRESHOLDS, UNUSUAL_METRICS
-from benchmark.report.plots import PAPER_COLOURS, STYLE, svg
+from benchmark.report.plots import STYLE, series_styles, svg
 
 # The recipes of ablations, whose runs have a page of their own.
 ABLATION_RECIPES = {budget.overrides["name"] for budget in BUDGETS.values() if "name" in budget.overrides}
@@ -105,16 +105,17 @@ def _learning_rates(rates: Sequence[Record]) -> str:
 def training_figure(records: Mapping[str, Record]) -> bytes:
     """Draw the loss and the first metric of each test by epoch, one line per run."""
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
-        figure.subplots_adjust(left=0.08, right=0.98, top=0.95, bottom=0.32, wspace=0.2)
-        for number, run in enumerate(finished_runs(records)):
-            colour = PAPER_COLOURS[number % len(PAPER_COLOURS)]
+        runs = finished_runs(records)
+        height = 2.9 + 0.17 * len(runs)
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8, height))
+        figure.subplots_adjust(left=0.11, right=0.98, top=1 - 0.15 / height, bottom=1 - 2.4 / height, wspace=0.2)
+        for run, style in zip(runs, series_styles(), strict=False):
             losses = run.samples["loss"]
             name = f"{run.subject}, {describe_setting(run)}, seed {run.seed}"
-            left.semilogy(range(1, len(losses) + 1), losses, color=colour, label=name, linewidth=1)
+            left.semilogy(range(1, len(losses) + 1), losses, linestyle=style.line, color=style.colour, label=name, linewidth=1)
             if points := [(epoch, *next(iter(values.items()))) for epoch, values in run.samples["figures"]]:
                 epochs, metrics, values = zip(*points, strict=True)
-                right.plot(epochs, values, "o-", color=colour, markersize=2)
+                right.plot(epochs, values, style.marker, linestyle=style.line, color=style.colour, linewidth=1, markersize=2)
                 right.set_ylabel(metrics[0])
         left.set_ylabel("training loss")
         for axes in (left, right):

@@ -1,0 +1,224 @@
+"""Findings on parameters and operations: printed values, and our counts of networks whose authors published their code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+
+from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.identities import cost_record_id
+from benchmark.core.records import Record, select
+from benchmark.ledger.explanations import count_in_unit
+from benchmark.ledger.verdicts import cost_setting
+from benchmark.models.registry import find_entry
+from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.rounding import round_half_up
+from benchmark.papers.tables import Cell, Column, Table
+from benchmark.report.finding_rules.finding import Evidence, Finding
+from benchmark.report.markdown import grid, heading_anchor
+from benchmark.report.models import models_heading
+from benchmark.report.names import printed_name, table_heading
+from benchmark.report.ranking import networks_with_printed_flops, ranking_heading, reversed_pairs
+
+RELEASED = "author code"  # evidence of a network that was built from its authors' own code
+
+
+def _count(cell: Cell, records: Mapping[str, Record]) -> Record | None:
+    """Return our count of a released network at the printed input size; None for others."""
+    row = cell.row
+    if not row.model or row.needs or find_entry(row.model).evidence != RELEASED:
+        return None
+    return records.get(cost_record_id(row.model, *cost_setting(cell)))
+
+
+def _models_section(record: Record) -> str:
+    return "models.md#" + heading_anchor(models_heading(record.dataset, record.setting["input"]))
+
+
+@dataclass(frozen=True)
+class _FlopsColumn:
+    """A printed column of operations, and how many of its released networks count to the printed number."""
+
+    table: Table
+    column: Column
+    matching: tuple[tuple[Cell, Record], ...]
+    counted: int
+
+
+def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
+    for paper in evidence.papers.values():
+        for table in paper.tables.values():
+            for column in table.columns.values():
+                if column.metric != "flops" or column.scope or column.unit != "G":
+                    continue
+                cells = [cell for cell in table.cells() if cell.column is column]
+                counted = [(cell, record) for cell in cells if (record := _count(cell, evidence.records))]
+                matching = [(cell, record) for cell, record in counted if _matches(cell, record, column.convention)]
+                yield _FlopsColumn(table, column, tuple(matching), len(counted))
+
+
+def _matches(cell: Cell, record: Record, convention: str) -> bool:
+    value = count_in_unit(record, cell, convention)
+    return value is not None and round_half_up(value, cell.number.decimals) == str(cell.number)
+
+
+def find_conventions(evidence: Evidence) -> Iterator[Finding]:
+    """Compare counts of one network under the conventions of two papers' columns, of which most networks follow theirs."""
+    columns = [column for column in _flops_columns(evidence) if 2 * len(column.matching) > column.counted]
+    seen = set()
+    for column in columns:
+        for other in columns:
+            ours, theirs = column.column.convention, other.column.convention
+            if other.table.paper == column.table.paper or other.table.dataset != column.table.dataset or ours == theirs:
+                continue
+            for cell, record in column.matching:
+                here, there = (float(count_in_unit(record, cell, name) or 0) for name in (ours, theirs))
+                if there <= here or (cell.row.model, theirs) in seen:
+                    continue
+                seen.add((cell.row.model, theirs))
+                paper, other_paper = evidence.papers[cell.paper], evidence.papers[other.table.paper]
+                macs = float(count_in_unit(record, cell, "macs") or 0)
+                yield Finding(
+                    sentence=f"At {cell.input}, {printed_name(cell, paper)} has {cell.number} GFLOPs in {paper.short}'s "
+                    f"{cell.table.where} and {there:.2f}, {there / here:.1f} times as many, if counted the way that fits "
+                    f"{other_paper.short}'s {other.table.where}; its true multiply-accumulates are {macs:.2f} G.",
+                    strength=there / here,
+                    page=_models_section(record),
+                    cells=(cell,),
+                    records=(record,),
+                )
+
+
+def find_reversals(evidence: Evidence) -> Iterator[Finding]:
+    """Compare the order of networks by printed GFLOPs, where we reproduce these, with that by true multiply-accumulates."""
+    datasets = dict.fromkeys(table.dataset for paper in evidence.papers.values() for table in paper.tables.values())
+    for dataset in filter(None, datasets):
+        networks = [
+            network
+            for network in networks_with_printed_flops(evidence.papers, evidence.records, dataset)
+            if find_entry(network.model).evidence == RELEASED
+            and _matches(network.cell, network.record, network.cell.column.convention)
+        ]
+        pairs = len(networks) * (len(networks) - 1) // 2
+        reversals = reversed_pairs(networks)
+        details = grid(
+            ("network", "printed", "true GMACs", "network", "printed", "true GMACs"),
+            [[value for n in pair for value in (f"`{n.model}`", n.cell.printed, f"{n.own_gmacs:.3f}")] for pair in reversals],
+        )
+        for pair in reversals:
+            less, more = sorted(pair, key=lambda network: network.printed)
+            names = [printed_name(network.cell, evidence.papers[network.cell.paper]) for network in (less, more)]
+            yield Finding(
+                sentence=f"{names[0]} is printed with fewer GFLOPs than {names[1]} on {dataset.upper()} "
+                f"({less.cell.number} and {more.cell.number}) but has more true multiply-accumulates "
+                f"({less.own_gmacs:.2f} and {more.own_gmacs:.2f} G), "
+                f"one of {len(reversals)} reversals among the {pairs} pairs of networks whose printed cost we reproduce.",
+                details=details,
+                strength=min(more.printed / less.printed, less.own_gmacs / more.own_gmacs),
+                page="ranking.md#" + heading_anchor(ranking_heading(dataset)),
+                cells=(less.cell, more.cell),
+                records=(less.record, more.record),
+            )
+
+
+def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
+    """Find printed costs that are far from the count of the released network under every convention."""
+    seen = set()
+    for paper in evidence.papers.values():
+        for table in paper.tables.values():
+            for cell in table.cells():
+                record = None if cell.column.kind != "cost" or cell.column.scope else _count(cell, evidence.records)
+                if record is None or (cell.row.model, cell.column.metric, cell.printed) in seen:
+                    continue
+                seen.add((cell.row.model, cell.column.metric, cell.printed))
+                names = PARAMS if cell.column.metric == "params" else FLOPS
+                counts = [count for name in names if (count := count_in_unit(record, cell, name))]
+                nearest = min(counts, key=lambda count: _factor(cell.number.value, count))
+                factor = _factor(cell.number.value, nearest)
+                unit = cell.number.suffix or cell.column.unit
+                quantity = "parameters" if cell.column.metric == "params" else "operations"
+                if factor > 1.02:
+                    yield Finding(
+                        sentence=f"{paper.short}'s {table.where} prints {cell.number} {unit} {quantity} for "
+                        f"{printed_name(cell, paper)}; the network of its authors' public code has {float(nearest):.1f} {unit} "
+                        f"by the nearest of {len(counts)} ways of counting.",
+                        strength=factor,
+                        page=_models_section(record),
+                        cells=(cell,),
+                        records=(record,),
+                    )
+
+
+def _value_of(values: Mapping[str, float], cell: Cell) -> float:
+    return values[cell.name]
+
+
+def _factor(a: float | Fraction, b: float | Fraction) -> float:
+    return float(max(a / b, b / a))
+
+
+def find_structures(evidence: Evidence) -> Iterator[Finding]:
+    """Find printed widths, depths, strides and inputs that are different in the released network."""
+    for record in select(evidence.records, kind="architecture", metric="structure"):
+        paper = evidence.papers.get(record.subject)
+        table = paper.tables.get(record.setting["table"]) if paper else None
+        if paper is None or table is None:
+            continue
+        compared = [(cell, record.value.get(f"{cell.row.id}/{cell.column.name}")) for cell in table.cells()]
+        described = [(cell, built["structure"]) for cell, built in compared if built and built["basis"] == RELEASED]
+        different = [(cell, built) for cell, built in described if _squeeze(built) != _squeeze(cell.printed)]
+        for cell, built in different:
+            printed_numbers, built_numbers = (re.findall(r"\d+(?:\.\d+)?", text) for text in (cell.printed, built))
+            # A cell that states an equation, such as 1.2^2=1.4, prints its own arithmetic, which is no part of the network.
+            if len(printed_numbers) != len(built_numbers) or "=" in cell.printed:
+                continue
+            yield Finding(
+                sentence=f"{paper.short}'s {table.where} prints `{cell.printed}` for “{printed_name(cell, paper)}” "
+                f"({cell.column.header}), where the authors' released network has `{built}`: {len(different)} of "
+                f"{len(described)} compared values of this table differ from the release.",
+                strength=max(
+                    (
+                        _factor(Fraction(a), Fraction(b))
+                        for a, b in zip(printed_numbers, built_numbers, strict=True)
+                        if float(a) * float(b)
+                    ),
+                    default=1.0,
+                ),
+                page=f"{paper.id}.md#{heading_anchor(table_heading(table))}",
+                cells=(cell,),
+                records=(record,),
+            )
+
+
+def _squeeze(text: str) -> str:
+    return text.replace(" ", "")
+
+
+def find_ratios(evidence: Evidence) -> Iterator[Finding]:
+    """Find printed ratios of operations that are different in true multiply-accumulates of the same released networks."""
+    for paper in evidence.papers.values():
+        for claim in paper.claims:
+            if claim.printed == "true":
+                continue
+            cells = evaluate_expression(claim.expression, paper, evidence.papers).cells
+            records = {cell.name: _count(cell, evidence.records) for cell in cells}
+            if len(records) < 2 or any(cell.column.metric != "flops" or cell.column.scope for cell in cells):
+                continue
+            macs = {name: float(record.value["flops"]["macs"]) for name, record in records.items() if record}
+            if len(macs) < len(records) or "/" not in claim.expression:
+                continue
+            printed = float(evaluate_expression(claim.expression, paper, evidence.papers).value)
+            by_macs = evaluate_expression(claim.expression, paper, evidence.papers, value_of=partial(_value_of, macs))
+            equal = float(by_macs.value)
+            yield Finding(
+                sentence=f"{paper.short}'s {claim.where}, in other words: {claim.description}; printed GFLOPs give "
+                f"{printed:.1f} "
+                f"{claim.unit}, and true multiply-accumulates of the same released networks {equal:.1f} {claim.unit}.",
+                strength=_factor(printed, equal),
+                page=f"claims.md#{paper.id}-{claim.id}",
+                cells=cells,
+                records=tuple(record for record in records.values() if record),
+            )

@@ -1,0 +1,127 @@
+"""Findings on what the papers print, against the rest of what they print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from math import log
+
+from benchmark.config.identities import cost_record_id
+from benchmark.core.records import Record
+from benchmark.ledger.explanations import count_in_unit
+from benchmark.ledger.verdicts import Verdict, cost_setting
+from benchmark.papers.consistency import (
+    MEAN_OF_PARTS,
+    PRINTED_PARTS,
+    SAME_IN_ALL_TABLES,
+    check_consistency,
+    implied_neck_accuracy,
+    rounding_bounds,
+)
+from benchmark.papers.consistency import (
+    Finding as Check,
+)
+from benchmark.papers.expressions import evaluate_expression, printed_value
+from benchmark.papers.rounding import round_half_up
+from benchmark.papers.tables import Cell, parse_number
+from benchmark.report.finding_rules.finding import Evidence, Finding, join_words
+from benchmark.report.markdown import heading_anchor
+from benchmark.report.names import printed_name
+
+CHECKS = "claims.md#" + heading_anchor("Consistency of the printed tables")
+# A sentence with one of these words states no exact number.
+APPROXIMATE = re.compile(r"\b(about|nearly|almost|around|roughly|close to|some)\b", re.IGNORECASE)
+QUANTITIES = {"flops": "operations", "params": "parameters"}
+MAX_CELLS = 4  # that a sentence can list
+
+
+def _contradicts_its_table(verdict: Verdict) -> bool:
+    """Return whether a claim does not follow from the paper's own cells, by any rounding."""
+    return verdict.metric == "claim" and verdict.internal == "inconsistent"
+
+
+def find_sentences(evidence: Evidence) -> Iterator[Finding]:
+    """Find sentences whose number does not follow from the table that they speak of."""
+    claims = {(paper.id, claim.id): claim for paper in evidence.papers.values() for claim in paper.claims}
+    numeric = [
+        verdict
+        for verdict in evidence.verdicts
+        if verdict.metric == "claim"
+        and verdict.printed != "true"
+        and not APPROXIMATE.search(claims[verdict.paper, verdict.row_id].description)
+    ]
+    contradicted = [v for v in numeric if _contradicts_its_table(v)]
+    for verdict in contradicted:
+        paper, claim = evidence.papers[verdict.paper], claims[verdict.paper, verdict.row_id]
+        result = evaluate_expression(claim.expression, paper, evidence.papers)
+        cells = tuple({cell.name: cell for cell in result.cells}.values())
+        stated, follows = parse_number(claim.printed), float(result.value)
+        if not 0 < len(cells) <= MAX_CELLS or min(stated.value, follows) <= 0:
+            continue
+        tables = join_words(list(dict.fromkeys(cell.table.where for cell in cells)))
+        printed = join_words([cell.printed for cell in cells])
+        decimals = max(stated.decimals, *(cell.number.decimals for cell in cells))
+        yield Finding(
+            sentence=f"{paper.short}'s {claim.where}, in other words: {claim.description}; its own {tables} prints {printed}, "
+            f"which gives {round_half_up(follows, decimals)} (a mismatch in {len(contradicted)} of {len(numeric)} sentences "
+            "with exact numbers).",
+            strength=abs(log(stated.value / follows)),
+            page=f"claims.md#{paper.id}-{claim.id}",
+            cells=cells,
+        )
+
+
+def find_means(evidence: Evidence) -> Iterator[Finding]:
+    """Find printed means that cannot be MPII's mean of their own parts."""
+    for check in check_consistency(evidence.papers):
+        if check.rule != MEAN_OF_PARTS or check.holds:
+            continue
+        by_part = {cell.column.part: cell for cell in check.cells}
+        mean, shoulder = by_part["mean"], by_part["shoulder"]
+        low, high = implied_neck_accuracy(by_part)
+        average = sum(printed_value(by_part[part]) for part in PRINTED_PARTS) / len(PRINTED_PARTS)
+        paper = evidence.papers[mean.paper]
+        yield Finding(
+            sentence=f"{paper.short}'s {mean.table.where} prints a total of {mean.printed} for {printed_name(mean, paper)}; "
+            f"as MPII's mean over joints it needs only {low:.1f} to {high:.1f} % of the unprinted upper necks to be found, "
+            f"against {shoulder.printed} % of shoulders; the plain average of its parts is {average:.2f}.",
+            strength=max(rounding_bounds(shoulder)[0] - high, low - 100),
+            page=CHECKS,
+            cells=tuple(by_part.values()),
+        )
+
+
+def find_two_printings(evidence: Evidence) -> Iterator[Finding]:
+    """Find a quantity of a paper's own network that the paper prints with two values."""
+    for check in check_consistency(evidence.papers):
+        if check.rule != SAME_IN_ALL_TABLES or check.holds or check.cells[0].column.metric not in QUANTITIES:
+            continue
+        a, b = sorted(check.cells, key=lambda cell: cell.number.decimals)
+        paper = evidence.papers[a.paper]
+        low, high = sorted(rounding_bounds(cell) for cell in (a, b))
+        counted, records = _counted(check, evidence.records)
+        papers = paper.short if a.paper == b.paper else join_words([paper.short, evidence.papers[b.paper].short])
+        yield Finding(
+            sentence=f"{papers}: “{printed_name(b, evidence.papers[b.paper])}” has {_with_unit(b)} "
+            f"{QUANTITIES[b.column.metric]} in {b.table.where} and {_with_unit(a)} in {a.table.where}{counted}.",
+            strength=log(high[0] / low[1]),
+            page=CHECKS,
+            cells=(a, b),
+            records=records,
+        )
+
+
+def _with_unit(cell: Cell) -> str:
+    unit = cell.column.unit
+    return cell.printed if cell.number.suffix or unit in ("", "-") else f"{cell.printed} {unit}"
+
+
+def _counted(check: Check, records: Mapping[str, Record]) -> tuple[str, tuple[Record, ...]]:
+    """Say what we count for the quantity, where it is a cost."""
+    cell = check.cells[0]
+    record = records.get(cost_record_id(cell.row.model, *cost_setting(cell)))
+    value = count_in_unit(record, cell, cell.column.convention) if record else None
+    if record is None or value is None:
+        return "", ()
+    unit = cell.number.suffix or cell.column.unit
+    return f"; we count {float(value):.3f} {unit} by the convention of {cell.table.where}", (record,)

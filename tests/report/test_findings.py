@@ -1,0 +1,360 @@
+"""Every finding is true of the data that it states, changes with them, and can be followed to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.analysis import effects
+from benchmark.config.identities import cost_record_id, load_current
+from benchmark.core.records import Record
+from benchmark.ledger.verdicts import judge_all
+from benchmark.papers.consistency import VISIBLE_JOINT_COUNTS
+from benchmark.papers.expressions import printed_value
+from benchmark.papers.tables import Cell, Paper, load_papers
+from benchmark.report.finding_rules.accuracy import find_noise, stated_gains
+from benchmark.report.finding_rules.finding import Evidence, Finding
+from benchmark.report.finding_rules.latency import find_slow_networks
+from benchmark.report.findings import CHOSEN, RULES, choose_findings, find_all, findings_block, findings_page
+from benchmark.report.markdown import heading_anchor
+from benchmark.report.names import printed_name
+from tests.report.prediction_records import prediction_record, score_published_predictions
+
+MAX_WORDS = 45
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    """Return what the committed report rests on, with records of published prediction files, and all times taken as stable."""
+    records = load_current()
+    times = {id_: replace(r, setting={**r.setting, "unstable": False}) for id_, r in records.items() if r.kind == "latency"}
+    return Evidence(papers=load_papers(), records=records | drawn_predictions() | times, verdicts=judge_all(records))
+
+
+def drawn_predictions() -> dict[str, Record]:
+    """Return records of the kind that scoring published prediction files makes, with drawn values."""
+    records = [
+        prediction_record("first.mat", "pckh@0.5 (hrnet)", 88.4, (87.8, 89.0)),
+        prediction_record("first.mat", "pckh@0.5 (hrnet)", 0.7, (0.33, 1.09), over="second.mat"),
+        prediction_record("first.mat", "pckh@0.5 (hrnet)", 1.1, (0.72, 1.51), over="third.mat"),
+        prediction_record("first.mat", "pckh@0.1 (hrnet)", 38.2, (37.5, 38.9)),
+        prediction_record("first.mat", "pckh@0.1 (mmpose)", 34.1, (33.4, 34.8)),
+        prediction_record("second.mat", "pckh@0.1 (hrnet)", 37.0, (36.3, 37.7)),
+        prediction_record("second.mat", "pckh@0.1 (mmpose)", 33.6, (32.9, 34.3)),
+    ]
+    return {record.id: record for record in records}
+
+
+@pytest.fixture(scope="module")
+def findings(evidence: Evidence) -> Mapping[str, Any]:
+    return find_all(evidence.papers, evidence.records, evidence.verdicts)
+
+
+def sentences(rule: Any, evidence: Evidence) -> set[str]:
+    return {finding.sentence for finding in rule.find(evidence)}
+
+
+# --- what the first page shows -----------------------------------------------------------------------------------------------
+
+
+def test_the_first_page_and_the_readme_open_with_ten_findings(built_report) -> None:
+    for name, folder in (("README.md", ""), ("../README.md", "reports/")):
+        lines = built_report.pages[name].splitlines()
+        numbered = [line for line in lines if re.match(r"\d+\. ", line)]
+        assert [int(line.partition(".")[0]) for line in numbered] == list(range(1, CHOSEN + 1))
+        assert all(f"]({folder}findings.md#" in line for line in numbered)
+        first_table = next(number for number, line in enumerate(lines) if line.startswith("|"))
+        assert lines.index(numbered[-1]) < first_table
+
+
+def test_the_chosen_are_the_strongest_of_each_rule_in_the_order_of_the_rules(findings) -> None:
+    chosen = choose_findings(findings)
+    fruitful = [rule.title for rule in RULES if findings[rule.title]]
+    assert [title for title, _ in chosen] == fruitful[:CHOSEN]
+    for title, finding in chosen:
+        assert finding.strength == max(other.strength for other in findings[title])
+
+
+def test_rules_that_find_nothing_leave_their_place_to_second_findings() -> None:
+    first, second, third = (Finding(sentence=name, strength=1.0, page="") for name in ("a", "b", "c"))
+    chosen = choose_findings({"one": [first, second], "none": [], "two": [third]})
+    assert [(title, finding.sentence) for title, finding in chosen] == [("one", "a"), ("two", "c"), ("one", "b")]
+
+
+def test_without_records_no_finding_is_called_measured(evidence: Evidence) -> None:
+    found = find_all(evidence.papers, {}, judge_all({}))
+    everything = [finding for of_rule in found.values() for finding in of_rule]
+    assert everything
+    assert {finding.basis for finding in everything} == {"printed"}
+    assert "measured" not in findings_block(found)
+
+
+def test_the_basis_is_stated_with_every_sentence(findings) -> None:
+    block = findings_block(findings).splitlines()
+    for line, (_, finding) in zip(block, choose_findings(findings), strict=True):
+        assert f"([{finding.basis}](" in line
+        assert (finding.basis == "measured") == (bool(finding.records) and not finding.cells)
+        assert finding.cells or finding.records
+
+
+# --- every sentence ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sentence_is_one_and_short(findings) -> None:
+    for finding in (finding for of_rule in findings.values() for finding in of_rule):
+        assert len(finding.sentence.split()) <= MAX_WORDS, finding.sentence
+        assert finding.sentence.endswith(".")
+        abbreviations = re.sub(r"\b(Sec|Fig|Eq|App|Tab)\. ", "", finding.sentence)
+        assert not re.search(r"[.?!] [A-Z]", abbreviations), finding.sentence
+
+
+def test_a_sentence_names_no_id_of_this_project(findings) -> None:
+    for finding in (finding for of_rule in findings.values() for finding in of_rule[:1]):
+        assert not re.search(
+            r"baselines/|efficientpose_nas|heatmap_weighting|\b(hrnet|mmcv|tf_profiler|macs)\b", finding.sentence
+        )
+
+
+def test_every_printed_number_of_a_sentence_is_among_its_cells(findings) -> None:
+    """Take the printed cells of each finding: the sentence states each, or a number that follows from it."""
+    for title in ("Counting conventions", "Order of networks", "Printed and released networks", "Printed and released cost"):
+        for finding in findings[title]:
+            for cell in finding.cells:
+                assert cell.printed in finding.sentence or str(cell.number) in finding.sentence
+
+
+def test_the_page_lists_the_values_of_every_chosen_finding(findings) -> None:
+    page = findings_page(findings)
+    for _, finding in choose_findings(findings):
+        assert f"**{finding.sentence}**" in page
+        for cell in finding.cells:
+            assert f"{cell.row.id}, {cell.column.header} | {cell.printed} |" in page
+        for record in finding.records:
+            assert f"`{record.command}`" in page
+
+
+# --- a sentence changes with each value that it states -----------------------------------------------------------------------
+
+
+def with_cell(papers: Mapping[str, Paper], cell: Cell, printed: str) -> dict[str, Paper]:
+    """Return the papers with another printed string in a cell."""
+    paper = papers[cell.paper]
+    table = paper.tables[cell.table.id]
+    changed = replace(table, printed={**table.printed, (cell.row.id, cell.column.name): printed})
+    return {**papers, paper.id: replace(paper, tables={**paper.tables, table.id: changed})}
+
+
+def perturb_printed(printed: str) -> str:
+    """Return a printed string with another number: 1.37 -> 2.48, [160, s2]×10 -> [271, s3]×21."""
+    return re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), printed)
+
+
+def perturb_value(value: Any) -> Any:
+    """Return another value of a record: numbers grow by a third, digits in text change."""
+    if isinstance(value, dict):
+        return {key: perturb_value(inner) for key, inner in value.items()}
+    if isinstance(value, str):
+        return perturb_printed(value)
+    return round(value * 4 / 3) if isinstance(value, int) else value * 4 / 3
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.title)
+def test_the_strongest_finding_changes_with_every_value_that_it_states(
+    rule: Any, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = sorted(rule.find(evidence), key=lambda finding: -finding.strength)[:2]
+    assert found, "the rule finds nothing"
+    for finding in found:
+        for cell in finding.cells:
+            papers = with_cell(evidence.papers, cell, perturb_printed(cell.printed))
+            monkeypatch.setattr(effects, "load_papers", partial(dict, papers))
+            changed = replace(evidence, papers=papers, verdicts=judge_all(evidence.records, papers))
+            assert finding.sentence not in sentences(rule, changed), f"{cell.name} makes no difference"
+        monkeypatch.undo()
+        for record in finding.records:
+            interval = record.interval and (record.interval[0] * 4 / 3, record.interval[1] * 4 / 3)
+            other = replace(record, value=perturb_value(record.value), interval=interval)
+            changed = replace(evidence, records={**evidence.records, record.id: other})
+            assert finding.sentence not in sentences(rule, changed), f"{record.id} makes no difference"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.title)
+def test_a_rule_without_its_records_says_nothing_measured(rule: Any, evidence: Evidence) -> None:
+    assert all(not finding.records for finding in rule.find(replace(evidence, records={})))
+
+
+# --- what single rules find --------------------------------------------------------------------------------------------------
+
+
+def test_a_convention_is_compared_with_that_of_another_paper(findings, evidence: Evidence) -> None:
+    strongest = findings["Counting conventions"][0]
+    (cell,), (record,) = strongest.cells, strongest.records
+    assert record.id == cost_record_id(cell.row.model, cell.dataset, cell.input)
+    flops = record.value["flops"]
+    ratio = flops["hrnet"] / 2**30 / (flops["mmcv"] / 1e9)
+    assert cell.column.convention == "mmcv"
+    assert strongest.strength == pytest.approx(ratio, rel=1e-3)
+    assert f"{ratio:.1f} times as many" in strongest.sentence
+
+
+def test_a_reversal_is_one(findings) -> None:
+    for finding in findings["Order of networks"]:
+        less, more = finding.cells
+        less_record, more_record = finding.records
+        assert printed_value(less) < printed_value(more)
+        assert less_record.value["flops"]["macs"] > more_record.value["flops"]["macs"]
+        count, pairs = map(int, re.search(r"one of (\d+) reversals among the (\d+) pairs", finding.sentence).groups())
+        same_table = [other for other in findings["Order of networks"] if f"among the {pairs} pairs" in other.sentence]
+        assert len(same_table) == count
+        assert finding.details.count("\n") == count + 1  # below two lines of header
+
+
+def test_equal_counts_are_no_reversal(evidence: Evidence) -> None:
+    (rule,) = (rule for rule in RULES if rule.title == "Order of networks")
+    same = {
+        record.id: replace(record, value={**record.value, "flops": {**record.value["flops"], "macs": 10**9}})
+        for record in evidence.records.values()
+        if record.kind == "cost"
+    }
+    assert list(rule.find(replace(evidence, records={**evidence.records, **same}))) == []
+
+
+def test_an_impossible_mean_implies_a_neck_below_the_shoulders(findings) -> None:
+    for finding in findings["Means of parts"]:
+        values = {cell.column.part: printed_value(cell) for cell in finding.cells}
+        total = sum(VISIBLE_JOINT_COUNTS.values())
+        parts = sum(VISIBLE_JOINT_COUNTS[part] * value for part, value in values.items() if part != "mean")
+        neck = (values["mean"] * total - parts) / VISIBLE_JOINT_COUNTS["neck"]
+        low, high = map(
+            float, re.search(r"only ([\d.]+) to ([\d.]+) % of the unprinted upper necks", finding.sentence).groups()
+        )
+        assert low < neck < high < values["shoulder"]
+
+
+def test_approximate_sentences_are_left_out(findings, evidence: Evidence) -> None:
+    about = [claim for paper in evidence.papers.values() for claim in paper.claims if "bout " in claim.description]
+    assert len(about) > 5
+    shown = " ".join(finding.sentence for finding in findings["Sentences and tables"])
+    assert not any(claim.description in shown for claim in about)
+    assert "AutoPose's AP is 5.6 above 8-stage Hourglass's" in shown
+
+
+def test_gains_are_the_differences_and_orders_that_papers_state(evidence: Evidence) -> None:
+    gains = {(better.name, worse.name) for better, worse in stated_gains(evidence.papers)}
+    assert (
+        "efficientpose_nas/table6[efficientpose_a_on, pckh]",
+        "efficientpose_nas/table6[efficientpose_a_off, pckh]",
+    ) in gains
+    # "B is more accurate than Hourglass, SimpleBaseline-R101 and FPD": the most accurate of the three decides.
+    assert ("efficientpose_nas/table2[efficientpose_b, pckh]", "efficientpose_nas/table2[hourglass, pckh]") in gains
+    # "Widths 64 and 64 do not raise the accuracy" states no gain, and neither do PCKh@0.1, AP, or test sets.
+    assert not any("tconv_64_64" in name for pair in gains for name in pair)
+    assert not any("pckh10" in name or ", ap]" in name or "table4" in name for pair in gains for name in pair)
+
+
+def test_a_gain_lies_within_noise_up_to_the_half_width(evidence: Evidence) -> None:
+    for half, expected in (
+        (0.05, []),
+        (0.1, [0.1]),
+        (0.19, [0.1, 0.182]),
+        (0.5, [0.1, 0.182, 0.2, 0.24, 0.29, 0.38, 0.48, 0.49, 0.5, 0.5]),
+    ):
+        record = prediction_record("a.mat", "pckh@0.5 (hrnet)", 1.0, (1.0 - half, 1.0 + half), over="b.mat")
+        found = list(find_noise(replace(evidence, records={record.id: record})))
+        gaps = sorted(round(printed_value(a) - printed_value(b), 6) for a, b in stated_gains(evidence.papers))
+        assert [gap for gap in gaps if gap <= half + 1e-9] == expected
+        assert [int(finding.sentence.split(" lie ")[0].split(", ")[1].split()[0]) for finding in found] == (
+            [len(expected)] if expected else []
+        )
+
+
+def test_published_predictions_give_the_known_noise_and_the_known_threshold(pose_data: Path, evidence: Evidence) -> None:
+    records = score_published_predictions(pose_data)
+    found = find_all(evidence.papers, records, [])
+    (noise,), (threshold,) = found["Gains within noise"], found["Thresholds of PCKh"]
+    assert (
+        "lie within ±0.37, the narrowest 95 % interval of a difference between two published networks on its 2,958"
+        in noise.sentence
+    )
+    assert "PCKh@0.1 is PCKh@0.11; on 4 published prediction files" in threshold.sentence
+    assert "adds 3.8 to 4.4 percentage points" in threshold.sentence
+
+
+def test_options_at_test_time_are_those_whose_difference_excludes_zero(findings, evidence: Evidence) -> None:
+    strongest = findings["Options at test time"][0]
+    low, high, usual, larger = strongest.records
+    assert low.value < usual.value < high.value
+    assert {record.subject for record in (low, high, usual)} == {usual.subject}
+    assert larger.protocol == usual.protocol
+    for record in (low, high):
+        (difference,) = (
+            other
+            for other in evidence.records.values()
+            if (other.kind, other.subject, other.dataset, other.protocol, other.metric)
+            == ("evaluation", record.subject, record.dataset, record.protocol, record.metric)
+            and other.setting["over"] == usual.protocol
+        )
+        assert difference.value == pytest.approx(record.value - usual.value)
+        assert np.sign(difference.interval[0]) == np.sign(difference.interval[1])
+
+
+def test_another_order_of_released_weights_is_said(evidence: Evidence) -> None:
+    (rule,) = (rule for rule in RULES if rule.title == "Released weights on other data")
+    (finding,) = rule.find(evidence)
+    assert ", in the order of their printed" in finding.sentence
+    best = finding.records[-1]
+    worse = replace(best, value=0.0)
+    (changed,) = rule.find(replace(evidence, records={**evidence.records, best.id: worse}))
+    assert ", not in the order of their printed" in changed.sentence
+
+
+def test_an_ablation_is_blind_if_its_interval_is_wider_than_the_printed_difference(findings) -> None:
+    for finding in findings["What an ablation can see"]:
+        printed, half = map(float, re.search(r"'s ([\d.]+) points .* within their ±([\d.]+) PCK", finding.sentence).groups())
+        assert half >= printed > 0
+
+
+def test_only_stable_times_give_findings_on_slow_networks(findings, evidence: Evidence) -> None:
+    found = findings["Time and operations"]
+    assert found
+    assert all(finding.strength > 1 for finding in found)
+    unstable = {
+        id_: replace(record, setting={**record.setting, "unstable": True})
+        for id_, record in evidence.records.items()
+        if record.kind == "latency"
+    }
+    assert list(find_slow_networks(replace(evidence, records={**evidence.records, **unstable}))) == []
+
+
+# --- names -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("heatmap_weighting/table1[ours_256, gflops]", "Heatmap weighting MobileNetV3"),
+        ("heatmap_weighting/table1[lite_hrnet_18_256, gflops]", "Lite-HRNet-18"),
+        ("efficientpose_nas/table4[hrnet_w32, gflops]", "HRNet-W32"),
+        ("efficientpose_nas/table5[simple_baseline_r50, gflops]", "SimpleBaseline ResNet-50"),
+        ("efficientpose_nas/text_cost[smallest, gflops]", "our smallest model"),
+        ("efficientpose_nas/table7[tconv_64_32, head]", "tconv_64_32"),
+    ],
+)
+def test_a_network_is_named_as_its_table_prints_it(cell: str, name: str) -> None:
+    cells = {c.name: c for paper in load_papers().values() for table in paper.tables.values() for c in table.cells()}
+    assert printed_name(cells[cell], load_papers()[cell.partition("/")[0]]) == name
+
+
+def test_every_rule_has_its_section(findings) -> None:
+    page = findings_page(findings)
+    for rule in RULES:
+        assert f"## {rule.title}" in page
+        assert f"(#{heading_anchor(rule.title)})" in page
+        assert rule.description.endswith(".")
