@@ -13,10 +13,7 @@ from benchmark.config.packages import default_protocol, known_protocols
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_NAMES
-from benchmark.data import find_dataset
-from benchmark.data.annotation_files import first_existing
-from benchmark.data.coco import annotation_names
-from benchmark.data.mpii import H5, HEADS, PERSON_COUNTS
+from benchmark.data.mpii import PERSON_COUNTS
 from benchmark.data.people import People
 from benchmark.evaluation.backends import load_external
 from benchmark.evaluation.distributed import choose_device
@@ -66,19 +63,6 @@ class Accuracy:
 # --- from files of predictions ---------------------------------------------------------------------------------------------
 
 
-def validation_annotations(dataset: Literal["mpii", "coco"], root: Path | None) -> Path:
-    """Find the annotations of the validation split below the data root.
-
-    Raises:
-        InputError: there are none.
-    """
-    _, folder = find_dataset(dataset, root)
-    path = first_existing(folder, (*HEADS, *H5) if dataset == "mpii" else annotation_names("val"))
-    if path is None:
-        raise InputError(f"{folder}: no annotations to score predictions against; give --annotations")
-    return path
-
-
 def accuracy_from_predictions(
     dataset: Literal["mpii", "coco"], annotations: Path, predictions: Path, baselines: Mapping[str, Path]
 ) -> Accuracy:
@@ -109,7 +93,9 @@ def accuracy_from_predictions(
 
 def _read_estimates(scores: Scores, difference: bool) -> dict[str, Estimate]:
     """Read the metrics, or their paired differences, from the output of ``benchmark.score``."""
-    return _mpii_estimates(scores, difference) if scores["dataset"] == "mpii" else _coco_estimates(scores, difference)
+    if scores["dataset"] == "mpii":
+        return _mpii_estimates(scores, difference)
+    return _coco_estimates(cast(CocoScores, scores), difference)
 
 
 def _mpii_estimates(scores: MpiiScores, difference: bool) -> dict[str, Estimate]:

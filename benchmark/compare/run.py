@@ -17,7 +17,6 @@ from benchmark.compare.accuracy import (
     Trial,
     accuracy_from_predictions,
     accuracy_from_weights,
-    validation_annotations,
 )
 from benchmark.compare.cost import Candidate, count_candidate, default_baselines
 from benchmark.compare.output import Comparison
@@ -28,6 +27,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
+from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
 from benchmark.papers.tables import Table, load_papers
@@ -188,7 +188,7 @@ def measure_accuracy(arguments: CompareArguments, comparison: Comparison) -> Acc
     files = {baseline.name: baseline.file for baseline in comparison.baselines if baseline.file is not None}
     if arguments.predictions:
         dataset: Literal["mpii", "coco"] = "coco" if arguments.dataset == "coco" else "mpii"
-        annotations = arguments.annotations or validation_annotations(dataset, arguments.root)
+        annotations = arguments.annotations or find_annotations(dataset, arguments.root)
         return accuracy_from_predictions(dataset, annotations, arguments.predictions, files)
     if arguments.dataset is None:
         if files:

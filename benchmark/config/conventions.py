@@ -76,6 +76,7 @@ PARAMS: Mapping[str, str] = {
 }
 
 PCK_THRESHOLDS = (0.2, 0.1, 0.05)  # fractions of the torso length
+Sides = Literal["person", "observer"]  # LSP's "person-centric" (PC) and "observer-centric" (OC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +87,14 @@ class PckPreset:
         torsos: Pairs of joints; the torso length is the largest distance within a pair.
         occluded: Joints that are annotated as occluded count too.
         offset: Added to annotated coordinates, so that the centre of the top-left pixel is (0, 0) as in predictions.
+        sides: Whose left and right the joints are named by: the person's, as in LSP's annotations, or the observer's.
         description: One line for the user.
     """
 
     torsos: tuple[tuple[str, str], ...] = (("left_shoulder", "right_hip"),)
     occluded: bool = True
     offset: float = 0.0
+    sides: Sides = "person"
     description: str
 
     def lengths(self, truth: np.ndarray) -> np.ndarray:
@@ -110,6 +113,7 @@ PCK_PRESETS: Mapping[str, PckPreset] = {
     "longer torso, not occluded": PckPreset(
         torsos=_DIAGONALS, occluded=False, description="the longer diagonal, and no occluded joints"
     ),
+    "observer-centric": PckPreset(sides="observer", description="left and right as the observer sees them"),
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from benchmark.config.conventions import FLOPS
 from benchmark.config.latency import Setting
 from benchmark.config.packages import declarations
+from benchmark.config.predictions import PublishedPredictions
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
@@ -94,6 +95,25 @@ def evaluation_identity(
         "metric": metric,
         "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes},
         "versions": versions_of(*_EVALUATION, *_dataset_instruments(dataset)) | model_version(model),
+    }
+
+
+def predictions_identity(published: PublishedPredictions, metric: str, over: str = "") -> Identity:
+    """Identify a metric of a published file of predicted joints; ``over``: id of the file whose value is subtracted."""
+    return {
+        "kind": "predictions",
+        "subject": published.subject,
+        "dataset": published.dataset,
+        "split": published.split,
+        "metric": metric,
+        "setting": {
+            "file": published.id,
+            "sha256": published.sha256[:8],
+            "evidence": published.evidence,
+            "sides": published.sides,
+            "over": over,
+        },
+        "versions": versions_of("prediction_files", *_dataset_instruments(published.dataset)),
     }
 
 
@@ -378,6 +398,8 @@ def describe_setting(record: Record) -> str:
             return Setting.of(setting).label + ", unstable" * setting["unstable"]
         case "evaluation":
             return describe_evaluation(setting)
+        case "predictions":
+            return f"file {setting['file']}, {setting['evidence']}" + f", minus {setting['over']}" * bool(setting["over"])
         case "mean_pose":
             return f"of {setting['people']} people; recipe {setting['recipe']} {setting['recipe_version']}"
         case "learning_rate":

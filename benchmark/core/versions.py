@@ -29,6 +29,7 @@ VERSIONS: Mapping[str, int] = {
     "pckh": 1,
     "oks": 1,
     "oks_nms": 1,
+    "prediction_files": 1,
     # what is run
     "training": 1,
     "search": 1,

@@ -17,9 +17,10 @@ from pathlib import Path
 from benchmark.core.errors import InputError
 from benchmark.core.files import data_root
 from benchmark.core.keypoints import joint_set_of
-from benchmark.data.coco import load_coco
+from benchmark.data.annotation_files import first_existing
+from benchmark.data.coco import annotation_names, load_coco
 from benchmark.data.lsp import load_lsp, load_lspet
-from benchmark.data.mpii import load_mpii
+from benchmark.data.mpii import H5, HEADS, load_mpii
 from benchmark.data.people import People
 
 READERS: dict[str, Callable[[Path, str], People]] = {
@@ -44,6 +45,22 @@ def find_dataset(dataset: str, base: Path | None = None) -> tuple[str, Path]:
     """
     kind = joint_set_of(dataset)
     return kind, dataset_folder(kind, base or (data_root() / "synthetic" if kind != dataset else None))
+
+
+SCORED_FILES = {"mpii": (*HEADS, *H5), "coco": annotation_names("val"), "lsp": ("joints.mat",)}
+
+
+def find_annotations(dataset: str, base: Path | None = None) -> Path:
+    """Find the file that a dataset's predictions are scored against, of MPII's and COCO's validation or LSP's test split.
+
+    Raises:
+        InputError: there is none.
+    """
+    _, folder = find_dataset(dataset, base)
+    path = first_existing(folder, SCORED_FILES[dataset])
+    if path is None:
+        raise InputError(f"{folder}: no annotations to score predictions against; give --annotations")
+    return path
 
 
 def load_people(dataset: str, split: str, base: Path | None = None) -> People:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import read_content
 
 SYNTHETIC = "synthetic.json"  # the file that marks folders written by Synthetic people
 
@@ -29,15 +31,14 @@ def dataset_label(dataset: str, folder: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, gzipped or not.
 
     Raises:
-        InputError: the file is missing, is not JSON, or is nested too deeply for Python.
+        InputError: the file is not JSON, or is nested too deeply for Python; see also :func:`read_content`.
     """
+    content = read_content(path)
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        return json.loads(content)
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     except RecursionError:
@@ -51,19 +52,18 @@ def read_mat(path: Path, variable: str, **options: Any) -> Any:
         options: passed to ``scipy.io.loadmat``.
 
     Raises:
-        InputError: the file is missing, is not a MATLAB file, or does not contain the variable.
+        InputError: the file is not a MATLAB file, or does not contain the variable; see also :func:`read_content`.
     """
     from scipy.io import loadmat
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    content = read_content(path)
     try:
-        content = loadmat(path, variable_names=[variable], **options)
+        variables = loadmat(io.BytesIO(content), variable_names=[variable], **options)
     except Exception as error:  # scipy raises many kinds of errors for broken bytes
         raise InputError(f"{path}: not a readable MATLAB file: {error}") from None
-    if variable not in content:
+    if variable not in variables:
         raise InputError(f"{path}: contains no variable {variable!r}")
-    return content[variable]
+    return variables[variable]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -51,7 +52,10 @@ class Source:
 
 
 def list_sources() -> dict[str, tuple[Source, ...]]:
-    """Return all sources by name: the table's rows, and ``weights/<package>`` for each ``released_weights.toml``.
+    """Return all sources by name.
+
+    These are the table's rows, ``weights/<package>`` for each ``released_weights.toml``, and ``predictions/<dataset>`` for
+    published predictions.
 
     Raises:
         InputError: a table is malformed.
@@ -61,16 +65,27 @@ def list_sources() -> dict[str, tuple[Source, ...]]:
         file = row.pop("file", None) or f"downloads/{PurePosixPath(row['url']).name}"
         provides = tuple(row.pop("provides", (file,)))
         sources[name] = (_source(TABLE, name=name, file=file, provides=provides, **row),)
-    for package, module in registry.packages().items():
-        if not module.__file__ or not (listing := Path(module.__file__).with_name("released_weights.toml")).is_file():
-            continue
+    for package, listing in _listings("released_weights.toml"):
         name = f"weights/{package}"
         files = []
         for key, row in read_toml(listing).items():
             file = f"{name}/{row.pop('file')}"
             files.append(_source(listing, name=f"{name}/{key}", file=file, provides=(file,), **row))
         sources[name] = tuple(files)
+    for _, listing in _listings("published_predictions.toml"):
+        for key, row in read_toml(listing).items():
+            name = f"predictions/{row.get('dataset')}"
+            columns = {column: row.get(column) for column in ("file", "sha256", "url")}
+            source = _source(listing, name=f"{name}/{key}", provides=(row.get("file"),), home=row.get("source"), **columns)
+            sources[name] = (*sources.get(name, ()), source)
     return sources
+
+
+def _listings(file: str) -> Iterator[tuple[str, Path]]:
+    """Yield each package that has a listing of this name, and the listing."""
+    for package, module in registry.packages().items():
+        if module.__file__ and (listing := Path(module.__file__).with_name(file)).is_file():
+            yield package, listing
 
 
 def _source(path: Path, **columns: Any) -> Source:

@@ -29,8 +29,21 @@ def load_lsp(folder: Path, split: str = "test") -> People:
     """
     if split not in SPLITS:
         raise InputError(f"LSP has no split {split!r}; known: {', '.join(SPLITS)}")
-    joints, flags = _read_joints("lsp", folder, axes=(2, 1, 0))
+    joints, flags = _read_joints(_joints_file("lsp", folder), axes=(2, 1, 0))
     return _people("lsp", folder, split, joints[SPLITS[split]], 2 - flags[SPLITS[split]], SPLITS[split].start, digits=4)
+
+
+def read_lsp_test(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the test images' joints ``[N, 14, 2]`` and visibilities ``[N, 14]``, as in People, from a file like joints.mat.
+
+    Of 2,000 people the second half is the test split; a file of fewer people holds that split alone.
+
+    Raises:
+        InputError: the file is missing, malformed, or the extension's.
+    """
+    joints, flags = _read_joints(path, axes=(2, 1, 0))
+    test = SPLITS["test"] if len(joints) == SPLITS["test"].stop else slice(None)
+    return joints[test], (2 - flags[test]).astype(np.uint8)
 
 
 def load_lspet(folder: Path, split: str = "train") -> People:
@@ -41,22 +54,28 @@ def load_lspet(folder: Path, split: str = "train") -> People:
     """
     if split != "train":
         raise InputError(f"LSP-extended has no split {split!r}; known: train")
-    joints, flags = _read_joints("lspet", folder, axes=(2, 0, 1))
+    joints, flags = _read_joints(_joints_file("lspet", folder), axes=(2, 0, 1))
     people = _people("lspet", folder, split, joints, 2 * flags, 0, digits=5)
     return people.select(np.flatnonzero(flags.any(axis=1)))
 
 
-def _read_joints(dataset: str, folder: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Read joints ``[N, 14, 2]`` and flags ``[N, 14]``; ``axes`` transpose the file's array to ``[N, 14, 3]``."""
+def _joints_file(dataset: str, folder: Path) -> Path:
     path = folder / "joints.mat"
     if not path.is_file():
         raise InputError(f"{path}: no such file; download it by python -m benchmark.data fetch {dataset}")
+    return path
+
+
+def _read_joints(path: Path, axes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Read joints ``[N, 14, 2]`` and flags ``[N, 14]``; ``axes`` transpose the file's array to ``[N, 14, 3]``."""
     values = np.asarray(read_mat(path, "joints"))
     expected = [0, 0, 0]
     for axis, size in zip(axes[1:], (K, 3), strict=True):
         expected[axis] = size
     if values.ndim != 3 or list(values.shape[:2]) != expected[:2]:
-        raise InputError(f"{path}: joints has shape {list(values.shape)}, expected [{expected[0]}, {expected[1]}, N]")
+        extended = f"; this is the layout of {'LSP-extended' if values.shape[:2] == (K, 3) else 'LSP'}"
+        hint = extended if values.ndim == 3 and sorted(values.shape[:2]) == [3, K] else ""
+        raise InputError(f"{path}: joints has shape {list(values.shape)}, expected [{expected[0]}, {expected[1]}, N]{hint}")
     values = np.transpose(values.astype(np.float64), axes)
     flags = values[..., 2]
     if bad := np.flatnonzero(~np.isin(flags, (0, 1)).all(axis=1)).tolist():

@@ -20,11 +20,13 @@ from benchmark.report.decoding import decoding_page
 from benchmark.report.findings import find_all, findings_page
 from benchmark.report.index import index_page, readme_blocks
 from benchmark.report.latency import latency_page
+from benchmark.report.lsp import lsp_page
 from benchmark.report.markdown import without_address_links
 from benchmark.report.models import models_page
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
 from benchmark.report.plots import accuracy_figure, verdicts_figure
+from benchmark.report.predictions import predictions_page
 from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
 from benchmark.report.search import search_figures, search_page
@@ -60,6 +62,8 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "recipes.md": recipes_page(),
         "training.md": training_page(records),
         "latency.md": latency_page(records),
+        "lsp.md": lsp_page(records),
+        "predictions.md": predictions_page(papers, records),
         "search.md": search_page(records),
         "ablations.md": ablations_page(records),
         "claims.md": claims_page(papers, verdicts),

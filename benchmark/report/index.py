@@ -27,6 +27,8 @@ PAGES = """\
 - [Parameters and operations](models.md): all networks under every counting convention
 - [Ranking on equal terms](ranking.md): all networks, beside their printed ranking
 - [Decoding and test-time options](decoding.md): their effect on accuracy, and the effect of the definition of PCK
+- [Published predictions](predictions.md): what the authors' and others' files on MPII score, beside what is printed
+- [Leeds Sports Pose](lsp.md): published methods and released weights on the same photographs
 - [Ablations](ablations.md): differences between variants trained under one protocol, beside the printed differences
 - [Training results](training.md): accuracies and curves
 - [Architecture search](search.md): the architectures that were found, and random search for comparison

@@ -23,6 +23,7 @@ from benchmark.config.identities import (
     learning_rate_identity,
     lookup_identity,
     mean_pose_identity,
+    predictions_identity,
     runs_of,
     search_identity,
     training_identity,
@@ -30,6 +31,7 @@ from benchmark.config.identities import (
 )
 from benchmark.config.latency import Setting
 from benchmark.config.packages import find_recipe, find_search
+from benchmark.config.predictions import published_predictions
 from benchmark.config.recipes import GENERAL_RECIPES
 from benchmark.core.records import Record, load_records, record_id
 from benchmark.core.versions import VERSIONS, versions_of
@@ -46,6 +48,8 @@ KINDS: dict[str, Callable[[], Identity]] = {
     "evaluation": lambda: evaluation_identity(MODEL, "lsp", "test", "lsp", "pck@0.2"),
     "evaluation of MPII": lambda: evaluation_identity(MODEL, "mpii", "val", "hrnet", "pckh@0.5 (hrnet)"),
     "evaluation of COCO": lambda: evaluation_identity(MODEL, "coco", "val", "hrnet", "AP"),
+    "predictions": lambda: predictions_identity(published_predictions()["hourglass_s8_newell"], "pckh@0.5 (hrnet)"),
+    "predictions on LSP": lambda: predictions_identity(published_predictions()["WeiCVPR16"], "pck@0.2", "FanCVPR15"),
     "accuracy": lambda: accuracy_identity(MODEL, LSP, SETTING, "pck@0.2", 0),
     "training": lambda: training_identity(MODEL, LSP, SETTING, 0),
     "learning_rate": lambda: learning_rate_identity(MODEL, LSP, 0),

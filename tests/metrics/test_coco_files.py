@@ -151,7 +151,7 @@ def test_refused_detections(write, name: str):
 
 
 def test_an_absent_file_is_named(tmp_path: Path):
-    with pytest.raises(InputError, match=r"absent\.json: No such file"):
+    with pytest.raises(InputError, match=r"absent\.json: no such file"):
         read_coco_annotations(tmp_path / "absent.json")
 
 

@@ -13,7 +13,9 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from benchmark.core.errors import InputError
-from benchmark.metrics.mpii_files import default_origin, read_mpii_annotations, read_mpii_predictions
+from benchmark.metrics.array_files import default_origin
+from benchmark.metrics.mpii_files import read_mpii_annotations, read_mpii_predictions
+from benchmark.metrics.point_files import read_points
 
 N = 5
 POINTS = np.random.default_rng(0).uniform(0, 500, (N, 16, 2))
@@ -58,7 +60,7 @@ def test_persons_come_first_where_sizes_coincide(tmp_path: Path, people: int):
 
 def test_other_joint_sets_are_read_too(tmp_path: Path):
     np.save(tmp_path / "lsp.npy", POINTS[:, :14])
-    assert read_mpii_predictions(tmp_path / "lsp.npy", people=N, joints=14).shape == (N, 14, 2)
+    assert read_points(tmp_path / "lsp.npy", people=N, dataset="lsp").shape == (N, 14, 2)
 
 
 def test_files_of_matlab_and_torch_count_from_one():
@@ -94,17 +96,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder.mat": (lambda path: path.mkdir(), "no such file"),
     "unknown.csv": (lambda path: path.write_text("1,2"), r"unknown file type, must be one of \.mat, \.h5, \.npy, \.json"),
     "none": (lambda path: path.write_text("1,2"), "unknown file type"),
-    "empty.mat": (lambda path: path.touch(), "cannot be read as a .mat file"),
+    "empty.mat": (lambda path: path.touch(), "the file is empty"),
     "text.mat": (lambda path: path.write_text("no matlab\n" * 100), "cannot be read as a .mat file"),
     "cut.mat": (lambda path: cut(path, WRITERS["preds.mat"]), "cannot be read as a .mat file"),
-    "empty.h5": (lambda path: path.touch(), "cannot be read as a .h5 file"),
+    "empty.h5": (lambda path: path.touch(), "the file is empty"),
     "text.h5": (lambda path: path.write_text("no hdf5"), "cannot be read as a .h5 file"),
     "cut.h5": (lambda path: cut(path, WRITERS["preds.h5"]), "cannot be read as a .h5 file"),
-    "empty.npy": (lambda path: path.touch(), "cannot be read as a .npy file"),
+    "empty.npy": (lambda path: path.touch(), "the file is empty"),
     "cut.npy": (lambda path: cut(path, WRITERS["preds.npy"]), "cannot be read as a .npy file"),
     "objects.npy": (lambda path: np.save(path, np.array([Payload()]), allow_pickle=True), "allow_pickle=False"),
     "pickled.npy": (lambda path: path.write_bytes(pickle.dumps(Payload())), "cannot be read as a .npy file"),
-    "empty.json": (lambda path: path.touch(), "cannot be read as a .json file"),
+    "empty.json": (lambda path: path.touch(), "the file is empty"),
     "cut.json": (lambda path: cut(path, WRITERS["list.json"]), "cannot be read as a .json file"),
     "binary.json": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "cannot be read as a .json file"),
     "number.json": (lambda path: path.write_text("3"), "expected a list or an object with preds"),
@@ -115,7 +117,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "deep.json": (lambda path: path.write_text("[" * 100_000), "cannot be read as a .json file"),
     "joints.npy": (lambda path: np.save(path, POINTS[:, :15]), r"shape \[5, 15, 2\], expected \[5, 16, 2\] or \[16, 2, 5\]"),
     "flat.npy": (lambda path: np.save(path, POINTS.reshape(N, 32)), r"shape \[5, 32\]"),
-    "scored.npy": (lambda path: np.save(path, np.ones((N, 16, 3))), r"shape \[5, 16, 3\]"),
+    "scored.npy": (lambda path: np.save(path, np.ones((N, 16, 4))), r"shape \[5, 16, 4\]"),
     "fewer.mat": (lambda path: savemat(path, {"preds": POINTS[:4]}), r"shape \[4, 16, 2\].* for 5 people"),
     "more.npy": (lambda path: np.save(path, np.ones((6, 16, 2))), r"shape \[6, 16, 2\].* for 5 people"),
     "nobody.npy": (lambda path: np.save(path, POINTS[:0]), r"shape \[0, 16, 2\]"),

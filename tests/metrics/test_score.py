@@ -287,8 +287,8 @@ def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: py
         ({"image_id": 999}, [], "predictions.json: detection 0: image 999 is not among the annotated images"),
         ({"keypoints": [1.0] * 48}, [], "predictions.json: detection 0: keypoints has 48 numbers, expected 51"),
         (BETTER[1], [], "predictions.json: detections 0 and 1 have the same image, score and keypoints"),
-        ({}, ["--origin", "1"], "--preset and --origin only apply to MPII"),
-        ({}, ["--preset", "hrnet"], "--preset and --origin only apply to MPII"),
+        ({}, ["--origin", "1"], "--origin: does not apply to COCO"),
+        ({}, ["--preset", "hrnet"], "--preset: does not apply to COCO"),
     ],
 )
 def test_a_coco_mistake_is_one_line_and_status_2(coco, capsys, spoil: dict[str, object], arguments: list[str], message: str):

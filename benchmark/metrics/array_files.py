@@ -1,0 +1,122 @@
+"""Read all arrays of numbers of a .mat, .h5, .npy or .json file, gzipped or not, without executing any of its content."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from benchmark.core.errors import InputError
+from benchmark.core.file_content import read_content
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+# Offset and first bytes of each format; MATLAB 7.3 puts a header of 512 bytes before HDF5 content.
+_MAGIC: Mapping[str, tuple[tuple[int, bytes], ...]] = {
+    ".mat": ((0, b"MATLAB"), (512, _HDF5), (0, _HDF5)),
+    ".h5": ((0, _HDF5),),
+    ".npy": ((0, b"\x93NUMPY"),),
+}
+
+# Predictions in files written by MATLAB, Torch (Lua), HRNet and mmpose already count from 1 (the last two add 1.0 before
+# saving); other arrays saved from Python count from 0.
+ORIGINS: Mapping[str, Literal[0, 1]] = {".mat": 1, ".h5": 1, ".npy": 0, ".json": 0}
+
+
+class Contents(NamedTuple):
+    """Content of a file.
+
+    Attributes:
+        arrays: Arrays of numbers, by name; an array without a name is called ``preds``.
+        fields: Names of the fields of the first record, for a .json list of records; else empty.
+    """
+
+    arrays: dict[str, np.ndarray]
+    fields: tuple[str, ...] = ()
+
+
+def file_format(path: Path) -> str:
+    """Return the suffix that names the format, in lower case and without a final ``.gz``."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def default_origin(path: Path) -> Literal[0, 1]:
+    """Return the usual coordinate of the top-left pixel's centre in a prediction file: 1 in .mat and .h5 files, else 0."""
+    return ORIGINS.get(file_format(path), 0)
+
+
+def read_arrays(path: Path) -> Contents:
+    """Read the arrays of numbers in a file.
+
+    Raises:
+        InputError: the file is missing, of an unknown type, truncated, damaged, or another file stands in its place.
+    """
+    suffix = file_format(path)
+    if suffix not in _READERS:
+        raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz")
+    content = read_content(path)
+    try:
+        contents = _READERS[suffix](content)
+    except Exception as error:  # the libraries raise errors of many types for broken files
+        reason = f"{_kind_of_problem(suffix, content, error)}{error or type(error).__name__}"
+        raise InputError(f"{path}: cannot be read as a {suffix} file: {reason}") from None
+    arrays = {
+        key: array for key, array in contents.arrays.items() if isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
+    }
+    return Contents(arrays, contents.fields)
+
+
+def _kind_of_problem(suffix: str, content: bytes, error: Exception) -> str:
+    """Say whether a file is truncated or of another format, as far as its first bytes or the error tell."""
+    if suffix == ".json":
+        ended = isinstance(error, json.JSONDecodeError) and (
+            error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
+        )
+        return "truncated: " if ended else ""
+    begins_as_expected = any(content[offset:].startswith(magic) for offset, magic in _MAGIC[suffix])
+    return "truncated or damaged: " if begins_as_expected else "its content is of another format: "
+
+
+def _read_mat(content: bytes) -> Contents:
+    from scipy.io import loadmat
+
+    if _HDF5 in content[:1024]:  # MATLAB 7.3: HDF5 with the axes reversed
+        return Contents({key: array.T for key, array in _read_h5(content).arrays.items()})
+    return Contents(loadmat(io.BytesIO(content)))
+
+
+def _read_h5(content: bytes) -> Contents:
+    import h5py
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        return Contents({key: item[()] for key, item in file.items() if isinstance(item, h5py.Dataset) and item.shape})
+
+
+def _read_npy(content: bytes) -> Contents:
+    return Contents({"preds": np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)})  # a pickle can run code
+
+
+def _read_json(content: bytes) -> Contents:
+    data = json.loads(content.decode("utf-8"))
+    if isinstance(data, dict) and "preds" in data:
+        data = data["preds"]
+    if not isinstance(data, list):
+        raise ValueError("expected a list or an object with preds")
+    if data and isinstance(data[0], dict):
+        return Contents({}, tuple(map(str, data[0])))
+    array = np.array(data)
+    if array.dtype.kind not in "iuf":
+        raise ValueError("preds must only contain numbers")
+    return Contents({"preds": array})
+
+
+_READERS: Mapping[str, Callable[[bytes], Contents]] = {
+    ".mat": _read_mat,
+    ".h5": _read_h5,
+    ".npy": _read_npy,
+    ".json": _read_json,
+}
