@@ -15,8 +15,10 @@ from benchmark.report.markdown import grid, page
 from benchmark.report.predictions import format_interval, format_reported
 
 MAIN = pck_metric_name(PCK_THRESHOLDS[0])
-OBSERVER = pck_metric_name(PCK_THRESHOLDS[0], "observer-centric")
-METRICS = (*(pck_metric_name(threshold) for threshold in PCK_THRESHOLDS), OBSERVER)
+METRICS = (
+    *(pck_metric_name(threshold, preset) for preset in ("", "from one") for threshold in PCK_THRESHOLDS),
+    pck_metric_name(PCK_THRESHOLDS[0], "observer-centric"),
+)
 Results = Mapping[str, Record]  # by metric
 
 
@@ -72,7 +74,12 @@ def _conventions() -> str:
     return "\n".join(
         [
             f"* A joint counts as found within the given fraction of the torso: {default.description}, occluded ones included. "
-            "Coordinates are used as they are. A joint without a prediction is missed.",
+            "A joint without a prediction is missed.",
+            "* Where the annotations count pixels from is not stated. By default all coordinates are used as they are; *from "
+            "one* takes the annotations, but not the predictions, to begin at (1, 1). A method whose predictions were learnt "
+            "from these annotations, or written by MATLAB, counts as they do, and loses *from one*; a network evaluated here "
+            "counts from (0, 0), and gains. Its values *from one* correspond to the published methods' default ones; the "
+            "smaller the threshold, the more this matters.",
             "* *Person-centric*: left and right are the person's own, as in the dataset's annotations. All files and networks "
             "below predict them.",
             f"* *Observer-centric*: {observer.description}, once the body is thought upright. Annotations and predictions "
