@@ -227,6 +227,25 @@ def agreement_identity(route: str, metric: str, augmentation: str, size: str, re
     }
 
 
+def reference_identity(model: str, layout: str, repository: str, size: str, joints: int, seed: int) -> Identity:
+    """Identify the agreement of a network with its publisher's own, built from ``repository`` and given random weights.
+
+    Args:
+        layout: Name of the layout in which the weights were read.
+        repository: Public code, as owner/name@commit.
+    """
+    return {
+        "kind": "agreement",
+        "subject": model,
+        "dataset": "mpii",
+        "split": "sample",
+        "metric": "largest difference",
+        "setting": {"layout": layout, "repository": repository, "input": size, "joints": joints},
+        "versions": versions_of("agreement") | model_version(model),
+        "seed": seed,
+    }
+
+
 def search_identity(
     package: str, config: SearchConfig, cost: CostKind, strategy: Strategy, metric: str, device: str, seed: int
 ) -> Identity:
@@ -388,6 +407,8 @@ def describe_setting(record: Record) -> str:
             return f"config {setting['config']} {setting['config_version']}, cost {setting['cost']}"
         case "lookup":
             return f"config {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
+        case "agreement" if "layout" in setting:
+            return f"layout {setting['layout']} of {setting['repository']}, {setting['input']}, {setting['joints']} joints"
         case "agreement":
             resolution = setting["resolution"]
             cache = "cache at full resolution" if resolution is None else f"cache at resolution {resolution:g}"

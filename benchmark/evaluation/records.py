@@ -19,6 +19,7 @@ from benchmark.data.people import People
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.scoring import MetricResult, MetricResults, metric_names
+from benchmark.models.checkpoints import AUTHORS
 from benchmark.models.registry import canonical_id, find_entry
 
 TestDataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
@@ -60,7 +61,7 @@ class Evaluation:
             split=people.split,
             names=tuple(names),
             size="" if usual_size else "x".join(str(side) for side in backend.input_hw),
-            weights_hash="" if backend.published else backend.sha256[:8],
+            weights_hash="" if backend.published and backend.published.evidence == AUTHORS else backend.sha256[:8],
             boxes_hash=hashlib.sha256(boxes.read_bytes()).hexdigest()[:8] if boxes else "",
         )
 

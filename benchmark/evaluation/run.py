@@ -42,8 +42,8 @@ class EvaluateArguments:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
     weights: Path
-    """Its weights: .safetensors, .tflite, or a format of the model's package; for a network of your own .safetensors or .pth. A
-    path, or a path below the data root."""
+    """Its weights: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, .h5 or .tflite, with our names for the tensors or those of a
+    publisher. A path, or a path below the data root."""
     dataset: TestDataset
     """The people to test on; the dataset determines the metric."""
     split: str | None = None

@@ -6,6 +6,7 @@ from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.baselines.entries_multi_stage import ENTRIES as MULTI_STAGE
 from reproductions.baselines.entries_single_stage import ENTRIES as SINGLE_STAGE
+from reproductions.baselines.layouts import LAYOUTS
 from reproductions.baselines.recipes import RECIPES, UNTRAINED
 
 ENTRIES = (
@@ -27,4 +28,4 @@ ENTRIES = (
     *MULTI_STAGE,
 )
 
-PACKAGE = PaperPackage(entries=ENTRIES, recipes=RECIPES, untrained=UNTRAINED)
+PACKAGE = PaperPackage(entries=ENTRIES, recipes=RECIPES, untrained=UNTRAINED, layouts=LAYOUTS)

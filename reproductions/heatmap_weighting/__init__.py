@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
+from reproductions.heatmap_weighting.layouts import LAYOUTS
 from reproductions.heatmap_weighting.recipes import RECIPES
 
 ENTRIES = (
@@ -23,5 +24,5 @@ ENTRIES = (
 )
 
 PACKAGE = PaperPackage(
-    entries=ENTRIES, recipes=RECIPES, structure="reproductions.heatmap_weighting.structure:describe_structure"
+    entries=ENTRIES, recipes=RECIPES, layouts=LAYOUTS, structure="reproductions.heatmap_weighting.structure:describe_structure"
 )
