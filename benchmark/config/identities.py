@@ -76,14 +76,17 @@ def evaluation_identity(
     size: str = "",
     weights: str = "",
     boxes: str = "",
+    evidence: str = "",
 ) -> Identity:
     """Identify a metric of a network with given weights, tested under a protocol.
 
     Args:
         over: Protocol whose value is subtracted, for a paired difference; empty for the metric itself.
         size: Input size, if it is not the model's first.
-        weights: Beginning of the weight file's hash, if the weights are not the published ones.
+        weights: Beginning of the weight file's hash, if the weights are not those that the paper's authors published.
         boxes: Beginning of the detection file's hash, if the boxes come from a detector.
+        evidence: Who trained the weights, if somebody else published them; see
+            :data:`benchmark.models.checkpoints.Evidence`.
     """
     return {
         "kind": "evaluation",
@@ -92,7 +95,8 @@ def evaluation_identity(
         "split": split,
         "protocol": protocol,
         "metric": metric,
-        "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes},
+        "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes}
+        | ({"evidence": evidence} if evidence else {}),
         "versions": versions_of(*_EVALUATION, *_dataset_instruments(dataset)) | model_version(model),
     }
 
@@ -429,7 +433,8 @@ def describe_training(setting: Mapping[str, Any]) -> str:
 def describe_evaluation(setting: Mapping[str, Any]) -> str:
     """Format what differs from a network's default evaluation as text: input size, weights, boxes; empty if nothing does."""
     size = [str(setting["input"])] if setting["input"] else []
-    return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name])])
+    evidence = [str(setting["evidence"])] if "evidence" in setting else []
+    return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name]), *evidence])
 
 
 def _pairs(items: Iterable[tuple[str, Any]]) -> list[str]:

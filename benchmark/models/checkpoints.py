@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import data_root
-from benchmark.models.registry import packages
+from benchmark.models.registry import find_entry, packages
 
 FILE = "checkpoints.csv"
 Evidence = Literal["authors' weights", "another publisher's retraining"]
@@ -42,7 +42,7 @@ class Checkpoint:
     id: str
     model: str
     evidence: Evidence
-    dataset: str
+    dataset: Literal["mpii", "coco"]
     input: str
     file: str
     sha256: str
@@ -93,12 +93,6 @@ def checkpoints() -> Mapping[str, Checkpoint]:
     return by_id
 
 
-def checkpoints_of(model: str, dataset: str | None = None) -> list[Checkpoint]:
-    """Return the published checkpoints of a model, authors' first; of one dataset if it is given."""
-    found = [c for c in checkpoints().values() if c.model == model and dataset in (None, c.dataset)]
-    return sorted(found, key=lambda checkpoint: checkpoint.evidence != AUTHORS)
-
-
 def find_published(model: str, path: Path, sha256: str) -> Checkpoint | None:
     """Return which published checkpoint of a model a file is, by its digest; None if it is none.
 
@@ -124,3 +118,35 @@ def find_published(model: str, path: Path, sha256: str) -> Checkpoint | None:
         if not candidate.sha256 and path.resolve() == (data_root() / candidate.path).resolve():
             return candidate
     return None
+
+
+def published_for(model: str, dataset: str, size: str) -> list[Checkpoint]:
+    """Return the published files that a row of a table can be measured with: the first of the authors, the first of others.
+
+    They were trained for the same dataset and input size, for the network itself, or for a variant of it.
+    """
+    candidates = [
+        checkpoint
+        for checkpoint in checkpoints().values()
+        if checkpoint.file and (checkpoint.dataset, checkpoint.input) == (dataset, size)
+    ]
+    fitting = [c for c in candidates if c.model == model] or [c for c in candidates if c.model.split("+")[0] == model]
+    first = {checkpoint.evidence: checkpoint for checkpoint in reversed(fitting)}
+    return [first[evidence] for evidence in (AUTHORS, RETRAINING) if evidence in first]
+
+
+def published_commands(model: str, dataset: str, size: str, options: str = "") -> str:
+    """Return the commands that get a network's published weights and evaluate them; empty if there are none.
+
+    Args:
+        options: Further options of the evaluation, with a space before each.
+    """
+    commands = []
+    for checkpoint in published_for(model, dataset, size):
+        by_hand = "" if checkpoint.url else " (by hand)"
+        default = find_entry(checkpoint.model).inputs[0]
+        size_option = "" if checkpoint.input == default else f" --input {checkpoint.input}"
+        evaluate = f"python -m benchmark.evaluate {checkpoint.model} --weights {checkpoint.path} --dataset {dataset}"
+        fetch = f"python -m benchmark.data fetch weights/{checkpoint.id}{by_hand}"
+        commands.append(f"{checkpoint.evidence}: {fetch}, then {evaluate}{size_option}{options}")
+    return "; or ".join(commands)
