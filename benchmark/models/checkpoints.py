@@ -61,6 +61,10 @@ class Checkpoint:
         """Return the file's path below the data root."""
         return Path("weights") / self.publisher / self.file
 
+    def is_of_variant(self, model: str) -> bool:
+        """Return whether the network is a variant of ``model``, whose id has no switches."""
+        return self.model != model and self.model.split("+")[0] == model
+
     def figures(self) -> Mapping[str, str]:
         """Return the accuracies that the publisher prints, by its names of the metrics."""
         pairs = (part.partition("=") for part in self.reported.split("; ") if part)
@@ -130,7 +134,7 @@ def published_for(model: str, dataset: str, size: str) -> list[Checkpoint]:
         for checkpoint in checkpoints().values()
         if checkpoint.file and (checkpoint.dataset, checkpoint.input) == (dataset, size)
     ]
-    fitting = [c for c in candidates if c.model == model] or [c for c in candidates if c.model.split("+")[0] == model]
+    fitting = [c for c in candidates if c.model == model] + [c for c in candidates if c.is_of_variant(model)]
     first = {checkpoint.evidence: checkpoint for checkpoint in reversed(fitting)}
     return [first[evidence] for evidence in (AUTHORS, RETRAINING) if evidence in first]
 

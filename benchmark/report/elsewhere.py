@@ -50,10 +50,11 @@ def reported_elsewhere(cell: Cell) -> Iterator[ReportedElsewhere]:
     is_comparable = cell.column.part == "mean" and cell.table.split == "val" and not (cell.row.needs or cell.row.unpublished)
     if figure is None or not is_comparable or not cell.row.model:
         return
-    row = (canonical_id(cell.row.model), cell.dataset, cell.input)
+    model = canonical_id(cell.row.model)
     for checkpoint in checkpoints().values():
         value = checkpoint.figures().get(figure)
-        if value and (checkpoint.model, checkpoint.dataset, checkpoint.input) == row:
+        same_network = checkpoint.model == model or checkpoint.is_of_variant(model)
+        if value and same_network and (checkpoint.dataset, checkpoint.input) == (cell.dataset, cell.input):
             yield ReportedElsewhere(in_percent(value), checkpoint.evidence, checkpoint.publisher, checkpoint.page)
 
 

@@ -20,6 +20,7 @@ ENTRIES = (
         multiple=32,
         evidence="author code",
         source="github.com/HAIV-Lab/ICPR22w",
+        version=2,
     ),
 )
 
