@@ -95,9 +95,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pytorch(path: Path) -> Any:
-    """Return the content of a file of PyTorch's: tensors and plain data, to which numbers of numpy's are converted."""
+    """Return the content of a file of PyTorch's: tensors, plain data, and numbers and arrays of numpy's."""
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_numpy_data()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # a damaged file may raise anything
         message = " ".join(str(problem).split())
@@ -110,13 +110,21 @@ def _read_pytorch(path: Path) -> Any:
     raise InputError(f"{path} is not a file of tensors: {message.rpartition('error: ')[2][:120]}")
 
 
-def _numpy_scalars() -> list[Any]:
-    """List what may be restored besides tensors and plain data: numbers of numpy's, such as an accuracy."""
+def _numpy_data() -> list[Any]:
+    """List what may be restored besides tensors and plain data: numbers and arrays of numpy's.
+
+    An accuracy is such a number, and mmpose keeps the sigmas of its joints beside the weights.
+    """
     import numpy as np
 
-    scalar = np.float64(0).__reduce__()[0]
+    scalar, reconstruct = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
     dtypes = [value for value in vars(np.dtypes).values() if isinstance(value, type)]
-    return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *dtypes]
+    names = [
+        (function, f"numpy.{core}.multiarray.{name}")
+        for core in ("core", "_core")  # numpy's name for it before version 2, and since
+        for function, name in ((scalar, "scalar"), (reconstruct, "_reconstruct"))
+    ]
+    return [*names, np.ndarray, np.dtype, *dtypes]
 
 
 def _find_tensors(content: Any, path: Path) -> dict[str, Tensor]:
