@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 
 import tyro
 
-from benchmark.core.errors import run_command
+from benchmark.core.errors import InputError, run_command
 from benchmark.evaluation.distributed import process_rank
+from benchmark.evaluation.published import evaluate_published, format_published, published_report
 from benchmark.evaluation.records import evaluation_report, format_evaluation
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
 
@@ -17,7 +19,8 @@ DESCRIPTION = """Crop, predict, decode, score and record: a network's accuracy w
 Results that are on record already are read from there. A killed evaluation resumes where it was; under torchrun the people are
 distributed over the processes.
 
-example:
+examples:
+  python -m benchmark.evaluate --published --dataset mpii
   python -m benchmark.evaluate efficientpose/RT --weights weights/efficientpose/EfficientPoseRT.h5 --dataset lsp
 """
 
@@ -28,6 +31,9 @@ def evaluate_command(arguments: EvaluateArguments) -> None:
     Raises:
         InputError: see :func:`benchmark.evaluation.run.evaluate_model`.
     """
+    if arguments.published:
+        evaluate_zoo(arguments)
+        return
     evaluation, records = evaluate_model(arguments)
     if process_rank() != 0:
         return
@@ -38,6 +44,24 @@ def evaluate_command(arguments: EvaluateArguments) -> None:
         print(format_evaluation(records))
     if arguments.submission:
         print(f"wrote {arguments.submission}")
+
+
+def evaluate_zoo(arguments: EvaluateArguments) -> None:
+    """Evaluate the published checkpoints, with a line for each as it is done and a table at the end.
+
+    Raises:
+        InputError: an option does not fit, or see :func:`benchmark.evaluation.published.evaluate_published`.
+    """
+    if arguments.weights or arguments.submission or arguments.draw:
+        raise InputError("--published takes neither --weights nor --submission nor --draw")
+    results = []
+    for result in evaluate_published(arguments):
+        results.append(result)
+        if process_rank() == 0:
+            print(f"{result.checkpoint.id}: {result.problem or 'done'}", file=sys.stderr, flush=True)
+    if process_rank() == 0:
+        report = published_report(results, arguments.dataset)
+        print(json.dumps(report, allow_nan=False) if arguments.as_json else format_published(results, arguments.kind))
 
 
 def main(args: Sequence[str] | None = None) -> None:

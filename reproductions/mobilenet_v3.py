@@ -1,8 +1,9 @@
 """MobileNetV3 as mmpose defines it ("big"), which is not the Large network of the MobileNetV3 paper.
 
-It differs in four ways: the 160-channel stage halves the size in its second block instead of its first; the first block expands
-16 to 16 channels; the squeeze widths are a quarter of the middle width, not rounded to a multiple of 8; and the projection of
-each block is followed by the block's activation, where the paper keeps it linear.
+It differs in three ways: the 160-channel stage halves the size in its second block instead of its first; the first block
+expands 16 to 16 channels; and the squeeze widths are a quarter of the middle width, not rounded to a multiple of 8. Until its
+version 0.21 (December 2021) mmpose also put the block's activation behind each projection, which is linear in the paper; the
+networks here were released with the later version.
 
 Source: mmpose 0.x, and the released code of the heatmap-weighting paper, which appends the 1x1 convolution from 160 to 960
 channels.
@@ -90,7 +91,7 @@ class InvertedResidual(nn.Module):
     """Inverted residual block of mmpose: ``[N, C_in, h, w] -> [N, C_out, ceil(h / stride), ceil(w / stride)]``.
 
     It consists of a 1x1 expansion, a k x k convolution (grouped or depthwise), squeeze-and-excitation and a 1x1 projection.
-    Each convolution is followed by the activation.
+    All but the projection are followed by the activation.
 
     Args:
         middle: Channels between expansion and projection.
@@ -119,7 +120,7 @@ class InvertedResidual(nn.Module):
             conv_bn(in_channels, middle, 1, act=activation) if expand else nn.Identity(),
             conv_bn(middle, middle, kernel, stride=stride, groups=groups or middle, act=activation),
             SqueezeExcite(middle, hsigmoid=hsigmoid) if squeeze else nn.Identity(),
-            conv_bn(middle, out_channels, 1, act=activation),
+            conv_bn(middle, out_channels, 1, act=None),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from pickle import UnpicklingError
 from urllib.parse import urlsplit
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from benchmark.core.errors import InputError
 from benchmark.core.files import sha256_of_file
 from benchmark.data.download import download_file
+from benchmark.models.weights import read_tensors
 from reproductions.baselines.simple_baseline import resnet_trunk
 from reproductions.baselines.simple_baseline_mobile import shufflenet_v2_trunk
 from reproductions.efficientnet_lite import EfficientNetLite0
@@ -101,21 +101,6 @@ def verify(path: Path, digest: str) -> None:
         raise InputError(f"{path}: {error.strerror}") from None
     if not actual.startswith(digest):
         raise InputError(f"{path}: SHA-256 is {actual[:8]}…, expected {digest[:8]}…; remove the file to get it again")
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return a checkpoint's tensors by name; nothing but tensors is read.
-
-    Raises:
-        InputError: the file contains anything else.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(f"{path}: not a file of tensors: {str(error).splitlines()[0]}") from None
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: not a file of named tensors")
-    return dict(content)
 
 
 def load_trunk(trunk: nn.Module, weights: Mapping[str, Tensor], path: Path, *, prefix: str = "") -> None:

@@ -29,7 +29,7 @@ from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import build_model
-from benchmark.models.weights import load_safetensors
+from benchmark.models.weights import load_weights
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import person_transforms, sample_inputs
 from benchmark.training.loader import load_annotated_people
@@ -119,7 +119,7 @@ def _measure_epoch(
     if not path.is_file():
         raise InputError(f"no weights at {path}: give the folder of the runs with --work")
     network = build_model(run.model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
-    load_safetensors(network, path, run.model)
+    load_weights(network, path, run.model)
     modules = dict(network.named_modules())
     present = [name for name in names if name in modules or name == HEATMAPS]
 

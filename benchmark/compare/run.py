@@ -52,7 +52,7 @@ class CompareArguments:
     """Baselines, given like the network; MODEL@FILE adds its weights, or with --predictions its predictions, for paired
     differences. Default: the table's rows nearest in cost."""
     weights: Path | None = None
-    """Trained weights: .safetensors, .pth, or a format that this project reads for its own models; default: the weights that
+    """Trained weights, in any kind of file that benchmark.evaluate reads; default: the weights that
     the function returns."""
     dataset: Dataset | None = None
     """With weights: the dataset to test on. With predictions: mpii or coco."""

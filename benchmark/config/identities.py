@@ -77,14 +77,17 @@ def evaluation_identity(
     size: str = "",
     weights: str = "",
     boxes: str = "",
+    evidence: str = "",
 ) -> Identity:
     """Identify a metric of a network with given weights, tested under a protocol.
 
     Args:
         over: Protocol whose value is subtracted, for a paired difference; empty for the metric itself.
         size: Input size, if it is not the model's first.
-        weights: Beginning of the weight file's hash, if the weights are not the published ones.
+        weights: Beginning of the weight file's hash, if the weights are not those that the paper's authors published.
         boxes: Beginning of the detection file's hash, if the boxes come from a detector.
+        evidence: Who trained the weights, if somebody else published them; see
+            :data:`benchmark.models.checkpoints.Evidence`.
     """
     return {
         "kind": "evaluation",
@@ -93,7 +96,8 @@ def evaluation_identity(
         "split": split,
         "protocol": protocol,
         "metric": metric,
-        "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes},
+        "setting": {"over": over, "input": size, "weights": weights, "boxes": boxes}
+        | ({"evidence": evidence} if evidence else {}),
         "versions": versions_of(*_EVALUATION, *_dataset_instruments(dataset)) | model_version(model),
     }
 
@@ -243,6 +247,25 @@ def agreement_identity(route: str, metric: str, augmentation: str, size: str, re
         "metric": metric,
         "setting": {"route": route, "augmentation": augmentation, "input": size, "resolution": resolution},
         "versions": versions_of(*instruments),
+        "seed": seed,
+    }
+
+
+def reference_identity(model: str, layout: str, repository: str, size: str, joints: int, seed: int) -> Identity:
+    """Identify the agreement of a network with its publisher's own, built from ``repository`` and given random weights.
+
+    Args:
+        layout: Name of the layout in which the weights were read.
+        repository: Public code, as owner/name@commit.
+    """
+    return {
+        "kind": "agreement",
+        "subject": model,
+        "dataset": "mpii",
+        "split": "sample",
+        "metric": "largest difference",
+        "setting": {"layout": layout, "repository": repository, "input": size, "joints": joints},
+        "versions": versions_of("agreement") | model_version(model),
         "seed": seed,
     }
 
@@ -410,6 +433,8 @@ def describe_setting(record: Record) -> str:
             return f"config {setting['config']} {setting['config_version']}, cost {setting['cost']}"
         case "lookup":
             return f"config {setting['config']}, {setting['input']}, {setting['joints']} joints, cost {setting['cost']}"
+        case "agreement" if "layout" in setting:
+            return f"layout {setting['layout']} of {setting['repository']}, {setting['input']}, {setting['joints']} joints"
         case "agreement":
             resolution = setting["resolution"]
             cache = "cache at full resolution" if resolution is None else f"cache at resolution {resolution:g}"
@@ -430,7 +455,8 @@ def describe_training(setting: Mapping[str, Any]) -> str:
 def describe_evaluation(setting: Mapping[str, Any]) -> str:
     """Format what differs from a network's default evaluation as text: input size, weights, boxes; empty if nothing does."""
     size = [str(setting["input"])] if setting["input"] else []
-    return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name])])
+    evidence = [str(setting["evidence"])] if "evidence" in setting else []
+    return "; ".join([*size, *_pairs((name, setting[name]) for name in ("weights", "boxes") if setting[name]), *evidence])
 
 
 def _pairs(items: Iterable[tuple[str, Any]]) -> list[str]:

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from benchmark.config.protocols import PROTOCOLS, Protocol, WeightFile
+from benchmark.config.protocols import PROTOCOLS, Protocol
 from benchmark.config.recipes import GENERAL_RECIPES, Recipe
 from benchmark.config.searches import SearchConfig
 from benchmark.core.errors import InputError
+from benchmark.models.layouts import Layout
 from benchmark.models.registry import ArchitectureFormat, Entry, find_entry, packages
 
 StructureBasis = Literal["author code", "paper text", "reconstruction", "data"]
@@ -30,7 +31,8 @@ class PaperPackage:
         recipes: Training recipes by name; the first recipe of a dataset is its default.
         untrained: Models that no recipe fits, with the reason.
         protocols: Test protocols by name; the first is the package's default.
-        weight_files: Weight files that only this package reads, by suffix.
+        tflite_joints: Joints that its TFLite files predict; empty for those of the dataset.
+        layouts: Names that publishers of weights give to the tensors of its networks.
         architectures: File format of searched architectures.
         searches: Configs of its architecture search.
         search: Module that searches; :mod:`benchmark.nas.trainer` states the functions which it must have.
@@ -48,7 +50,8 @@ class PaperPackage:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     untrained: Mapping[str, str] = field(default_factory=dict)
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
-    weight_files: Mapping[str, WeightFile] = field(default_factory=dict)
+    tflite_joints: tuple[str, ...] = ()
+    layouts: tuple[Layout, ...] = ()
     architectures: ArchitectureFormat | None = None
     searches: tuple[SearchConfig, ...] = ()
     search: str = ""
@@ -75,6 +78,16 @@ def package_of(model: str) -> PaperPackage:
     entry = find_entry(model)
     package = (entry.recipe_of or entry.id).split("/")[0]
     return declarations().get(package, PaperPackage(entries=(entry,)))
+
+
+def layouts_of(model: str) -> tuple[Layout, ...]:
+    """Return the layouts in which a model's weights are published, whatever its switches; none for a user's network.
+
+    Raises:
+        InputError: The model is unknown.
+    """
+    base = find_entry(model).id.split("+")[0]
+    return tuple(layout for layout in package_of(model).layouts if base in {name.split("+")[0] for name in layout.models})
 
 
 def architecture_format_of(package: str) -> ArchitectureFormat:

@@ -1,7 +1,6 @@
 """Test protocols as data: crop, pre-processing, test-time averaging and decoding of each public code.
 
-A package under ``reproductions`` may declare further protocols and kinds of weight files in
-:class:`benchmark.config.packages.PaperPackage`, without importing torch.
+A package under ``reproductions`` may declare further protocols in :class:`benchmark.config.packages.PaperPackage`.
 """
 
 from __future__ import annotations
@@ -52,20 +51,6 @@ class Protocol:
     keypoint_score_threshold: float = 0.2
     oks_nms_threshold: float = 0.9
     description: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightFile:
-    """A kind of weight file that only one package reads.
-
-    Attributes:
-        joints: Joints that the network in the file predicts.
-        load: ``module:function``, called with ``(network, path)``, that loads the weights; empty for a file that its own
-            runtime executes.
-    """
-
-    joints: tuple[str, ...]
-    load: str = ""
 
 
 _HRNET = Protocol(flip="shifted", description="HRNet and SimpleBaseline: flip test with the one-pixel shift, quarter shift")

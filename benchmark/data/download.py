@@ -18,7 +18,8 @@ from tqdm import tqdm
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file
 from benchmark.data.archives import extract_archive
-from benchmark.models import registry
+from benchmark.models.checkpoints import checkpoints
+from benchmark.models.registry import packages
 
 TABLE = Path(__file__).with_name("sources.toml")
 CHUNK = 1 << 20
@@ -34,7 +35,8 @@ class Source:
         name: as ``python -m benchmark.data fetch`` lists it.
         file: path of the download below the data root; an archive is removed once it is unpacked.
         provides: paths below the data root that exist afterwards.
-        sha256: None where no digest is publicly known.
+        url: empty where the file can only be had by hand, from its page.
+        sha256: the digest or its beginning; None where none is publicly known.
         bytes: size of the download.
         into: folder below the data root into which an archive is unpacked.
         home: the page that publishes the file.
@@ -54,8 +56,8 @@ class Source:
 def list_sources() -> dict[str, tuple[Source, ...]]:
     """Return all sources by name.
 
-    These are the table's rows, ``weights/<package>`` for each ``released_weights.toml``, and ``predictions/<dataset>`` for
-    published predictions.
+    These are the table's rows, ``weights/<id>`` for each published checkpoint that has a file, and ``predictions/<dataset>``
+    for published predictions.
 
     Raises:
         InputError: a table is malformed.
@@ -65,14 +67,20 @@ def list_sources() -> dict[str, tuple[Source, ...]]:
         file = row.pop("file", None) or f"downloads/{PurePosixPath(row['url']).name}"
         provides = tuple(row.pop("provides", (file,)))
         sources[name] = (_source(TABLE, name=name, file=file, provides=provides, **row),)
-    for package, listing in _listings("released_weights.toml"):
-        name = f"weights/{package}"
-        files = []
-        for key, row in read_toml(listing).items():
-            file = f"{name}/{row.pop('file')}"
-            files.append(_source(listing, name=f"{name}/{key}", file=file, provides=(file,), **row))
-        sources[name] = tuple(files)
-    for _, listing in _listings("published_predictions.toml"):
+    for checkpoint in checkpoints().values():
+        if checkpoint.file:
+            file, name = str(checkpoint.path), f"weights/{checkpoint.id}"
+            source = Source(
+                name=name,
+                url=checkpoint.url,
+                file=file,
+                provides=(file,),
+                sha256=checkpoint.sha256 or None,
+                bytes=checkpoint.bytes or None,
+                home=checkpoint.page,
+            )
+            sources[name] = (source,)
+    for listing in _listings("published_predictions.toml"):
         for key, row in read_toml(listing).items():
             name = f"predictions/{row.get('dataset')}"
             columns = {column: row.get(column) for column in ("file", "sha256", "url")}
@@ -81,11 +89,11 @@ def list_sources() -> dict[str, tuple[Source, ...]]:
     return sources
 
 
-def _listings(file: str) -> Iterator[tuple[str, Path]]:
-    """Yield each package that has a listing of this name, and the listing."""
-    for package, module in registry.packages().items():
+def _listings(file: str) -> Iterator[Path]:
+    """Yield the listing of this name of each package that has one."""
+    for module in packages().values():
         if module.__file__ and (listing := Path(module.__file__).with_name(file)).is_file():
-            yield package, listing
+            yield listing
 
 
 def _source(path: Path, **columns: Any) -> Source:
@@ -99,12 +107,14 @@ def fetch_source(source: Source, root: Path) -> bool:
     """Download, check and unpack a source; return False when everything that it provides exists already.
 
     Raises:
-        InputError: see :func:`download_file` and :func:`benchmark.data.archives.extract_archive`, or the archive lacks
-            what the source should provide.
+        InputError: see :func:`download_file` and :func:`benchmark.data.archives.extract_archive`, the source has no address, or
+            the archive lacks what the source should provide.
     """
     if all((root / path).exists() for path in source.provides):
         return False
     target = root / source.file
+    if not source.url and not target.exists():
+        raise InputError(f"{source.name} has no address to download from: get it from {source.home} and put it at {target}")
     if not target.exists():
         download_file(source.url, target, sha256=source.sha256, size=source.bytes)
     if source.into is not None:

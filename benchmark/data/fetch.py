@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from benchmark.data.download import fetch_source, list_sources
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Download a dataset, or a paper's released weights, from its official source.
+    """Download a dataset, or published weights, from the official source.
 
     An interrupted download is resumed. Without a name, list everything that can be downloaded and whether it is present.
 
     example: python -m benchmark.data fetch coco-val2017 --root ~/datasets
+    example: python -m benchmark.data fetch weights/mmpose/hrnet-w32_mpii_256x256
     """
 
     name: tyro.conf.Positional[str | None] = None
@@ -41,7 +43,8 @@ def list_downloads(root: Path) -> Iterator[str]:
         present = all((root / path).exists() for source in sources for path in source.provides)
         size = sum(source.bytes or 0 for source in sources)
         megabytes = f"{size / 1e6:,.1f} MB" if size else ""
-        yield f"{name:22} {'there' if present else 'absent':7} {megabytes:>12}  {sources[0].url}"
+        address = sources[0].url or f"by hand, from {sources[0].home}"
+        yield f"{name:50} {'there' if present else 'absent':7} {megabytes:>12}  {address}"
 
 
 def fetch_all(name: str, root: Path) -> Iterator[str]:
@@ -52,7 +55,8 @@ def fetch_all(name: str, root: Path) -> Iterator[str]:
     """
     downloads = list_sources()
     if name not in downloads:
-        raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(downloads)}")
+        nearest = difflib.get_close_matches(name, downloads, n=3, cutoff=0.4) or list(downloads)
+        raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(nearest)}")
     for source in downloads[name]:
         downloaded = fetch_source(source, root)
         paths = ", ".join(str(root / path) for path in source.provides)

@@ -10,17 +10,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmark.config.packages import package_of
-from benchmark.config.protocols import WeightFile
+from benchmark.config.packages import layouts_of, package_of
 from benchmark.core.errors import InputError
+from benchmark.core.files import sha256_of_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_NAMES
+from benchmark.models.checkpoints import Checkpoint, find_published
 from benchmark.models.external import ExternalModel
+from benchmark.models.layouts import OWN
 from benchmark.models.outputs import iter_maps
-from benchmark.models.registry import build_model, check_input_size, find_entry, import_object
-from benchmark.models.weights import SAFETENSORS, TFLITE, load_safetensors, locate_weights
-
-PYTORCH = (".pth", ".pt")
+from benchmark.models.registry import build_model, check_input_size, find_entry
+from benchmark.models.weights import TFLITE, fill_network, load_weights, locate_weights, match_tensors, read_tensors
 
 # Images [B, 3, H, W] to all outputs of a network, each [B, C, h, w]; the final heatmaps [B, K, h, w] come last.
 Forward = Callable[[Tensor], tuple[Tensor, ...]]
@@ -34,14 +34,14 @@ class Backend(NamedTuple):
         joints: Names of the final heatmaps' joints, in their order.
         input_hw: Height and width of the input.
         sha256: The weight file's hash.
-        published: The weight file has a format of the model's package, in which only published weights come.
+        published: The published file that the weights are, if they are one.
     """
 
     forward: Forward
     joints: tuple[str, ...]
     input_hw: tuple[int, int]
     sha256: str
-    published: bool = False
+    published: Checkpoint | None = None
 
 
 def load_backend(
@@ -52,38 +52,49 @@ def load_backend(
     input_hw: tuple[int, int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Backend:
-    """Load a model of this project with the weights of a file; the file's suffix decides how it is read.
+    """Load a model of this project with the weights of a file: one that TFLite runs, or any other that holds its tensors.
 
     Args:
-        head: the joint set that a ``.safetensors`` or ``.tflite`` file predicts, a name in
+        head: the joint set that the network predicts if the file does not determine it, a name in
             :data:`benchmark.core.keypoints.JOINT_NAMES`.
         input_hw: by default the first of the sizes that the model's entry names.
 
     Raises:
-        InputError: the model or the kind of file is unknown, the model does not take this size, or the file holds the weights
-            of another network; the file is named.
+        InputError: the model is unknown, it does not take this size, or the file cannot be read or holds the weights of another
+            network; the file is named.
     """
     entry = find_entry(model)
     input_hw = input_hw or parse_size(entry.inputs[0])
     check_input_size(model, input_hw)
-    package_formats = package_of(model).weight_files
-    common_format = WeightFile(joints=JOINT_NAMES[head])
-    formats = {SAFETENSORS: common_format, TFLITE: common_format, **package_formats}
-    suffix = weights.suffix.lower()
-    if suffix not in formats:
-        kind = f"a {suffix} file" if suffix else "a file without suffix"
-        raise InputError(f"{weights}: {model} cannot read {kind}; known: {', '.join(formats)}")
-    joints = formats[suffix].joints
-    if suffix == TFLITE:
+    if weights.suffix.lower() == TFLITE:
+        joints = package_of(model).tflite_joints or JOINT_NAMES[head]
         forward = _tflite_runner(weights, len(joints), input_hw)
     else:
-        network = build_model(model, joints=len(joints))
-        if loader := formats[suffix].load:
-            import_object(loader)(network, weights)
-        else:
-            load_safetensors(network, weights, model)
+        network, joints = _load_network(model, weights, JOINT_NAMES[head])
         forward = network_runner(network.to(device).eval(), model, len(joints))
-    return Backend(forward, joints, input_hw, hashlib.sha256(weights.read_bytes()).hexdigest(), suffix in package_formats)
+    sha256 = sha256_of_file(weights)
+    return Backend(forward, joints, input_hw, sha256, find_published(model, weights, sha256))
+
+
+def _load_network(model: str, weights: Path, joints: tuple[str, ...]) -> tuple[nn.Module, tuple[str, ...]]:
+    """Load a model's network from a file in our own or a publisher's layout; return it, and the names of its joints.
+
+    Args:
+        joints: Those of the network if the file's layout does not determine them.
+
+    Raises:
+        InputError: see :func:`benchmark.models.weights.load_weights`.
+    """
+    tensors = read_tensors(weights)
+    layouts = (OWN, *layouts_of(model))
+    matches = []
+    for count in {len(layout.joints or joints) for layout in layouts}:
+        network = build_model(model, joints=count)
+        fitting = [layout for layout in layouts if len(layout.joints or joints) == count]
+        matches.append((match_tensors(tensors, network, fitting), network))
+    match, network = min(matches, key=lambda pair: pair[0].distance)
+    fill_network(network, match, weights, model)
+    return network, match.layout.joints or joints
 
 
 def load_external(
@@ -107,29 +118,9 @@ def load_external(
     assert input_hw is not None
     network = external.build(joints, input_hw)
     if weights is not None:
-        load_user_weights(network, locate_weights(weights), external.name)
+        load_weights(network, locate_weights(weights), external.name)
     forward = network_runner(network.to(device).eval(), external.name, joints)
     return Backend(forward, JOINT_NAMES[heads[joints]], input_hw, network_fingerprint(external, network))
-
-
-def load_user_weights(network: nn.Module, path: Path, name: str) -> None:
-    """Load a ``.safetensors`` file, or a state dict saved by PyTorch, into a user's network.
-
-    Raises:
-        InputError: the file is of another kind, or it holds another network's weights.
-    """
-    if path.suffix.lower() not in PYTORCH:
-        if path.suffix.lower() != SAFETENSORS:
-            raise InputError(f"{path}: weights of {name} must be a {SAFETENSORS} or {' or '.join(PYTORCH)} file")
-        load_safetensors(network, path, name)
-        return
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle can run code: only tensors are accepted
-        state = next((state[key] for key in ("state_dict", "model") if key in state), state)
-        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
-    except Exception as problem:
-        lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-        raise InputError(f"{path} does not fit {name}: {' '.join(lines[:2]) or type(problem).__name__}") from None
 
 
 def network_fingerprint(external: ExternalModel, network: nn.Module) -> str:

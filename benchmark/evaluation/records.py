@@ -19,6 +19,7 @@ from benchmark.data.people import People
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.scoring import MetricResult, MetricResults, metric_names
+from benchmark.models.checkpoints import AUTHORS, Checkpoint
 from benchmark.models.registry import canonical_id, find_entry
 
 TestDataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
@@ -32,7 +33,8 @@ class Evaluation:
         weights: The file's name.
         sha256: The file's hash.
         size: The input size, where it is not the model's first.
-        weights_hash: The beginning of the hash, where the weights are not the published ones.
+        weights_hash: The beginning of the hash, where the weights are not those that the paper's authors published.
+        published: The published checkpoint that the file is, if it is one.
         boxes_hash: The beginning of the detection file's hash, where boxes come from a detector.
     """
 
@@ -44,6 +46,7 @@ class Evaluation:
     names: tuple[str, ...]
     size: str = ""
     weights_hash: str = ""
+    published: Checkpoint | None = None
     boxes_hash: str = ""
 
     @classmethod
@@ -60,7 +63,8 @@ class Evaluation:
             split=people.split,
             names=tuple(names),
             size="" if usual_size else "x".join(str(side) for side in backend.input_hw),
-            weights_hash="" if backend.published else backend.sha256[:8],
+            weights_hash="" if backend.published and backend.published.evidence == AUTHORS else backend.sha256[:8],
+            published=backend.published,
             boxes_hash=hashlib.sha256(boxes.read_bytes()).hexdigest()[:8] if boxes else "",
         )
 
@@ -84,6 +88,7 @@ class Evaluation:
             size=self.size,
             weights=self.weights_hash,
             boxes=self.boxes_hash,
+            evidence=self.published.evidence if self.published and self.published.evidence != AUTHORS else "",
         )
 
     def on_record(self, folder: Path) -> list[Record]:
@@ -100,6 +105,8 @@ class Evaluation:
         for name, metric, reference in self.parts():
             result = results[name][metric]
             samples: dict[str, Any] = {"sha256": predictions[name].sha256(), "weights": [self.weights, self.sha256]}
+            if self.published:
+                samples["published"] = {"id": self.published.id, "evidence": self.published.evidence}
             if reference:
                 reference_result = results[reference][metric]
                 replicates = result.replicates - reference_result.replicates
@@ -145,6 +152,8 @@ def format_evaluation(records: Sequence[Record]) -> str:
     first = records[0]
     unit = "fractions" if first.dataset.endswith("coco") else "percent"
     lines = [f"{first.subject} on {first.dataset} {first.split}: {first.n} people, {unit}, 95 % intervals"]
+    if published := (first.samples or {}).get("published"):
+        lines[0] += f"; {published['evidence']}, {published['id']}"
     for record in records:
         low, high = record.interval or (float("nan"),) * 2
         places = 3 if first.dataset.endswith("coco") else 2

@@ -40,10 +40,10 @@ HIDDEN_SPLITS = {"mpii": ("test",), "coco": ("test-dev",)}  # only the servers k
 class EvaluateArguments:
     """Arguments of ``python -m benchmark.evaluate``."""
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
-    weights: Path
-    """Its weights: .safetensors, .tflite, or a format of the model's package; for a network of your own .safetensors or .pth. A
-    path, or a path below the data root."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")] = ""
+    weights: Path | None = None
+    """Its weights: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, .h5 or .tflite, with our names for the tensors or those of a
+    publisher. A path, or a path below the data root."""
     dataset: TestDataset
     """The people to test on; the dataset determines the metric."""
     split: str | None = None
@@ -66,6 +66,11 @@ class EvaluateArguments:
     """Write the file for the benchmark's server: COCO's .json, MPII's .mat. Needs a single protocol."""
     draw: Path | None = None
     """Draw predictions next to the annotations into this folder, which git must ignore."""
+    published: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Evaluate all published weights for the dataset, or those of one model, each at its own input size. Missing files are
+    downloaded; python -m benchmark.data fetch lists them."""
+    offline: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """With --published: download nothing, and evaluate the files that are in the data root."""
     device: str | None = None
     """Device in PyTorch's notation; default: a GPU if there is one."""
     work: Path = Path("out/evaluate")
@@ -89,6 +94,9 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     Raises:
         InputError: the model, weights, data, protocol or options do not fit together.
     """
+    path = arguments.weights
+    if not arguments.model or path is None:
+        raise InputError("give a network and its --weights, or --published")
     external = resolve_model(arguments.model)
     arguments = replace(arguments, model=external.model or register_external(external))
     protocols = choose_protocols(arguments)
@@ -99,7 +107,7 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     with process_group() as (rank, world_size):
         # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)
-        weights, device = locate_weights(arguments.weights), choose_device(arguments.device)
+        weights, device = locate_weights(path), choose_device(arguments.device)
         backend = load_external(external, weights, joints=joints, input_hw=input_hw, device=device)
         to_dataset_joints = joint_mapping(backend.joints, JOINT_NAMES[arguments.kind])
         evaluation = Evaluation.of(arguments.model, weights, backend, people, tuple(protocols), arguments.detections)

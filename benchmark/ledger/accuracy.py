@@ -6,7 +6,7 @@ weights only give a proxy. This module imports no torch and names no paper.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -31,8 +31,9 @@ from benchmark.config.ablations import (
 from benchmark.config.identities import describe_training, evaluation_identity, training_setting
 from benchmark.config.packages import default_protocol, find_recipe
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, record_id
-from benchmark.models.registry import canonical_id
+from benchmark.core.records import Record, record_id, select
+from benchmark.models.checkpoints import AUTHORS, RETRAINING
+from benchmark.models.registry import canonical_id, find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
 
@@ -44,6 +45,13 @@ PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
     ("pckh", 0.5): ("lsp", "pck@0.2"),
     ("pckh", 0.1): ("lsp", "pck@0.05"),
     ("ap", None): ("lsp", "pck@0.2"),
+}
+
+
+# By dataset, the name of the metric that a cell prints.
+PRINTED_METRICS: Mapping[str, Callable[[Cell], str]] = {
+    "mpii": lambda cell: f"pckh@{cell.column.threshold} ({cell.column.convention})",
+    "coco": lambda cell: cell.column.metric.upper(),
 }
 
 
@@ -66,12 +74,17 @@ class AccuracyVerdict(NamedTuple):
 def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
     """Judge a printed accuracy; None without records, and for single body parts.
 
-    Trainings by the paper's own recipe come first, then small ablations, then published weights.
+    Trainings by the paper's own recipe come first, then the authors' weights on the table's own people, then small ablations,
+    other publishers' retrainings, and published weights on other people.
     """
-    if cell.column.part != "mean":
+    if cell.column.part != "mean" or cell.dataset not in PRINTED_METRICS:
         return None
     return (
-        _judge_by_own_recipe(cell, records) or _judge_by_ablation(cell, records) or _judge_by_published_weights(cell, records)
+        _judge_by_own_recipe(cell, records)
+        or _judge_by_authors_weights(cell, records)
+        or _judge_by_ablation(cell, records)
+        or _judge_by_retraining(cell, records)
+        or _judge_by_published_weights(cell, records)
     )
 
 
@@ -87,9 +100,7 @@ def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyV
             return None
     except InputError:  # there is no recipe for the network
         return None
-    metric = cell.column.metric.upper()
-    if cell.column.metric == "pckh":
-        metric = f"pckh@{cell.column.threshold} ({cell.column.convention})"
+    metric = PRINTED_METRICS[cell.dataset](cell)
     setting = training_setting(recipe, recipe.start, overrides)
     if ablation and variant and variant.scale:
         runs = variant_runs(ablation, variant, cell.dataset, metric, records)
@@ -126,6 +137,62 @@ def _judge_by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVer
     training = "published weights" if variant.weights else f"{seed_count_label(runs)}, {description}"
     how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {format_spread(runs)} ({training})"
     return AccuracyVerdict("proxy", value, how, runs[0].id)
+
+
+def _judge_by_authors_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
+    """Judge by the weights that the paper's authors published, tested on the people of the table."""
+    record = _evaluation_of(cell, records, evidence=None, weights="")
+    if record is None or record.interval is None:
+        return None
+    value, low, high, how = _describe(cell, record, AUTHORS)
+    if (high - low) / 2 > MAX_HALF_WIDTH:
+        return AccuracyVerdict("inconclusive", value, f"{how}: the half-width is more than {MAX_HALF_WIDTH}", record.id)
+    return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, record.id)
+
+
+def _judge_by_retraining(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
+    """Compare with weights that somebody else trained by another recipe: they show a direction, and are no match."""
+    record = _evaluation_of(cell, records, evidence=RETRAINING)
+    if record is None or record.interval is None:
+        return None
+    value, _, _, how = _describe(cell, record, RETRAINING)
+    return AccuracyVerdict("proxy", value, how, record.id)
+
+
+def _evaluation_of(cell: Cell, records: Mapping[str, Record], **setting: str | None) -> Record | None:
+    """Return the evaluation of a row's network on the table's own people, with weights of one kind of evidence.
+
+    COCO's printed accuracies are measured with a detector's boxes, so that those with annotated boxes do not count.
+    """
+    if cell.row.needs or cell.row.unpublished or cell.table.split != "val":
+        return None
+    metric = PRINTED_METRICS[cell.dataset](cell)
+    subject = canonical_id(cell.row.model)
+    size = "" if cell.input == find_entry(subject).inputs[0] else cell.input
+    protocol = default_protocol(subject, cell.dataset, detected=True)
+    found = select(
+        records,
+        kind="evaluation",
+        subject=subject,
+        dataset=cell.dataset,
+        split="val",
+        protocol=protocol,
+        metric=metric,
+        over="",
+        input=size,
+        **setting,
+    )
+    return next((record for record in found if bool(record.setting["boxes"]) == (cell.dataset == "coco")), None)
+
+
+def _describe(cell: Cell, record: Record, evidence: str) -> tuple[float, float, float, str]:
+    """Return an evaluation's value and interval in percent, and how it was measured in words."""
+    assert record.interval is not None
+    scale = 100 if cell.dataset == "coco" else 1  # COCO's metrics are fractions
+    value, low, high = scale * float(record.value), scale * record.interval[0], scale * record.interval[1]
+    name = (record.samples or {}).get("published", {}).get("id", "")
+    how = f"{evidence}{f' ({name})' if name else ''} under {record.protocol}, n = {record.n}, 95 % [{low:.2f}, {high:.2f}]"
+    return value, low, high, how
 
 
 def _judge_by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:

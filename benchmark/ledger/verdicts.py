@@ -23,6 +23,7 @@ from benchmark.ledger.internal import (
 )
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
 from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
+from benchmark.models.checkpoints import published_commands
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
 from benchmark.papers.expressions import NotComputable, suffix_scale
 from benchmark.papers.rounding import round_half_up
@@ -152,6 +153,10 @@ def remedy_command(cell: Cell) -> str:
             return f"needs {dataset}: not one of {', '.join(JOINT_COUNTS)}{needs}"
         data = {"mpii": "MPII images and annotations", "coco": "COCO 2017 images and annotations"}.get(cell.dataset, "data")
         submission = " --submission FILE" if cell.table.split in HIDDEN_LABEL_SPLITS else ""
+        if not (needs or cell.row.unpublished) and (
+            commands := published_commands(canonical_id(model), cell.dataset, cell.input, submission)
+        ):
+            return f"{commands}; needs {data}"
         command = f"python -m benchmark.evaluate {canonical_id(model)} --weights FILE --dataset {cell.dataset}{submission}"
         return f"{command}; needs {data} and trained weights{needs}"
     return f"needs a measurement of {model}{needs}"

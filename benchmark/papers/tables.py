@@ -143,6 +143,7 @@ class Row:
         dataset: Empty for the table's.
         needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
             of epochs or a device. Rows of one network with different conditions are different measurements.
+        unpublished: Why the weights that the network's authors published are not those of the row; empty if they are.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
         note: Remark on the row.
@@ -154,6 +155,7 @@ class Row:
     input: Size = ""
     dataset: Text = ""
     needs: Text = ""
+    unpublished: Text = ""
     restored: Mapping[str, Text] = field(default_factory=dict)
     fitted: str = ""
     note: str = ""

@@ -13,7 +13,7 @@ FORMATS = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}  # by metric, in the or
 
 def pipeline_page(records: Mapping[str, Record]) -> str:
     """Return ``reports/pipeline.md``, from the records of ``python -m benchmark.measure routes``."""
-    agreements = select(records, kind="agreement")
+    agreements = select(records, kind="agreement", dataset="synthetic-mpii")
     agreements.sort(key=lambda r: (r.setting["route"] != "direct", describe_setting(r), r.subject))
     groups: dict[tuple[str, str], dict[str, Record]] = {}
     for record in agreements:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from torch.optim import Optimizer
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write, lock_file
 from benchmark.evaluation.distributed import broadcast, process_rank
-from benchmark.models.weights import read_safetensors
+from benchmark.models.layouts import OWN, Layout
+from benchmark.models.registry import build_on_meta
+from benchmark.models.weights import describe_misfit, match_tensors, read_tensors
 
 CHECKPOINT = "last.pt"  # its name in the folder of a run
 CHECKPOINT_VERSION = 2
@@ -177,29 +179,31 @@ def save_weights(path: Path, network: nn.Module, metadata: Mapping[str, str]) ->
         partial.write_bytes(save(tensors, dict(metadata)))
 
 
-def load_initial_weights(network: nn.Module, path: Path, model: str) -> list[str]:
-    """Load the weights to start from, except those of layers that differ only in their number of joints.
+def load_initial_weights(network: nn.Module, path: Path, model: str, layouts: Iterable[Layout] = ()) -> list[str]:
+    """Load the weights to start from, except those of layers that differ only in their number of joints, or in their order.
+
+    Args:
+        layouts: In which the model's weights are published.
 
     Returns:
         The names of the tensors that keep their initial values.
 
     Raises:
-        InputError: The file is not a safetensors file, or belongs to another network.
+        InputError: The file cannot be read, or belongs to another network.
     """
-    tensors = read_safetensors(path)
+    match = match_tensors(read_tensors(path), network, (OWN, *layouts))
     initial = network.state_dict()
-    if names := sorted(initial.keys() ^ tensors.keys()):
-        raise InputError(
-            f"{path} does not fit {model}: {names[0]} is only in the {'file' if names[0] in tensors else 'network'}"
-        )
-    skipped = [name for name, tensor in tensors.items() if tensor.shape != initial[name].shape]
-    for name in skipped:
-        # Only the first dimension may differ, and by the same number of joints in all layers.
-        in_file, in_network = tensors[name].shape, initial[name].shape
-        fits = len(in_file) == len(in_network) and in_file[1:] == in_network[1:]
-        if not fits or in_file[0] != tensors[skipped[0]].shape[0]:
-            raise InputError(
-                f"{path} does not fit {model}: {name} is {list(in_file)} in the file, {list(in_network)} in the network"
-            )
-    network.load_state_dict({name: initial[name] if name in skipped else tensor for name, tensor in tensors.items()})
+    # Only the first dimension may differ, and by the same number of joints in all layers.
+    shapes = [(match.tensors[name].shape, initial[name].shape) for name in match.reshaped]
+    same_joints = len({in_file[:1] for in_file, _ in shapes}) <= 1
+    fits = same_joints and all(
+        in_file[1:] == in_network[1:] and len(in_file) == len(in_network) for in_file, in_network in shapes
+    )
+    if match.missing or match.unexpected or not fits:
+        raise InputError(describe_misfit(match, network, path, model))
+    skipped = list(match.reshaped)
+    if match.layout.joints:  # the file's joints are in an order of their own
+        larger = build_on_meta(model, joints=len(match.layout.joints) + 1).state_dict()
+        skipped = [name for name, tensor in match.tensors.items() if tensor.shape != larger[name].shape]
+    network.load_state_dict(initial | {name: tensor for name, tensor in match.tensors.items() if name not in skipped})
     return skipped

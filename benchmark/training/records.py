@@ -23,7 +23,7 @@ from benchmark.core.records import Record, load_records, provenance, record_id, 
 from benchmark.data.people import People
 from benchmark.evaluation.scoring import MetricResult
 from benchmark.models.external import identify_external
-from benchmark.models.weights import load_safetensors
+from benchmark.models.weights import load_weights
 from benchmark.training.checkpoint import save_weights
 from benchmark.training.log import read_log
 from benchmark.training.trainer import TrainingRun, weights_metadata
@@ -102,7 +102,7 @@ def training_records(run: TrainingRun, network: nn.Module, validator: Validator,
     All processes must call it; only the first returns records, and saves the tested weights as ``final.safetensors``.
     """
     if run.recipe.reports == "best":
-        load_safetensors(network, run.folder / "best.safetensors", run.model)
+        load_weights(network, run.folder / "best.safetensors", run.model)
     results, predictions = validator.evaluate(network)
     if predictions is None:
         return []

@@ -30,6 +30,7 @@ from benchmark.models.external import (
 )
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import check_input_size, find_entry, import_object
+from benchmark.models.weights import locate_weights
 from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.losses import Targets
@@ -52,7 +53,7 @@ class TrainArguments:
     """Name of a recipe; default: the first of the model's package for the dataset. A network of your own is trained by a
     general recipe, or by that of a model of this project, as in --recipe efficientpose_nas/A."""
     start: str | None = None
-    """scratch, one of the recipe's named starts, or a .safetensors file; default: the recipe's start."""
+    """scratch, one of the recipe's named starts, or a weight file, as for benchmark.evaluate; default: the recipe's."""
     seed: int = 0
     """Seed of the initial weights, the order of people and the augmentation."""
     epochs: int | None = None
@@ -118,9 +119,12 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
             f"not the recipe's batch of {recipe.batch}; change --micro-batch, --accumulate, the number of processes, or --batch"
         )
     start = arguments.start or recipe.start
-    if start != "scratch" and start not in recipe.starts and not Path(start).is_file():
-        known = ", ".join(("scratch", *recipe.starts))
-        raise InputError(f"--start {start}: neither a file nor one of {known}")
+    if start != "scratch" and start not in recipe.starts:
+        try:
+            locate_weights(Path(start))
+        except InputError:
+            known = ", ".join(("scratch", *recipe.starts))
+            raise InputError(f"--start {start}: neither a file nor one of {known}") from None
     run = TrainingRun(
         model=model,
         recipe=recipe,

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from benchmark.config.packages import layouts_of
 from benchmark.config.recipes import Optimizer, Recipe
 from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
@@ -28,6 +29,7 @@ from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.versions import VERSIONS
 from benchmark.evaluation.distributed import mean_over_processes, process_rank
 from benchmark.models.registry import build_model, import_object
+from benchmark.models.weights import locate_weights
 from benchmark.training.checkpoint import (
     CHECKPOINT,
     claim_folder,
@@ -113,7 +115,7 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
     if run.start in run.recipe.starts:
         import_object(run.recipe.starts[run.start])(network)
     elif run.start != "scratch":
-        load_initial_weights(network, Path(run.start), run.model)
+        load_initial_weights(network, locate_weights(Path(run.start)), run.model, layouts_of(run.model))
     network = network.to(run.device)
     if run.layout == "channels_last":
         network = network.to(memory_format=torch.channels_last)

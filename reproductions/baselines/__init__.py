@@ -6,6 +6,7 @@ from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.baselines.entries_multi_stage import ENTRIES as MULTI_STAGE
 from reproductions.baselines.entries_single_stage import ENTRIES as SINGLE_STAGE
+from reproductions.baselines.layouts import LAYOUTS
 from reproductions.baselines.recipes import RECIPES, UNTRAINED
 
 ENTRIES = (
@@ -31,5 +32,6 @@ PACKAGE = PaperPackage(
     entries=ENTRIES,
     recipes=RECIPES,
     untrained=UNTRAINED,
+    layouts=LAYOUTS,
     structure="reproductions.baselines.structure:describe_structure",
 )

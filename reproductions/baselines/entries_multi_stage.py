@@ -100,6 +100,23 @@ ENTRIES = (
         source="github.com/shihenw/convolutional-pose-machines-release, training/genProto.py",
     ),
     Entry(
+        id="baselines/cpm-mmpose",
+        build=f"{PACKAGE}.cpm_mmpose:CPMWithBatchNorm",
+        inputs=("368x368", "256x192", "384x288"),
+        multiple=8,
+        evidence="author code",
+        source="github.com/open-mmlab/mmpose, backbones/cpm.py",
+    ),
+    Entry(
+        id="baselines/hourglass52",
+        build=f"{PACKAGE}.hourglass52:Hourglass52",
+        scopes={"stem": ("stem",), "stacks": ("hourglass",), "head": ("head",)},
+        inputs=("256x256", "384x384"),
+        multiple=4,
+        evidence="author code",
+        source="github.com/open-mmlab/mmpose, backbones/hourglass.py",
+    ),
+    Entry(
         id="baselines/cpn-r50",
         build=f"{PACKAGE}.cpn:CPN",
         kwargs={"depth": 50},

@@ -49,11 +49,13 @@ ENTRIES = (
     Entry(
         id="baselines/vipnas-mobilenet_v3",
         build=f"{_PACKAGE}.vipnas:ViPNAS",
+        switches={"hsigmoid": {slope: {"hsigmoid": slope} for slope in ("half", "sixth")}},  # the authors', mmpose's
         scopes=_BACKBONE_AND_HEAD,
         inputs=_SIZES,
         multiple=32,
         evidence="author code",
         source="github.com/luminxu/ViPNAS, and its port in github.com/open-mmlab/mmpose",
+        version=2,
     ),
     # LPN (Zhang, Tang and Wu, 2019).
     *(
@@ -80,11 +82,12 @@ ENTRIES = (
             multiple=32,
             evidence="author code",
             source=source,
+            version=version,
         )
-        for backbone, source in (
-            ("mobilenet_v2", "github.com/open-mmlab/mmpose"),
-            ("mobilenet_v3", "backbone from github.com/HAIV-Lab/ICPR22w, head from github.com/open-mmlab/mmpose"),
-            ("shufflenet_v2", "github.com/open-mmlab/mmpose"),
+        for backbone, source, version in (
+            ("mobilenet_v2", "github.com/open-mmlab/mmpose", 1),
+            ("mobilenet_v3", "backbone from github.com/HAIV-Lab/ICPR22w, head from github.com/open-mmlab/mmpose", 2),
+            ("shufflenet_v2", "github.com/open-mmlab/mmpose", 1),
         )
     ),
 )

@@ -26,6 +26,8 @@ PYRAMIDS = _ids("cpn-r50", "mspn-1")
 
 # No recipe produces targets for what these predict in addition to the joints' heatmaps.
 UNTRAINED: Mapping[str, str] = {
+    "baselines/cpm-mmpose": "it is here for mmpose's published weights; the paper's network is baselines/cpm",
+    "baselines/hourglass52": "it is here for mmpose's published weights; the paper's network is baselines/hourglass-8",
     "baselines/dlcm": "there are no targets for the bones and limbs that it predicts as well",
     "baselines/g_rmi-r101": "there are no targets for the offsets that it predicts as well",
     "baselines/mask_rcnn-r50_fpn": "a detector's keypoint branch is trained on a detector's boxes, to one pixel of 56x56",

@@ -31,7 +31,8 @@ class ViPNAS(nn.Module):
     have fewer groups than a depthwise convolution.
 
     Args:
-        hsigmoid: Hard sigmoid of squeeze-and-excitation; the released weights were trained with mmcv's earlier one, ``half``.
+        hsigmoid: Hard sigmoid of squeeze-and-excitation; the authors' weights were trained with mmcv's earlier one, ``half``,
+            those of mmpose with its later one, ``sixth``.
 
     Raises:
         InputError: The hard sigmoid is unknown.

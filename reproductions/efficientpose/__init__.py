@@ -6,9 +6,10 @@ from typing import Any
 
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
-from reproductions.efficientpose.protocols import PROTOCOLS, WEIGHTS
+from reproductions.efficientpose.layouts import LAYOUTS
+from reproductions.efficientpose.protocols import JOINTS, PROTOCOLS
 from reproductions.efficientpose.recipes import RECIPES
-from reproductions.efficientpose.variants import VARIANTS
+from reproductions.efficientpose.variants import LITE_VARIANTS, VARIANTS
 
 
 def _switches(low: str | None) -> dict[str, dict[str, dict[str, Any]]]:
@@ -37,8 +38,24 @@ _RELEASED = tuple(
     for name, (side, high, low, depth) in VARIANTS.items()
 )
 
+# Released in November 2020, after the paper: only the final heatmaps are predicted.
+_LITE = tuple(
+    Entry(
+        id=f"efficientpose/{name}",
+        build="reproductions.efficientpose.network:EfficientPose",
+        kwargs={"high": backbone, "low": None, "depth": depth, "outputs": "final", "lite": True},
+        scopes={"backbones": ("backbones",), "passes": ("passes",), "upscaling": ("upscaling",)},
+        inputs=(f"{side}x{side}",),
+        multiple=8,
+        evidence="author code",
+        source="github.com/daniegr/EfficientPose",
+    )
+    for name, (side, backbone, depth) in LITE_VARIANTS.items()
+)
+
 ENTRIES = (
     *_RELEASED,
+    *_LITE,
     Entry(
         id="efficientpose/openpose",
         build="reproductions.efficientpose.openpose:OpenPose",
@@ -54,8 +71,13 @@ ENTRIES = (
 PACKAGE = PaperPackage(
     entries=ENTRIES,
     recipes=RECIPES,
+    untrained={
+        f"efficientpose/{name}": "it is here for its published weights, and lacks the heads that the recipe trains"
+        for name in LITE_VARIANTS
+    },
     protocols=PROTOCOLS,
-    weight_files=WEIGHTS,
+    layouts=LAYOUTS,
+    tflite_joints=JOINTS,
     structure="reproductions.efficientpose.structure:describe_structure",
     structure_basis={
         "text_structure:openpose_input/*": "data",

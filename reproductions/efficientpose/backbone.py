@@ -12,22 +12,10 @@ from math import ceil
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reproductions.efficientpose.variants import BLOCKS, SCALING, layer_names
 from reproductions.layers import conv_bn
 
-# Width and depth factors of the compound scaling, relative to B0.
-SCALING = {
-    "B0": (1.0, 1.0),
-    "B1": (1.0, 1.1),
-    "B2": (1.1, 1.2),
-    "B3": (1.2, 1.4),
-    "B4": (1.4, 1.8),
-    "B5": (1.6, 2.2),
-    "B6": (1.8, 2.6),
-    "B7": (2.0, 3.1),
-}
 STEM = 32  # channels of B0's first convolution
-# B0's blocks 1 to 3: expansion, channels, layers, kernel, stride of the first layer.
-BLOCKS = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2))
 EPS, MOMENTUM = 1e-3, 0.01  # Keras counts momentum the other way round: 0.99
 
 
@@ -81,15 +69,17 @@ class MBConv(nn.Module):
     """EfficientNet's layer (Figure 3 a to d): expansion, depthwise convolution, squeeze and excitation, linear projection.
 
     ``[N, in_channels, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)]``. The squeeze is a quarter of the
-    layer's input, not of the expanded width.
+    layer's input, not of the expanded width. The Lite form has no squeeze and excitation, and ReLU6 instead of SiLU.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int, expansion: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int, expansion: int, lite: bool = False
+    ) -> None:
         super().__init__()
-        hidden = in_channels * expansion
-        self.expand = same_conv_bn(in_channels, hidden, 1) if expansion > 1 else None
-        self.depthwise = same_conv_bn(hidden, hidden, kernel, stride=stride, groups=hidden)
-        self.se = SqueezeExcite(hidden, in_channels // 4)
+        hidden, act = in_channels * expansion, nn.ReLU6 if lite else nn.SiLU
+        self.expand = same_conv_bn(in_channels, hidden, 1, act=act) if expansion > 1 else None
+        self.depthwise = same_conv_bn(hidden, hidden, kernel, stride=stride, groups=hidden, act=act)
+        self.se = nn.Identity() if lite else SqueezeExcite(hidden, in_channels // 4)
         self.project = same_conv_bn(hidden, out_channels, 1, act=None)
         self.residual = stride == 1 and in_channels == out_channels
 
@@ -114,21 +104,22 @@ class Backbone(nn.Module):
         num_blocks: 2 (stride 4) or 3 (stride 8).
         before_residual: Return the last layer's output before its input is added. The released graphs do so for the
             low-level backbone; the paper does not mention it.
+        lite: EfficientNet-Lite instead, whose stem is not wider, and whose first block is not deeper, in larger networks.
     """
 
-    def __init__(self, variant: str, *, num_blocks: int, before_residual: bool = False) -> None:
+    def __init__(self, variant: str, *, num_blocks: int, before_residual: bool = False, lite: bool = False) -> None:
         super().__init__()
         self.variant, self.num_blocks = variant, num_blocks
-        width, depth = SCALING[variant]
-        channels = round_channels(STEM * width)
-        self.stem = same_conv_bn(3, channels, 3, stride=2)
-        self.layers = nn.ModuleDict()  # by block and position, as EfficientNets name them: 1a, 2a, 2b, ...
-        for block, (expansion, base, layers, kernel, first_stride) in enumerate(BLOCKS[:num_blocks], 1):
+        width, _ = SCALING[variant]
+        channels = STEM if lite else round_channels(STEM * width)
+        self.stem = same_conv_bn(3, channels, 3, stride=2, act=nn.ReLU6 if lite else nn.SiLU)
+        self.layers = nn.ModuleDict()
+        for name in layer_names(variant, num_blocks=num_blocks, lite=lite):
+            expansion, base, _, kernel, first_stride = BLOCKS[int(name[0]) - 1]
             out_channels = round_channels(base * width)
-            for layer, letter in zip(range(ceil(layers * depth)), "abcdefg", strict=False):
-                stride = first_stride if layer == 0 else 1
-                self.layers[f"{block}{letter}"] = MBConv(channels, out_channels, kernel, stride=stride, expansion=expansion)
-                channels = out_channels
+            stride = first_stride if name[1] == "a" else 1
+            self.layers[name] = MBConv(channels, out_channels, kernel, stride=stride, expansion=expansion, lite=lite)
+            channels = out_channels
         self.channels = channels
         self.before_residual = before_residual
         self.apply(_init)

@@ -44,15 +44,16 @@ class ESwish(nn.Module):
 class EMBConv(nn.Module):
     """The detection layer (Figure 3 e), ``[N, in_channels, h, w] -> [N, channels, h, w]``.
 
-    An MBConv with E-swish, 5x5 kernels and no residual, whose expansion is six times its *output*.
+    An MBConv with E-swish, 5x5 kernels and no residual, whose expansion is six times its *output*. The light networks have no
+    squeeze and excitation, and ReLU6 instead of E-swish.
     """
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, *, lite: bool = False) -> None:
         super().__init__()
-        hidden = EXPANSION * channels
-        self.expand = same_conv_bn(in_channels, hidden, 1, act=ESwish)
-        self.depthwise = same_conv_bn(hidden, hidden, 5, groups=hidden, act=ESwish)
-        self.se = SqueezeExcite(hidden, hidden // SQUEEZE, act=ESwish)
+        hidden, act = EXPANSION * channels, nn.ReLU6 if lite else ESwish
+        self.expand = same_conv_bn(in_channels, hidden, 1, act=act)
+        self.depthwise = same_conv_bn(hidden, hidden, 5, groups=hidden, act=act)
+        self.se = nn.Identity() if lite else SqueezeExcite(hidden, hidden // SQUEEZE, act=ESwish)
         self.project = same_conv_bn(hidden, channels, 1, act=None)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,9 +64,10 @@ class EMBConv(nn.Module):
 class MobileDenseNet(nn.Module):
     """``MD(C)`` of Table 2: three detection layers, their outputs concatenated; ``[N, in_channels, h, w] -> [N, 3C, h, w]``."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, *, lite: bool = False) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EMBConv(width, channels) for width in (in_channels, channels, 2 * channels))
+        widths = (in_channels, channels, 2 * channels)
+        self.layers = nn.ModuleList(EMBConv(width, channels, lite=lite) for width in widths)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features ``[N, 3C, h, w]``."""
@@ -81,10 +83,10 @@ class DetectionPass(nn.Module):
     ``[N, in_channels, h, w] -> features [N, 3 channels, h, w], maps [N, num_maps, h, w]``; no maps if ``num_maps`` is 0.
     """
 
-    def __init__(self, in_channels: int, channels: int, depth: int, num_maps: int) -> None:
+    def __init__(self, in_channels: int, channels: int, depth: int, num_maps: int, *, lite: bool = False) -> None:
         super().__init__()
         widths = [in_channels] + [3 * channels] * (depth - 1)
-        self.densenets = nn.ModuleList(MobileDenseNet(width, channels) for width in widths)
+        self.densenets = nn.ModuleList(MobileDenseNet(width, channels, lite=lite) for width in widths)
         self.head = nn.Conv2d(3 * channels, num_maps, 1) if num_maps else None
         self.apply(_init)
 
@@ -128,6 +130,7 @@ class EfficientPose(nn.Module):
         upscaling: Bring the last heatmaps to the input's resolution (Table 9).
         outputs: ``"final"`` leaves out the 1x1 convolutions of all passes except the last, which inference does not need. The
             printed parameters and FLOPs of the networks with up-scaling are counted without them.
+        lite: The authors' later networks for phones: EfficientNet-Lite, ReLU6 everywhere, no squeeze and excitation.
     """
 
     def __init__(
@@ -142,11 +145,12 @@ class EfficientPose(nn.Module):
         passes: int = 2,
         upscaling: bool = True,
         outputs: Literal["all", "final"] = "all",
+        lite: bool = False,
     ) -> None:
         super().__init__()
-        backbones = {"high": Backbone(high, num_blocks=3)}
+        backbones = {"high": Backbone(high, num_blocks=3, lite=lite)}
         if low is not None:
-            backbones["low"] = Backbone(low, num_blocks=2, before_residual=True)
+            backbones["low"] = Backbone(low, num_blocks=2, before_residual=True, lite=lite)
         channels = backbones["high"].channels
         features = sum(backbone.channels for backbone in backbones.values())
         self.backbones = nn.ModuleDict(backbones)
@@ -157,7 +161,7 @@ class EfficientPose(nn.Module):
         first = features if skeleton else 2 * features
         widths = [first] + [3 * channels + features] * (len(maps) - 1)
         self.passes = nn.ModuleList(
-            DetectionPass(width, channels, depth, num_maps) for width, num_maps in zip(widths, maps, strict=True)
+            DetectionPass(width, channels, depth, num_maps, lite=lite) for width, num_maps in zip(widths, maps, strict=True)
         )
         self.upscaling = nn.Sequential(*(bilinear_upscaling(num_joints) for _ in range(3 if upscaling else 0)))
         self.skeleton = skeleton

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmark.config.protocols import Protocol, WeightFile
+from benchmark.config.protocols import Protocol
 
 JOINTS = (  # in the order of the released networks' heatmaps
     "head_top",
@@ -30,11 +30,6 @@ JOINTS = (  # in the order of the released networks' heatmaps
     "left_knee",
     "left_ankle",
 )
-
-WEIGHTS: Mapping[str, WeightFile] = {
-    ".h5": WeightFile(joints=JOINTS, load="reproductions.efficientpose.weights:load_keras_weights"),
-    ".tflite": WeightFile(joints=JOINTS),
-}
 
 # For MPII's 2,017 validation people with all joints annotated, the median box of the joints is 0.874 of 200 x scale, and its
 # centre lies 0.044 of that above the crop's: the networks have learned to find people a little high.

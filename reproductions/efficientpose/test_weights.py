@@ -1,4 +1,4 @@
-"""With the released weights our networks have the outputs of the released TFLite files; other files are refused."""
+"""With the released weights our networks have the outputs of the released TFLite files; other networks' are refused."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.config.packages import layouts_of
 from benchmark.core.errors import InputError
+from benchmark.core.files import sha256_of_file
+from benchmark.models.checkpoints import find_published
 from benchmark.models.registry import build_model
+from benchmark.models.weights import load_weights
 from reproductions.efficientpose.network import EfficientPose, Maps
 from reproductions.efficientpose.test_preprocess import preprocess
 from reproductions.efficientpose.variants import VARIANTS
-from reproductions.efficientpose.weights import _keras_names, identify, load_keras_weights, make_neutral
+from reproductions.efficientpose.weights import make_neutral, round_to_half
 
 DATA = Path(os.environ.get("POSE_DATA", "~/.cache/pose-benchmark")).expanduser()
 WEIGHTS = DATA / "weights" / "efficientpose"
@@ -43,6 +47,10 @@ def build(model: str) -> EfficientPose:
     network = build_model(f"efficientpose/{model}", joints=16).eval()
     assert isinstance(network, EfficientPose)
     return network
+
+
+def load(network: EfficientPose, path: Path, model: str = "RT") -> None:
+    load_weights(network, path, f"efficientpose/{model}", layouts_of(f"efficientpose/{model}"))
 
 
 class Interpreter:
@@ -80,7 +88,8 @@ def places(heatmaps: Tensor) -> Tensor:
 def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
     path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
     network = build(variant)
-    load_keras_weights(network, path, float16=True)
+    load(network, path, variant)
+    round_to_half(network)
     for photo in images():
         image = preprocess(photo, VARIANTS[variant][0])
         with torch.no_grad():
@@ -95,7 +104,7 @@ def test_rounded_weights_give_the_maps_of_the_tflite_file(variant: str) -> None:
 def test_full_weights_differ_by_the_rounding_of_the_tflite_file_alone(variant: str) -> None:
     path, interpreter = released(f"EfficientPose{variant}.h5"), Interpreter(released(f"EfficientPose{variant}.tflite"))
     network = build(variant)
-    load_keras_weights(network, path)
+    load(network, path, variant)
     moved = []
     for photo in images():
         image = preprocess(photo, VARIANTS[variant][0])
@@ -124,33 +133,39 @@ def test_the_deeper_variants_add_their_densenets_as_released() -> None:
 
 def fill_from_tflite(network: EfficientPose, constants: dict[str, Tensor]) -> None:
     """Fill a network whose batch norms were folded: each keeps the bias of the convolution before it."""
-    with torch.no_grad():
-        for name, module in _keras_names(network):
-            if isinstance(module, nn.BatchNorm2d):
-                conv = re.sub(r"_bn$", "", re.sub(r"(block\d\w)_bn_", r"\1_dwconv_", name))
-                conv = re.sub(r"_bn_res", "_conv_res", conv)
-                kind = "depthwise" if "dwconv" in conv or "dconv" in conv else "convolution"
-                module.bias.copy_(constants[f"{conv}/{kind}_bias"])
-                make_neutral(module)
-            elif isinstance(module, nn.Conv2d) and module.groups > 1:
-                module.weight.copy_(constants[f"{name}/depthwise_kernel"].permute(3, 0, 1, 2))
-            elif isinstance(module, nn.Conv2d):
-                module.weight.copy_(constants[f"{name}/kernel"].permute(0, 3, 1, 2))
-                if module.bias is not None:
-                    module.bias.copy_(constants[f"{name}/convolution_bias"])
+    (layout,) = (layout for layout in layouts_of("efficientpose/II") if "efficientpose/II" in layout.models)
+    state = network.state_dict()
+    filled = set()
+    for name, value in constants.items():
+        layer, _, kind = name.rpartition("/")
+        target = layout.rename(f"{layer}/{kind if 'kernel' in kind else 'bias'}")
+        if "kernel" in kind:
+            value = value.permute(3, 0, 1, 2) if kind == "depthwise_kernel" else value.permute(0, 3, 1, 2)
+        elif target not in state:  # of a batch norm, which follows its convolution
+            target = re.sub(r"\.0\.bias$", ".1.bias", target)
+        if target in state:
+            assert state[target].shape == value.shape, name
+            state[target].copy_(value)
+            filled.add(target)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            make_neutral(module)
+    expected = {name for name in state if name.endswith((".0.weight", "bias", "squeeze.weight", "excite.weight"))}
+    assert {name for name in expected if "upscaling" not in name and ".head." not in name} <= filled
 
 
 def test_released_upscaling_is_the_bilinear_kernel() -> None:
     network = build("RT")
     before = [p.clone() for p in network.upscaling.parameters()]
-    load_keras_weights(network, released("EfficientPoseRT.h5"))
+    load(network, released("EfficientPoseRT.h5"))
     assert all(torch.equal(a, b) for a, b in zip(before, network.upscaling.parameters(), strict=True))
     assert not any(p.requires_grad for p in network.upscaling.parameters())
 
 
 def test_half_precision_weights_are_half_precision() -> None:
     network = build("RT")
-    load_keras_weights(network, released("EfficientPoseRT.h5"), float16=True)
+    load(network, released("EfficientPoseRT.h5"))
+    round_to_half(network)
     assert all(torch.equal(p, p.half().float()) for p in network.parameters())
 
 
@@ -158,7 +173,7 @@ def test_half_precision_weights_are_half_precision() -> None:
 def test_parts_that_the_network_lacks_are_left_in_the_file(model: str) -> None:
     full, part = build("I"), build(model)
     for network in (full, part):
-        load_keras_weights(network, released("EfficientPoseI.h5"))
+        load(network, released("EfficientPoseI.h5"), "I")
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(part(image).heatmaps[-1], full(image).heatmaps[-1], atol=0, rtol=0)
@@ -168,8 +183,8 @@ def test_parts_that_the_network_lacks_are_left_in_the_file(model: str) -> None:
 def test_weights_of_another_variant_are_refused(model: str) -> None:
     network = build(model)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(InputError, match=r"EfficientPoseI\.h5 holds EfficientPose I, which this network is not"):
-        load_keras_weights(network, released("EfficientPoseI.h5"))
+    with pytest.raises(InputError, match=rf"EfficientPoseI\.h5 does not fit efficientpose/{re.escape(model)}"):
+        load(network, released("EfficientPoseI.h5"), model)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
@@ -177,19 +192,22 @@ def test_truncated_altered_foreign_and_absent_files_are_refused(tmp_path: Path) 
     content = released("EfficientPoseRT.h5").read_bytes()
     path = tmp_path / "EfficientPoseRT.h5"
     path.write_bytes(content[:-1])
+    with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is truncated"):
+        load(build("RT"), path)
     with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is truncated: 2,452,287 of 2,452,288 bytes"):
-        identify(path)
+        find_published("efficientpose/RT", path, sha256_of_file(path))
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"EfficientPoseRT\.h5 is not the released file: sha256 \w{64}, expected 508943cf"):
-        load_keras_weights(build("RT"), path)
-    with pytest.raises(InputError, match=r"EfficientPoseI\.h5; get them from https://github.com/daniegr/EfficientPose/raw/"):
-        identify(tmp_path / "EfficientPoseI.h5")
+    with pytest.raises(
+        InputError, match=r"is not the published file: sha256 \w{64}, expected 508943cf.* fetch weights/efficientpose/RT"
+    ):
+        find_published("efficientpose/RT", path, sha256_of_file(path))
     (tmp_path / "mine.h5").write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"mine\.h5 is not a released weight file"):
-        identify(tmp_path / "mine.h5")
+    assert find_published("efficientpose/RT", tmp_path / "mine.h5", sha256_of_file(tmp_path / "mine.h5")) is None
 
 
 def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
     copy = tmp_path / "weights.h5"
     copy.write_bytes(released("EfficientPoseRT.h5").read_bytes())
-    assert identify(copy) == "RT"
+    published = find_published("efficientpose/RT", copy, sha256_of_file(copy))
+    assert published
+    assert published.id == "efficientpose/RT"

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
 from reproductions.efficientpose_nas.architectures import FORMAT
+from reproductions.efficientpose_nas.layouts import LAYOUTS
 from reproductions.efficientpose_nas.protocols import PROTOCOLS
 from reproductions.efficientpose_nas.recipes import RECIPES
 from reproductions.efficientpose_nas.search_configs import SEARCHES
@@ -78,6 +79,7 @@ PACKAGE = PaperPackage(
     entries=ENTRIES,
     recipes=RECIPES,
     protocols=PROTOCOLS,
+    layouts=LAYOUTS,
     architectures=FORMAT,
     searches=SEARCHES,
     search="reproductions.efficientpose_nas.search",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.config.packages import PaperPackage
 from benchmark.models import Entry
+from reproductions.heatmap_weighting.layouts import LAYOUTS
 from reproductions.heatmap_weighting.recipes import RECIPES
 
 ENTRIES = (
@@ -19,12 +20,14 @@ ENTRIES = (
         multiple=32,
         evidence="author code",
         source="github.com/HAIV-Lab/ICPR22w",
+        version=2,
     ),
 )
 
 PACKAGE = PaperPackage(
     entries=ENTRIES,
     recipes=RECIPES,
+    layouts=LAYOUTS,
     structure="reproductions.heatmap_weighting.structure:describe_structure",
     structure_version=2,
 )

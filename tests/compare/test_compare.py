@@ -385,13 +385,14 @@ def test_weights_are_tested_on_photographs_with_paired_differences(root: Path, t
 
 
 def test_every_kind_of_weight_file_is_filled_in(root: Path, tmp_path: Path) -> None:
-    from benchmark.evaluation.backends import load_external, load_user_weights, network_fingerprint
+    from benchmark.evaluation.backends import load_external, network_fingerprint
+    from benchmark.models.weights import load_weights
 
     mine = resolve_model(EXAMPLE)
     fingerprints = set()
     for name in ("mine.safetensors", "mine.pth"):
         network = mine.build(16, (64, 64))
-        load_user_weights(network, root / name, "mine")
+        load_weights(network, root / name, "mine")
         fingerprints.add(network_fingerprint(mine, network))
     assert len(fingerprints) == 2  # two files with other weights
     assert load_external(mine, root / "mine.pth", joints=16, input_hw=(64, 64), device="cpu").sha256 in fingerprints
@@ -541,9 +542,9 @@ def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, argumen
     ("name", "message"),
     [
         ("rt.safetensors", "rt.safetensors does not fit"),
-        ("broken.pth", "broken.pth does not fit"),
+        ("broken.pth", "broken.pth is not a weight file"),
         ("absent.pth", "no weights at"),
-        ("weights.txt", "must be a .safetensors or .pth or .pt file"),
+        ("weights.txt", "weights.txt is empty"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(command, root: Path, monkeypatch, tmp_path: Path, capsys, name, message) -> None:

@@ -19,12 +19,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from benchmark.config.packages import find_recipe
+from benchmark.config.packages import find_recipe, layouts_of
 from benchmark.config.recipes import GENERAL_RECIPES
 from benchmark.core.errors import InputError
 from benchmark.core.records import load_records
 from benchmark.data.synthetic.write import write_datasets
-from benchmark.models.registry import build_model
+from benchmark.models.layouts import manifest_path, read_manifest
+from benchmark.models.registry import build_model, packages
 from benchmark.train import train_command
 from benchmark.training import trainer
 from benchmark.training.checkpoint import claim_folder, load_checkpoint, load_initial_weights, read_progress, save_checkpoint
@@ -419,6 +420,39 @@ def test_start_weights_for_other_joints_lose_their_last_layer_only(whole: Path, 
     other = build_model("efficientpose_nas/B", joints=16)
     with pytest.raises(InputError, match="does not fit efficientpose_nas/B"):
         load_initial_weights(other, whole / "run" / "final.safetensors", "efficientpose_nas/B")
+
+
+def in_published_layout(model: str, path: Path) -> dict[str, torch.Tensor]:
+    """Write random weights as the model's publisher names them, and return them by those names."""
+    (layout,) = (layout for layout in layouts_of(model) if model in layout.models)
+    folder = Path(packages()[model.split("/")[0]].__file__ or "").parent
+    shapes = read_manifest(manifest_path(folder, layout, model))
+    tensors = {name: torch.rand(shape) for name, shape in shapes.items()}
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in tensors.items()}}, path)
+    return tensors
+
+
+def test_a_training_starts_from_weights_in_their_publishers_layout(tmp_path: Path) -> None:
+    published = in_published_layout("efficientpose_nas/A", tmp_path / "authors.pth.tar")
+    network = build_model("efficientpose_nas/A", joints=14)  # theirs has 16
+    skipped = load_initial_weights(
+        network, tmp_path / "authors.pth.tar", "efficientpose_nas/A", layouts_of("efficientpose_nas/A")
+    )
+    assert set(skipped) == {"head.final.weight", "head.final.bias"}
+    assert torch.equal(network.state_dict()["backbone.0.0.0.weight"], published["first.0.conv.weight"])
+    assert torch.equal(network.state_dict()["head.deconvs.1.0.weight"], published["deconv_layers.3.weight"])
+
+
+def test_layers_whose_joints_are_in_another_order_keep_their_initial_values(tmp_path: Path) -> None:
+    in_published_layout("efficientpose/RT", tmp_path / "keras.pth")
+    network = build_model("efficientpose/RT", joints=16)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    skipped = load_initial_weights(network, tmp_path / "keras.pth", "efficientpose/RT", layouts_of("efficientpose/RT"))
+    after = network.state_dict()
+    assert {"passes.2.head.weight", "passes.2.head.bias", "upscaling.0.weight"} <= set(skipped)
+    assert "passes.0.head.weight" not in skipped  # fields of the skeleton, not joints
+    assert all(torch.equal(before[name], after[name]) for name in skipped)
+    assert not torch.equal(before["backbones.high.stem.0.weight"], after["backbones.high.stem.0.weight"])
 
 
 def test_every_person_is_shown_once_an_epoch_and_in_another_order_the_next(root: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tests of the registry of models and the models that users bring."""
