@@ -36,10 +36,6 @@ class ReportedElsewhere(NamedTuple):
     publisher: str
     source: str
 
-    def text(self) -> str:
-        """Format as text for a page."""
-        return f"reported elsewhere: {self.value} ({self.publisher}, {self.evidence}, {self.source})"
-
 
 def reported_elsewhere(cell: Cell) -> Iterator[ReportedElsewhere]:
     """Iterate over what publishers print for a cell of accuracy on a validation split.

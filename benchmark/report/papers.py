@@ -10,6 +10,7 @@ from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
 from benchmark.report.ablations import ablation_rows_grid
+from benchmark.report.elsewhere import reported_elsewhere
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.names import table_heading
 
@@ -79,6 +80,15 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
         blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
     if ablated := ablation_rows_grid(table.paper, table, records):
         blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
+    elsewhere = [
+        (cell.row.id, cell.column.name, cell.printed, reported.value, reported.publisher, reported.evidence, reported.source)
+        for cell in table.cells()
+        for reported in reported_elsewhere(cell)
+    ]
+    if elsewhere:
+        title = f"Reported elsewhere by publishers of weights: {_count_values(len(elsewhere))}, which give no verdict"
+        header = ("row", "column", "printed", "reported", "by", "weights", "source")
+        blocks.append(_folded(title, grid(header, elsewhere)))
     # The remaining values, grouped by what a comparison would need.
     missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
