@@ -81,14 +81,14 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
     if ablated := ablation_rows_grid(table.paper, table, records):
         blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
     elsewhere = [
-        (cell.row.id, cell.column.name, cell.printed, reported.value, reported.publisher, reported.evidence, reported.source)
+        (cell.row.id, cell.column.name, cell.printed, *reported)
         for cell in table.cells()
         for reported in reported_elsewhere(cell)
     ]
     if elsewhere:
         title = f"Reported elsewhere by publishers of weights: {_count_values(len(elsewhere))}, which give no verdict"
-        header = ("row", "column", "printed", "reported", "by", "weights", "source")
-        blocks.append(_folded(title, grid(header, elsewhere)))
+        columns = ("row", "column", "printed", "reported", "weights", "by", "source")
+        blocks.append(_folded(title, grid(columns, elsewhere)))
     # The remaining values, grouped by what a comparison would need.
     missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
@@ -96,8 +96,8 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
             missing.setdefault((v.measured, v.cause), []).append(f"{v.row_id}.{v.column}")
     if missing:
         title = f"What {_count_values(sum(map(len, missing.values())))} of this table would need, or why nothing is measured"
-        lines = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
-        blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), lines)))
+        needs = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
+        blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), needs)))
     return blocks
 
 
