@@ -13,7 +13,7 @@ from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.explanations import count_in_unit, explain_cost, explain_derived, explain_reading
-from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
+from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command, printed_device
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
@@ -118,7 +118,9 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
         cause = f"{judged.how}; {remedy_command(cell)}" if judged.verdict == "proxy" else judged.how
         return _cell_verdict(cell, judged.verdict, value=judged.value, cause=cause, record=judged.record)
     if cell.column.metric in TIME_METRICS and (timed := compare_printed_time(cell, records)):
-        return _cell_verdict(cell, "proxy", value=timed.ours, cause=timed.cause, record=timed.record)
+        if timed.outcome == "compared":
+            return _cell_verdict(cell, "proxy", value=timed.value, cause=timed.cause, record=timed.record)
+        return _cell_verdict(cell, "not_run", cause=f"{remedy_command(cell)}; {timed.cause}")
     return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
 
 
@@ -130,7 +132,7 @@ def remedy_command(cell: Cell) -> str:
         dataset, size = cost_setting(cell)
         return f"python -m benchmark.measure cost {model} --input {size} --joints {JOINT_COUNTS[dataset]} --keep"
     if cell.column.metric in TIME_METRICS:
-        return f"{latency_command(cell)}; the printed time is that of {cell.row.needs or cell.column.header}"
+        return f"{latency_command(cell)}; needs {printed_device(cell)}"
     if cell.column.kind == "latency":
         return f"needs the device of {cell.table.where}{needs}, and {model}"
     if cell.column.kind == "accuracy":

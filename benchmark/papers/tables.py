@@ -104,6 +104,7 @@ class Column:
         expression: How a derived column follows from other cells; the name ``row`` is the row's own id.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
+        needs: Device on which the column's times were measured.
     """
 
     name: Slug
@@ -113,6 +114,7 @@ class Column:
     convention: str = ""
     threshold: StrictFloat | None = None
     part: str = "mean"
+    needs: str = ""
     scope: str = ""
     expression: str = ""
     kind: Kind | None = None
