@@ -43,11 +43,11 @@ class LatencyCommand:
     """Time networks in interleaved rounds, each in a process of its own, in one run or in several separate ones.
 
     One run takes about a minute. It gives times and ratios, but no intervals: those are taken over five or more runs, minutes
-    apart. Runs are stored as they come, and a command that was stopped resumes with the run that is missing.
+    apart. With --keep, each run is stored as it comes, and a command that was stopped resumes with the run that is missing.
 
-    Examples:
-        python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
-        python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --runs 5 --gap 120 --keep
+    Example: python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
+
+    Example: python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --runs 5 --gap 120 --keep
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(help=f"Networks, each {MODEL_SPECS_ONNX}.")]
@@ -313,12 +313,13 @@ def _table(session: Session) -> Iterator[str]:
     number = f"{runs} run" + "s" * (runs > 1)
     yield f"{session.setting.label} on {session.device}; {number}, {ESTIMATOR} of the calls of each"
     with_interval = ", 95 % over runs" * (runs >= MIN_RUNS)
-    yield f"{'':44}{'ms' + with_interval:34}{'images/s':>10}{'MB':>8}  ratio to the first{with_interval}"
+    width = max(map(len, session.models)) + 2
+    yield f"{'':{width}}{'ms' + with_interval:34}{'images/s':>10}{'MB':>8}  ratio to the first{with_interval}"
     for model in session.models:
         time, ratio = session.time(model), session.ratio(model, session.models[0])
         rate = 1e3 * session.setting.batch / time.value
         memory = max(run[model].samples["memory"] for run in session.runs) / 1e6
-        yield f"{model:44}{_format(time, 2):34}{rate:10.2f}{memory:8.1f}  {_format(ratio, 3)}"
+        yield f"{model:{width}}{_format(time, 2):34}{rate:10.2f}{memory:8.1f}  {_format(ratio, 3)}"
         if parts := session.parts(model):
             yield f"{'':4}{', '.join(f'{part} {milliseconds:.2f}' for part, milliseconds in parts.items())} ms"
     if runs < MIN_RUNS:

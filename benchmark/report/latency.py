@@ -331,7 +331,7 @@ def _estimator_table(sessions: Sequence[Session]) -> Iterator[str]:
     )
     header = [f"set {number}, {what}" for number, _ in enumerate(sessions, 1) for what in ("times", "ratios")]
     yield grid(("estimator", *header), rows)
-    yield "\n".join(f"{number}. {_describe_session(session)}: {_names(session)}" for number, session in enumerate(sessions, 1))
+    yield "\n".join(f"{number}. {_describe_set(session)}" for number, session in enumerate(sessions, 1))
     counters = {
         (session.device, *run[model].environment["hardware counters"])
         for session in sessions
@@ -343,8 +343,13 @@ def _estimator_table(sessions: Sequence[Session]) -> Iterator[str]:
         yield f"Counts of instructions would not depend on what else a machine does. On {device}, the kernel gives {given}."
 
 
-def _names(session: Session) -> str:
-    return ", ".join(f"`{model}`" for model in session.models)
+def _describe_set(session: Session) -> str:
+    """Name the networks of a set, and count the values that pass the noise gate."""
+    times = [session.time(model) for model in session.models]
+    ratios = [session.ratio(*pair) for pair in combinations(session.models, 2)]
+    counts = (f"{sum(v.is_precise for v in values)} of {len(values)}" for values in (times, ratios))
+    names = ", ".join(f"`{model}`" for model in session.models)
+    return "{}: {}. {} times and {} ratios pass the noise gate.".format(_describe_session(session), names, *counts)
 
 
 def _coverage_table(sessions: Sequence[Session]) -> Iterator[str]:

@@ -162,10 +162,16 @@ def test_estimators_are_compared_by_their_spread_between_runs() -> None:
     assert [row.split(" | ")[0].strip("|* ") for row in rows] == list(ESTIMATORS)
     percents = [float(cell.split(" ")[0]) for row in rows for cell in row.strip("| ").split(" | ")[1:]]
     assert all(2 < percent < 30 for percent in percents)  # the calls of a run are all equal here, and so are the estimators
-    assert (
-        "1. 256x256, 16 joints, batch 1, cpu, 1 thread, nchw, eager, forward, allocator keep, on a processor, 5 runs: `a`, `b`"
-        in text
-    )
+    setting = "256x256, 16 joints, batch 1, cpu, 1 thread, nchw, eager, forward, allocator keep"
+    assert f"1. {setting}, on a processor, 5 runs: `a`, `b`. " in text
+
+
+@pytest.mark.parametrize(
+    ("scatter", "passing"), [(0.1, "0 of 2 times and 0 of 1 ratios"), (0.01, "2 of 2 times and 1 of 1 ratios")]
+)
+def test_the_page_counts_what_passes_the_noise_gate(scatter: float, passing: str) -> None:
+    text = section(latency_page(measured({"a": 1.0, "b": 2.0}, scatter=scatter)), "What is repeatable")
+    assert f"{passing} pass the noise gate." in text
 
 
 @pytest.mark.parametrize(
