@@ -1,118 +1,168 @@
-"""Compare networks that were timed together: sessions from records, ratios, orders, repeatability.
+"""Compare networks that were timed together, over separate runs: times, ratios, their intervals, and how well these hold.
 
-A session is a set of models timed in interleaved rounds under one setting on one device. Records hold the time of each model
-and, for all but the first, its ratio to the first in each round. The ratio of any two models follows from these.
+A session is a set of models under one setting on one device. It was timed in several runs, each in new processes and in
+interleaved rounds. A run gives one time of each model, and so one ratio of any two; values and intervals are taken over runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.config.identities import MILLISECONDS, RATIO
-from benchmark.config.latency import Setting
+from benchmark.config.identities import MILLISECONDS
+from benchmark.config.latency import ESTIMATOR, MAX_RELATIVE_WIDTH, MIN_GAP, MIN_RUNS, Setting
 from benchmark.core.records import Record, select
-from benchmark.core.statistics import kendall_tau, median_with_interval
+from benchmark.core.statistics import median_with_interval
 
 Interval = tuple[float, float]
 
 
+class Estimate(NamedTuple):
+    """A value over separate runs.
+
+    Attributes:
+        value: The median over runs.
+        interval: Its 95 % interval, by a bootstrap of runs; None with fewer than :data:`MIN_RUNS` runs.
+        runs: Number of runs.
+    """
+
+    value: float
+    interval: Interval | None
+    runs: int
+
+    @property
+    def is_precise(self) -> bool:
+        """True if the value passes the noise gate: it has an interval, at most a tenth of the value wide."""
+        return self.interval is not None and self.interval[1] - self.interval[0] <= MAX_RELATIVE_WIDTH * self.value
+
+
+def estimate_over_runs(values: np.ndarray) -> Estimate:
+    """Return the median of ``[N]`` values, one per run, with its interval."""
+    value, interval = median_with_interval(values)
+    return Estimate(value, interval if len(values) >= MIN_RUNS else None, len(values))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Models timed in interleaved rounds.
+    """Models timed in interleaved rounds, in separate runs.
 
     Attributes:
         device: Name of the processor.
         setting: Setting that all models share; its ``model`` is empty.
-        first: Model that ratios refer to.
-        repeat: ``once`` or ``again`` if the set was timed twice, else empty.
-        unstable: Some times vary more than is accepted by default.
-        rounds: By model, its time relative to the first's, one value per round ``[R]``.
-        times: By model, milliseconds: median, 10th and 90th percentile.
+        models: The models, in the order in which they were named.
+        runs: For each run, the record of each model.
     """
 
     device: str
     setting: Setting
-    first: str
-    repeat: str
-    unstable: bool
-    rounds: Mapping[str, np.ndarray]
-    times: Mapping[str, tuple[float, float, float]]
+    models: tuple[str, ...]
+    runs: tuple[Mapping[str, Record], ...]
 
-    def ratio(self, model: str, reference: str) -> tuple[float, Interval]:
-        """Return the ratio of a model's time to that of a reference model, with its 95 % interval over rounds."""
-        return median_with_interval(self.rounds[model] / self.rounds[reference])
+    def milliseconds(self, model: str, estimator: str = ESTIMATOR) -> np.ndarray:
+        """Return the times of a model, one per run ``[N]``."""
+        return np.array([run[model].samples["estimates"][estimator] for run in self.runs])
+
+    def time(self, model: str) -> Estimate:
+        """Return the time of a model in milliseconds."""
+        return estimate_over_runs(self.milliseconds(model))
+
+    def ratio(self, model: str, reference: str) -> Estimate:
+        """Return how many times as long a model takes as a reference model."""
+        return estimate_over_runs(self.milliseconds(model) / self.milliseconds(reference))
+
+    def parts(self, model: str) -> dict[str, float]:
+        """Return the median milliseconds of each part of a pipeline; empty for the network alone."""
+        parts = [run[model].samples["parts"] for run in self.runs]
+        return {part: float(np.median([of_run[part] for of_run in parts])) for part in parts[0]}
 
 
 def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
-    """Iterate over all sets of two or more models that were timed together."""
-    latencies = select(records, kind="latency")
-    times: dict[tuple[str, Setting, str, str], tuple[float, float, float]] = {}
-    # Unstable times come first, so that stable ones of the same setting replace them.
-    for record in sorted(select(latencies, metric=MILLISECONDS), key=lambda record: record.setting["unstable"], reverse=True):
-        timed_as = (record.device or "", Setting.of(record.setting), record.setting["repeat"], record.subject)
-        times[timed_as] = (record.value, record.samples["p10"], record.samples["p90"])
-    # Ratios to the same model that one command wrote at one time belong together.
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in select(latencies, metric=RATIO):
-        setting = Setting.of(record.setting)
-        written = record.time, record.command
-        key = (record.device or "", setting, record.setting["repeat"], record.setting["to"], *written)
-        groups.setdefault(key, []).append(record)
-
-    def order(group: tuple[tuple[Any, ...], list[Record]]) -> tuple[str, ...]:
-        device, setting, *others = group[0]
-        return (device, setting.label, *others)
-
-    for (device, setting, repeat, first, *_), ratios in sorted(groups.items(), key=order):
-        rounds = {first: np.ones(len(ratios[0].samples["rounds"]))}
-        rounds |= {r.subject: np.array(r.samples["rounds"]) for r in sorted(ratios, key=lambda record: record.subject)}
-        yield Session(
-            device=device,
-            setting=setting,
-            first=first,
-            repeat=repeat,
-            unstable=any(record.setting["unstable"] for record in ratios),
-            rounds=rounds,
-            times={m: times[device, setting, repeat, m] for m in rounds if (device, setting, repeat, m) in times},
-        )
+    """Iterate over all sets of models that were timed together, in the order of devices and settings."""
+    groups: dict[tuple[Any, ...], dict[int, dict[str, Record]]] = {}
+    for record in select(records, kind="latency", metric=MILLISECONDS):
+        key = (record.device or "", Setting.of(record.setting), tuple(record.setting["together"]))
+        groups.setdefault(key, {}).setdefault(record.setting["run"], {})[record.subject] = record
+    for (device, setting, together), by_number in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1].label)):
+        # Only models whose version is the present one still have records.
+        models = tuple(model for model in together if any(model in run for run in by_number.values()))
+        yield Session(device=device, setting=setting, models=models, runs=tuple(_separate_runs(models, by_number)))
 
 
-def excludes_one(interval: Interval) -> bool:
+def _separate_runs(models: tuple[str, ...], by_number: Mapping[int, Mapping[str, Record]]) -> Iterator[Mapping[str, Record]]:
+    """Iterate over the runs that have all models and are at least :data:`MIN_GAP` later than the one before."""
+    last = None
+    for _, run in sorted(by_number.items()):
+        ended = datetime.fromisoformat(next(iter(run.values())).time)
+        if len(run) == len(models) and (last is None or (ended - last).total_seconds() >= MIN_GAP):
+            last = ended
+            yield run
+
+
+def excludes_one(interval: Interval | None) -> bool:
     """Return whether the interval of a ratio excludes 1."""
-    return interval[0] > 1 or interval[1] < 1
+    return interval is not None and (interval[0] > 1 or interval[1] < 1)
 
 
-class Repeatability(NamedTuple):
-    """Agreement of two measurements of the same models.
-
-    Attributes:
-        pairs: Pairs of models whose ratio excludes 1 in both measurements.
-        kept: Those of ``pairs`` that have the same order in both.
-        tau: Kendall's tau of the two orders by time; None if it is undefined.
-        spread: By model, its time in the second measurement over that in the first.
-    """
-
-    pairs: tuple[tuple[str, str], ...]
-    kept: tuple[tuple[str, str], ...]
-    tau: float | None
-    spread: Mapping[str, float]
+# --- what is repeatable ------------------------------------------------------------------------------------------------------
 
 
-def compare_sessions(first: Session, second: Session) -> Repeatability:
-    """Compare two sessions by the models that both have."""
-    common = [model for model in first.rounds if model in second.rounds]
-    pairs, kept = [], []
-    for a, b in combinations(common, 2):
-        (first_ratio, first_interval), (second_ratio, second_interval) = first.ratio(a, b), second.ratio(a, b)
-        if excludes_one(first_interval) and excludes_one(second_interval):
-            pairs.append((a, b))
-            if (first_ratio > 1) == (second_ratio > 1):
-                kept.append((a, b))
-    orders = [[float(np.median(session.rounds[model])) for model in common] for session in (first, second)]
-    spread = {m: second.times[m][0] / first.times[m][0] for m in common if m in first.times and m in second.times}
-    return Repeatability(tuple(pairs), tuple(kept), kendall_tau(*orders), spread)
+class Spread(NamedTuple):
+    """Standard deviations between runs over the mean, in percent: the median and the maximum over networks, and over pairs."""
+
+    times: tuple[float, float]
+    ratios: tuple[float, float]
+
+
+def spread_between_runs(session: Session, estimator: str) -> Spread:
+    """Return how much times and ratios differ between the runs of a session, which are at least two of two models."""
+
+    def summarise(values: Iterable[np.ndarray]) -> tuple[float, float]:
+        spreads = [100 * float(of_runs.std(ddof=1) / of_runs.mean()) for of_runs in values]
+        return float(np.median(spreads)), max(spreads)
+
+    times = {model: session.milliseconds(model, estimator) for model in session.models}
+    return Spread(summarise(times.values()), summarise(times[a] / times[b] for a, b in combinations(session.models, 2)))
+
+
+class Coverage(NamedTuple):
+    """The number of pairs of models, and of those whose repeated ratio lies in the first interval."""
+
+    pairs: int
+    covered: int
+
+
+def coverage_over_runs(session: Session) -> Coverage | None:
+    """Count how often the first runs' interval holds the ratio of as many later runs; None if there are too few runs."""
+    if len(session.runs) < 2 * MIN_RUNS:
+        return None
+    first = replace(session, runs=session.runs[:MIN_RUNS])
+    again = replace(session, runs=session.runs[MIN_RUNS : 2 * MIN_RUNS])
+    pairs = list(combinations(session.models, 2))
+    intervals = [first.ratio(*pair).interval or (0.0, 0.0) for pair in pairs]
+    return Coverage(len(pairs), _count_inside(intervals, [again.ratio(*pair).value for pair in pairs]))
+
+
+def coverage_over_rounds(session: Session) -> Coverage:
+    """Count how often a run's interval over its rounds holds the ratio of the next run, which is why intervals are not so."""
+    pairs = list(combinations(session.models, 2))
+    covered = 0
+    for run, following in zip(session.runs, session.runs[1:], strict=False):
+        first, again = (
+            [median_with_interval(_by_round(of_run[a]) / _by_round(of_run[b])) for a, b in pairs] for of_run in (run, following)
+        )
+        covered += _count_inside([interval for _, interval in first], [ratio for ratio, _ in again])
+    return Coverage(len(pairs) * (len(session.runs) - 1), covered)
+
+
+def _by_round(record: Record) -> np.ndarray:
+    """Return the median call of each round, ``[R]`` seconds."""
+    return np.median(np.array(record.samples["seconds"]), axis=1)
+
+
+def _count_inside(intervals: Iterable[Interval], values: Iterable[float]) -> int:
+    return sum(low <= value <= high for (low, high), value in zip(intervals, values, strict=True))

@@ -14,8 +14,8 @@ from benchmark.compare.accuracy import Accuracy, Dataset, Estimate
 from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
 from benchmark.config.conventions import FLOPS, PARAMS
-from benchmark.config.latency import BackendName
-from benchmark.latency.timer import Timing, timing_ratio
+from benchmark.config.latency import ESTIMATOR, BackendName
+from benchmark.latency.timer import Timing
 from benchmark.papers.tables import Size
 
 
@@ -91,17 +91,18 @@ def _latency_lines(comparison: Comparison) -> Iterator[str]:
     width = max(len(candidate.name) for candidate in comparison.networks) + 2
     threads = f"{setting.threads} thread" + "s" * (setting.threads > 1)
     device = reference.device or setting.device
-    yield f"latency on {device}, {threads}, batch {setting.batch}, {setting.backend}; interleaved rounds"
-    yield f"   {'':{width}}{'input':9}{'median ms':>10}   10 % to 90 %        times as long as {comparison.new_network.name}"
+    conditions = f"{threads}, batch {setting.batch}, {setting.backend}"
+    yield f"latency on {device}, {conditions}; {ESTIMATOR} of the calls of one run in interleaved rounds, so without intervals"
+    yield f"   {'':{width}}{'input':9}{'ms':>10}   10 % to 90 %        times as long as {comparison.new_network.name}"
     for candidate in comparison.networks:
         timing = candidate.timing
         assert timing is not None
-        spread = f"{timing.p10 * 1e3:.2f} to {timing.p90 * 1e3:.2f}"
-        line = f"   {candidate.name:{width}}{candidate.input:9}{timing.median * 1e3:10.2f}   {spread:20}"
+        low, high = timing.percentiles
+        spread = f"{low * 1e3:.2f} to {high * 1e3:.2f}"
+        line = f"   {candidate.name:{width}}{candidate.input:9}{timing.seconds * 1e3:10.2f}   {spread:20}"
         if candidate is not comparison.new_network:
-            ratio, (low, high) = timing_ratio(timing, reference)
-            line += f"{ratio:.2f}  [{low:.2f}, {high:.2f}]"
-        yield line.rstrip() + ("  noisy" if timing.unstable else "")
+            line += f"{timing.seconds / reference.seconds:.2f}"
+        yield line.rstrip()
 
 
 def _accuracy_lines(accuracy: Accuracy) -> Iterator[str]:
@@ -131,20 +132,20 @@ class NetworkLatencyReport(TypedDict):
     """Latency of a network.
 
     Attributes:
-        noisy: Whether the times vary more than is accepted for records.
-        ratio: Time relative to the new network's, over interleaved rounds.
-        ratio_ci95: 95 % interval of the ratio; null for the new network itself.
+        estimator: How the time of a run is computed from its calls.
+        ms: The time. One run has no interval: the rounds of a run share the state of the machine.
+        p10_ms: 10th percentile of all calls, and ``p90_ms`` the 90th.
+        ratio: Time relative to the new network's.
     """
 
     device: str
     threads: Annotated[int, Field(ge=1)]
     backend: BackendName
-    median_ms: Positive
+    estimator: str
+    ms: Positive
     p10_ms: Positive
     p90_ms: Positive
-    noisy: bool
     ratio: Positive
-    ratio_ci95: tuple[float, float] | None
 
 
 class NetworkReport(TypedDict):
@@ -222,7 +223,7 @@ class ComparisonReport(TypedDict):
         notes: Remarks for the reader.
     """
 
-    schema: Literal[1]
+    schema: Literal[2]
     name: str
     subject: str
     joints: Annotated[int, Field(ge=1)]
@@ -237,7 +238,7 @@ def comparison_report(comparison: Comparison) -> ComparisonReport:
     """Return the report that ``--json`` prints."""
     network = comparison.new_network
     return {
-        "schema": 1,
+        "schema": 2,
         "name": network.name,
         "subject": network.external.name,
         "joints": comparison.joints,
@@ -261,17 +262,16 @@ def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport
 
 
 def _latency_report(timing: Timing, reference: Timing) -> NetworkLatencyReport:
-    ratio, interval = (1.0, None) if timing is reference else timing_ratio(timing, reference)
+    low, high = timing.percentiles
     return {
         "device": timing.device,
         "threads": timing.setting.threads,
         "backend": timing.setting.backend,
-        "median_ms": timing.median * 1e3,
-        "p10_ms": timing.p10 * 1e3,
-        "p90_ms": timing.p90 * 1e3,
-        "noisy": bool(timing.unstable),
-        "ratio": ratio,
-        "ratio_ci95": interval,
+        "estimator": ESTIMATOR,
+        "ms": timing.seconds * 1e3,
+        "p10_ms": low * 1e3,
+        "p90_ms": high * 1e3,
+        "ratio": timing.seconds / reference.seconds,
     }
 
 

@@ -229,8 +229,6 @@ def time_networks(arguments: CompareArguments, comparison: Comparison) -> None:
         timings = measure_latency(settings, rounds=arguments.rounds, progress=show_progress(bar))
     for candidate, timing in zip(comparison.networks, timings, strict=True):
         candidate.timing = timing
-    if noisy := [candidate.name for candidate, timing in zip(comparison.networks, timings, strict=True) if timing.unstable]:
-        comparison.notes.append(f"the machine was busy: the times of {', '.join(noisy)} vary by more than 10 %")
 
 
 def plotted_dataset(joints: int, table: Table | None) -> str:

@@ -7,7 +7,7 @@ versions of the instruments; :func:`is_current` checks whether a record still re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ Identity = dict[str, Any]
 
 COMMON_TERMS = ("mpii", "256x256")  # dataset of the head, and input size, for comparing all networks on equal terms
 MEAN_POSE = "mean pose"  # a baseline that ignores the image
-MILLISECONDS, RATIO = "milliseconds", "ratio"  # metrics of latency
-ONCE, AGAIN = "once", "again"  # the two measurements of a set that was timed twice
+MILLISECONDS = "milliseconds of a run"  # the metric of latency
 
 SYNTHETIC = "synthetic-"  # begins the name of a dataset of drawn people, annotated as the dataset whose name follows
 
@@ -212,26 +211,23 @@ def feature_map_identity(
     }
 
 
-def latency_identity(
-    setting: Setting, metric: str, device: str, *, unstable: bool = False, repeat: str = "", to: str = ""
-) -> Identity:
-    """Identify a network's time under a setting, or its ratio ``to`` another network timed in the same rounds.
+def latency_identity(setting: Setting, device: str, *, together: Sequence[str], run: int) -> Identity:
+    """Identify a network's time in one run.
 
     Args:
         setting: Network and conditions.
-        metric: :data:`MILLISECONDS` or :data:`RATIO`.
         device: Name of the processor.
-        unstable: The times vary more than is accepted by default.
-        repeat: :data:`ONCE` or :data:`AGAIN` if the set was timed twice, else empty.
-        to: Model that the ratio refers to; empty for a time.
+        together: Subjects of all networks that are timed in the same rounds, in order.
+        run: Number of the run, from 1.
     """
     model = latency_subject(setting.model)
+    instruments = ("latency", "latency_runs", *(_PIPELINE if setting.part == "pipeline" else ()))
     return {
         "kind": "latency",
         "subject": model,
-        "metric": metric,
-        "setting": {**setting.conditions(), "unstable": unstable, "repeat": repeat, "to": to},
-        "versions": versions_of("latency", *(_PIPELINE if setting.part == "pipeline" else ())) | model_version(model),
+        "metric": MILLISECONDS,
+        "setting": {**setting.conditions(), "together": list(together), "run": run},
+        "versions": versions_of(*instruments) | model_version(model),
         "device": device,
     }
 
@@ -418,7 +414,7 @@ def describe_setting(record: Record) -> str:
         case "architecture":
             return str(setting["table"])
         case "latency":
-            return Setting.of(setting).label + ", unstable" * setting["unstable"]
+            return f"{Setting.of(setting).label}, run {setting['run']}"
         case "evaluation":
             return describe_evaluation(setting)
         case "predictions":

@@ -12,11 +12,30 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 
-MAX_RELATIVE_IQR = 0.10  # interquartile range over median; times with a larger one are unstable
+MAX_RELATIVE_IQR = 0.10  # interquartile range over median; costs in a lookup table with a larger one are marked
+
+MIN_RUNS = 5  # smallest number of separate runs that an interval is taken over
+MIN_GAP = 60.0  # seconds; runs closer together share the machine's state, and count as one
+MAX_RELATIVE_WIDTH = 0.10  # width of the interval over value; a wider one does not pass the noise gate
+
+# How one time is computed from the calls of a run: the clock, and the percentile of its times over all calls. The page of
+# latencies compares their repeatability.
+Clock = Literal["seconds", "cpu_seconds"]
+ESTIMATORS: Mapping[str, tuple[Clock, float]] = {
+    "median": ("seconds", 50),
+    "10th percentile": ("seconds", 10),
+    "5th percentile": ("seconds", 5),
+    "minimum": ("seconds", 0),
+    "median of CPU time": ("cpu_seconds", 50),
+    "10th percentile of CPU time": ("cpu_seconds", 10),
+    "minimum of CPU time": ("cpu_seconds", 0),
+}
+ESTIMATOR = "10th percentile"
 
 MemoryLayout = Literal["nchw", "nhwc"]
 BackendName = Literal["eager", "compile", "onnxruntime", "openvino"]
 TimedPart = Literal["forward", "pipeline"]
+AllocatorName = Literal["keep", "default"]
 RUNTIMES = ("onnxruntime", "openvino")  # those that run an ONNX file
 
 
@@ -35,6 +54,8 @@ class Setting:
         backend: Runtime that executes the network.
         part: ``forward``: the network alone, on a random input that stays on the device; ``pipeline``: everything from the
             decoded images of ``batch`` people to their joints, under the protocol ``hrnet``.
+        allocator: ``keep``: the process keeps the memory that it frees, and a call reuses that of the call before;
+            ``default``: the C library may return it to the system, and then every call has to ask for it again.
     """
 
     model: str
@@ -46,6 +67,7 @@ class Setting:
     layout: MemoryLayout = "nchw"
     backend: BackendName = "eager"
     part: TimedPart = "forward"
+    allocator: AllocatorName = "keep"
 
     def conditions(self) -> dict[str, Any]:
         """Return all fields but the model."""
@@ -61,7 +83,7 @@ class Setting:
         """The conditions as text."""
         threads = f"{self.threads} thread" + "s" * (self.threads > 1)
         sizes = f"{self.input}, {self.joints} joints, batch {self.batch}"
-        return f"{sizes}, {self.device}, {threads}, {self.layout}, {self.backend}, {self.part}"
+        return f"{sizes}, {self.device}, {threads}, {self.layout}, {self.backend}, {self.part}, allocator {self.allocator}"
 
     def check(self) -> None:
         """Check that the setting can be measured, as far as possible without building the network.
@@ -80,6 +102,7 @@ class Setting:
             ("layout", MemoryLayout),
             ("backend", BackendName),
             ("part", TimedPart),
+            ("allocator", AllocatorName),
             ("device", Literal["cpu", "cuda"]),
         ):
             if getattr(self, name) not in get_args(values):

@@ -61,16 +61,15 @@ def _counts(generator: np.random.PCG64, sample_size: int, replicates: int) -> np
 
 
 @cache
-def draw_rounds(rounds: int) -> np.ndarray:
-    """Draw bootstrap samples of timing rounds: ``[replicates, rounds]`` indices."""
-    counts = draw_counts(rounds).astype(int)
-    indices = np.tile(np.arange(rounds), len(counts))
-    return np.repeat(indices, counts.ravel()).reshape(len(counts), rounds)
+def _draw_indices(sample_size: int) -> np.ndarray:
+    counts = draw_counts(sample_size).astype(int)
+    indices = np.tile(np.arange(sample_size), len(counts))
+    return np.repeat(indices, counts.ravel()).reshape(len(counts), sample_size)
 
 
 def median_with_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Return the median of ``[R]`` values, one per round, and its 95 % interval over rounds."""
-    return float(np.median(values)), percentile_interval(np.median(values[draw_rounds(len(values))], axis=1))
+    """Return the median of ``[R]`` values, one per run or round, and its 95 % interval by a bootstrap of these."""
+    return float(np.median(values)), percentile_interval(np.median(values[_draw_indices(len(values))], axis=1))
 
 
 # --- ranks and rounding ------------------------------------------------------------------------------------------------------

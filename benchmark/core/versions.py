@@ -11,7 +11,8 @@ from collections.abc import Mapping
 VERSIONS: Mapping[str, int] = {
     # counting and timing
     "cost": 2,
-    "latency": 1,
+    "latency": 1,  # one timed call, and the warm-up
+    "latency_runs": 1,  # interleaved rounds, and the estimators of a run
     "lookup_table": 1,
     # from images to network inputs and targets
     "synthetic_people": 1,

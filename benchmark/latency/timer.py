@@ -2,8 +2,9 @@
 
 A worker (:mod:`benchmark.latency.worker`) is the process of one network under one setting. Its threads are pinned, and it warms
 up until its times are stable. The workers are then timed in rounds of the order ``A B C C B A``, in short bursts, so that a
-drift of the machine's speed affects all of them alike. Two networks are compared round by round, and the interval of a ratio is
-taken over rounds.
+drift of the machine's speed affects all of them alike. One call of :func:`measure_latency` is a run. The rounds of a run share
+the state of the machine and the memory that each process was given, so an interval is taken over separate runs
+(:mod:`benchmark.analysis.latency`).
 """
 
 from __future__ import annotations
@@ -24,23 +25,26 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.config.latency import MAX_RELATIVE_IQR, RUNTIMES, Setting
+from benchmark.config.latency import ESTIMATOR, ESTIMATORS, RUNTIMES, Setting
 from benchmark.core.errors import InputError
-from benchmark.core.statistics import draw_rounds, median_with_interval, percentile_interval
 
-DEFAULT_ROUNDS = 20
+DEFAULT_ROUNDS = 10
 BURST_SECONDS, MAX_BURST_CALLS = 0.1, 8  # a burst lasts about this long and has at most this many calls
 LONG_CALL_SECONDS = 0.5  # calls shorter than this get an untimed one at the start of each burst
 PAUSE_SECONDS = 0.01  # between bursts, so that the threads of the last worker stop spinning
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# By default, glibc returns freed memory to the system: large blocks, and the end of its heap. Every call then waits for the
+# kernel to map and clear the same pages again, which takes a good part of its time, and in each process another part.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The times of one network under one setting.
+    """The times of one network under one setting in one run.
 
     Attributes:
         rounds: Seconds of every timed call, ``[R, B]``; a row holds both bursts of a round.
+        cpu: CPU seconds of the same calls, ``[R, B]``, summed over threads.
         memory: Bytes that building and running the network added at most.
         parts: Seconds of each part of a pipeline, ``[R, B]`` each; empty for the network alone.
         device: Model name of the CPU or GPU.
@@ -50,6 +54,7 @@ class Timing:
 
     setting: Setting
     rounds: np.ndarray
+    cpu: np.ndarray
     memory: int = 0
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     device: str = ""
@@ -57,57 +62,26 @@ class Timing:
     environment: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def median(self) -> float:
-        """The median call in seconds."""
-        return float(np.median(self.rounds))
+    def estimates(self) -> dict[str, float]:
+        """The network's time in seconds by every estimator."""
+        clocks = {"seconds": self.rounds, "cpu_seconds": self.cpu}
+        return {name: float(np.percentile(clocks[clock], percentile)) for name, (clock, percentile) in ESTIMATORS.items()}
 
     @property
-    def p10(self) -> float:
-        """The 10th percentile of all calls in seconds."""
-        return float(np.percentile(self.rounds, 10))
+    def seconds(self) -> float:
+        """The network's time in seconds by :data:`ESTIMATOR`."""
+        return self.estimates[ESTIMATOR]
 
     @property
-    def p90(self) -> float:
-        """The 90th percentile of all calls in seconds."""
-        return float(np.percentile(self.rounds, 90))
-
-    @property
-    def iqr(self) -> float:
-        """The interquartile range of all calls in seconds."""
-        low, high = np.percentile(self.rounds, [25, 75])
-        return float(high - low)
-
-    @property
-    def unstable(self) -> bool:
-        """True if the interquartile range exceeds a tenth of the median."""
-        return self.iqr > MAX_RELATIVE_IQR * self.median
+    def percentiles(self) -> tuple[float, float]:
+        """The 10th and the 90th percentile of all calls in seconds."""
+        low, high = np.percentile(self.rounds, [10, 90])
+        return float(low), float(high)
 
     @property
     def part_medians(self) -> dict[str, float]:
         """The median over all calls of each part of a pipeline, in seconds."""
         return {part: float(np.median(seconds)) for part, seconds in self.parts.items()}
-
-    @property
-    def by_round(self) -> np.ndarray:
-        """The median call of each round, ``[R]`` seconds."""
-        return np.median(self.rounds, axis=1)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the median in seconds, by a bootstrap that draws rounds with all their calls."""
-        replicates = self.rounds[draw_rounds(len(self.rounds))]
-        return percentile_interval(np.median(replicates, axis=(1, 2)))
-
-
-def timing_ratio(timing: Timing, reference: Timing) -> tuple[float, tuple[float, float]]:
-    """Return how many times as long a network takes as one timed in the same rounds, with the 95 % interval over rounds.
-
-    Raises:
-        ValueError: the two have different numbers of rounds.
-    """
-    if len(timing.rounds) != len(reference.rounds):
-        raise ValueError(f"{len(timing.rounds)} and {len(reference.rounds)} rounds: these were not timed in interleaved rounds")
-    return median_with_interval(timing.by_round / reference.by_round)
 
 
 def show_progress(bar: tqdm) -> Callable[[int, int], object]:
@@ -160,7 +134,7 @@ def measure_latency(
         # that a drift of the machine's speed affects all of them alike.
         for _ in range(rounds):
             for worker in workers:
-                worker.bursts.append({})
+                worker.start_round()
             for worker in [*workers, *reversed(workers)]:
                 time.sleep(PAUSE_SECONDS)
                 worker.burst()
@@ -183,6 +157,12 @@ def _export_if_needed(setting: Setting, folder: Path) -> str:
         return str(worker.ask("export", path=str(path))["path"])
 
 
+def worker_variables(setting: Setting) -> dict[str, str]:
+    """Return the environment variables of the process that times a setting."""
+    allocator = KEEP_MEMORY if setting.allocator == "keep" else {}
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(setting.threads)) | allocator
+
+
 class Worker:
     """The process of one network; requests and replies are JSON objects, one per line."""
 
@@ -190,6 +170,7 @@ class Worker:
         self.setting, self.onnx = setting, onnx
         self.state: dict[str, Any] = {}  # replies to `open` and `warm`
         self.bursts: list[dict[str, list[float]]] = []  # for each round, the seconds of each part
+        self.cpu: list[list[float]] = []  # for each round, the CPU seconds
         self.calls_per_burst = 1
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
         self.process = subprocess.Popen(
@@ -198,7 +179,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(setting.threads)),
+            env=worker_variables(setting),
         )
 
     def __enter__(self) -> Worker:
@@ -218,11 +199,18 @@ class Worker:
         self.state |= self.ask("warm")
         self.calls_per_burst = int(np.clip(BURST_SECONDS / self.state["median"], 1, MAX_BURST_CALLS))
 
+    def start_round(self) -> None:
+        """Begin a round, to which the next bursts belong."""
+        self.bursts.append({})
+        self.cpu.append([])
+
     def burst(self) -> None:
         """Time one burst, and add its times to the current round's."""
         untimed = int(self.state["median"] < LONG_CALL_SECONDS)
-        for part, seconds in self.ask("burst", calls=self.calls_per_burst, untimed=untimed)["seconds"].items():
+        reply = self.ask("burst", calls=self.calls_per_burst, untimed=untimed)
+        for part, seconds in reply["seconds"].items():
             self.bursts[-1].setdefault(part, []).extend(seconds)
+        self.cpu[-1].extend(reply["cpu_seconds"])
 
     def timing(self) -> Timing:
         """Return the times of all bursts."""
@@ -230,6 +218,7 @@ class Worker:
         return Timing(
             setting=self.setting,
             rounds=sum(parts.values(), np.zeros(())),
+            cpu=np.array(self.cpu),
             memory=self.ask("memory")["bytes"],
             parts=parts if len(parts) > 1 else {},
             device=self.state["device"],

@@ -22,8 +22,19 @@ import torch
 
 from benchmark.config.latency import RUNTIMES, Setting
 from benchmark.core.errors import InputError
-from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, timer_overhead, warm_up
+from benchmark.latency.clocks import (
+    Timer,
+    device_name,
+    hardware_counters,
+    time_on_cpu,
+    time_on_cuda,
+    time_with_cpu,
+    timer_overhead,
+    warm_up,
+)
 from benchmark.latency.workloads import export_onnx, forward_pass, heatmap_function, pipeline_pass
+
+WARM_UP_PATIENCE = 5.0  # seconds; on a busy machine, times may never converge, and slow calls count for little
 
 
 class PreparedNetwork:
@@ -34,8 +45,7 @@ class PreparedNetwork:
     """
 
     def __init__(self, setting: Setting, onnx: str) -> None:
-        if setting.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("--device cuda: this machine has no CUDA device that torch can use")
+        device_name(setting.device)  # raises an error if the device is missing
         torch.set_num_threads(setting.threads)
         torch.set_num_interop_threads(1)
         cv2.setNumThreads(setting.threads)
@@ -53,9 +63,9 @@ class PreparedNetwork:
         self.run = (pipeline_pass if setting.part == "pipeline" else forward_pass)(setting, heatmaps)
 
     @torch.inference_mode()
-    def call(self) -> dict[str, float]:
-        """Run one pass, and return the seconds of each part."""
-        return self.timer(self.run)
+    def call(self) -> tuple[dict[str, float], float]:
+        """Run one pass, and return the seconds of each part and the CPU seconds of the whole."""
+        return time_with_cpu(self.run, self.timer)
 
     def added_memory(self) -> int:
         """Return the peak memory in bytes, less what was in use before the network was built."""
@@ -91,6 +101,7 @@ def worker_environment(prepared: PreparedNetwork) -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
+        "hardware counters": hardware_counters(),
     }
     backend = prepared.setting.backend
     if backend in RUNTIMES:
@@ -123,13 +134,14 @@ class RequestHandler:
         call = self.prepared.call
         match message["request"]:
             case "warm":
-                median, stable = warm_up(lambda: sum(call().values()))
+                median, stable = warm_up(lambda: sum(call()[0].values()), patience=WARM_UP_PATIENCE)
                 return {"median": median, "stable": stable}
             case "burst":
                 for _ in range(message["untimed"]):
                     call()
-                calls = [call() for _ in range(message["calls"])]
-                return {"seconds": {part: [seconds[part] for seconds in calls] for part in calls[0]}}
+                calls, cpu_seconds = zip(*(call() for _ in range(message["calls"])), strict=True)
+                parts = {part: [seconds[part] for seconds in calls] for part in calls[0]}
+                return {"seconds": parts, "cpu_seconds": cpu_seconds}
             case "memory":
                 return {"bytes": self.prepared.added_memory()}
         raise ValueError(f"unknown request {message['request']!r}")

@@ -21,7 +21,7 @@ from benchmark.ledger.internal import (
     quoted_cell,
     repeated_cell,
 )
-from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
+from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command, printed_device
 from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
 from benchmark.models.checkpoints import published_commands
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
@@ -96,8 +96,10 @@ def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
             timed = compare_printed_time(cell, records)
         except NotComputable as problem:
             return Judgement("not_measured", str(problem))
+        if timed and timed.outcome == "compared":
+            return Judgement("proxy", timed.cause, timed.value, "timing", timed.record)
         if timed:
-            return Judgement("proxy", timed.cause, timed.ours, "timing", timed.record)
+            return Judgement("not_run", f"{remedy_command(cell)}; {timed.cause}")
     return Judgement("not_run", remedy_command(cell))
 
 
@@ -144,7 +146,7 @@ def remedy_command(cell: Cell) -> str:
         dataset, size = cost_setting(cell)
         return f"python -m benchmark.measure cost {model} --input {size} --joints {JOINT_COUNTS[dataset]} --keep"
     if cell.column.metric in TIME_METRICS:
-        return f"{latency_command(cell)}; the printed time is that of {cell.row.needs or cell.column.header}"
+        return f"{latency_command(cell)}; needs {printed_device(cell)}"
     if cell.column.kind == "latency":
         return f"needs the device of {cell.table.where}{needs}, and {model}"
     if cell.column.kind == "accuracy":

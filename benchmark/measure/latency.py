@@ -1,38 +1,53 @@
-"""The command ``python -m benchmark.measure latency``: time networks, print the times, and store them as records."""
+"""The command ``python -m benchmark.measure latency``: time networks in separate runs, print and store the times."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count, product
 from typing import Annotated, Any, Literal, cast
 
 import tyro
 from tqdm import tqdm
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
-from benchmark.analysis.latency import Repeatability, compare_sessions
-from benchmark.config.identities import AGAIN, ONCE, describe_setting
-from benchmark.config.latency import MAX_RELATIVE_IQR, BackendName, MemoryLayout, Setting, TimedPart
+from benchmark.analysis.latency import Estimate, Session, load_sessions
+from benchmark.config.identities import current_records, latency_identity, latency_subject
+from benchmark.config.latency import (
+    ESTIMATOR,
+    ESTIMATORS,
+    MAX_RELATIVE_WIDTH,
+    MIN_GAP,
+    MIN_RUNS,
+    AllocatorName,
+    BackendName,
+    MemoryLayout,
+    Setting,
+    TimedPart,
+)
 from benchmark.core.errors import InputError
-from benchmark.core.records import append_record
-from benchmark.core.statistics import round_digits
-from benchmark.latency.records import latency_records, session_from_timings
-from benchmark.latency.timer import DEFAULT_ROUNDS, Timing, measure_latency, show_progress, timing_ratio
+from benchmark.core.records import Record, append_record, load_records, record_id
+from benchmark.latency.records import latency_records
+from benchmark.latency.timer import DEFAULT_ROUNDS, measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX
 
 Device = Literal["cpu", "cuda"]
-Group = Sequence[Timing]  # models timed in interleaved rounds under one setting
-Run = Sequence[Group]  # one measurement of all settings
+Group = Sequence[Setting]  # models that are timed in interleaved rounds under one setting
 
 
 @dataclass
 class LatencyCommand:
-    """Time networks in interleaved rounds, each in a process of its own; ratios come with 95 % intervals.
+    """Time networks in interleaved rounds, each in a process of its own, in one run or in several separate ones.
+
+    One run takes about a minute. It gives times and ratios, but no intervals: those are taken over five or more runs, minutes
+    apart. With --keep, each run is stored as it comes, and a command that was stopped resumes with the run that is missing.
 
     Example: python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --input 256x192 --joints 17
+
+    Example: python -m benchmark.measure latency efficientpose_nas/A baselines/hrnet-w32 --runs 5 --gap 120 --keep
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(help=f"Networks, each {MODEL_SPECS_ONNX}.")]
@@ -52,36 +67,68 @@ class LatencyCommand:
     """Runtime of the networks: eager, compile, onnxruntime, openvino, or several, comma-separated."""
     part: str = "forward"
     """forward: the network alone; pipeline: all steps from decoded images to joints; or both, comma-separated."""
+    allocator: str = "keep"
+    """keep: freed memory is reused by the next call; default: as the C library has it; or both, comma-separated."""
     rounds: int = DEFAULT_ROUNDS
-    """Number of interleaved rounds."""
-    twice: bool = False
-    """Measure everything twice, and report which orders of networks are repeated."""
-    accept_unstable: Annotated[bool, tyro.conf.arg(aliases=["--noisy"])] = False
-    """Accept and mark times whose interquartile range exceeds a tenth of the median."""
+    """Number of interleaved rounds in a run."""
+    runs: int = 1
+    """Number of separate runs, each in new processes; with --keep, those on record count."""
+    gap: float = 120.0
+    """Seconds between the end of a run and the start of the next."""
     keep: bool = False
-    """Store the results as records under reports/records."""
+    """Store each run as records under reports/records, as soon as it is done."""
     json: bool = False
     """Print JSON."""
 
     def __call__(self) -> None:
-        """Measure, print and store.
+        """Measure, store and print.
 
         Raises:
-            InputError: an option is wrong, a network cannot be run, or times are unstable.
+            InputError: an option is wrong, or a network cannot be run.
         """
-        settings = list(self.settings())
-        for group in settings:
+        if self.runs < 1:
+            raise InputError(f"--runs {self.runs}: at least one is needed")
+        if self.runs > 1 and self.gap < MIN_GAP:
+            raise InputError(f"--gap {self.gap:g}: runs less than {MIN_GAP:g} seconds apart share the state of the machine")
+        groups = list(self.settings())
+        for group in groups:
             for setting in group:
                 setting.check()
-        runs = [self._measure(settings, suffix) for suffix in ("", f" {AGAIN}")[: 1 + self.twice]]
-        print(json.dumps(latency_report(runs)) if self.json else format_latency(runs))
-        if self.keep:
-            self._store(runs)
-        unstable = [timing for run in runs for group in run for timing in group if timing.unstable]
-        if unstable and not self.accept_unstable:
-            raise InputError(unstable_message(unstable, self.keep))
+        sessions = self._measure(groups)
+        print(json.dumps(latency_report(sessions)) if self.json else format_latency(sessions))
 
-    def settings(self) -> Iterator[list[Setting]]:
+    def _measure(self, groups: Sequence[Group]) -> list[Session]:
+        """Measure the runs that are not on record; return the session of each group."""
+        from benchmark.latency.clocks import device_name  # imports torch, which is slow
+
+        device = device_name(self.device)
+        records = current_records(load_records()) if self.keep else {}
+        for number in range(1, self.runs + 1):
+            missing = [group for group in groups if len(_runs(group, device, records)) < number]
+            last = [run for group in missing for run in _runs(group, device, records)[-1:]]
+            if last:
+                _wait(self.gap - min(map(_age, last)))
+            for group in missing:
+                for record in self._run(group, device, records, f"run {number} of {self.runs}, " * (self.runs > 1)):
+                    records[record.id] = record
+                    if self.keep:
+                        append_record(record)
+        return [cast(Session, _session(group, device, records)) for group in groups]
+
+    def _run(self, group: Group, device: str, records: Mapping[str, Record], label: str) -> list[Record]:
+        together = [latency_subject(setting.model) for setting in group]
+
+        def is_used(run: int) -> bool:
+            """Return whether any model has this run on record: one that was cut off is not completed later."""
+            identities = (latency_identity(setting, device, together=together, run=run) for setting in group)
+            return any(record_id(identity) in records for identity in identities)
+
+        run = next(run for run in count(1) if not is_used(run))
+        bar_format = "{desc} {bar} {percentage:.0f} %, {remaining} left"
+        with tqdm(total=1, desc=label + group[0].label, bar_format=bar_format) as bar:
+            return latency_records(measure_latency(group, rounds=self.rounds, progress=show_progress(bar)), run=run)
+
+    def settings(self) -> Iterator[Group]:
         """Iterate over all combinations of the comma-separated options; each holds all models.
 
         Raises:
@@ -92,8 +139,9 @@ class LatencyCommand:
         if len(set(self.models)) < len(self.models):
             raise InputError(f"{next(model for model in self.models if self.models.count(model) > 1)} is given twice")
         numbers = [_split_list(name, getattr(self, name), int) for name in ("batch", "threads")]
-        words: list[list[Any]] = [_split_list(name, getattr(self, name), str) for name in ("layout", "backend", "part")]
-        for batch, threads, layout, backend, part in product(*numbers, *words):
+        names = ("layout", "backend", "part", "allocator")
+        words: list[list[Any]] = [_split_list(name, getattr(self, name), str) for name in names]
+        for batch, threads, layout, backend, part, allocator in product(*numbers, *words):
             yield [
                 Setting(
                     model=model,
@@ -105,29 +153,38 @@ class LatencyCommand:
                     layout=layout,
                     backend=backend,
                     part=part,
+                    allocator=allocator,
                 )
                 for model in self.models
             ]
 
-    def _measure(self, settings: Sequence[Sequence[Setting]], suffix: str) -> Run:
-        run = []
-        for group in settings:
-            label = group[0].label + suffix
-            with tqdm(total=1, desc=label, bar_format="{desc} {bar} {percentage:.0f} %, {remaining} left") as bar:
-                run.append(measure_latency(group, rounds=self.rounds, progress=show_progress(bar)))
-        return run
 
-    def _store(self, runs: Sequence[Run]) -> None:
-        """Append the records of every group; a group with unstable times is left out unless these are accepted."""
-        repeats = (ONCE, AGAIN) if self.twice else ("",)
-        for repeat, run in zip(repeats, runs, strict=True):
-            for group in run:
-                if any(timing.unstable for timing in group) and not self.accept_unstable:
-                    continue
-                for record in latency_records(group, repeat=repeat):
-                    if not append_record(record):
-                        label = f"{record.subject}, {describe_setting(record)}, {record.metric}"
-                        print(f"not recorded, as it is on record already: {label}", file=sys.stderr)
+def _session(group: Group, device: str, records: Mapping[str, Record]) -> Session | None:
+    """Return the session of a group on a device; None before its first run."""
+    setting, models = replace(group[0], model=""), tuple(latency_subject(setting.model) for setting in group)
+    for session in load_sessions(records.values()):
+        if (session.device, session.setting, session.models) == (device, setting, models):
+            return session
+    return None
+
+
+def _runs(group: Group, device: str, records: Mapping[str, Record]) -> Sequence[Mapping[str, Record]]:
+    session = _session(group, device, records)
+    return session.runs if session else ()
+
+
+def _age(run: Mapping[str, Record]) -> float:
+    """Return the seconds since a run ended."""
+    ended = datetime.fromisoformat(next(iter(run.values())).time)
+    return (datetime.now(UTC) - ended).total_seconds()
+
+
+def _wait(seconds: float) -> None:
+    """Wait between two runs, with a bar."""
+    for _ in tqdm(
+        range(max(0, round(seconds))), desc="waiting before the next run", bar_format="{desc} {bar} {remaining} left"
+    ):
+        time.sleep(1)
 
 
 def _split_list(name: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
@@ -137,65 +194,42 @@ def _split_list(name: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
         raise InputError(f"--{name} {text!r}: give whole numbers, comma-separated, as in 1,32") from None
 
 
-def unstable_message(unstable: Sequence[Timing], keep: bool) -> str:
-    """Describe the most unstable of these timings, and what to do about it, in one line.
-
-    Args:
-        keep: whether the results were to be stored.
-    """
-    worst = max(unstable, key=lambda timing: timing.iqr / timing.median)
-    more = f" (and {len(unstable) - 1} more)" if len(unstable) > 1 else ""
-    spread = (
-        f"unstable: the interquartile range is {worst.iqr / worst.median:.0%} of the median, more than {MAX_RELATIVE_IQR:.0%}"
-    )
-    consequence = "; settings with unstable times were not recorded" if keep else ""
-    advice = "measure on an idle machine, or pass --accept-unstable"
-    return f"{worst.setting.model} at {worst.setting.label}{more}: {spread}{consequence}; {advice}"
-
-
 # --- JSON ---------------------------------------------------------------------------------------------------------------------
 
 
-class Milliseconds(TypedDict):
-    """Percentiles of all timed calls; ``iqr`` is the interquartile range."""
+class EstimateReport(TypedDict):
+    """A value over separate runs.
 
-    median: float
-    p10: float
-    p90: float
-    iqr: float
+    Attributes:
+        ci95: Its 95 % interval [low, high] over runs; None with fewer than five runs.
+        noisy: Whether the interval is missing, or wider than a tenth of the value.
+    """
 
-
-class Ratio(TypedDict):
-    """Ratio of a model's time to that of the model ``to``, with the 95 % interval [low, high] over rounds."""
-
-    to: str
     value: float
-    ci95: list[float]
+    ci95: list[float] | None
+    noisy: bool
 
 
 class ModelLatency(TypedDict):
     """The times of one model.
 
     Attributes:
-        ci95: The 95 % interval of the median [low, high], milliseconds.
-        noisy: The interquartile range exceeds a tenth of the median.
-        stable: The times converged in the warm-up.
-        memory: Bytes that building and running the network added.
+        milliseconds: The time of a batch.
+        by_run: Milliseconds by every estimator, one value per run.
+        ratio: Time relative to that of the first model of the setting.
+        memory: Bytes that building and running the network added at most.
         parts: Median milliseconds of each part of a pipeline; empty for the network alone.
-        ratio: To the first model of the setting.
-        seconds: Every timed call, by round.
+        seconds: Every timed call, by run and round.
     """
 
     model: str
-    milliseconds: Milliseconds
-    ci95: list[float]
+    milliseconds: EstimateReport
+    by_run: dict[str, list[float]]
     images_per_second: float
-    noisy: bool
-    stable: bool
+    ratio: EstimateReport
     memory: int
     parts: dict[str, float]
-    ratio: Ratio
-    seconds: list[list[float]]
+    seconds: list[list[list[float]]]
 
 
 class SettingLatency(TypedDict):
@@ -209,55 +243,27 @@ class SettingLatency(TypedDict):
     layout: MemoryLayout
     backend: BackendName
     part: TimedPart
+    allocator: AllocatorName
     processor: str
+    runs: int
     models: list[ModelLatency]
 
 
-class RepeatabilityReport(TypedDict):
-    """Agreement of two measurements of one setting.
-
-    Attributes:
-        decided: Pairs of models whose ratio's interval excludes 1 both times.
-        kept: Those of them whose order is the same both times.
-        tau: Kendall's rank correlation of the two orders; None if it is undefined.
-        spread: Second median of each model over its first.
-    """
-
-    setting: str
-    decided: list[list[str]]
-    kept: list[list[str]]
-    tau: float | None
-    spread: dict[str, float]
-
-
 class LatencyReport(TypedDict):
-    """The output of ``python -m benchmark.measure latency --json``.
+    """The output of ``python -m benchmark.measure latency --json``; ``estimator`` tells how a run's time is computed."""
 
-    Attributes:
-        again: The second measurement, with ``--twice``.
-        twice: The agreement of both measurements by setting, with ``--twice``; None for a single model.
-    """
-
-    schema: Literal[1]
+    schema: Literal[2]
+    estimator: str
     settings: list[SettingLatency]
-    again: list[SettingLatency] | None
-    twice: list[RepeatabilityReport | None] | None
 
 
-def latency_report(runs: Sequence[Run]) -> LatencyReport:
-    """Return the content of ``--json``; ``runs``: one, or two with ``--twice``."""
-    reports = [[_report_setting(group) for group in run] for run in runs]
-    is_repeated = len(runs) == 2
-    return {
-        "schema": 1,
-        "settings": reports[0],
-        "again": reports[1] if is_repeated else None,
-        "twice": [_report_repeatability(*groups) for groups in zip(*runs, strict=True)] if is_repeated else None,
-    }
+def latency_report(sessions: Sequence[Session]) -> LatencyReport:
+    """Return the content of ``--json``."""
+    return {"schema": 2, "estimator": ESTIMATOR, "settings": [_report_setting(session) for session in sessions]}
 
 
-def _report_setting(group: Group) -> SettingLatency:
-    setting = group[0].setting
+def _report_setting(session: Session) -> SettingLatency:
+    setting = session.setting
     return {
         "input": setting.input,
         "joints": setting.joints,
@@ -267,77 +273,66 @@ def _report_setting(group: Group) -> SettingLatency:
         "layout": setting.layout,
         "backend": setting.backend,
         "part": setting.part,
-        "processor": group[0].device,
-        "models": [_report_model(timing, group[0]) for timing in group],
+        "allocator": setting.allocator,
+        "processor": session.device,
+        "runs": len(session.runs),
+        "models": [_report_model(session, model) for model in session.models],
     }
 
 
-def _report_model(timing: Timing, reference: Timing) -> ModelLatency:
-    ratio, interval = timing_ratio(timing, reference)
+def _report_model(session: Session, model: str) -> ModelLatency:
+    time = session.time(model)
+    samples = [run[model].samples for run in session.runs]
     return {
-        "model": timing.setting.model,
-        "milliseconds": {
-            "median": 1e3 * timing.median,
-            "p10": 1e3 * timing.p10,
-            "p90": 1e3 * timing.p90,
-            "iqr": 1e3 * timing.iqr,
-        },
-        "ci95": [1e3 * bound for bound in timing.interval],
-        "images_per_second": timing.setting.batch / timing.median,
-        "noisy": timing.unstable,
-        "stable": timing.stable,
-        "memory": timing.memory,
-        "parts": {part: 1e3 * seconds for part, seconds in timing.part_medians.items()},
-        "ratio": {"to": reference.setting.model, "value": ratio, "ci95": list(interval)},
-        "seconds": [[round_digits(seconds) for seconds in row] for row in timing.rounds],
+        "model": model,
+        "milliseconds": _report_estimate(time),
+        "by_run": {estimator: session.milliseconds(model, estimator).tolist() for estimator in ESTIMATORS},
+        "images_per_second": 1e3 * session.setting.batch / time.value,
+        "ratio": _report_estimate(session.ratio(model, session.models[0])),
+        "memory": max(of_run["memory"] for of_run in samples),
+        "parts": session.parts(model),
+        "seconds": [of_run["seconds"] for of_run in samples],
     }
 
 
-def _report_repeatability(first: Group, second: Group) -> RepeatabilityReport | None:
-    if len(first) < 2:
-        return None
-    repeatability = compare_sessions(session_from_timings(first), session_from_timings(second))
-    return {
-        "setting": first[0].setting.label,
-        "decided": [list(pair) for pair in repeatability.pairs],
-        "kept": [list(pair) for pair in repeatability.kept],
-        "tau": repeatability.tau,
-        "spread": dict(repeatability.spread),
-    }
+def _report_estimate(estimate: Estimate) -> EstimateReport:
+    interval = list(estimate.interval) if estimate.interval else None
+    return {"value": estimate.value, "ci95": interval, "noisy": not estimate.is_precise}
 
 
 # --- text ---------------------------------------------------------------------------------------------------------------------
 
 
-def format_latency(runs: Sequence[Run]) -> str:
-    """Format the times as text, one table per setting; ``runs``: one, or two with ``--twice``."""
-    lines = []
-    for run, suffix in zip(runs, ("", f" {AGAIN}"), strict=False):
-        for group in run:
-            lines += [f"{group[0].setting.label} on {group[0].device}{suffix}", *_table(group), ""]
-    for first, second in zip(*runs, strict=True) if len(runs) == 2 else ():
-        if len(first) > 1:
-            lines += [format_repeatability(compare_sessions(session_from_timings(first), session_from_timings(second)))]
-    return "\n".join(lines).rstrip("\n")
+def format_latency(sessions: Sequence[Session]) -> str:
+    """Format the times as text, one table per setting."""
+    return "\n\n".join("\n".join(_table(session)) for session in sessions)
 
 
-def _table(group: Group) -> Iterator[str]:
-    yield f"{'':44}{'ms':>10}{'p10':>10}{'p90':>10}{'IQR %':>7}{'images/s':>10}{'MB':>8}  ratio to the first, 95 %"
-    for timing in group:
-        ratio, (low, high) = timing_ratio(timing, group[0])
-        times = "".join(f"{1e3 * seconds:10.2f}" for seconds in (timing.median, timing.p10, timing.p90))
-        rate = timing.setting.batch / timing.median
-        marks = "  unstable" * timing.unstable + "  did not converge in warm-up" * (not timing.stable)
-        metrics = f"{times}{100 * timing.iqr / timing.median:7.1f}{rate:10.2f}{timing.memory / 1e6:8.1f}"
-        yield f"{timing.setting.model:44}{metrics}  {ratio:.3f} [{low:.3f}, {high:.3f}]{marks}"
-        if timing.parts:
-            parts = [f"{part} {1e3 * seconds:.2f}" for part, seconds in timing.part_medians.items()]
-            yield f"{'':4}{', '.join(parts)} ms"
+def _table(session: Session) -> Iterator[str]:
+    runs = len(session.runs)
+    number = f"{runs} run" + "s" * (runs > 1)
+    yield f"{session.setting.label} on {session.device}; {number}, {ESTIMATOR} of the calls of each"
+    with_interval = ", 95 % over runs" * (runs >= MIN_RUNS)
+    width = max(map(len, session.models)) + 2
+    yield f"{'':{width}}{'ms' + with_interval:34}{'images/s':>10}{'MB':>8}  ratio to the first{with_interval}"
+    for model in session.models:
+        time, ratio = session.time(model), session.ratio(model, session.models[0])
+        rate = 1e3 * session.setting.batch / time.value
+        memory = max(run[model].samples["memory"] for run in session.runs) / 1e6
+        yield f"{model:{width}}{_format(time, 2):34}{rate:10.2f}{memory:8.1f}  {_format(ratio, 3)}"
+        if parts := session.parts(model):
+            yield f"{'':4}{', '.join(f'{part} {milliseconds:.2f}' for part, milliseconds in parts.items())} ms"
+    if runs < MIN_RUNS:
+        yield (
+            f"No intervals: rounds of one run share the state of the machine, and {number} cannot show how much that matters. "
+            f"--runs {MIN_RUNS} gives 95 % intervals over runs."
+        )
+    else:
+        yield f"noisy: the interval is wider than {100 * MAX_RELATIVE_WIDTH:.0f} % of the value; more --runs may narrow it"
 
 
-def format_repeatability(repeatability: Repeatability) -> str:
-    """Format the agreement of two measurements as one line."""
-    tau = "-" if repeatability.tau is None else f"{repeatability.tau:+.2f}"
-    changes = ", ".join(f"{model} {100 * (change - 1):+.1f} %" for model, change in repeatability.spread.items())
-    same = f"{len(repeatability.kept)} of {len(repeatability.pairs)} pairs decided both times keep their order"
-    return f"twice: {same}; Kendall's tau {tau}; changes of the median: {changes}"
+def _format(estimate: Estimate, decimals: int) -> str:
+    if estimate.interval is None:
+        return f"{estimate.value:.{decimals}f}"
+    low, high = estimate.interval
+    return f"{estimate.value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]" + " noisy" * (not estimate.is_precise)

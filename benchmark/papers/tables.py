@@ -106,6 +106,7 @@ class Column:
         fitted: What of convention or scope was chosen so that a printed number of the column results; empty if nothing was.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
+        needs: Device on which the column's times were measured.
     """
 
     name: Slug
@@ -115,6 +116,7 @@ class Column:
     convention: str = ""
     threshold: StrictFloat | None = None
     part: str = "mean"
+    needs: str = ""
     scope: str = ""
     expression: str = ""
     fitted: str = ""

@@ -55,8 +55,10 @@ KINDS: dict[str, Callable[[], Identity]] = {
     "learning_rate": lambda: learning_rate_identity(MODEL, LSP, 0),
     "mean_pose": lambda: mean_pose_identity(LSP, 4000, "pck@0.2"),
     "feature_maps": lambda: feature_map_identity(MODEL, LSP, SETTING, "peak", "heatmaps", 3, 0),
-    "latency": lambda: latency_identity(Setting(model=MODEL), "milliseconds", "a processor"),
-    "latency of the pipeline": lambda: latency_identity(Setting(model=MODEL, part="pipeline"), "milliseconds", "a processor"),
+    "latency": lambda: latency_identity(Setting(model=MODEL), "a processor", together=[MODEL], run=1),
+    "latency of the pipeline": lambda: latency_identity(
+        Setting(model=MODEL, part="pipeline"), "a processor", together=[MODEL], run=1
+    ),
     "agreement": lambda: agreement_identity("cached", "psnr", "hrnet_mpii", "256x256", 2.0, 0),
     "search": lambda: search_identity(
         "efficientpose_nas", find_search("efficientpose_nas", "small"), "flops", "searched", "pck@0.2", "", 0
@@ -88,7 +90,7 @@ def test_what_a_record_rests_on_is_named() -> None:
         "architecture by readings": ("cost",),
         "evaluation of Synthetic people": ("pckh", "synthetic_people"),
         "feature_maps": ("feature_maps", "protocols", "training"),
-        "latency of the pipeline": ("latency", "crops", "decoding"),
+        "latency of the pipeline": ("latency", "latency_runs", "crops", "decoding"),
         "search": ("search", "lookup_table", "cost", "pck"),
         "search on times": ("search", "lookup_table", "latency", "pck"),
         "lookup": ("lookup_table", "cost"),

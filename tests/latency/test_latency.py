@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +24,28 @@ import torch
 from pydantic import TypeAdapter
 from scipy.stats import kendalltau
 
-from benchmark.analysis.latency import Session, compare_sessions, load_sessions
+from benchmark.analysis.latency import (
+    Estimate,
+    Session,
+    coverage_over_rounds,
+    coverage_over_runs,
+    estimate_over_runs,
+    load_sessions,
+    spread_between_runs,
+)
 from benchmark.config.identities import current_records
-from benchmark.config.latency import Setting
+from benchmark.config.latency import ESTIMATOR, ESTIMATORS, MIN_RUNS, Setting
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS
-from benchmark.core.records import Record, append_record, load_records
+from benchmark.core.records import Record, append_record, load_records, select
 from benchmark.core.statistics import kendall_tau
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import predict_people
 from benchmark.latency import timer
-from benchmark.latency.clocks import time_on_cpu, time_on_cuda, timer_overhead, warm_up
-from benchmark.latency.records import latency_records, session_from_timings
-from benchmark.latency.timer import Timing, measure_latency, timing_ratio
+from benchmark.latency.clocks import hardware_counters, time_on_cpu, time_on_cuda, time_with_cpu, timer_overhead, warm_up
+from benchmark.latency.records import latency_records
+from benchmark.latency.timer import Timing, measure_latency, worker_variables
 from benchmark.latency.workloads import export_onnx, heatmap_function, pipeline_pass, synthetic_people
 from benchmark.measure.latency import LatencyCommand, LatencyReport
 
@@ -83,10 +97,26 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def timing(model: str = SMALL, rounds: Any = None, **fields: Any) -> Timing:
-    """Return a made-up timing: by default 20 rounds of 4 calls of about 10 ms."""
+    """Return a made-up timing: by default 20 rounds of 4 calls of about 10 ms, on an idle machine."""
     if rounds is None:
         rounds = 0.010 + 0.0001 * np.random.default_rng(0).standard_normal((20, 4))
-    return Timing(setting=Setting(model=model), rounds=np.asarray(rounds, float), device="a processor", **fields)
+    rounds = np.asarray(rounds, float)
+    return Timing(**{"setting": Setting(model=model), "rounds": rounds, "cpu": rounds, "device": "a processor"} | fields)
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def session_of_runs(seconds: dict[str, list[float]], *, minutes: float = 2, scatter: float = 0.0, seed: int = 0) -> Session:
+    """Return the session of models that took these seconds in each run; calls scatter within a run."""
+    random = np.random.default_rng(seed)
+    records = []
+    for run, of_run in enumerate(zip(*seconds.values(), strict=True), 1):
+        timings = [timing(m, mean * random.lognormal(0, scatter, (10, 4))) for m, mean in zip(seconds, of_run, strict=True)]
+        ended = START + timedelta(minutes=run * minutes)
+        records += [replace(record, time=ended.isoformat()) for record in latency_records(timings, "a command", run=run)]
+    (session,) = load_sessions(records)
+    return session
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------------
@@ -101,7 +131,7 @@ def timing(model: str = SMALL, rounds: Any = None, **fields: Any) -> Timing:
     ],
 )
 def test_a_setting_can_be_read_back(setting: Setting) -> None:
-    assert Setting.of({**setting.conditions(), "unstable": True}, SMALL) == setting
+    assert Setting.of({**setting.conditions(), "run": 1}, SMALL) == setting
 
 
 def test_other_protocols_are_no_settings() -> None:
@@ -115,6 +145,7 @@ def test_other_protocols_are_no_settings() -> None:
         ({"input": "256"}, "'256' is not an input size"),
         ({"batch": 0}, "--batch 0"),
         ({"threads": 10_000}, "--threads 10000: there are"),
+        ({"allocator": "arena"}, "--allocator 'arena' is not one of keep, default"),
         ({"backend": "tensorflow"}, "--backend 'tensorflow' is not one of eager, compile, onnxruntime, openvino"),
         ({"backend": "onnxruntime", "layout": "nhwc"}, "chooses its own layout"),
         ({"part": "pipeline", "joints": 5}, "needs the joints of a dataset"),
@@ -134,38 +165,90 @@ def test_a_missing_runtime_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 # --- statistics ---------------------------------------------------------------------------------------------------------------
 
 
-def test_percentiles_are_over_all_calls() -> None:
-    made_up = timing(rounds=np.arange(1, 101).reshape(20, 5))
-    assert (made_up.median, made_up.p10, made_up.p90, made_up.iqr) == pytest.approx((50.5, 10.9, 90.1, 49.5))
-    assert made_up.interval[0] < 50.5 < made_up.interval[1]
-
-
-def test_quartiles_more_than_a_tenth_apart_are_noisy() -> None:
-    assert not timing(rounds=[[0.95, 1.0, 1.0, 1.04]] * 2).unstable
-    assert timing(rounds=[[0.9, 0.92, 1.0, 1.1, 1.2]] * 2).unstable
+def test_every_estimator_is_a_percentile_of_all_calls_of_a_run() -> None:
+    made_up = timing(rounds=np.arange(1, 102).reshape(-1, 1), cpu=2.0 * np.arange(1, 102).reshape(-1, 1))
+    wall, cpu = (51, 11, 6, 1), (102, 22, 2)
+    assert list(made_up.estimates.values()) == pytest.approx([*wall, *cpu])
+    assert made_up.estimates.keys() == ESTIMATORS.keys()
+    assert made_up.seconds == made_up.estimates[ESTIMATOR]
+    assert made_up.percentiles == (11, 91)
 
 
 def test_drift_that_hits_both_cancels_in_the_ratio() -> None:
-    """Let the machine become three times slower: the medians change, but neither the ratio nor its interval."""
-    drift = np.linspace(1, 3, 20)[:, None] * np.ones((20, 4))
-    value, interval = timing_ratio(timing(rounds=2 * drift), timing(rounds=drift))
-    assert value == pytest.approx(2)
+    """Let the machine be up to three times slower from run to run: the times change, but neither the ratio nor its interval."""
+    session = session_of_runs({"slow": [2.0, 4.0, 6.0, 3.0, 5.0], "fast": [1.0, 2.0, 3.0, 1.5, 2.5]})
+    value, interval, runs = session.ratio("slow", "fast")
+    assert (value, runs) == (pytest.approx(2), 5)
     assert interval == pytest.approx((2, 2))
+    assert session.ratio("slow", "fast").is_precise
+    assert not session.time("slow").is_precise
 
 
-def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("runs", range(1, 12))
+def test_there_is_an_interval_over_five_runs_or_more(runs: int) -> None:
+    estimate = estimate_over_runs(np.linspace(1.0, 1.01, runs))
+    assert (estimate.interval is not None) is (runs >= 5)
+    assert estimate.is_precise is (runs >= 5)
+    assert estimate.runs == runs
+
+
+def test_an_interval_of_five_runs_reaches_from_the_lowest_to_the_highest() -> None:
+    assert estimate_over_runs(np.array([5.0, 1, 4, 2, 3])) == Estimate(3, (1, 5), 5)
+
+
+def test_the_noise_gate_is_an_interval_of_at_most_a_tenth_of_the_value() -> None:
+    assert estimate_over_runs(np.array([0.96, 1, 1, 1, 1.05])).is_precise
+    assert not estimate_over_runs(np.array([0.94, 1, 1, 1, 1.05])).is_precise
+
+
+@pytest.mark.parametrize("runs", [5, 10])
+def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says(runs: int) -> None:
+    """Each run has a state of its own that its rounds share: intervals over runs cover it, one over the rounds would not."""
     random = np.random.default_rng(0)
     covered = 0
-    for _ in range(100):
-        slow, fast = (timing(rounds=size * random.lognormal(0, 0.1, (20, 4))) for size in (1.5, 1.0))
-        low, high = timing_ratio(slow, fast)[1]
-        covered += low <= 1.5 <= high
-    assert 88 <= covered <= 100
+    for _ in range(400):
+        ratios = 1.5 * random.lognormal(0, 0.1, runs)
+        interval = estimate_over_runs(ratios).interval
+        assert interval is not None
+        covered += interval[0] <= 1.5 <= interval[1]
+    assert 0.90 <= covered / 400 <= 0.98
 
 
-def test_cells_of_different_rounds_did_not_take_turns() -> None:
-    with pytest.raises(ValueError, match="not timed in interleaved rounds"):
-        timing_ratio(timing(rounds=np.ones((3, 2))), timing(rounds=np.ones((4, 2))))
+def test_an_exact_interval_of_five_runs_holds_a_repeat_in_five_of_six_cases() -> None:
+    random = np.random.default_rng(0)
+    inside = 0
+    for _ in range(600):
+        first, again = random.standard_normal((2, MIN_RUNS))
+        interval = estimate_over_runs(first).interval
+        assert interval is not None
+        inside += interval[0] <= np.median(again) <= interval[1]
+    assert inside / 600 == pytest.approx(5 / 6, abs=0.05)
+
+
+def test_coverage_is_counted_on_later_runs() -> None:
+    first, as_before, faster = [1.0, 1.1, 1.2, 1.3, 1.4], [1.2, 1.25, 1.2, 1.2, 1.3], [0.5, 0.6, 0.7, 0.5, 0.6]
+    steady = [1.0] * 10
+    session = session_of_runs({"steady": steady, "a": first + as_before, "b": first + faster})
+    assert coverage_over_runs(session) == (3, 1)  # a/steady; neither b/steady nor a/b
+    assert coverage_over_runs(replace(session, runs=session.runs[:9])) is None
+
+
+def test_rounds_of_a_run_do_not_show_what_differs_between_runs() -> None:
+    """Let the calls of a run scatter by a percent, and the runs by ten: a run's interval misses most ratios of the next."""
+    random = np.random.default_rng(0)
+    seconds = {model: list(random.lognormal(0, 0.1, 10)) for model in "abcd"}
+    session = session_of_runs(seconds, scatter=0.01)
+    over_rounds, over_runs = coverage_over_rounds(session), coverage_over_runs(session)
+    assert over_runs is not None
+    assert (over_rounds.pairs, over_runs.pairs) == (6 * 9, 6)
+    assert over_rounds.covered / over_rounds.pairs < 0.3 < over_runs.covered / over_runs.pairs
+
+
+def test_spread_is_relative_to_the_mean_of_all_runs() -> None:
+    times, ratios = spread_between_runs(session_of_runs({"a": [1.0, 3.0], "b": [2.0, 2.0], "c": [1.0, 3.0]}), ESTIMATOR)
+    deviation = 100 / np.sqrt(2)
+    assert times == pytest.approx((deviation, deviation), rel=1e-3)
+    assert ratios == pytest.approx((deviation, deviation), rel=1e-3)  # a/b 0.5 and 1.5, a/c 1 and 1, b/c 2 and 0.67
 
 
 def test_kendalls_tau_is_scipys_where_nothing_ties() -> None:
@@ -202,6 +285,36 @@ def test_the_timer_adds_microseconds() -> None:
     assert 0 < timer_overhead(200) < 2e-5
 
 
+def test_cpu_time_leaves_out_waiting_and_counts_work() -> None:
+    def wait() -> Iterator[str]:
+        time.sleep(0.05)
+        yield "wait"
+
+    def work() -> Iterator[str]:
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+        yield "work"
+
+    parts, cpu = time_with_cpu(wait, time_on_cpu)
+    assert parts["wait"] >= 0.05
+    assert cpu < 0.025
+    assert time_with_cpu(work, time_on_cpu)[1] >= 0.05
+
+
+def test_hardware_counters_are_those_that_perf_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def perf(text: str) -> None:
+        monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, stderr=text))
+
+    perf("<not supported>,,instructions:u,0,100.00,,\n<not supported>,,cycles:u,0,100.00,,\n")
+    assert hardware_counters() == []
+    perf("123456,,instructions:u,456,100.00,,\n<not supported>,,cycles:u,0,100.00,,\n")
+    assert hardware_counters() == ["instructions"]
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", "")
+    assert hardware_counters() == []
+
+
 def test_a_warm_up_ends_when_times_settle() -> None:
     times = iter([9.0, *[1.0] * 5, *[0.8] * 5, *[0.5] * 5, *[0.5] * 5])
     assert warm_up(lambda: next(times)) == (0.5, True)
@@ -222,7 +335,7 @@ class FakeWorker:
     calls: list[str] = []  # noqa: RUF012
 
     def __init__(self, setting: Setting, onnx: str = "") -> None:
-        self.setting, self.bursts = setting, list[dict[str, list[float]]]()
+        self.setting, self.rounds = setting, 0
 
     def __enter__(self) -> FakeWorker:
         return self
@@ -235,11 +348,14 @@ class FakeWorker:
     def warm(self) -> None:
         self.calls.append("warm " + self.setting.model)
 
+    def start_round(self) -> None:
+        self.rounds += 1
+
     def burst(self) -> None:
         self.calls.append(self.setting.model)
 
     def timing(self) -> Timing:
-        return Timing(setting=self.setting, rounds=np.ones((len(self.bursts), 2)))
+        return timing(rounds=np.ones((self.rounds, 2)), setting=self.setting)
 
 
 def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +374,9 @@ def test_a_larger_network_takes_longer(nets: str) -> None:
     narrow, wide = measure_latency([Setting(model=f"{nets}:{name}", input="64x64") for name in ("narrow", "wide")], rounds=4)
     assert narrow.rounds.shape[0] == wide.rounds.shape[0] == 4
     assert (narrow.rounds > 0).all()
-    value, (low, high) = timing_ratio(wide, narrow)
-    assert 5 < low <= value <= high
+    assert wide.seconds > 5 * narrow.seconds
+    assert narrow.cpu.shape == narrow.rounds.shape
+    assert (narrow.cpu > 0).all()
     assert narrow.device == wide.device != ""
 
 
@@ -270,6 +387,25 @@ def test_each_cell_has_its_own_process_with_its_own_threads(nets: str, tmp_path:
     (first, *threads), (second, *more_threads) = (line.split() for line in (tmp_path / "notes").read_text().splitlines())
     assert len({first, second, str(os.getpid())}) == 3
     assert threads == more_threads == ["1", "1", "1"]
+
+
+def test_a_process_keeps_the_memory_it_frees_unless_told_otherwise() -> None:
+    """Free and take 40 MB again and again: kept memory costs no page faults, and returned memory does."""
+    code = (
+        "import resource\n"
+        "count = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "size = 40_000_000; b'x' * size; before = count()\n"
+        "for _ in range(20): b'x' * size\n"
+        "print(count() - before)"
+    )
+    faults = {}
+    for allocator in ("keep", "default"):
+        variables = worker_variables(Setting(model=SMALL, allocator=allocator))
+        faults[allocator] = int(subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True).stdout)
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("not_run: only glibc reads these variables")
+    assert faults["keep"] < 100
+    assert faults["default"] > 20 * 40e6 / resource.getpagesize() / 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured in /proc")
@@ -349,19 +485,40 @@ def test_a_pipeline_is_the_sum_of_its_parts(nets: str) -> None:
 # --- records ------------------------------------------------------------------------------------------------------------------
 
 
-def test_ratios_can_be_read_back_from_records() -> None:
+def test_a_run_can_be_read_back_from_records() -> None:
     random = np.random.default_rng(1)
     seconds = {SMALL: 1.0, LARGE: 3.0, "net.py:f": 2.0}
     timings = [timing(model, mean * random.lognormal(0, 0.02, (20, 4))) for model, mean in seconds.items()]
     records = latency_records(timings, "a command")
-    assert [record.metric for record in records] == ["milliseconds"] * 3 + ["ratio"] * 2
-    assert [record.setting["to"] for record in records] == [""] * 3 + [SMALL] * 2
+    assert [record.subject for record in records] == list(seconds)
     (session,) = load_sessions(records)
-    assert set(session.rounds) == {SMALL, LARGE, "net.py:f"}
-    value, interval = timing_ratio(timings[1], timings[2])
-    assert session.ratio(LARGE, "net.py:f")[0] == pytest.approx(value, rel=1e-3)
-    assert session.ratio(LARGE, "net.py:f")[1] == pytest.approx(interval, rel=1e-3)
-    assert session.times[LARGE][0] == pytest.approx(1e3 * timings[1].median, rel=1e-5)
+    assert session.models == tuple(seconds)
+    assert (session.setting, session.device) == (Setting(model=""), "a processor")
+    assert session.time(LARGE).value == pytest.approx(1e3 * timings[1].seconds, rel=1e-3)
+    assert session.ratio(LARGE, "net.py:f").value == pytest.approx(timings[1].seconds / timings[2].seconds, rel=1e-3)
+    assert records[1].value == session.milliseconds(LARGE, "median")
+
+
+def test_sets_devices_and_settings_are_sessions_of_their_own() -> None:
+    alone, pair = [timing()], [timing(), timing(LARGE)]
+    elsewhere = [replace(of_model, device="another") for of_model in pair]
+    batch = [replace(of_model, setting=replace(of_model.setting, batch=8)) for of_model in pair]
+    records = [record for timings in (alone, pair, elsewhere, batch) for record in latency_records(timings, "a command")]
+    assert len({record.id for record in records}) == 7
+    assert sorted(len(session.models) for session in load_sessions(records)) == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("minutes", "runs"), [(2, 6), (0.5, 3), (0.1, 1)])
+def test_runs_less_than_a_minute_apart_are_not_separate(minutes: float, runs: int) -> None:
+    assert len(session_of_runs({"a": [1.0] * 6, "b": [1.0] * 6}, minutes=minutes).runs) == runs
+
+
+def test_a_run_that_was_cut_off_is_left_out() -> None:
+    session = session_of_runs({"a": [1.0, 2.0, 3.0], "b": [1.0] * 3})
+    records = [record for run in session.runs for record in run.values()]
+    cut = [record for record in records if (record.subject, record.setting["run"]) != ("b", 2)]
+    (without,) = load_sessions(cut)
+    assert list(without.milliseconds("a")) == [1e3, 3e3]
 
 
 def test_records_fit_their_schema_and_stay_small(tmp_path: Path) -> None:
@@ -375,28 +532,12 @@ def test_records_fit_their_schema_and_stay_small(tmp_path: Path) -> None:
         assert adapter.validate_python(record, strict=True) == record
 
 
-def test_figures_of_an_older_instrument_are_no_session() -> None:
+@pytest.mark.parametrize("instrument", ["latency", "latency_runs"])
+def test_figures_of_an_older_instrument_are_no_session(instrument: str) -> None:
     records = latency_records([timing(), timing(LARGE)], "a command")
-    older = [replace(record, versions={**record.versions, "latency": 0}) for record in records]
-    assert len(current_records({record.id: record for record in records})) == 3
+    older = [replace(record, versions={**record.versions, instrument: 0}) for record in records]
+    assert len(current_records({record.id: record for record in records})) == 2
     assert not list(load_sessions(current_records({record.id: record for record in older}).values()))
-
-
-def test_two_measurements_of_one_set_are_compared() -> None:
-    def session(seconds: dict[str, float], seed: int) -> Session:
-        random = np.random.default_rng(seed)
-        return session_from_timings(
-            [timing(model, mean * random.lognormal(0, 0.01, (20, 4))) for model, mean in seconds.items()]
-        )
-
-    first = session({"a": 1, "b": 2, "c": 3, "d": 3.001}, 0)
-    second = session({"a": 1.1, "b": 2, "c": 1.5, "d": 1.501}, 1)
-    repeatability = compare_sessions(first, second)
-    assert ("c", "d") not in repeatability.pairs  # undecided
-    assert set(repeatability.pairs) - set(repeatability.kept) == {("b", "c"), ("b", "d")}
-    assert repeatability.spread["a"] == pytest.approx(1.1, rel=0.02)
-    assert repeatability.tau is not None
-    assert repeatability.tau < 1
 
 
 # --- the command --------------------------------------------------------------------------------------------------------------
@@ -404,82 +545,108 @@ def test_two_measurements_of_one_set_are_compared() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder to which the command writes its records."""
-    append = append_record
+    """Return the folder in which the command finds and stores its records."""
+    append, load = append_record, load_records
     monkeypatch.setattr("benchmark.measure.latency.append_record", lambda record: append(record, tmp_path))
+    monkeypatch.setattr("benchmark.measure.latency.load_records", lambda: load(tmp_path))
     return tmp_path
 
 
-def fake_measurements(monkeypatch: pytest.MonkeyPatch, scatter: float) -> None:
-    """Let the command get made-up times whose logarithms have the standard deviation ``scatter``."""
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Make up times, so that the command takes none; return its calls of sleep between runs, of a second each."""
+    waited: list[float] = []
+    numbers = count(1)
 
     def fake_measure(settings: list[Setting], **_: object) -> list[Timing]:
-        random = np.random.default_rng(0)
+        random = np.random.default_rng(next(numbers))
         return [
-            Timing(setting=setting, rounds=seconds * random.lognormal(0, scatter, (20, 8)), device="a processor")
+            timing(rounds=seconds * random.lognormal(0, 0.01, (20, 8)), setting=setting)
             for seconds, setting in enumerate(settings, 1)
         ]
 
+    def fake_records(timings: list[Timing], *, run: int) -> list[Record]:
+        ended = datetime.now(UTC) + timedelta(seconds=len(waited))
+        return [replace(record, time=ended.isoformat()) for record in latency_records(timings, "-", run=run)]
+
     monkeypatch.setattr("benchmark.measure.latency.measure_latency", fake_measure)
+    monkeypatch.setattr("benchmark.measure.latency.latency_records", fake_records)
+    monkeypatch.setattr("benchmark.measure.latency.time.sleep", waited.append)
+    monkeypatch.setattr("benchmark.latency.clocks.device_name", lambda device: "a processor")
+    return waited
 
 
-def test_a_noisy_cell_is_refused_and_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
-    fake_measurements(monkeypatch, scatter=0.3)
-    with pytest.raises(InputError, match=r"baselines/hrnet-w32 at 256x256.* \(and 1 more\): unstable: .* --accept-unstable"):
-        LatencyCommand(models=(SMALL, LARGE), keep=True)()
-    assert not list(store.iterdir())
+def test_one_run_gives_times_without_intervals_and_says_so(waits: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    LatencyCommand(models=(SMALL, LARGE))()
+    text = capsys.readouterr().out
+    assert "No intervals: rounds of one run share the state of the machine, and 1 run cannot show" in text
+    assert "[" not in text
+    assert not waits
 
 
-def test_noisy_figures_are_kept_as_noisy_when_asked_to(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
-    fake_measurements(monkeypatch, scatter=0.3)
-    LatencyCommand(models=(SMALL, LARGE), keep=True, accept_unstable=True)()
-    records = load_records(store).values()
-    assert len(records) == 3
-    assert all(record.setting["unstable"] for record in records)
-    fake_measurements(monkeypatch, scatter=0.01)  # stable times are new records
+def test_five_runs_give_intervals_and_the_gap_lies_between_them(
+    waits: list[float], store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LatencyCommand(models=(SMALL, LARGE), runs=5, gap=90, keep=True)()
+    text = capsys.readouterr().out
+    assert "5 runs" in text
+    assert re.search(r"baselines/hrnet-w32 +\S+ \[\S+, \S+\] .* 2\.0\d\d? \[1\.\d+, 2\.\d+\]", text)
+    assert "No intervals" not in text
+    assert len(waits) >= 90 * 4
+    (session,) = load_sessions(load_records(store).values())
+    assert len(session.runs) == 5
+
+
+def test_a_command_that_was_stopped_resumes_with_the_missing_runs(waits: list[float], store: Path) -> None:
+    LatencyCommand(models=(SMALL, LARGE), runs=2, keep=True)()
+    before = load_records(store)
+    LatencyCommand(models=(SMALL, LARGE), runs=3, keep=True)()
+    after = load_records(store)
+    assert before.items() <= after.items()
+    assert {record.setting["run"] for record in after.values()} == {1, 2, 3}
+    waited = len(waits)
+    LatencyCommand(models=(SMALL, LARGE), runs=3, keep=True)()
+    assert (load_records(store), len(waits)) == (after, waited)
+
+
+def test_a_run_that_was_cut_off_is_measured_again_under_a_new_number(waits: list[float], store: Path) -> None:
     LatencyCommand(models=(SMALL, LARGE), keep=True)()
-    assert sum(not record.setting["unstable"] for record in load_records(store).values()) == 3
+    path = store / "latency.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    LatencyCommand(models=(SMALL, LARGE), keep=True)()
+    numbers = {model: [r.setting["run"] for r in select(load_records(store), subject=model)] for model in (SMALL, LARGE)}
+    assert numbers == {SMALL: [1, 2], LARGE: [2]}
 
 
-def test_what_is_on_record_is_said_not_to_be_kept(
-    monkeypatch: pytest.MonkeyPatch, store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fake_measurements(monkeypatch, scatter=0.01)
-    for _ in range(2):
-        LatencyCommand(models=(SMALL,), keep=True)()
-    assert "not recorded, as it is on record already: efficientpose_nas/A, 256x256" in capsys.readouterr().err
-
-
-def test_what_was_measured_twice_is_kept_whole_beside_what_was_measured_before(
-    monkeypatch: pytest.MonkeyPatch, store: Path
-) -> None:
-    fake_measurements(monkeypatch, scatter=0.01)
+def test_without_keep_nothing_is_read_or_stored(waits: list[float], store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     LatencyCommand(models=(SMALL,), keep=True)()
-    LatencyCommand(models=(SMALL,), keep=True, twice=True)()
-    repeats = [(record.metric, record.setting["repeat"]) for record in load_records(store).values()]
-    assert repeats == [("milliseconds", ""), ("milliseconds", "once"), ("milliseconds", "again")]
+    before = load_records(store)
+    LatencyCommand(models=(SMALL,), runs=2)()
+    assert load_records(store) == before
+    assert "; 2 runs, " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("twice", [False, True])
-def test_json_fits_its_schema(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], twice: bool) -> None:
-    fake_measurements(monkeypatch, scatter=0.01)
-    LatencyCommand(models=(SMALL, LARGE), batch="1,8", layout="nchw,nhwc", twice=twice, json=True)()
+@pytest.mark.parametrize("runs", [1, 5])
+def test_json_fits_its_schema(waits: list[float], capsys: pytest.CaptureFixture[str], runs: int) -> None:
+    LatencyCommand(models=(SMALL, LARGE), batch="1,8", layout="nchw,nhwc", runs=runs, json=True)()
     printed = json.loads(capsys.readouterr().out)
     validate(printed)
     assert len(printed["settings"]) == 4
-    assert (printed["twice"] is not None) is twice
+    for setting in printed["settings"]:
+        assert setting["runs"] == runs
+        assert all((model["milliseconds"]["ci95"] is None) is (runs < 5) for model in setting["models"])
 
 
 def validate(printed: Any) -> None:
     """Check the printed JSON against its type; equality shows that it holds no other keys."""
     assert TypeAdapter(LatencyReport).validate_python(printed, strict=True) == printed
-    for setting in [*printed["settings"], *(printed["again"] or [])]:
+    for setting in printed["settings"]:
         assert setting["models"]
         for model in setting["models"]:
-            intervals = (model["ci95"], model["ratio"]["ci95"])
-            assert all(len(interval) == 2 and interval[0] > 0 for interval in intervals)
-            assert all(model["milliseconds"][name] > 0 for name in ("median", "p10", "p90"))
-            assert min(map(min, model["seconds"])) > 0
+            for estimate in (model["milliseconds"], model["ratio"]):
+                low, high = estimate["ci95"] or [estimate["value"]] * 2
+                assert 0 < low <= estimate["value"] <= high
+            assert all(len(values) == setting["runs"] == len(model["seconds"]) for values in model["by_run"].values())
 
 
 @pytest.mark.parametrize(
@@ -489,6 +656,8 @@ def validate(printed: Any) -> None:
         ({"models": (SMALL, SMALL)}, "is given twice"),
         ({"models": (SMALL,), "batch": "1,x"}, "--batch '1,x': give whole numbers"),
         ({"models": (SMALL,), "layout": "chwn"}, "--layout 'chwn' is not one of"),
+        ({"models": (SMALL,), "runs": 0}, "--runs 0: at least one"),
+        ({"models": (SMALL,), "runs": 5, "gap": 10}, "--gap 10: runs less than 60 seconds apart share"),
     ],
 )
 def test_a_wrong_command_is_refused_by_name(given: dict[str, Any], message: str) -> None:
@@ -499,14 +668,15 @@ def test_a_wrong_command_is_refused_by_name(given: dict[str, Any], message: str)
 def test_the_command_from_end_to_end(nets: str, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "benchmark.measure", "latency", *arguments, "--rounds", "2", "--keep"]
-        variables = os.environ | {"POSE_RECORDS": str(tmp_path / arguments[0])}
+        variables = os.environ | {"POSE_RECORDS": str(tmp_path / "records")}
         return subprocess.run(command, env=variables, capture_output=True, text=True)
 
-    for option in ("--accept-unstable", "--noisy"):  # two names of one option
-        measured = run(option, f"{nets}:narrow", f"{nets}:wide", "--input", "32x32", "--json")
-        assert measured.returncode == 0, measured.stderr
-        validate(json.loads(measured.stdout))
-        assert len(load_records(tmp_path / option)) == 3
-    refused = run("--noisy", f"{nets}:narrow", "--threads", "10000")
+    measured = run(f"{nets}:narrow", f"{nets}:wide", "--input", "32x32", "--json")
+    assert measured.returncode == 0, measured.stderr
+    validate(json.loads(measured.stdout))
+    assert len(load_records(tmp_path / "records")) == 2
+    again = run(f"{nets}:narrow", f"{nets}:wide", "--input", "32x32", "--json")
+    assert again.stdout == measured.stdout  # from the records
+    refused = run(f"{nets}:narrow", "--threads", "10000")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: --threads 10000: there are ")

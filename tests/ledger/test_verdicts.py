@@ -9,21 +9,21 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
-from benchmark.config.identities import cost_identity, current_records, latency_identity
-from benchmark.config.latency import Setting
+from benchmark.config.identities import cost_identity, current_records
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
+from benchmark.ledger.latency import PrintedTimeComparison, compare_printed_time
 from benchmark.ledger.tokens import MEASURED, VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict, counted
 from benchmark.ledger.verdicts import judge_all, judge_cell
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import Cell, load_papers
+from tests.latency.made_up_runs import timed
 
 SIMPLE = "baselines/simple_baseline-r50"
 
@@ -122,81 +122,108 @@ def test_an_unknown_model_is_refused_with_its_cell() -> None:
 # --- times --------------------------------------------------------------------------------------------------------------------
 
 TIMED = {"A": "efficientpose_nas/A", "B": "efficientpose_nas/B"}
-
-
-def timed(
-    model: str,
-    value: float,
-    to: str = "",
-    device: str = "cpu",
-    *,
-    unstable: bool = False,
-    repeat: str = "",
-    interval: tuple[float, float] | None = None,
-    **conditions: Any,
-) -> Record:
-    """Return a made-up time, or ratio of times to another network, under the setting of EfficientPose-NAS's latencies."""
-    setting = Setting(model=model, device=device, **conditions)
-    metric = "ratio" if to else "milliseconds"
-    return Record(
-        **latency_identity(setting, metric, f"a {device}", unstable=unstable, repeat=repeat, to=to),
-        value=value,
-        interval=interval or (0.9 * value, 1.1 * value),
-        samples={},
-        command="a command",
-    )
+SPEED = {"first": "baselines/simple_baseline-mobilenet_v2", "ours": "heatmap_weighting/mobilenet_v3"}
 
 
 def judged(
-    row: str, *measured: Record, paper: str = "efficientpose_nas", table: str = "text_latency", column: str = "latency"
+    row: str, *measured: list[Record], paper: str = "efficientpose_nas", table: str = "text_latency", column: str = "latency"
 ) -> Verdict:
     cells = load_papers()[paper].tables[table].cells()
     chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, column))
-    return judge_cell(chosen, current_records({r.id: r for r in measured}))
+    return judge_cell(chosen, current_records({r.id: r for records in measured for r in records}))
+
+
+def judged_speed(*measured: list[Record], row: str = "ours", column: str = "fps_cpu") -> Verdict:
+    return judged(row, *measured, paper="heatmap_weighting", table="table5", column=column)
 
 
 def test_a_printed_time_is_a_ratio_to_the_first_and_never_reproduced() -> None:
-    ratio = timed(TIMED["B"], 1.75, TIMED["A"])  # printed: 23.95 / 13.73 = 1.744
-    proxy = judged("efficientpose_b", ratio)
-    assert (proxy.measured, proxy.ours, proxy.record) == ("proxy", "1.75×", ratio.id)
-    assert "printed 1.74 times, in it" in proxy.cause
-    assert "on a cpu" in proxy.cause
-    assert "outside" in judged("efficientpose_b", replace(ratio, value=3.0, interval=(2.9, 3.1))).cause
+    runs = timed({TIMED["A"]: 1.0, TIMED["B"]: 1.7})  # printed: 23.95 / 13.73 = 1.744; the third run has 1.751
+    proxy = judged("efficientpose_b", runs)
+    assert (proxy.measured, proxy.ours, proxy.record) == ("proxy", "1.75× on a cuda", runs[1].id)
+    assert proxy.cause.startswith(
+        "a cuda stands in for a GeForce RTX 2080 Ti; 1.75 [1.72, 1.78] times efficientpose_a's on a cuda"
+    )
+    assert proxy.cause.endswith("5 runs); printed 1.74 times")
 
 
 def test_the_first_network_is_what_the_others_are_compared_with() -> None:
-    proxy = judged("efficientpose_a", timed(TIMED["A"], 13.73))  # the printed time: still no match
-    assert (proxy.measured, proxy.ours) == ("proxy", "1×")
-    assert "13.73 ms on a cpu" in proxy.cause
+    reference = judged("efficientpose_a", timed({TIMED["A"]: 13.73, TIMED["B"]: 23.95}))  # the printed time: still no match
+    assert (reference.measured, reference.ours) == ("not_run", "-")
+    assert "the other networks of the column are compared with this one; 13.73 ms on a cuda" in reference.cause
+
+
+@pytest.mark.parametrize(("ratio", "agrees"), [(1.7, True), (1.6, False), (1.74, False)])
+def test_a_comparison_tells_whether_the_printed_ratio_agrees(ratio: float, agrees: bool) -> None:
+    compared = compared_time("efficientpose_b", timed({TIMED["A"]: 1.0, TIMED["B"]: ratio}))
+    assert (compared.outcome, compared.agrees) == ("compared", agrees)
+    assert (compared.printed_kind, compared.measured_kind) == ("cuda", "cuda")
+    assert compared.printed == pytest.approx((23.945 / 13.735, 23.955 / 13.725))
+
+
+def compared_time(row: str, records: list[Record]) -> PrintedTimeComparison:
+    cells = load_papers()["efficientpose_nas"].tables["text_latency"].cells()
+    chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, "latency"))
+    comparison = compare_printed_time(chosen, {record.id: record for record in records})
+    assert comparison is not None
+    return comparison
+
+
+def test_a_time_from_another_kind_of_device_gives_no_verdict() -> None:
+    """Not in either direction, and not even where the ratio is the printed one."""
+    as_printed = {TIMED["A"]: 13.73, TIMED["B"]: 23.95}
+    verdict = judged("efficientpose_b", timed(as_printed, "cpu"))
+    assert (verdict.measured, verdict.ours, verdict.record) == ("not_run", "-", "-")
+    assert "no verdict between kinds of device: needs a GeForce RTX 2080 Ti; 1.8" in verdict.cause
+    compared = compared_time("efficientpose_b", timed(as_printed, "cpu", scatter=0))
+    assert (compared.outcome, compared.measured_kind, compared.agrees) == ("other device", "cpu", False)
+    on_gpu = timed({SPEED["first"]: 1.0, SPEED["ours"]: 1.0}, "cuda", input="256x192", joints=17)
+    assert judged_speed(on_gpu).measured == "not_run"
+    assert judged_speed(on_gpu, column="fps_gpu").measured == "proxy"
+
+
+def test_a_ratio_that_does_not_pass_the_noise_gate_gives_no_verdict() -> None:
+    networks = {TIMED["A"]: 1.0, TIMED["B"]: 1.744}
+    for noisy in (timed(networks, scatter=0.05), timed(networks, runs=4)):
+        verdict = judged("efficientpose_b", noisy)
+        assert (verdict.measured, verdict.ours, verdict.record) == ("not_run", "-", "-")
+        assert (
+            "no verdict from a noisy ratio: needs 5 or more runs and an interval at most 10 % of the value wide"
+            in verdict.cause
+        )
+        assert not compared_time("efficientpose_b", noisy).agrees
 
 
 def test_a_ratio_of_rates_is_the_other_way_round() -> None:
-    first = "baselines/simple_baseline-mobilenet_v2"
-    ratio = timed("heatmap_weighting/mobilenet_v3", 0.5, first, input="256x192", joints=17, interval=(0.4, 0.8))
-    proxy = judged("ours", ratio, paper="heatmap_weighting", table="table5", column="fps_cpu")
-    assert (proxy.measured, proxy.ours) == ("proxy", "2×")
-    assert "[1.25, 2.5]" in proxy.cause
+    proxy = judged_speed(timed({SPEED["first"]: 1.0, SPEED["ours"]: 0.5}, "cpu", input="256x192", joints=17))
+    assert (proxy.measured, proxy.ours) == ("proxy", "1.94× on a cpu")
+    assert "1.94 [1.9, 1.98] times mobilenet_v2's" in proxy.cause
+    assert "a cpu stands in for an Intel Core i7-10750H" in proxy.cause
 
 
 def test_the_printed_kind_of_device_and_quiet_figures_come_first() -> None:
-    on_cpu, on_gpu = (timed(TIMED["B"], 2, TIMED["A"], device) for device in ("cpu", "cuda"))
-    unstable = timed(TIMED["B"], 2, TIMED["A"], "cuda", unstable=True)
-    assert judged("efficientpose_b", on_cpu, unstable, on_gpu).record == on_gpu.id
-    assert judged("efficientpose_b", on_cpu, unstable).record == on_cpu.id
-    assert judged("efficientpose_b", unstable).measured == "proxy"
+    networks = {TIMED["A"]: 1.0, TIMED["B"]: 2.0}
+    on_cpu, on_gpu = (timed(networks, device) for device in ("cpu", "cuda"))
+    noisy = timed({**networks, "efficientpose_nas/C": 3.0}, scatter=0.2)
+    others = timed({TIMED["B"]: 1.0, TIMED["A"]: 2.0}, scatter=0.2)
+    assert judged("efficientpose_b", on_cpu, others, on_gpu, noisy).record in {record.id for record in (*on_gpu, *noisy)}
+    assert judged("efficientpose_b", on_cpu, others).measured == "not_run"
+    assert judged("efficientpose_b", others, on_gpu).record == on_gpu[1].id
+    assert judged("efficientpose_b", timed(networks, allocator="default"), on_gpu).record == on_gpu[1].id
 
 
 def test_times_of_another_setting_or_an_older_network_do_not_judge() -> None:
-    other_settings: list[dict[str, Any]] = [{"input": "256x192"}, {"joints": 17}, {"part": "pipeline"}, {"repeat": "again"}]
+    networks = {TIMED["A"]: 1.0, TIMED["B"]: 2.0}
     others = [
-        replace(timed(TIMED["B"], 2, TIMED["A"]), versions={"latency": 1, "model": 0}),
-        *(timed(TIMED["B"], 2, TIMED["A"], **setting) for setting in other_settings),
+        [replace(record, versions={**record.versions, "model": 0}) for record in timed(networks)],
+        *(timed(networks, **setting) for setting in ({"input": "256x192"}, {"joints": 17}, {"part": "pipeline"})),  # type: ignore[arg-type]
+        timed({TIMED["A"]: 1.0, "efficientpose_nas/C": 2.0}),
     ]
     not_run = judged("efficientpose_b", *others)
     assert not_run.measured == "not_run"
     assert not_run.cause.startswith("python -m benchmark.measure latency efficientpose_nas/A efficientpose_nas/B ")
-    options = "--input 256x256 --joints 16 --device cuda --keep"
-    assert f"{options}; the printed time is that of a GeForce RTX 2080 Ti" in not_run.cause
+    options = "--input 256x256 --joints 16 --device cuda --runs 5 --keep"
+    assert not_run.cause.endswith(f"{options}; needs a GeForce RTX 2080 Ti")
 
 
 # --- the whole ledger ---------------------------------------------------------------------------------------------------------

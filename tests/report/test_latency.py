@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmark.config.identities import AGAIN, ONCE
-from benchmark.config.latency import Setting
+from benchmark.config.latency import ESTIMATORS, Setting
 from benchmark.core.records import Record, load_records
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import Timing
@@ -26,18 +26,26 @@ def measured(
     seconds: dict[str, float],
     *,
     scatter: float = 0.01,
-    repeat: str = "",
+    runs: int = 5,
     device: str = "a processor",
     seed: int = 0,
+    kind: str = "cpu",
+    counters: tuple[str, ...] = (),
     **setting: Any,
 ) -> dict[str, Record]:
-    """Return records of models timed in interleaved rounds, with times that scatter about the given ones."""
-    random = np.random.default_rng([seed, len(repeat) + bool(repeat)])
-    timings = [
-        Timing(setting=Setting(model=model, **setting), rounds=time * random.lognormal(0, scatter, (20, 6)), device=device)
-        for model, time in seconds.items()
-    ]
-    return {r.id: r for r in latency_records(timings, "a command", repeat=repeat)}
+    """Return records of models timed in separate runs, with times that scatter from run to run about the given ones."""
+    random = np.random.default_rng(seed)
+    records = {}
+    for run in range(1, runs + 1):
+        timings = []
+        for model, time in seconds.items():
+            rounds = time * random.lognormal(0, scatter) * np.ones((4, 2))
+            environment = {"hardware counters": list(counters)}
+            of_model = Setting(model=model, device=kind, **setting)
+            timings.append(Timing(setting=of_model, rounds=rounds, cpu=rounds, device=device, environment=environment))
+        for record in latency_records(timings, "a command", run=run):
+            records[record.id] = replace(record, time=f"2026-01-01T00:{2 * run:02d}:00+00:00")
+    return records
 
 
 def speed(seconds: dict[str, float], **options: Any) -> str:
@@ -50,17 +58,23 @@ def section(page: str, heading: str) -> str:
 
 def test_without_records_every_part_says_how_to_measure() -> None:
     page = latency_page(COUNTS)
-    assert page.count("Not measured on such a device yet: `python -m benchmark.measure latency ") == 3
+    assert page.count(", so no verdict: needs ") == 3
+    assert (
+        "Not measured on a GPU, so no verdict: needs a GeForce RTX 2080 Ti. The command is `python -m benchmark.measure "
+        in page
+    )
+    assert "Not measured on a CPU, so no verdict: needs an Intel Core i7-10750H." in page
+    assert page.count("--runs 5 --keep`") == 4
     assert "## FasterPose: 58% fewer operations, and the time saved" in page
     assert "Not measured yet: `python -m benchmark.measure latency baselines/simple_baseline-r50 " in page
-    assert "--twice --keep" in page
+    assert "Not measured yet: `python -m benchmark.measure latency MODEL... --runs 10 --keep`" in page
     assert "Kendall's tau between" not in page
 
 
 def test_times_in_the_printed_ratios_agree_throughout() -> None:
-    """On devices three times slower, all pairs are in the printed order and about 95 % of the ratios lie in their intervals."""
+    """On devices three times slower, all pairs are in the printed order and about 94 % of the ratios lie in their intervals."""
     seconds = {m: 3e-3 * ms for m, ms in PRINTED.items()}
-    devices = [measured(seconds, device=f"GPU {seed}", seed=seed) for seed in range(20)]
+    devices = [measured(seconds, device=f"GPU {seed}", seed=seed, kind="cuda") for seed in range(20)]
     page = latency_page(COUNTS | {i: r for records in devices for i, r in records.items()})
     text = section(page, "EfficientPose-NAS, Sec. 4.1")
     order = "printed order and ours: +1.00. Of 15 pairs, 15 are in the printed order, 0 in the opposite order, and 0 undecided."
@@ -71,10 +85,12 @@ def test_times_in_the_printed_ratios_agree_throughout() -> None:
 
 
 def test_a_rate_is_compared_as_a_rate() -> None:
-    page = speed({m: 2 / fps for m, fps in CPU_RATES.items()}, scatter=0.001)
+    page = speed({m: 2 / fps for m, fps in CPU_RATES.items()}, scatter=0.0001)
     text = section(page, "Heatmap weighting, Table V: FPS(CPU)")
     assert "ours: +1.00" in text
     assert "| `heatmap_weighting/mobilenet_v3` | 18.3 | 0.948 | 0.948 [0.94" in text
+    assert "on a processor | yes |" in text
+    assert "our ratio, for that on an Intel Core i7-10750H" in text
 
 
 def test_a_reversed_order_is_named() -> None:
@@ -84,10 +100,19 @@ def test_a_reversed_order_is_named() -> None:
     assert "1 in the opposite order (lite_hrnet_18 and lite_hrnet_30)" in text
 
 
-def test_what_scatters_is_undecided() -> None:
-    text = section(speed(dict.fromkeys(CPU_RATES, 0.05), scatter=0.05), "Heatmap weighting, Table V: FPS(CPU)")
+def test_what_scatters_is_undecided_and_noisy() -> None:
+    text = section(speed(dict.fromkeys(CPU_RATES, 0.05), scatter=0.1), "Heatmap weighting, Table V: FPS(CPU)")
     undecided = int(text.partition(" undecided")[0].rpartition(" ")[2])
     assert undecided >= 12  # of 15; an interval of 95 % leaves out 1 now and then
+    assert text.count("(noisy) on a processor | noisy |") == 5
+    assert "agree with the printed ones" not in text
+
+
+def test_fewer_than_five_runs_have_no_interval_and_decide_nothing() -> None:
+    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, runs=4), "Heatmap weighting, Table V: FPS(CPU)")
+    assert "4 runs" in text
+    assert text.count("(no interval) on a processor | noisy |") == 5
+    assert "0 in the opposite order, and 15 undecided" in text
 
 
 def test_networks_that_were_not_measured_stay_empty() -> None:
@@ -96,17 +121,19 @@ def test_networks_that_were_not_measured_stay_empty() -> None:
     assert "| `baselines/vipnas-mobilenet_v3` | 4.6 | 0.238 |  |" in text
 
 
-def test_times_of_another_device_are_shown_beside_for_want_of_better() -> None:
+def test_times_of_another_kind_of_device_are_shown_for_want_of_better_and_judge_nothing() -> None:
     page = speed({m: 1 / fps for m, fps in CPU_RATES.items()})
     text = section(page, "Heatmap weighting, Table V: FPS(GPU)")
-    assert "Not measured on such a device yet" in text
-    assert "results from another kind of device" in text
+    assert "Not measured on a GPU, so no verdict: needs an NVIDIA GTX 1650 Ti." in text
+    assert "another kind of device, for want of better ones. They judge nothing." in text
+    assert "on a processor |  |" in text
+    assert not any(word in text for word in ("| yes |", "| no |", "| noisy |", "agree with the printed ones", "✓"))
     assert "Not measured" not in section(page, "Heatmap weighting, Table V: FPS(CPU)")
 
 
 def test_an_operation_takes_longer_in_lite_hrnet_than_its_count_promises() -> None:
     """With the printed times: 1 / 6.2 s for 0.3 GMACs against 1 / 19.3 s for 1.6."""
-    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.001), "Heatmap weighting, Table V: FPS(CPU)")
+    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.0001), "Heatmap weighting, Table V: FPS(CPU)")
     sentence = text.partition("Time per operation is longest for ")[2].partition("\n")[0]
     assert sentence.startswith("lite_hrnet_30: ")
     ours, printed = (float(sentence.partition(start)[2].partition(" times")[0]) for start in ("30: ", "printed: "))
@@ -116,39 +143,62 @@ def test_an_operation_takes_longer_in_lite_hrnet_than_its_count_promises() -> No
 
 
 def test_sentences_are_reckoned_again_with_our_times() -> None:
-    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.001), "Heatmap weighting, Table V: FPS(CPU)")
+    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.0001), "Heatmap weighting, Table V: FPS(CPU)")
     assert "| About 4 times as fast as ViPNAS on the CPU | 4 × | 3.98 [3.9" in text
-    assert "| Much faster than Lite-HRNet-30 and ViPNAS | true | true in 20 of 20 rounds |" in text
+    assert "| Much faster than Lite-HRNet-30 and ViPNAS | true | true in 5 of 5 runs |" in text
     assert "18 frames a second" not in text  # a value of the paper's own device
     assert "slower on the GPU than" not in text  # one device here, two in the claim
 
 
 def test_saved_operations_stand_beside_the_time_they_save() -> None:
     pair = {"baselines/simple_baseline-r50": 1.0, "fasterpose/r50+deconvs=0+upsampling=pixel_shuffle": 0.7}
-    text = section(speed(pair, scatter=0.001), "FasterPose: 58%")
+    text = section(speed(pair, scatter=0.0001), "FasterPose: 58%")
     assert "| 57.4 % | 24.2 % | 30.0 % [30.0, 30.0] |" in text
 
 
-def test_a_set_measured_twice_shows_what_was_kept() -> None:
-    first = measured({"efficientpose_nas/A": 1.0, "efficientpose_nas/B": 2.0, "efficientpose_nas/C": 3.0}, repeat=ONCE)
-    second = measured({"efficientpose_nas/A": 1.1, "efficientpose_nas/B": 2.2, "efficientpose_nas/C": 2.0}, repeat=AGAIN)
-    text = section(latency_page(COUNTS | first | second), "Repeatability")
-    row = next(line for line in text.splitlines() if "256x256" in line)
-    assert "| 3 | 2 of 3 (`efficientpose_nas/B` and `efficientpose_nas/C`) | +0.33 |" in row
+def test_estimators_are_compared_by_their_spread_between_runs() -> None:
+    text = section(latency_page(measured({"a": 1.0, "b": 2.0}, scatter=0.1)), "What is repeatable")
+    rows = [line for line in text.splitlines() if line.startswith("|")][2 : 2 + len(ESTIMATORS)]
+    assert [row.split(" | ")[0].strip("|* ") for row in rows] == list(ESTIMATORS)
+    percents = [float(cell.split(" ")[0]) for row in rows for cell in row.strip("| ").split(" | ")[1:]]
+    assert all(2 < percent < 30 for percent in percents)  # the calls of a run are all equal here, and so are the estimators
+    setting = "256x256, 16 joints, batch 1, cpu, 1 thread, nchw, eager, forward, allocator keep"
+    assert f"1. {setting}, on a processor, 5 runs: `a`, `b`. " in text
 
 
-def test_noisy_figures_are_called_so() -> None:
-    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.3), "Heatmap weighting, Table V: FPS(CPU)")
-    assert "on a processor, unstable" in text
+@pytest.mark.parametrize(
+    ("scatter", "passing"), [(0.1, "0 of 2 times and 0 of 1 ratios"), (0.01, "2 of 2 times and 1 of 1 ratios")]
+)
+def test_the_page_counts_what_passes_the_noise_gate(scatter: float, passing: str) -> None:
+    text = section(latency_page(measured({"a": 1.0, "b": 2.0}, scatter=scatter)), "What is repeatable")
+    assert f"{passing} pass the noise gate." in text
+
+
+@pytest.mark.parametrize(
+    ("counters", "given"), [((), "neither instructions nor cycles"), (("instructions", "cycles"), "instructions and cycles")]
+)
+def test_the_page_says_which_counters_the_kernel_gave(counters: tuple[str, ...], given: str) -> None:
+    text = section(latency_page(measured({"a": 1.0, "b": 2.0}, counters=counters)), "What is repeatable")
+    assert f"On a processor, the kernel gives {given}." in text
+
+
+def test_coverage_on_a_repeat_is_counted_from_ten_runs_on() -> None:
+    networks = {"a": 1.0, "b": 2.0, "c": 3.0}
+    five, ten = (section(latency_page(measured(networks, runs=runs)), "What is repeatable") for runs in (5, 10))
+    assert "| set 1 | 5 runs |" not in five
+    assert "| set 1 | the rounds of one run | 12 | 0 | 0 % |" in five  # the rounds of a made-up run do not vary at all
+    row = next(line for line in ten.splitlines() if line.startswith("| set 1 | 5 runs | 3 |"))
+    pairs, covered = (int(cell) for cell in row.split(" | ")[2:4])
+    assert row.endswith(f"| {100 * covered / pairs:.0f} % |")
 
 
 def test_a_pipeline_is_shown_part_by_part() -> None:
-    setting = Setting(model="efficientpose_nas/A", part="pipeline")
+    setting, rounds = Setting(model="efficientpose_nas/A", part="pipeline"), np.full((20, 2), 0.01)
     parts = {"crop": np.full((20, 2), 0.002), "forward": np.full((20, 2), 0.008)}
-    timing = Timing(setting=setting, rounds=np.full((20, 2), 0.01), parts=parts, device="a processor")
+    timing = Timing(setting=setting, rounds=rounds, cpu=rounds, parts=parts, device="a processor")
     records = {record.id: record for record in latency_records([timing], "-")}
     text = section(latency_page(COUNTS | records), "From images to joints")
-    assert "| `efficientpose_nas/A` | 10 | 2 | 8 |" in text
+    assert "| `efficientpose_nas/A` | 10 (no interval) | 2 | 8 |" in text
 
 
 def test_the_page_is_the_same_twice_and_needs_no_time_of_day() -> None:

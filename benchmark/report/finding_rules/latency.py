@@ -1,4 +1,4 @@
-"""Findings on measured times, where these are stable."""
+"""Findings on measured times, where these pass the noise gate."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from benchmark.report.finding_rules.finding import Evidence, Finding
 
 
 def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
-    """Find networks that take longer than others with more multiply-accumulates, timed together and stably."""
+    """Find networks that take longer than others with more multiply-accumulates, timed together over separate runs."""
     for session in load_sessions(evidence.records.values()):
         setting = session.setting
-        if session.unstable or setting.part != "forward":
+        if not session.runs or setting.part != "forward":
             continue
         costs = {
             record.subject: record
             for record in select(evidence.records, kind="cost", input=setting.input)
-            if record.subject in session.rounds
+            if record.subject in session.models
         }
         for slow, fast in permutations(costs, 2):
-            ratio, (low, _) = session.ratio(slow, fast)
+            ratio = session.ratio(slow, fast)
             macs = costs[fast].value["flops"]["macs"] / costs[slow].value["flops"]["macs"]
-            if low > 1 and macs > 1:
+            if ratio.is_precise and ratio.interval and ratio.interval[0] > 1 and macs > 1:
                 names = [network_name(model, evidence.papers) for model in (slow, fast)]
                 yield Finding(
                     sentence=f"On {session.device} ({setting.backend}, {setting.threads} thread), {names[0]} takes "
-                    f"{ratio:.1f} times as long as {names[1]}, with {macs:.1f} times fewer multiply-accumulates.",
-                    strength=min(ratio, macs),
+                    f"{ratio.value:.1f} times as long as {names[1]}, with {macs:.1f} times fewer multiply-accumulates.",
+                    strength=min(ratio.value, macs),
                     page="latency.md",
                     records=(costs[slow], costs[fast]),
                 )
