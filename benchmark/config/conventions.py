@@ -21,6 +21,7 @@ class FlopsConvention:
         counter: ``module:function``, returning the count of one operator, a :class:`benchmark.cost.ops.Op`; imported when a
             network is counted.
         whole_trace: The function takes the operators of a whole network instead, in their order.
+        fitted: What of it was inferred from printed numbers, which it can then not explain; empty if it was read from a tool.
         version: 0 for the conventions that ``VERSIONS["cost"]`` covers. One that joins later starts at 1, so that all networks
             are counted again, with it among the others; raised when it counts otherwise than before.
     """
@@ -29,6 +30,7 @@ class FlopsConvention:
     description: str
     counter: str
     whole_trace: bool = False
+    fitted: str = ""
     version: int = 0
 
     def scale(self, unit: str) -> float:
@@ -58,6 +60,7 @@ FLOPS: Mapping[str, FlopsConvention] = {
         "true MACs plus biases, batch norm, ReLU and global pooling, repeated modules once, over 2^30",
         counter="benchmark.cost.counters:count_torchstat",
         whole_trace=True,
+        fitted="that global pooling counts, and the 2^30, are inferred from the printed counts of the small networks",
     ),
     "macs": FlopsConvention(
         1e9, "true MACs of convolutions and linear layers, over 1e9", counter="benchmark.cost.counters:count_macs"

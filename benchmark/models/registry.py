@@ -51,6 +51,8 @@ class Entry:
         smallest: Minimum side of an image in pixels.
         evidence: Kind of source that the network was built from.
         source: Where to find that source.
+        fitted: What of the network was chosen so that it has a printed cost or structure, which it can then not confirm; empty
+            if nothing was.
         version: Raised when the network computes something else, so that old records do not count for it; 0
             for a user's network, which has none.
         init_version: Raised when the same network starts from other initial weights, which only trainings rest on.
@@ -68,6 +70,7 @@ class Entry:
     smallest: int = 1
     evidence: Evidence
     source: str
+    fitted: str = ""
     version: int = 1
     init_version: int = 1
     recipe_of: str = ""
@@ -177,6 +180,7 @@ def _architecture_entry(path: Path, file_format: ArchitectureFormat) -> Entry:
         switches={},
         evidence="reconstruction",
         source=str(path),
+        fitted="",
         recipe_of=base_entry.id,
     )
     register_entry(entry)

@@ -102,6 +102,7 @@ class Column:
         part: Body part of PCKh, or ``mean``.
         scope: Part of the network that the numbers cover; empty for the whole network.
         expression: How a derived column follows from other cells; the name ``row`` is the row's own id.
+        fitted: What of convention or scope was chosen so that a printed number of the column results; empty if nothing was.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
     """
@@ -115,6 +116,7 @@ class Column:
     part: str = "mean"
     scope: str = ""
     expression: str = ""
+    fitted: str = ""
     kind: Kind | None = None
 
     def __post_init__(self) -> None:
@@ -141,6 +143,7 @@ class Row:
         needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
             of epochs or a device. Rows of one network with different conditions are different measurements.
         restored: By column, the source of a symbol that is missing from the converted text.
+        fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
         note: Remark on the row.
     """
 
@@ -151,6 +154,7 @@ class Row:
     dataset: Text = ""
     needs: Text = ""
     restored: Mapping[str, Text] = field(default_factory=dict)
+    fitted: str = ""
     note: str = ""
 
     def __post_init__(self) -> None:

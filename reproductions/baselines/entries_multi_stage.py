@@ -89,6 +89,7 @@ ENTRIES = (
         smallest=64,
         evidence="reconstruction",
         source="Bulat et al., FG 2020, with the block of github.com/1adrianb/face-alignment",
+        fitted="how the ways down and up are merged, and the stem's widths, are assumptions that only the printed 9M supports",
     ),
     Entry(
         id="baselines/cpm",

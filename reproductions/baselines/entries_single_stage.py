@@ -29,7 +29,8 @@ ENTRIES = (
         inputs=_SIZES,
         multiple=4,
         evidence="reconstruction",
-        source="layout of HRNet-W18-Small v1, github.com/HRNet/HRNet-Image-Classification; it meets the printed counts",
+        source="layout of HRNet-W18-Small v1, github.com/HRNet/HRNet-Image-Classification",
+        fitted="no source names the layout; it was chosen because it has the printed parameters and operations",
     ),
     # Lite-HRNet (Yu et al., CVPR 2021).
     *(
