@@ -7,23 +7,27 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
-from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity, load_current
+from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
-from benchmark.ledger.explanations import count_in_unit, explain_cost, explain_derived, explain_reading
+from benchmark.ledger.explanations import explain_cost, explain_derived
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command
-from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
+from benchmark.ledger.predicates import CountedCell, cost_setting, count_cell, count_cells, source_setting
+from benchmark.models.registry import Entry, canonical_id, entries, find_entry
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Kind, Paper, Slug, Text, load_papers, no_unknown_fields
 
-Token = Literal["reproduced", "explained", "contradicted", "inconclusive", "proxy", "not_run", "hidden_labels", "no_definition"]
+Token = Literal[
+    "reproduced", "explained", "ambiguous", "contradicted", "inconclusive", "proxy", "not_run", "hidden_labels", "no_definition"
+]
 TOKENS: tuple[Token, ...] = get_args(Token)
 TOKEN_MEANING: Mapping[Token, str] = {
     "reproduced": "our value, counted by the table's convention, rounds to the printed value",
-    "explained": "our value differs, and a reason from a closed list yields exactly the printed value",
+    "explained": "our value differs, and a reason that earns its name yields exactly the printed value",
+    "ambiguous": "our value differs, and a reason yields exactly the printed value, but might do so by chance",
     "contradicted": "our value differs, the definition is public, and no reason from the list yields the printed value",
     "inconclusive": "our interval is too wide to decide",
     "proxy": "measured under a smaller protocol or on another device: shows a direction or a ratio, never counts as a match",
@@ -88,14 +92,18 @@ def judge_all(records: Mapping[str, Record] | None = None) -> list[Verdict]:
     records = load_current() if records is None else records
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
     # Derived cells and claims may follow from our counts of their sources, so those are judged first.
-    measured = {cell.name: judge_cell(cell, records) for cell in cells if not cell.column.expression}
+    counted = count_cells(papers, records)
+    measured = {cell.name: judge_cell(cell, records, counted) for cell in cells if not cell.column.expression}
     counts = {name: float(v.ours) for name, v in measured.items() if v.kind == "cost" and v.ours != NOT_APPLICABLE}
     verdicts = [measured.get(cell.name) or judge_derived(cell, papers, counts) for cell in cells]
     return verdicts + [judge_claim(claim, paper, papers, counts) for paper in papers.values() for claim in paper.claims]
 
 
-def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
+def judge_cell(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None = None) -> Verdict:
     """Judge a cell by records; for cells that follow from other cells see :func:`judge_derived`.
+
+    Args:
+        counted: All printed costs with their counts, which an explanation of one is held against.
 
     Raises:
         InputError: the row names an unknown model.
@@ -106,12 +114,12 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
         entry = find_entry(cell.row.model)
     except InputError as problem:
         raise InputError(f"{cell.name}: {problem}") from None
+    if cell.column.none:
+        return _cell_verdict(cell, "no_definition", cause=cell.column.none)
     if cell.column.kind == "cost":
-        return _judge_cost(cell, entry, records)
+        return _judge_cost(cell, entry, records, counted)
     if cell.column.kind == "architecture":
         return _judge_architecture(cell, records)
-    if cell.column.kind == "derived":
-        return _judge_readings(cell, records)
     if cell.column.kind == "accuracy" and cell.table.split in HIDDEN_LABEL_SPLITS:
         return _cell_verdict(cell, "hidden_labels", cause=remedy_command(cell))
     if cell.column.kind == "accuracy" and (judged := judge_accuracy(cell, records)):
@@ -144,38 +152,22 @@ def remedy_command(cell: Cell) -> str:
     return f"needs a measurement of {model}{needs}"
 
 
-def cost_setting(cell: Cell) -> tuple[str, str]:
-    """Return the dataset, whose joints the head predicts, and the input size at which a row's cost is counted.
-
-    Raises:
-        InputError: The table states no size, or a dataset whose joints are unknown.
-    """
-    if cell.dataset not in JOINT_COUNTS:
-        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
-    if not cell.input:
-        raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
-    return cell.dataset, cell.input
-
-
-def _judge_cost(cell: Cell, entry: Entry, records: Mapping[str, Record]) -> Verdict:
-    dataset, size = cost_setting(cell)
-    record = records.get(cost_record_id(cell.row.model, dataset, size))
-    if record is None:
+def _judge_cost(cell: Cell, entry: Entry, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None) -> Verdict:
+    known = counted.get(cell.name) if counted else None
+    own = known if known and known.cell == cell else count_cell(cell, records)
+    if own is None:
         return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
-    value = count_in_unit(record, cell, cell.column.convention)
-    if value is None:
-        raise InputError(f"{cell.name}: {record.subject} has no part {cell.column.scope!r} counted in record {record.id}")
     token: Token = "reproduced"
-    cause, source = cell.column.convention, record.id
-    if round_half_up(value, cell.number.decimals) != str(cell.number):
-        explanation = explain_cost(cell, record, _variant_records(record, records))
+    cause, source = cell.column.convention, own.record.id
+    if own.plain != str(cell.number):
+        explanation = explain_cost(cell, own.record, own.variants, counted)
         if explanation:
-            token, cause, source = "explained", explanation.cause, explanation.record or record.id
+            token, cause, source = explanation.status, explanation.cause, explanation.record
         elif entry.evidence == "reconstruction":
             token, cause = "no_definition", f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
         else:
-            token, cause = "contradicted", f"{cell.column.convention} counts {_format(value)} ({entry.evidence})"
-    return _cell_verdict(cell, token, value=value, cause=cause, record=source)
+            token, cause = "contradicted", f"{cell.column.convention} counts {_format(own.value)} ({entry.evidence})"
+    return _cell_verdict(cell, token, value=own.value, cause=cause, record=source)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
@@ -186,13 +178,6 @@ def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
     if not values:
         return ""
     return f"; its search space ranges from {min(values):.4g} to {max(values):.4g} under {cell.column.convention}"
-
-
-def _variant_records(record: Record, records: Mapping[str, Record]) -> list[Record]:
-    """Return the cost records, at the same size, of networks that differ in one switch."""
-    dataset, size = record.dataset, record.setting["input"]
-    ids = (cost_record_id(variant, dataset, size) for variant in single_switch_variants(record.subject))
-    return [records[id_] for id_ in ids if id_ in records]
 
 
 def _find_description(cell: Cell, records: Mapping[str, Record], metric: str) -> tuple[Record, Any] | None:
@@ -210,17 +195,6 @@ def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Verdict:
     record, built = description
     token: Token = "reproduced" if built.replace(" ", "") == cell.printed.replace(" ", "") else "contradicted"
     return _cell_verdict(cell, token, value=built, cause=f"built as {built}", record=record.id)
-
-
-def _judge_readings(cell: Cell, records: Mapping[str, Record]) -> Verdict:
-    description = _find_description(cell, records, "readings")
-    if description is None:
-        return _cell_verdict(cell, "not_run", cause=remedy_command(cell))
-    record, readings = description
-    explanation = explain_reading(cell, record, readings)
-    if explanation is None:
-        return _cell_verdict(cell, "contradicted", cause=f"none of {len(readings)} readings gives it", record=record.id)
-    return _cell_verdict(cell, "explained", value=explanation.value, cause=explanation.cause, record=record.id)
 
 
 def judge_derived(cell: Cell, papers: Mapping[str, Paper], counts: Mapping[str, float]) -> Verdict:
@@ -332,4 +306,6 @@ def required_costs(papers: Mapping[str, Paper]) -> Iterator[tuple[str, str, str]
             for cell in table.cells():
                 if cell.row.model and cell.column.kind == "cost":
                     required[cell.row.model, *cost_setting(cell)] = None
+                    if setting := source_setting(cell):
+                        required[cell.row.model, *setting] = None
     return iter(required | dict.fromkeys((model, *COMMON_TERMS) for model, *_ in required))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from benchmark.ledger.explanations import PREDICATES
+from benchmark.core.records import Record
+from benchmark.ledger.explanations import MIN_REACH, PREDICATES
 from benchmark.ledger.verdicts import KINDS, TOKEN_MEANING, TOKENS, Verdict, count_verdicts
 from benchmark.papers.tables import Paper
+from benchmark.report.explanations import explanation_sentence
 from benchmark.report.markdown import MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
 
@@ -26,7 +28,7 @@ PAGES = """\
 - [Claims and consistency checks](claims.md): sentences and tables, checked against the printed cells"""
 
 
-def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     """Return ``reports/README.md``."""
     claims = sum(verdict.metric == "claim" for verdict in verdicts)
     return page(
@@ -45,7 +47,10 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
         "## Verdicts",
         grid(("", "verdict", "meaning"), [(MARKS[token], f"`{token}`", meaning) for token, meaning in TOKEN_MEANING.items()]),
         "## Reasons that explain a difference",
-        "This list is closed. The reasons are tried in this order, and never combined.",
+        "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
+        f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
+        "otherwise it is `ambiguous`.",
+        explanation_sentence(papers, records),
         grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
     )
 

@@ -9,6 +9,7 @@ from benchmark.ledger.verdicts import TOKEN_MEANING, Token
 MARKS: Mapping[Token, str] = {
     "reproduced": "✓",
     "explained": "≈",
+    "ambiguous": "?",
     "contradicted": "✗",
     "inconclusive": "~",
     "proxy": "◐",

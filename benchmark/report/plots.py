@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
-from benchmark.ledger.verdicts import TOKENS, Token, Verdict, cost_setting, count_verdicts
+from benchmark.ledger.predicates import cost_setting
+from benchmark.ledger.verdicts import TOKENS, Token, Verdict, count_verdicts
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
 
@@ -25,6 +26,7 @@ mpl.use("svg")
 COLOURS: Mapping[Token, str] = {
     "reproduced": "#2a7f62",
     "explained": "#8cc5a2",
+    "ambiguous": "#d9d39a",
     "contradicted": "#c8553d",
     "inconclusive": "#e3b23c",
     "proxy": "#6c8ead",
