@@ -12,7 +12,8 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import load_records
 from benchmark.cost.records import measure_cost
-from benchmark.ledger.verdicts import cost_setting, judge_cell
+from benchmark.ledger.predicates import cost_setting
+from benchmark.ledger.verdicts import judge_cell
 from benchmark.papers.tables import Cell, load_papers
 
 

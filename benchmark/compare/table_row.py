@@ -17,7 +17,8 @@ from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.records import Record
-from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS, cost_setting
+from benchmark.ledger.predicates import cost_setting
+from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import DASH, UNIT_SCALES, Column, Number, Paper, Row, Table, load_papers, parse_number

@@ -57,10 +57,10 @@ FLOPS: Mapping[str, FlopsConvention] = {
     ),
     "torchstat": FlopsConvention(
         2**30,
-        "true MACs plus biases, batch norm, ReLU and global pooling, repeated modules once, over 2^30",
+        "as Lite-HRNet's authors: true MACs, biases, batch norm, ReLU and pooling, of layers alone and each once, over 2^30",
         counter="benchmark.cost.counters:count_torchstat",
         whole_trace=True,
-        fitted="that global pooling counts, and the 2^30, are inferred from the printed counts of the small networks",
+        version=1,
     ),
     "macs": FlopsConvention(
         1e9, "true MACs of convolutions and linear layers, over 1e9", counter="benchmark.cost.counters:count_macs"
@@ -69,6 +69,7 @@ FLOPS: Mapping[str, FlopsConvention] = {
         1e9, "true MACs without those on zero padding, over 1e9", counter="benchmark.cost.counters:count_exact"
     ),
 }
+LOOKUP_CONVENTION = "hrnet"  # counts the operations in lookup tables and searches
 PARAMS: Mapping[str, str] = {
     "trainable": "parameters that take a gradient",
     "weights": "weights of convolutions and linear layers alone, without biases and norms",

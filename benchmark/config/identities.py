@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.conventions import FLOPS
+from benchmark.config.conventions import FLOPS, LOOKUP_CONVENTION
 from benchmark.config.latency import Setting
 from benchmark.config.packages import declarations
 from benchmark.config.predictions import PublishedPredictions
@@ -290,7 +290,7 @@ def search_identity(
         "protocol": config.retrain.protocol,
         "metric": metric,
         "setting": {"config": config.name, "config_version": config.version, "cost": cost, "strategy": strategy},
-        "versions": versions_of(*instruments) | _count_versions() | _cost_versions(cost) | package_version(package),
+        "versions": versions_of(*instruments) | _lookup_versions("flops") | _lookup_versions(cost) | package_version(package),
         "seed": seed,
         "device": device or None,
     }
@@ -305,7 +305,7 @@ def lookup_identity(
         "subject": package,
         "metric": "cost" if model else "rank correlation",
         "setting": {"config": config, "input": size, "joints": joints, "cost": cost, "model": model},
-        "versions": versions_of("lookup_table") | _cost_versions(cost) | package_version(package),
+        "versions": versions_of("lookup_table") | _lookup_versions(cost) | package_version(package),
         "device": device or None,
     }
 
@@ -343,9 +343,9 @@ def package_version(package: str) -> dict[str, int]:
     return {"model": max(entry.version for entry in declarations()[package].entries)}
 
 
-def convention_versions() -> dict[str, int]:
-    """Return the versions of the counting conventions that ``VERSIONS["cost"]`` does not cover."""
-    return {f"flops {name}": convention.version for name, convention in FLOPS.items() if convention.version}
+def convention_versions(names: Iterable[str] = FLOPS) -> dict[str, int]:
+    """Return the versions of those counting conventions that ``VERSIONS["cost"]`` does not cover."""
+    return {f"flops {name}": FLOPS[name].version for name in names if FLOPS[name].version}
 
 
 def is_current(record: Record) -> bool:
@@ -358,8 +358,9 @@ def _count_versions() -> dict[str, int]:
     return versions_of("cost") | convention_versions()
 
 
-def _cost_versions(cost: CostKind) -> dict[str, int]:
-    return _count_versions() if cost == "flops" else versions_of("latency")
+def _lookup_versions(cost: CostKind) -> dict[str, int]:
+    """Return the versions of what the costs in a lookup table rest on: one convention, or the timer."""
+    return versions_of("cost") | convention_versions([LOOKUP_CONVENTION]) if cost == "flops" else versions_of("latency")
 
 
 def _drawn_people(dataset: str) -> tuple[str, ...]:

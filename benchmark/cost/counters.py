@@ -20,6 +20,7 @@ LINEAR = {"mm", "addmm"}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
 POOL = WINDOW_POOL | {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
 UPSAMPLE = {"upsample_nearest2d", "upsample_bilinear2d"}
+TORCHSTAT_RELU = {"ReLU", "ReLU6", "PReLU", "ELU", "LeakyReLU"}  # layers of torch.nn that torchstat knows
 
 # Operations per output element that TensorFlow's profiler has registered for element-wise operators. A sigmoid and a batch
 # norm have none. x * sigmoid(x) is one operator in PyTorch, but a sigmoid and a product in TensorFlow; Keras computes PReLU
@@ -147,19 +148,43 @@ def count_tf_profiler(op: Op) -> int:
 
 
 def count_torchstat(ops: Sequence[Op]) -> int:
-    """Count as torchstat does: true MACs with biases, two per batch-normed element, one per ReLU and globally pooled element.
+    """Count as the torchstat does that Lite-HRNet's authors count with (their repository, tools/torchstat/compute_flops.py).
 
-    It stores one result per module, the last one, so a module that is called twice counts once. The public version does not
-    count global pooling; that the version used for the published counts of the small networks does is inferred from them.
+    It sees layers of ``torch.nn`` alone, so functional pooling or resizing counts nothing, and it stores one result per layer,
+    the last one, so a layer that is called twice counts once. An adaptive pooling has one row and one column too many in each
+    window, a linear layer no bias, and an up-sampling no channels. It takes no layer norm and no activation but those of
+    :data:`TORCHSTAT_RELU`.
     """
-    last: dict[tuple[str, str], int] = {}
+    last: dict[str, int] = {}
     for op in ops:
-        if op.name == "convolution":
-            last[op.scope, op.name] = count_macs(op) + (prod(op.output) if op.bias else 0)
-        elif op.name in NORM:
-            last[op.scope, op.name] = 2 * prod(op.output)
-        elif op.name in RELU:
-            last[op.scope, op.name] = prod(op.output)
-        elif _is_global_pool(op):
-            last[op.scope, op.name] = prod(op.inputs[0])
+        count = _count_torchstat_layer(op)
+        if count is not None:
+            last[op.scope] = count
     return sum(last.values())
+
+
+def _count_torchstat_layer(op: Op) -> int | None:
+    """Count the operator that gives a layer its count; None for any other operator."""
+    match op.module:
+        case "Conv2d" | "ConvTranspose2d" if op.name == "convolution":
+            return count_macs(op) + (prod(op.output) if op.bias else 0)
+        case "BatchNorm2d" if op.name in NORM:
+            return prod(op.inputs[0]) * (2 if op.affine else 1)
+        case "AvgPool2d" | "MaxPool2d" if op.name in WINDOW_POOL:
+            return prod(op.kernel) * prod(op.output)
+        case "AdaptiveAvgPool2d" | "AdaptiveMaxPool2d" if op.name in POOL or _is_global_pool(op):
+            # A mean has no spatial axes left, or has kept them with size one.
+            height, width = (_sum_windows(n, m) for n, m in zip(op.inputs[0][2:], (*op.output[2:], 1, 1), strict=False))
+            return prod(op.inputs[0][:2]) * height * width
+        case "Upsample" if op.name in UPSAMPLE:
+            return op.output[0] * prod(op.output[2:])
+        case "Linear" if op.name in LINEAR:
+            return _linear_macs(op)
+        case layer if layer in TORCHSTAT_RELU and op.name in RELU:
+            return prod(op.inputs[0])
+    return None
+
+
+def _sum_windows(size: int, windows: int) -> int:
+    """Sum the lengths, each one too many, of the windows in which an axis of ``size`` is pooled to ``windows`` elements."""
+    return sum(-(-(i + 1) * size // windows) - i * size // windows + 1 for i in range(windows))

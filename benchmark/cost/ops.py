@@ -14,6 +14,7 @@ class Op:
     Attributes:
         name: the dispatcher's name, without the overload.
         scope: path of the module that called the operator.
+        module: class of that module, or its nearest ancestor in ``torch.nn``; empty for a module with submodules.
         inputs: shapes of the tensor arguments in order, including the weight's.
         output: shape of the result, or of its first tensor.
         kernel: window of a pooling; the kernel of a convolution is in the shape of its weight.
@@ -26,6 +27,7 @@ class Op:
     scope: str
     inputs: tuple[Shape, ...]
     output: Shape
+    module: str = ""
     kernel: Shape = ()
     stride: Shape = ()
     padding: Shape = ()

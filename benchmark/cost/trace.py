@@ -46,7 +46,7 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     """
     network = network.to("meta").eval()
     tracker = ModuleTracker()
-    recorder = _Recorder(tracker)
+    recorder = _Recorder(tracker, network)
     image = torch.empty(1, channels, height, width, device="meta")
     # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
@@ -71,10 +71,12 @@ def count_parameters(network: nn.Module) -> dict[str, int]:
 
 
 class _Recorder(TorchDispatchMode):
-    def __init__(self, tracker: ModuleTracker) -> None:
+    def __init__(self, tracker: ModuleTracker, network: nn.Module) -> None:
         super().__init__()
         self.ops: list[Op] = []
         self.tracker = tracker
+        named = network.named_modules(remove_duplicate=False)
+        self.classes = {name: _layer_class(module) for name, module in named}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
@@ -83,13 +85,21 @@ class _Recorder(TorchDispatchMode):
             result = func(*args, **(kwargs or {}))
         output = result[0] if isinstance(result, tuple) else result
         if isinstance(output, torch.Tensor):
-            self.ops.append(_to_op(name, self._scope(), args, output))
+            scope = self._scope()
+            self.ops.append(_to_op(name, scope, self.classes.get(scope, ""), args, output))
         return result
 
     def _scope(self) -> str:
         # Parents are qualified by the root's class name: "Global", "SimpleBaseline", "SimpleBaseline.head.0", ...
         path = max(self.tracker.parents, key=lambda name: (name != "Global", name.count("."), len(name)))
         return path.partition(".")[2]
+
+
+def _layer_class(module: nn.Module) -> str:
+    """Return the nearest class in ``torch.nn`` of a module without submodules; empty for a module with some."""
+    if next(module.children(), None) is not None:
+        return ""
+    return next(kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn."))
 
 
 def _result_by_shape(name: str, args: Any) -> Any:
@@ -105,7 +115,7 @@ def _result_by_shape(name: str, args: Any) -> Any:
     return torch.empty_like(args[0]) if same or name in UNARY else None
 
 
-def _to_op(name: str, scope: str, args: Any, output: torch.Tensor) -> Op:
+def _to_op(name: str, scope: str, module: str, args: Any, output: torch.Tensor) -> Op:
     tensors = args[0] if name in ("cat", "stack") else [a for a in args if isinstance(a, torch.Tensor)]
     details: dict[str, Any] = {}
     if name == "convolution":
@@ -122,4 +132,4 @@ def _to_op(name: str, scope: str, args: Any, output: torch.Tensor) -> Op:
     elif name in WINDOW_POOL:
         details = {"kernel": tuple(args[1])}
     inputs = tuple(tuple(tensor.shape) for tensor in tensors)
-    return Op(name=name, scope=scope, inputs=inputs, output=tuple(output.shape), **details)
+    return Op(name=name, scope=scope, inputs=inputs, output=tuple(output.shape), module=module, **details)

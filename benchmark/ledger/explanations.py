@@ -1,36 +1,63 @@
-"""Explain printed numbers that differ from ours, by a closed list of predicates.
+"""Explain printed numbers that differ from ours, by a closed list of predicates, and say what an explanation is worth.
 
-A predicate is a rule that computes the exact printed string from measurements and printed cells alone; the verdict names the
-first predicate that succeeds. Predicates are ordered from the simplest to the most complex and are never combined: a number
-that only two errors together would explain is contradicted.
+A cost is ``explained`` by a rule of :mod:`benchmark.ledger.predicates` that yields the exact printed string, if the rule earns
+its name in one of two ways, which were fixed before any number was judged:
+
+* the row declares the source that its numbers were taken from, and the source's own way of counting gives every number of the
+  paper that was taken from there; or
+* the rule gives every number of its column, or of the row's source, in which it makes a difference, there are at least
+  :data:`MIN_REACH` of them, and no other rule that gives this one does as well.
+
+Any other rule that yields the string leaves it ``ambiguous``, and so does every rule where network, row, column or convention
+was chosen so that printed numbers result.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import Literal
 
-from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record
+from benchmark.ledger.predicates import COST_PREDICATES, FROM_SOURCE, CountedCell, Prediction
 from benchmark.papers.expressions import ExpressionResult, evaluate_expression, half_unit, printed_value
-from benchmark.papers.rounding import round_half_up, round_twice, truncate
-from benchmark.papers.tables import UNIT_SCALES, Cell, Claim, Paper
+from benchmark.papers.rounding import round_half_up, truncate
+from benchmark.papers.tables import Cell, Claim, Paper
 
+Status = Literal["explained", "ambiguous"]
 PREDICATES: Mapping[str, str] = {
-    "truncated": "truncated after the last printed digit instead of rounded",
-    "rounded_twice": "rounded to one more digit first, then again",
-    "other_convention": "counted under another convention than the rest of the column",
-    "other_variant": "counted for the same network with another value of one switch",
-    "padded": "rounded or truncated to fewer digits, then padded with zeros",
+    **COST_PREDICATES,
     "within_source_rounding": "follows from sources that round to the printed ones",
     "another_printing": "follows from another printed value of the same quantity in the same paper",
     "printed_sources": "follows from the printed values that our measurements of its sources round to",
     "swapped": "exchanged with the number of another sentence",
 }
+MIN_REACH = 3  # numbers in which a rule makes a difference, and which it all gives, before it explains without a source
+WINDOW = Fraction(1, 10)  # printed numbers this far from the printed one, relatively, are what chance is reckoned over
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How many of the other strings that might have been printed some rule would have given.
+
+    Attributes:
+        explained: Those that would have been ``explained``.
+        ambiguous: Those that would have been ``ambiguous``.
+        strings: All strings with the printed number of decimals within :data:`WINDOW` of the printed number, without the one
+            that our count rounds to.
+    """
+
+    explained: int
+    ambiguous: int
+    strings: int
+
+    def __str__(self) -> str:
+        """Format as text."""
+        return f"of {self.strings} strings within 10 %, {self.explained} would be explained and {self.ambiguous} ambiguous"
 
 
 @dataclass(frozen=True)
@@ -42,67 +69,158 @@ class Explanation:
         description: Why it applies, in words.
         value: Our value under the predicate, before rounding.
         record: Id of the record that the value comes from; empty for values that follow from printed cells.
+        status: Whether it earns its name.
+        support: The source outside the paper that states it; empty if there is none.
+        fits: Numbers in reach that the rule gives, this one among them.
+        reach: Numbers of the column or source in which the rule makes a difference, each once.
+        rivals: The other rules that yield the string, each with its own fit.
+        fitted: What was chosen so that printed numbers result, for which the status is ``ambiguous``; empty if nothing was.
+        chance: What the rules would have given by chance; None for values that follow from printed cells.
     """
 
     predicate: str
     description: str
     value: Fraction | float
     record: str = ""
+    status: Status = "explained"
+    support: str = ""
+    fits: int = 0
+    reach: int = 0
+    rivals: tuple[str, ...] = ()
+    fitted: str = ""
+    chance: Chance | None = None
 
     @property
     def cause(self) -> str:
         """The explanation as text, for the verdict."""
-        return f"{self.predicate}: {self.description}: {float(self.value):.6g}"
+        parts = [f"{self.predicate}: {self.description}: {float(self.value):.6g}"]
+        if self.chance:
+            parts += [
+                f"reach: fits {self.fits} of {self.reach} where it makes a difference",
+                "support: the row's source" if self.support else "support: none",
+                f"rivals: {', '.join(self.rivals) or 'none'}",
+                *([f"fitted: {self.fitted}"] if self.fitted else []),
+                f"chance: {self.chance}",
+            ]
+        return "; ".join(parts)
 
 
-def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | None:
-    """Return a cost record's count under ``convention``, in the cell's printed unit; None if it was not counted."""
-    counts: Mapping[str, Any] = record.value
-    if cell.column.scope:
-        counts = counts.get("scopes", {}).get(cell.column.scope, {})
-    suffix = cell.number.suffix
-    unit = suffix if suffix in ("K", "M", "G") else cell.column.unit
-    if cell.column.metric == "params":
-        count = counts.get("params", {}).get(convention)
-        scale: float = UNIT_SCALES[unit]
-    elif convention not in FLOPS:
-        raise InputError(f"{cell.name}: unknown counting convention {convention!r}; known: {', '.join(FLOPS)}")
-    else:
-        count = counts.get("flops", {}).get(convention)
-        scale = FLOPS[convention].scale(unit)
-    return None if count is None else Fraction(count) / Fraction(scale)
+@dataclass(frozen=True)
+class _Candidate:
+    """A rule that yields the printed string, with its fit."""
+
+    prediction: Prediction
+    fits: int
+    reach: int
+
+    @property
+    def sourced(self) -> bool:
+        return self.prediction.predicate in FROM_SOURCE
+
+    @property
+    def sound(self) -> bool:
+        """Whether the rule gives everything in its reach, and that reach is enough."""
+        return self.fits == self.reach and (self.sourced or self.reach >= MIN_REACH) and not self.prediction.fitted
+
+    def __str__(self) -> str:
+        name = " ".join(filter(None, self.prediction.rule))
+        return f"{name} ({self.fits} of {self.reach})"
 
 
-def explain_cost(cell: Cell, record: Record, variants: Sequence[Record]) -> Explanation | None:
-    """Return the first predicate that yields the printed string from counts; None if there is none.
+def explain_cost(
+    cell: Cell, record: Record, variants: Sequence[Record], counted: Mapping[str, CountedCell] | None = None
+) -> Explanation | None:
+    """Return the rule that yields the printed string from counts, with what it is worth; None if there is none.
 
     Args:
         cell: Printed cost.
         record: Cost record of the cell's network, which has a count under the column's convention.
         variants: Cost records, at the same size, of networks that differ from the cell's in one switch.
+        counted: All printed costs with their counts, by the name of the cell, among which the rules' reach is found.
     """
-    printed, decimals = str(cell.number), cell.number.decimals
-    column_convention = cell.column.convention
-    value = count_in_unit(record, cell, column_convention)
-    assert value is not None
-    for name, rule in (("truncated", truncate), ("rounded_twice", round_twice)):
-        if rule(value, decimals) == printed:
-            return Explanation(name, PREDICATES[name], value, record.id)
-    for convention in PARAMS if cell.column.metric == "params" else FLOPS:
-        converted = count_in_unit(record, cell, convention)
-        if convention != column_convention and converted is not None and round_half_up(converted, decimals) == printed:
-            return Explanation("other_convention", convention, converted, record.id)
-    for variant in variants:
-        variant_value = count_in_unit(variant, cell, column_convention)
-        if variant_value is not None and round_half_up(variant_value, decimals) == printed:
-            return Explanation("other_variant", variant.subject, variant_value, variant.id)
-    unpadded = printed.rstrip("0").rstrip(".") if "." in printed else printed
-    fewer_decimals = len(unpadded.partition(".")[2])
-    # Truncating to a whole number is not allowed: it would explain nearly every printed number that ends in .0.
-    candidates = (round_half_up(value, fewer_decimals), truncate(value, fewer_decimals) if fewer_decimals else "")
-    if fewer_decimals < decimals and unpadded in candidates:
-        return Explanation("padded", PREDICATES["padded"], value, record.id)
-    return None
+    counted = counted or {}
+    own = CountedCell(cell=cell, record=record, variants=tuple(variants))
+    if known := counted.get(cell.name):
+        own = known if known.cell == cell else replace(own, source_record=known.source_record)
+    rules = _rules(own, counted)
+    judged = _judge(own, str(cell.number), rules)
+    if judged is None:
+        return None
+    status, best, rivals = judged
+    source = cell.row.source
+    return Explanation(
+        predicate=best.prediction.predicate,
+        description=best.prediction.detail or COST_PREDICATES[best.prediction.predicate],
+        value=best.prediction.value,
+        record=best.prediction.record,
+        status=status,
+        support=source.reference if source and best.sourced else "",
+        fits=best.fits,
+        reach=best.reach,
+        rivals=tuple(map(str, rivals)),
+        fitted=own.fitted or best.prediction.fitted,
+        chance=_chance(own, rules),
+    )
+
+
+def compute_chance(cell: CountedCell, counted: Mapping[str, CountedCell]) -> Chance:
+    """Enumerate the strings near the printed one, and count those that some rule would have given, all else unchanged."""
+    return _chance(cell, _rules(cell, counted))
+
+
+def _rules(own: CountedCell, counted: Mapping[str, CountedCell]) -> list[_Candidate]:
+    """Return every rule that makes a difference in a cell, with its fit as if it gave the cell's number."""
+    others = _peers(own, counted)
+    rules = []
+    for rule, prediction in own.predictions.items():
+        hits = [peer.predictions[rule].printed == str(peer.cell.number) for peer in others if rule in peer.predictions]
+        rules.append(_Candidate(prediction, fits=1 + sum(hits), reach=1 + len(hits)))
+    return rules
+
+
+def _peers(own: CountedCell, counted: Mapping[str, CountedCell]) -> list[CountedCell]:
+    """Return the other numbers from the row's source, or else of the cell's column, each once and none that was fitted."""
+    cell, source = own.cell, own.cell.row.source
+
+    def is_peer(other: Cell) -> bool:
+        if source:
+            return other.paper == cell.paper and other.row.source == source
+        return (other.paper, other.table.id, other.column.name) == (cell.paper, cell.table.id, cell.column.name)
+
+    peers = {
+        (other.number, str(other.cell.number)): other
+        for other in counted.values()
+        if is_peer(other.cell) and other.number != own.number and other.cell.name != cell.name and not other.fitted
+    }
+    return list(peers.values())
+
+
+def _judge(
+    own: CountedCell, printed: str, rules: Sequence[_Candidate]
+) -> tuple[Status, _Candidate, tuple[_Candidate, ...]] | None:
+    """Return status, best rule and rivals of a string, if it were printed in a cell; None if no rule yields it."""
+    candidates = [rule for rule in rules if rule.prediction.printed == printed]
+    if not candidates:
+        return None
+    sound = [rule for rule in candidates if rule.sound]
+    sourced = [rule for rule in sound if rule.sourced]
+    # Of several rules the one that fits most of its reach stands first, in the order of the list.
+    best = (sourced or sound or sorted(candidates, key=lambda rule: -Fraction(rule.fits, rule.reach)))[0]
+    earned = bool(sourced) or len(sound) == 1
+    status: Status = "explained" if earned and not own.fitted else "ambiguous"
+    return status, best, tuple(rule for rule in candidates if rule is not best)
+
+
+def _chance(own: CountedCell, rules: Sequence[_Candidate]) -> Chance:
+    def in_last_digit(printed: str) -> int:
+        return int(printed.replace(".", ""))
+
+    center = in_last_digit(str(own.cell.number))
+    near = range(math.ceil(center * (1 - WINDOW)), math.floor(center * (1 + WINDOW)) + 1)
+    possible = {rule.prediction.printed for rule in rules if in_last_digit(rule.prediction.printed) in near}
+    statuses = [judged[0] for printed in possible if (judged := _judge(own, printed, rules))]
+    strings = len(near) - (in_last_digit(own.plain) in near)
+    return Chance(statuses.count("explained"), statuses.count("ambiguous"), strings)
 
 
 def explain_derived(

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from benchmark.config.identities import COMMON_TERMS, cost_record_id, description_identity, load_current
+from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.derived import Judgement, Measurement, Sources, judge_by_sources
-from benchmark.ledger.explanations import count_in_unit, explain_cost
+from benchmark.ledger.explanations import explain_cost
 from benchmark.ledger.internal import (
     NOTHING,
     InternalVerdict,
@@ -22,9 +22,10 @@ from benchmark.ledger.internal import (
     repeated_cell,
 )
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command, printed_device
+from benchmark.ledger.predicates import CountedCell, cost_setting, count_cell, count_cells, source_setting
 from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
 from benchmark.models.checkpoints import published_commands
-from benchmark.models.registry import Entry, canonical_id, entries, find_entry, single_switch_variants
+from benchmark.models.registry import Entry, canonical_id, entries, find_entry
 from benchmark.papers.expressions import NotComputable, suffix_scale
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Paper, load_papers, parse_number
@@ -49,8 +50,9 @@ def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, 
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
     internal = judge_internally(papers)
     # What follows from other cells is judged by our measurements of these, which therefore come first.
-    judged = {cell.name: measure(cell, records) for cell in cells if not cell.column.expression}
-    sources = collect_sources(papers, cells, judged, records)
+    counted = count_cells(papers, records)
+    judged = {cell.name: measure(cell, records, counted) for cell in cells if not cell.column.expression}
+    sources = collect_sources(papers, cells, judged, counted)
     for cell in cells:
         if cell.column.expression:
             judged[cell.name] = _judge_derived(cell, sources, internal[cell.name])
@@ -63,7 +65,9 @@ def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, 
 
 
 def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
-    """Judge a cell by records alone; one that follows from other cells only in :func:`judge_all`.
+    """Judge a cell by records alone, a cost without other costs that could support an explanation.
+
+    One that follows from other cells is judged only in :func:`judge_all`.
 
     Raises:
         InputError: the row names an unknown model.
@@ -71,8 +75,13 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
     return _cell_verdict(cell, measure(cell, records), NOTHING)
 
 
-def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
+def measure(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None = None) -> Judgement:
     """Judge a cell that does not follow from others by the record of its quantity.
+
+    Args:
+        cell: The printed cell.
+        records: Current records, by id.
+        counted: All printed costs with their counts, which an explanation of one is held against.
 
     Raises:
         InputError: the row names an unknown model.
@@ -85,8 +94,10 @@ def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
         entry = find_entry(cell.row.model)
     except InputError as problem:
         raise InputError(f"{cell.name}: {problem}") from None
+    if cell.column.none:
+        return Judgement("no_definition", cell.column.none)
     if cell.column.kind == "cost":
-        return _judge_cost(cell, entry, records)
+        return _judge_cost(cell, entry, records, counted)
     if cell.column.kind == "architecture":
         return _judge_architecture(cell, records)
     if cell.column.kind == "accuracy":
@@ -104,7 +115,7 @@ def measure(cell: Cell, records: Mapping[str, Record]) -> Judgement:
 
 
 def collect_sources(
-    papers: Mapping[str, Paper], cells: list[Cell], judged: Mapping[str, Judgement], records: Mapping[str, Record]
+    papers: Mapping[str, Paper], cells: list[Cell], judged: Mapping[str, Judgement], counted: Mapping[str, CountedCell]
 ) -> Sources:
     """Collect our measurements of the cells that derived cells and claims may refer to.
 
@@ -119,8 +130,7 @@ def collect_sources(
             continue
         value: float | None = None
         if cell.column.kind == "cost":
-            count = count_in_unit(records[cost_record_id(cell.row.model, *cost_setting(cell))], cell, cell.column.convention)
-            value = None if count is None else float(count) * suffix_scale(cell)
+            value = float(counted[cell.name].value) * suffix_scale(cell)
         elif isinstance(judgement.value, int | float | Fraction):
             value = float(judgement.value)
         elif judgement.value is not None:
@@ -164,19 +174,6 @@ def remedy_command(cell: Cell) -> str:
     return f"needs a measurement of {model}{needs}"
 
 
-def cost_setting(cell: Cell) -> tuple[str, str]:
-    """Return the dataset, whose joints the head predicts, and the input size at which a row's cost is counted.
-
-    Raises:
-        InputError: The table states no size, or a dataset whose joints are unknown.
-    """
-    if cell.dataset not in JOINT_COUNTS:
-        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
-    if not cell.input:
-        raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
-    return cell.dataset, cell.input
-
-
 def _judge_setting(cell: Cell) -> Judgement:
     """Compare a condition of the experiment with the authors' release, where it is known; there is nothing to measure."""
     released = cell.table.released.get((cell.row.id, cell.column.name))
@@ -195,27 +192,24 @@ def _plain(text: str) -> str | float:
         return text.replace(" ", "")
 
 
-def _judge_cost(cell: Cell, entry: Entry, records: Mapping[str, Record]) -> Judgement:
-    record = records.get(cost_record_id(cell.row.model, *cost_setting(cell)))
-    if record is None:
+def _judge_cost(
+    cell: Cell, entry: Entry, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None
+) -> Judgement:
+    known = counted.get(cell.name) if counted else None
+    own = known if known and known.cell == cell else count_cell(cell, records)
+    if own is None:
         return Judgement("not_run", remedy_command(cell))
-    convention = cell.column.convention
-    value = count_in_unit(record, cell, convention)
-    if value is None:
-        raise InputError(f"{cell.name}: {record.subject} has no part {cell.column.scope!r} counted in record {record.id}")
-    rounds = round_half_up(value, cell.number.decimals) == str(cell.number)
-    fitted = entry.fitted or cell.row.fitted or cell.column.fitted
-    if rounds:
-        token: Measured = "fitted" if fitted else "reproduced"
-        return Judgement(token, fitted or convention, value, entry.evidence, record.id)
-    if not fitted and (explanation := explain_cost(cell, record, _variant_records(record, records))):
-        source = explanation.record or record.id
-        return Judgement("explained", explanation.cause, explanation.value, entry.evidence, source)
+    convention, record = cell.column.convention, own.record.id
+    if own.plain == str(cell.number):
+        token: Measured = "fitted" if own.fitted else "reproduced"
+        return Judgement(token, own.fitted or convention, own.value, entry.evidence, record)
+    if explanation := explain_cost(cell, own.record, own.variants, counted):
+        return Judgement(explanation.status, explanation.cause, own.value, entry.evidence, explanation.record)
     if entry.evidence == "reconstruction":
         cause = f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
-        return Judgement("no_definition", cause, value, entry.evidence, record.id)
-    cause = f"{convention} counts {format_value(value)} ({entry.evidence})"
-    return Judgement("contradicted", cause, value, entry.evidence, record.id)
+        return Judgement("no_definition", cause, own.value, entry.evidence, record)
+    cause = f"{convention} counts {format_value(own.value)} ({entry.evidence})"
+    return Judgement("contradicted", cause, own.value, entry.evidence, record)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
@@ -226,13 +220,6 @@ def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
     if not values:
         return ""
     return f"; its search space ranges from {min(values):.4g} to {max(values):.4g} under {cell.column.convention}"
-
-
-def _variant_records(record: Record, records: Mapping[str, Record]) -> list[Record]:
-    """Return the cost records, at the same size, of networks that differ in one switch."""
-    dataset, size = record.dataset, record.setting["input"]
-    ids = (cost_record_id(variant, dataset, size) for variant in single_switch_variants(record.subject))
-    return [records[id_] for id_ in ids if id_ in records]
 
 
 def _find_description(cell: Cell, records: Mapping[str, Record], metric: str) -> tuple[Record, Any] | None:
@@ -351,4 +338,6 @@ def required_costs(papers: Mapping[str, Paper]) -> Iterator[tuple[str, str, str]
             for cell in table.cells():
                 if cell.row.model and cell.column.kind == "cost":
                     required[cell.row.model, *cost_setting(cell)] = None
+                    if setting := source_setting(cell):
+                        required[cell.row.model, *setting] = None
     return iter(required | dict.fromkeys((model, *COMMON_TERMS) for model, *_ in required))

@@ -18,11 +18,11 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.cost.records import cost_record, measure_cost
-from benchmark.ledger.verdicts import cost_setting, judge_all, required_costs
+from benchmark.ledger.predicates import cost_setting
+from benchmark.ledger.verdicts import required_costs
 from benchmark.models.registry import check_input_size, import_object, single_switch_variants
 from benchmark.papers.tables import Paper, load_papers
 
-RESOLVED = ("reproduced", "explained", "fitted")  # verdicts that need no further counts
 CostJob = tuple[str, str, str]  # model, dataset whose head it has, input size
 Task = tuple[Callable[..., Record | None], tuple[str, ...]]
 
@@ -30,8 +30,8 @@ Task = tuple[Callable[..., Record | None], tuple[str, ...]]
 def measure_missing() -> None:
     """Record every missing cost that a table's cell needs, and the packages' descriptions of printed architectures.
 
-    Where a count differs from the printed one, the network is also counted with each of its switches changed, because one of
-    these variants may be what was printed.
+    The network of each printed cost is also counted with each of its switches changed: one of these variants may be what was
+    printed, and the chance that one would fit any other number is part of the verdict.
 
     Raises:
         InputError: a row names an unknown model, or an input size that its model does not take.
@@ -41,16 +41,12 @@ def measure_missing() -> None:
     for model, _, size in table_costs:
         check_input_size(model, parse_size(size))  # a wrong id or size is reported before any work is done
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        # First what the tables and the ablations need; the verdicts below depend on it.
         records = load_records()
         tasks: list[Task] = list(_description_tasks(papers, records))
         jobs = dict.fromkeys([*table_costs, *_ablation_costs()])
         tasks += [(_count, job) for job in jobs if cost_record_id(*job) not in records]
         _run_tasks(pool, tasks, "cost")
-
-        # Then the variants of networks whose counts are neither reproduced nor explained.
-        records = load_records()
-        variants = [job for job in _unresolved_variants(papers) if cost_record_id(*job) not in records]
+        variants = [job for job in _variants(papers) if job not in jobs and cost_record_id(*job) not in records]
         _run_tasks(pool, [(_count_variant, job) for job in variants], "variants")
 
 
@@ -63,17 +59,11 @@ def _ablation_costs() -> Iterator[CostJob]:
                 yield variant_model(ablation, variant, protocol), *COMMON_TERMS
 
 
-def _unresolved_variants(papers: Mapping[str, Paper]) -> list[CostJob]:
-    """Return the single-switch variants of each row with a cost that is neither reproduced nor explained."""
-    unresolved = {(v.paper, v.table, v.row_id) for v in judge_all() if v.kind == "cost" and v.measured not in RESOLVED}
-    jobs = {
-        (variant, *cost_setting(cell))
-        for paper, table, row in unresolved
-        for cell in papers[paper].tables[table].cells()
-        if cell.row.id == row and cell.row.model and cell.column.kind == "cost"
-        for variant in single_switch_variants(cell.row.model)
-    }
-    return sorted(jobs)
+def _variants(papers: Mapping[str, Paper]) -> list[CostJob]:
+    """Return the single-switch variants of the network of each printed cost."""
+    cells = (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells())
+    costs = (cell for cell in cells if cell.row.model and cell.column.kind == "cost")
+    return sorted({(variant, *cost_setting(cell)) for cell in costs for variant in single_switch_variants(cell.row.model)})
 
 
 def _description_tasks(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> Iterator[Task]:

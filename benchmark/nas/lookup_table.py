@@ -24,6 +24,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from benchmark.config.conventions import LOOKUP_CONVENTION
 from benchmark.config.latency import MAX_RELATIVE_IQR
 from benchmark.config.searches import CostKind
 from benchmark.core.errors import InputError
@@ -33,7 +34,6 @@ from benchmark.cost.counters import count_operations
 from benchmark.cost.trace import trace_network
 from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, warm_up
 
-LOOKUP_CONVENTION = "hrnet"  # the convention that operations are counted by
 LOOKUP_BATCH: Mapping[CostKind, int] = {"flops": 1, "cpu": 1, "cuda": 32}
 COST_UNITS: Mapping[CostKind, str] = {"flops": "MFLOPs (hrnet)", "cpu": "ms", "cuda": "ms"}
 LOOKUP_ROUNDS = 20

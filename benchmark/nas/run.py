@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from benchmark.config.conventions import LOOKUP_CONVENTION
 from benchmark.config.identities import search_identity
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
@@ -18,7 +19,7 @@ from benchmark.core.records import RECORDS, Record, append_record, load_records
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.nas.lookup_files import find_table
-from benchmark.nas.lookup_table import COST_UNITS, LOOKUP_CONVENTION, LookupTable
+from benchmark.nas.lookup_table import COST_UNITS, LookupTable
 from benchmark.nas.random_search import best_candidate, images_per_candidate, short_training_recipe, train_candidates
 from benchmark.nas.records import matching_searches, random_record, searched_record
 from benchmark.nas.trainer import (

@@ -104,6 +104,7 @@ class Column:
         scope: Part of the network that the numbers cover; empty for the whole network.
         expression: How a derived column follows from other cells; the name ``row`` is the row's own id.
         fitted: What of convention or scope was chosen so that a printed number of the column results; empty if nothing was.
+        none: Why nothing that we measure can be compared with the column; empty if something can.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
         needs: Device on which the column's times were measured.
@@ -120,6 +121,7 @@ class Column:
     scope: str = ""
     expression: str = ""
     fitted: str = ""
+    none: str = ""
     kind: Kind | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +132,30 @@ class Column:
         elif self.kind not in ("accuracy", "latency"):
             known = ", ".join(METRIC_KINDS)
             raise InputError(f"unknown metric {self.metric!r}; known: {known}; of another, give the kind: accuracy or latency")
+
+
+@no_unknown_fields
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows on other networks were taken from, and how the numbers were made there, as public code or text states.
+
+    Attributes:
+        id: Id of the source within the paper.
+        reference: The code or publication, and what it states.
+        convention: Convention by which it counts operations; empty for the column's.
+        input: Input size at which it counts, as ``HxW``; empty for the row's.
+        dataset: Dataset whose joints its network predicts; empty for the row's.
+        decimals: Decimals that it prints, where the row prints more; None for the row's.
+        megabytes: Size of the network in MB that it states, where the row prints it as millions of parameters.
+    """
+
+    id: Slug
+    reference: Text
+    convention: str = ""
+    input: Size = ""
+    dataset: str = ""
+    decimals: StrictInt | None = None
+    megabytes: str = ""
 
 
 @no_unknown_fields
@@ -146,6 +172,7 @@ class Row:
         needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
             of epochs or a device. Rows of one network with different conditions are different measurements.
         unpublished: Why the weights that the network's authors published are not those of the row; empty if they are.
+        source: Where the row's costs were taken from; in the file, its id among the paper's ``sources``.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
         note: Remark on the row.
@@ -158,6 +185,7 @@ class Row:
     dataset: Text = ""
     needs: Text = ""
     unpublished: Text = ""
+    source: Source | None = None
     restored: Mapping[str, Text] = field(default_factory=dict)
     fitted: str = ""
     note: str = ""
@@ -342,9 +370,13 @@ def load_paper(folder: Path) -> Paper:
         raise InputError(f"{path}: schema must be 1, not {schema!r}")
     if fields.get("id") != folder.name:
         raise InputError(f"{path}: id {fields.get('id')!r} is not the name of the folder")
-    specs = _validate(dict[str, dict[str, Any]], f"{path}: tables", fields.pop("tables", None))
+    specs = {
+        key: _validate(dict[str, dict[str, Any]], f"{path}: {key}", fields.pop(key, default))
+        for key, default in (("tables", None), ("sources", {}))
+    }
+    sources = {key: _build(Source, f"{path}: source {key}", spec, id=key) for key, spec in specs["sources"].items()}
     released = _load_released(folder)
-    tables = {name: _load_table(folder, name, spec, released.pop(name, {})) for name, spec in specs.items()}
+    tables = {name: _load_table(folder, name, spec, sources, released.pop(name, {})) for name, spec in specs["tables"].items()}
     for name in released:
         raise InputError(f"{folder / 'release.toml'}: table {name!r} is not in paper.toml")
     return _build(Paper, str(path), fields, tables=tables, claims=_load_claims(folder))
@@ -357,12 +389,14 @@ def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     return _validate(dict[str, dict[str, dict[str, Any]]], str(path), fields)
 
 
-def _load_table(folder: Path, name: str, fields: dict[str, Any], released: Mapping[str, Mapping[str, Any]]) -> Table:
+def _load_table(
+    folder: Path, name: str, fields: dict[str, Any], sources: Mapping[str, Source], released: Mapping[str, Mapping[str, Any]]
+) -> Table:
     """Build a table from its parts of ``paper.toml`` and ``release.toml`` and its CSV file."""
     where = f"{folder / 'paper.toml'}: table {name}"
     specs = {key: _validate(dict[str, dict[str, Any]], f"{where}: {key}", fields.pop(key, None)) for key in ("columns", "rows")}
     columns = {key: _build(Column, f"{where}, column {key}", spec, name=key) for key, spec in specs["columns"].items()}
-    rows = {key: _build(Row, f"{where}, row {key}", spec, id=key) for key, spec in specs["rows"].items()}
+    rows = {key: _build_row(f"{where}, row {key}", key, spec, sources) for key, spec in specs["rows"].items()}
     printed = _read_cells(folder / f"{name}.csv", columns, rows)
     settings = {(row, column): value for row, values in released.items() for column, value in values.items()}
     for row, column in settings:
@@ -370,6 +404,13 @@ def _load_table(folder: Path, name: str, fields: dict[str, Any], released: Mappi
             raise InputError(f"{folder / 'release.toml'}: table {name} prints no setting at [{row}, {column}]")
     derived = {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed, "released": settings}
     return _build(Table, where, fields, **derived)
+
+
+def _build_row(where: str, name: str, fields: dict[str, Any], sources: Mapping[str, Source]) -> Row:
+    source = fields.pop("source", None)
+    if source is not None and source not in sources:
+        raise InputError(f"{where}: unknown source {source!r}; known: {', '.join(sources) or 'none'}")
+    return _build(Row, where, fields, id=name, **({} if source is None else {"source": sources[source]}))
 
 
 def _load_claims(folder: Path) -> tuple[Claim, ...]:

@@ -53,7 +53,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records))}
     findings = find_all(papers, records, verdicts)
     pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in papers.values()} | {
-        "README.md": index_page(papers, verdicts, findings),
+        "README.md": index_page(papers, verdicts, records, findings),
         "findings.md": findings_page(findings),
         "models.md": models_page(records),
         "ranking.md": ranking_page(papers, records),

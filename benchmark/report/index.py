@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.ledger.explanations import PREDICATES
+from benchmark.core.records import Record
+from benchmark.ledger.explanations import MIN_REACH, PREDICATES
 from benchmark.ledger.tokens import (
     GROUP_MEANING,
     GROUP_OF,
@@ -18,6 +19,7 @@ from benchmark.ledger.tokens import (
     counted,
 )
 from benchmark.papers.tables import Paper
+from benchmark.report.explanations import explanation_sentence
 from benchmark.report.findings import Findings, findings_block
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
@@ -43,7 +45,9 @@ TWO_JUDGEMENTS = (
 )
 
 
-def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> str:
+def index_page(
+    papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record], findings: Findings
+) -> str:
     """Return ``reports/README.md``."""
     claims = [verdict for verdict in verdicts if verdict.metric == "claim"]
     once = counted(verdicts)
@@ -77,7 +81,10 @@ def index_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], finding
             [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
         ),
         "## Reasons that explain a difference",
-        "This list is closed. The reasons are tried in this order, and never combined.",
+        "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
+        f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
+        "otherwise it is `ambiguous`.",
+        explanation_sentence(papers, records),
         grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
-from benchmark.papers.tables import Paper, Table
+from benchmark.papers.tables import Paper, Source, Table
 from benchmark.report.ablations import ablation_rows_grid
 from benchmark.report.elsewhere import reported_elsewhere
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
@@ -66,6 +67,9 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
         )
     blocks.append(table.note)
     blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
+    blocks += _sources(table)
+    blocks += [f"- `{part.header}`, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
+    blocks += [f"- `{row.id}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
     # One row per value that was compared with a measurement or with other printed cells.
     judged = [v for v in verdicts if _is_compared(v)]
     if judged:
@@ -101,20 +105,37 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
     return blocks
 
 
+def _sources(table: Table) -> list[str]:
+    """List the sources that rows were taken from, with their rows."""
+    rows: dict[Source, list[str]] = {}
+    for row in table.rows.values():
+        if row.source:
+            rows.setdefault(row.source, []).append(f"`{row.id}`")
+    return [f"- Source of {', '.join(names)}: {source.reference}" for source, names in rows.items()]
+
+
 def _count_values(number: int) -> str:
     return f"{number} value" + "s" * (number != 1)
 
 
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
-    """List every reading of the table's ambiguous values, with the value that each reading leads to."""
+    """Show what the readings of the table's ambiguous values would give; they decide no verdict."""
     return [
         _folded(
-            f"Possible readings of `{cell}`: {len(readings)}",
-            grid(("reading", "value"), [(f"{r['reading']}, {r['convention']}", f"{r['value']:.2f}") for r in readings]),
+            f"What readings of `{cell}` would give, for orientation",
+            _readings_grid(readings),
         )
         for record in select(records, kind="architecture", subject=package, table=table, metric="readings")
         for cell, readings in record.value.items()
     ]
+
+
+def _readings_grid(readings: Sequence[Mapping[str, Any]]) -> str:
+    conventions = list(dict.fromkeys(reading["convention"] for reading in readings))
+    values: dict[str, dict[str, str]] = {}
+    for reading in readings:
+        values.setdefault(reading["reading"], {})[reading["convention"]] = f"{reading['value']:.2f}"
+    return grid(("reading", *conventions), [(name, *(row[c] for c in conventions)) for name, row in values.items()])
 
 
 def _folded(title: str, body: str) -> str:
@@ -129,8 +150,9 @@ def _link_record(record: str) -> str:
 
 def _list_networks(paper: Paper) -> str:
     models = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
-    rows = [(f"`{entry.id}`", entry.evidence, entry.source) for entry in map(find_entry, sorted(models))]
-    return grid(("network", "evidence", "source"), rows) if rows else "None of this paper's rows can be built."
+    rows = [(f"`{entry.id}`", entry.evidence, entry.source, entry.fitted or "-") for entry in map(find_entry, sorted(models))]
+    header = ("network", "evidence", "source", "fitted to printed numbers")
+    return grid(header, rows) if rows else "None of this paper's rows can be built."
 
 
 def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:

@@ -19,8 +19,8 @@ from matplotlib.ticker import NullLocator
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
+from benchmark.ledger.predicates import cost_setting
 from benchmark.ledger.tokens import GROUPS, Group, Verdict, count_groups
-from benchmark.ledger.verdicts import cost_setting
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
 from benchmark.report.labels import Labelled, place_labels, text_width

@@ -62,6 +62,14 @@ def halve(in_channels: int, out_channels: int, *, relu: bool) -> nn.Sequential:
     return conv_bn(in_channels, out_channels, stride=2, act=nn.ReLU if relu else None)
 
 
+class Resize(nn.Upsample):
+    """Nearest-neighbour resizing to any size; a layer, as in the released code, because some counters only see layers."""
+
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+        """Return features ``[N, C, *size]``."""
+        return functional.interpolate(x, size=size, mode=self.mode)
+
+
 class Resample(nn.Module):
     """Features of one branch at the scale of another, to be summed there: ``forward(features, size) -> features``.
 
@@ -76,11 +84,12 @@ class Resample(nn.Module):
             self.convs = nn.Sequential(*steps, halve(in_channels, out_channels, relu=False))
         else:
             self.convs = conv_bn(in_channels, out_channels, 1, act=None)
+        self.resize = Resize(mode="nearest")
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         """Return features ``[N, C_out, *size]``."""
         x = self.convs(x)
-        return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="nearest")
+        return x if x.shape[-2:] == size else self.resize(x, size)
 
 
 def resampling(widths: Sequence[int], *, outputs: int, halve: Callable[..., nn.Module] = halve) -> nn.ModuleList:

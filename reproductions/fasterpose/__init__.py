@@ -30,5 +30,9 @@ ENTRIES = tuple(
 )
 
 PACKAGE = PaperPackage(
-    entries=ENTRIES, recipes=RECIPES, protocols=PROTOCOLS, readings="reproductions.fasterpose.readings:read_saving"
+    entries=ENTRIES,
+    recipes=RECIPES,
+    protocols=PROTOCOLS,
+    readings="reproductions.fasterpose.readings:read_saving",
+    structure_version=2,  # 1: reconstructions of all depths
 )

@@ -81,6 +81,30 @@ def test_mmcv_adds_biases_norms_relu_and_pooling() -> None:
     assert count(network, 8, 6)["mmcv"] == expected
 
 
+def test_torchstat_counts_layers_alone_each_once_and_by_its_own_rules() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.act = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4, affine=False), nn.LeakyReLU()
+            self.pool, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+            self.squeeze, self.grid = nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d((3, 2))
+            self.linear, self.other = nn.Linear(4, 5), nn.Sequential(nn.SiLU(), nn.LayerNorm([4, 8, 6]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.act(self.act(self.norm(self.conv(x))))  # one layer, called twice
+            x = self.other(F.relu(x)) + F.adaptive_avg_pool2d(x, 1)  # no layer that it knows
+            self.grid(x)
+            x = self.up(self.pool(x))
+            return self.linear(self.squeeze(x).flatten(1))
+
+    full, half = 8 * 6, 4 * 3
+    conv, norm, act, pool = full * 4 * 27 + full * 4, full * 4, full * 4, half * 4 * 4
+    up = full  # an image of one channel, whatever the channels
+    squeeze = 4 * (8 + 1) * (6 + 1)
+    grid = 4 * ((3 + 1) + (4 + 1) + (3 + 1)) * ((3 + 1) + (3 + 1))  # windows of 3, 4 and 3 rows and of 3 and 3 columns
+    assert count(Network(), 8, 6)["torchstat"] == conv + norm + act + pool + up + squeeze + grid + 4 * 5
+
+
 def test_exact_counts_every_product_that_touches_a_pixel() -> None:
     for layer in (
         nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False),

@@ -11,7 +11,7 @@ from functools import partial
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record, select
-from benchmark.ledger.explanations import count_in_unit
+from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import cost_setting
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression

@@ -8,7 +8,7 @@ from math import log
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
-from benchmark.ledger.explanations import count_in_unit
+from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import Verdict, cost_setting
 from benchmark.papers.consistency import (
     MEAN_OF_PARTS,

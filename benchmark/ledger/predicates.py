@@ -1,0 +1,228 @@
+"""Compute what each predicate of a closed list would print in a cost cell, from counts alone.
+
+A predicate is a rule for a printed cost that is not the count under the column's convention, rounded. Each rule yields one
+string per cell, whatever is printed there, so that it can be held against every other cell that it ought to apply to. Rules
+are never combined: a number that only two errors together would give is contradicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.identities import cost_record_id
+from benchmark.core.errors import InputError
+from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.records import Record
+from benchmark.models.registry import find_entry, single_switch_variants
+from benchmark.papers.rounding import round_half_up, round_twice, truncate
+from benchmark.papers.tables import UNIT_SCALES, Cell, Paper, parse_number
+
+COST_PREDICATES: Mapping[str, str] = {
+    "source_setting": "counted as the source that the row was taken from counts, as its own code or paper states",
+    "source_quantity": "a number that the source of the row states for another quantity",
+    "truncated": "truncated after the last printed digit instead of rounded",
+    "rounded_twice": "rounded to one more digit first, then again",
+    "other_convention": "counted under another convention than the rest of the column",
+    "other_variant": "counted for the same network with another value of one switch",
+    "padded": "rounded or truncated to fewer digits, then padded with zeros",
+}
+FROM_SOURCE = ("source_setting", "source_quantity")  # predicates that a declared source supports
+PLACES = ("whole numbers", "tenths", "hundredths", "thousandths", "ten-thousandths")  # by decimals that are kept
+MEGABYTE = Fraction(2**20, 4)  # parameters of four bytes
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predicate would print in one cell.
+
+    Attributes:
+        predicate: Name of the predicate.
+        detail: What makes it one rule: the convention, the switch, the digits that are kept, or the source.
+        printed: The string that it would print.
+        value: Our value under it, before rounding.
+        record: Id of the record that the value comes from.
+        fitted: What of the convention was inferred from printed numbers; empty if nothing was.
+    """
+
+    predicate: str
+    detail: str
+    printed: str
+    value: Fraction
+    record: str
+    fitted: str = ""
+
+    @property
+    def rule(self) -> tuple[str, str]:
+        """The predicate with its detail, the same for every cell that the rule applies to."""
+        return self.predicate, self.detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedCell:
+    """A printed cost with the counts of its network.
+
+    Attributes:
+        cell: The printed cost.
+        record: Counts of the row's network, at the row's size.
+        variants: Counts, at the same size, of networks that differ from it in one switch.
+        source_record: Counts at the size and for the joints that the row's source states; None if it states neither, or if
+            they are not on record.
+    """
+
+    cell: Cell
+    record: Record
+    variants: tuple[Record, ...] = ()
+    source_record: Record | None = None
+
+    @cached_property
+    def value(self) -> Fraction:
+        """The count under the column's convention, in the printed unit.
+
+        Raises:
+            InputError: The network has no part of the column's name.
+        """
+        value = count_in_unit(self.record, self.cell, self.cell.column.convention)
+        if value is None:
+            part, subject = self.cell.column.scope, self.record.subject
+            raise InputError(f"{self.cell.name}: {subject} has no part {part!r} counted in record {self.record.id}")
+        return value
+
+    @cached_property
+    def plain(self) -> str:
+        """The string of the count under the column's convention, rounded to the printed decimals."""
+        return round_half_up(self.value, self.cell.number.decimals)
+
+    @cached_property
+    def number(self) -> tuple[object, ...]:
+        """What identifies the number: where two cells print the same one, they are one observation."""
+        column = self.cell.column
+        return self.record.id, column.metric, column.scope, self.cell.number.decimals
+
+    @cached_property
+    def fitted(self) -> str:
+        """What of network, row or column was chosen so that a printed number results; empty if nothing was."""
+        return find_entry(self.cell.row.model).fitted or self.cell.row.fitted or self.cell.column.fitted
+
+    @cached_property
+    def predictions(self) -> Mapping[tuple[str, str], Prediction]:
+        """What each rule would print where it makes a difference, in the order of :data:`COST_PREDICATES`."""
+        return {p.rule: p for p in self._predict() if p.printed != self.plain}
+
+    def _predict(self) -> Iterator[Prediction]:
+        cell, record, decimals = self.cell, self.record, self.cell.number.decimals
+        yield from self._predict_from_source()
+        for name, rule in (("truncated", truncate), ("rounded_twice", round_twice)):
+            yield Prediction(name, "", rule(self.value, decimals), self.value, record.id)
+        source_convention = cell.row.source.convention if cell.row.source else ""
+        for convention in PARAMS if cell.column.metric == "params" else FLOPS:
+            value = count_in_unit(record, cell, convention)
+            if value is not None and convention != source_convention:
+                printed = round_half_up(value, decimals)
+                yield Prediction("other_convention", convention, printed, value, record.id, _fitted(convention))
+        for variant in self.variants:
+            value = count_in_unit(variant, cell, cell.column.convention)
+            if value is not None:
+                switch = "+".join(sorted(set(variant.subject.split("+")) - set(record.subject.split("+"))))
+                yield Prediction("other_variant", switch, round_half_up(value, decimals), value, variant.id)
+        for kept in reversed(range(decimals)):
+            # Truncating to a whole number is not allowed: it would explain nearly every printed number that ends in .0.
+            for verb, rule in (("rounded", round_half_up), ("truncated", truncate))[: 2 if kept else 1]:
+                printed = _pad(rule(self.value, kept), "0" * (decimals - kept))
+                yield Prediction("padded", f"{verb} to {PLACES[kept]}", printed, self.value, record.id)
+
+    def _predict_from_source(self) -> Iterator[Prediction]:
+        source, cell, decimals = self.cell.row.source, self.cell, self.cell.number.decimals
+        if source is None:
+            return
+        record = self.source_record or (None if source.input or source.dataset else self.record)
+        convention = cell.column.convention if cell.column.metric == "params" else source.convention or cell.column.convention
+        value = None if record is None else count_in_unit(record, cell, convention)
+        if record and value is not None:
+            kept = decimals if source.decimals is None else min(source.decimals, decimals)
+            printed = _pad(round_half_up(value, kept), "0" * (decimals - kept))
+            yield Prediction("source_setting", source.id, printed, value, record.id, _fitted(convention))
+        if source.megabytes and cell.column.metric == "params":
+            megabytes = Fraction(self.record.value["params"][cell.column.convention]) / MEGABYTE
+            stated = f"{parse_number(source.megabytes).value:.{decimals}f}"
+            yield Prediction("source_quantity", f"{source.id}, {source.megabytes} MB", stated, megabytes, self.record.id)
+
+
+def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | None:
+    """Return a cost record's count under ``convention``, in the cell's printed unit; None if it was not counted."""
+    counts: Mapping[str, Any] = record.value
+    if cell.column.scope:
+        counts = counts.get("scopes", {}).get(cell.column.scope, {})
+    suffix = cell.number.suffix
+    unit = suffix if suffix in ("K", "M", "G") else cell.column.unit
+    if cell.column.metric == "params":
+        count = counts.get("params", {}).get(convention)
+        scale: float = UNIT_SCALES[unit]
+    elif convention not in FLOPS:
+        raise InputError(f"{cell.name}: unknown counting convention {convention!r}; known: {', '.join(FLOPS)}")
+    else:
+        count = counts.get("flops", {}).get(convention)
+        scale = FLOPS[convention].scale(unit)
+    return None if count is None else Fraction(count) / Fraction(scale)
+
+
+def cost_setting(cell: Cell) -> tuple[str, str]:
+    """Return the dataset, whose joints the head predicts, and the input size at which a row's cost is counted.
+
+    Raises:
+        InputError: The table states no size, or a dataset whose joints are unknown.
+    """
+    if cell.dataset not in JOINT_COUNTS:
+        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
+    if not cell.input:
+        raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
+    return cell.dataset, cell.input
+
+
+def source_setting(cell: Cell) -> tuple[str, str] | None:
+    """Return dataset and input size at which the row's source counts; None if it states neither."""
+    source = cell.row.source
+    if source is None or not (source.dataset or source.input):
+        return None
+    dataset, size = cost_setting(cell)
+    return source.dataset or dataset, source.input or size
+
+
+def count_cells(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> dict[str, CountedCell]:
+    """Return all printed costs whose network is counted, by the name of the cell.
+
+    Raises:
+        InputError: A row names an unknown model, or states no size at which it could be counted.
+    """
+    cells = (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells())
+    costs = (cell for cell in cells if cell.column.kind == "cost" and cell.row.model)
+    return {cell.name: counted for cell in costs if (counted := count_cell(cell, records))}
+
+
+def count_cell(cell: Cell, records: Mapping[str, Record]) -> CountedCell | None:
+    """Return a printed cost with the counts of its network; None if the network is not counted at the row's size.
+
+    Raises:
+        InputError: See :func:`count_cells`.
+    """
+    model = cell.row.model
+    record = records.get(cost_record_id(model, *cost_setting(cell)))
+    if record is None:
+        return None
+    ids = (cost_record_id(variant, *cost_setting(cell)) for variant in single_switch_variants(model))
+    variants = tuple(records[id_] for id_ in ids if id_ in records)
+    setting = source_setting(cell)
+    source_record = records.get(cost_record_id(model, *setting)) if setting else None
+    return CountedCell(cell=cell, record=record, variants=variants, source_record=source_record)
+
+
+def _fitted(convention: str) -> str:
+    return FLOPS[convention].fitted if convention in FLOPS else ""
+
+
+def _pad(digits: str, zeros: str) -> str:
+    return digits if not zeros else digits + ("" if "." in digits else ".") + zeros
