@@ -44,7 +44,7 @@ def prediction_record(
     file: str, metric: str, value: float, interval: tuple[float, float], *, over: str = "", people: int = 2958
 ) -> Record:
     """Return a record of a metric of a prediction file; ``over``: the file whose value is subtracted."""
-    setting: Mapping[str, str] = {"file": file, "over": over}
+    setting: Mapping[str, str] = {"file": file, "evidence": "retraining", "sides": "person", "over": over}
     return Record(
         kind="predictions",
         subject="baselines/hourglass-8",

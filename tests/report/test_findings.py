@@ -32,8 +32,8 @@ MAX_WORDS = 45
 
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
-    """Return what the committed report rests on, with records of published prediction files, and all times taken as stable."""
-    records = load_current()
+    """Return what the committed report rests on, but with drawn records of prediction files, and all times taken as stable."""
+    records = {id_: record for id_, record in load_current().items() if record.kind != "predictions"}
     times = {id_: replace(r, setting={**r.setting, "unstable": False}) for id_, r in records.items() if r.kind == "latency"}
     return Evidence(papers=load_papers(), records=records | drawn_predictions() | times, verdicts=judge_all(records))
 
