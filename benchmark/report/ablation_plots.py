@@ -70,9 +70,10 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
                 right.fill_between(epochs, by_run.min(0), by_run.max(0), color=colour, alpha=0.15, linewidth=0)
         left.set_xlabel("GFLOPs (hrnet)")
         left.set_ylabel(metric)
-        middle, spread = (max(all_costs) + min(all_costs)) / 2, (max(all_costs) - min(all_costs)) / 2
-        half = max(1.2 * spread, 0.1 * middle)  # a tenth at least, so that equal costs look equal
-        left.set_xlim(middle - half, middle + half)
+        if all_costs:
+            middle, spread = (max(all_costs) + min(all_costs)) / 2, (max(all_costs) - min(all_costs)) / 2
+            half = max(1.2 * spread, 0.1 * middle)  # a tenth at least, so that equal costs look equal
+            left.set_xlim(middle - half, middle + half)
         figure.legend(frameon=False, loc="lower left", borderpad=0.2)
         if trained:
             right.set_xlabel("epochs")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import describe_setting
-from benchmark.core.records import Record
+from benchmark.core.records import NOT_APPLICABLE, Record
 from benchmark.ledger.verdicts import Verdict
 from benchmark.papers.tables import Paper
 from benchmark.report.finding_rules.ablation import find_blind_ablations
@@ -133,7 +134,9 @@ def findings_page(findings: Findings) -> str:
     for rule, found in zip(RULES, findings.values(), strict=True):
         shown = f"The strongest {SHOWN} of {len(found)} findings:" if len(found) > SHOWN else ""
         blocks += [f"## {rule.title}", rule.description, shown or ("" if found else "There is none.")]
-        blocks += [block for finding in found[:SHOWN] for block in (f"**{finding.sentence}**", _values(finding))]
+        for finding in found[:SHOWN]:
+            blocks += [f"**{finding.sentence}**", _values(finding)]
+        blocks += dict.fromkeys(finding.details for finding in found[:SHOWN])
     return page(*blocks)
 
 
@@ -144,12 +147,22 @@ def _values(finding: Finding) -> str:
         link = f"[{cell.paper}]({cell.paper}.md#{heading_anchor(table_heading(cell.table))})"
         rows.append((f"{link}, {cell.table.where}", f"{cell.row.id}, {cell.column.header}", cell.printed))
     for record in finding.records:
-        setting = ", ".join(filter(None, (record.dataset, record.protocol, describe_setting(record))))
-        value = f"{record.value:.6g}" if isinstance(record.value, int | float) else f"record {record.id}"
-        if record.interval:
-            value += " [{:.4g}, {:.4g}]".format(*record.interval)
-        rows.append((f"`{record.command}`", f"`{record.subject}`, {record.metric}, {setting}", value))
+        parts = (record.dataset, record.protocol, describe_setting(record))
+        setting = ", ".join(part for part in parts if part not in ("", NOT_APPLICABLE))
+        rows.append((f"`{record.command}`", f"`{record.subject}`, {record.metric}, {setting}", _format_value(record)))
     more = f"Strength: {finding.strength:.3g}."
     if finding.page:
         more += f" More values of this kind: [{finding.page.partition('#')[0]}]({finding.page})."
-    return "\n\n".join(filter(None, (grid(("source", "of", "value"), rows), finding.details, more)))
+    return f"{grid(('source', 'of', 'value'), rows)}\n\n{more}"
+
+
+def _format_value(record: Record) -> str:
+    """Format the value of a record with its interval, or its counts under every convention."""
+    if record.kind == "cost":
+        flops = [f"{name} {record.value['flops'][name] / convention.giga:.4g} G" for name, convention in FLOPS.items()]
+        params = [f"{name} {record.value['params'][name] / 1e6:.4g} M" for name in PARAMS]
+        return ", ".join([*flops, *params])
+    if not isinstance(record.value, int | float):
+        return f"record {record.id}"
+    interval = " [{:.4g}, {:.4g}]".format(*record.interval) if record.interval else ""
+    return f"{record.value:.6g}{interval}"

@@ -75,9 +75,9 @@ def series_styles() -> Iterator[SeriesStyle]:
         yield SERIES_STYLES[number % len(SERIES_STYLES)]._replace(colour=colour)
 
 
-# In matplotlib's SVG: a number of more than two decimals or a negative zero (but not the scale of a glyph), and an id made of a
-# hash of numbers.
-_SVG_NUMBER = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])")
+# In matplotlib's SVG: a number of more than two decimals or a negative zero, but not the scale of a glyph or text in a comment;
+# and an id made of a hash of numbers.
+_SVG_NUMBER = re.compile(rb"<!--.*?-->|scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])", re.DOTALL)
 _SVG_HASH = re.compile(rb'(?<=["#])([A-Za-z]\w*?)([0-9a-f]{10})(?=[")])')
 
 
@@ -96,7 +96,7 @@ def svg(figure: Figure) -> bytes:
 
 
 def _round(number: re.Match[bytes]) -> bytes:
-    if number[0].startswith(b"scale"):
+    if number[0].startswith((b"scale", b"<")):
         return number[0]
     text = b"%.2f" % (round(float(number[0]), 2) + 0.0)  # + 0.0 turns a negative zero into zero
     return text.rstrip(b"0").rstrip(b".")

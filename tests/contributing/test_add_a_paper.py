@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from benchmark.report.plots import PAPER_COLOURS, distinct_colours
+from benchmark.report.plots import SERIES_STYLES, series_styles
 from tests.contributing.conftest import Copy, read_recipe
 
 
@@ -62,9 +62,9 @@ def test_a_paper_that_only_quotes_known_networks_needs_no_package(project: Copy)
 
 
 def test_there_is_a_colour_for_every_paper() -> None:
-    colours = list(islice(distinct_colours(), 50))
-    assert colours[:5] == list(PAPER_COLOURS)
-    assert len(set(colours)) == 50
+    styles = list(islice(series_styles(), 50))
+    assert styles[: len(SERIES_STYLES)] == list(SERIES_STYLES)
+    assert len({style.colour for style in styles}) == 50
 
 
 @pytest.mark.parametrize(

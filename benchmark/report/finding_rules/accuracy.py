@@ -57,7 +57,7 @@ def find_noise(evidence: Evidence) -> Iterator[Finding]:
             f"{better.printed} over {worse.printed}, lie within ±{noise:.2f}, the narrowest 95 % interval of a difference "
             f"between two published networks on its {narrowest.n:,} people.",
             strength=len(within) / len(gains),
-            page="",
+            page="predictions.md",
             cells=(better, worse),
             records=(narrowest,),
             details=grid(
@@ -156,7 +156,7 @@ def find_thresholds(evidence: Evidence) -> Iterator[Finding]:
                 f"PCKh@{preset.effective(threshold)}; on {len(pairs)} published prediction files of MPII validation this adds "
                 f"{low:.1f} to {high:.1f} percentage points.",
                 strength=high,
-                page="",
+                page="predictions.md",
                 records=(*pairs[0], *pairs[-1]),
             )
 

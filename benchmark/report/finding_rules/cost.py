@@ -23,6 +23,7 @@ from benchmark.report.models import models_heading
 from benchmark.report.names import printed_name, table_heading
 from benchmark.report.ranking import networks_with_printed_flops, ranking_heading, reversed_pairs
 
+MIN_DIFFERENCE = 0.02  # of a printed cost from every count, to be worth a finding
 RELEASED = "author code"  # evidence of a network that was built from its authors' own code
 
 
@@ -89,7 +90,15 @@ def find_conventions(evidence: Evidence) -> Iterator[Finding]:
                     page=_models_section(record),
                     cells=(cell,),
                     records=(record,),
+                    details=f"`{ours}` counts {_fit(column, evidence)}, and `{theirs}` {_fit(other, evidence)} to the printed "
+                    "number.",
                 )
+
+
+def _fit(column: _FlopsColumn, evidence: Evidence) -> str:
+    """Say how many released networks of a column count to the printed number under its convention."""
+    place = f"{evidence.papers[column.table.paper].short}'s {column.table.where}"
+    return f"{len(column.matching)} of {column.counted} released networks of {place}"
 
 
 def find_reversals(evidence: Evidence) -> Iterator[Finding]:
@@ -125,7 +134,7 @@ def find_reversals(evidence: Evidence) -> Iterator[Finding]:
 
 
 def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
-    """Find printed costs that are far from the count of the released network under every convention."""
+    """Find printed costs that differ by more than 2 % from the count of the released network under every convention."""
     seen = set()
     for paper in evidence.papers.values():
         for table in paper.tables.values():
@@ -140,7 +149,7 @@ def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
                 factor = _factor(cell.number.value, nearest)
                 unit = cell.number.suffix or cell.column.unit
                 quantity = "parameters" if cell.column.metric == "params" else "operations"
-                if factor > 1.02:
+                if factor > 1 + MIN_DIFFERENCE:
                     yield Finding(
                         sentence=f"{paper.short}'s {table.where} prints {cell.number} {unit} {quantity} for "
                         f"{printed_name(cell, paper)}; the network of its authors' public code has {float(nearest):.1f} {unit} "

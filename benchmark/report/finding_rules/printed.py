@@ -72,7 +72,7 @@ def find_sentences(evidence: Evidence) -> Iterator[Finding]:
 
 
 def find_means(evidence: Evidence) -> Iterator[Finding]:
-    """Find printed means that cannot be MPII's mean of their own parts."""
+    """Find printed means that MPII's weights give only if the unprinted neck were found less often than the shoulders."""
     for check in check_consistency(evidence.papers):
         if check.rule != MEAN_OF_PARTS or check.holds:
             continue
