@@ -55,7 +55,8 @@ def fetch_all(name: str, root: Path) -> Iterator[str]:
     """
     downloads = list_sources()
     if name not in downloads:
-        nearest = difflib.get_close_matches(name, downloads, n=3, cutoff=0.4) or list(downloads)
+        datasets = [known for known in downloads if not known.startswith("weights/")]
+        nearest = difflib.get_close_matches(name, downloads, n=3, cutoff=0.6) or [*datasets, "weights/ID"]
         raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(nearest)}")
     for source in downloads[name]:
         downloaded = fetch_source(source, root)

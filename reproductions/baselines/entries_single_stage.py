@@ -49,7 +49,6 @@ ENTRIES = (
     Entry(
         id="baselines/vipnas-mobilenet_v3",
         build=f"{_PACKAGE}.vipnas:ViPNAS",
-        switches={"hsigmoid": {slope: {"hsigmoid": slope} for slope in ("half", "sixth")}},  # the authors', mmpose's
         scopes=_BACKBONE_AND_HEAD,
         inputs=_SIZES,
         multiple=32,

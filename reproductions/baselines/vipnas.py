@@ -31,8 +31,7 @@ class ViPNAS(nn.Module):
     have fewer groups than a depthwise convolution.
 
     Args:
-        hsigmoid: Hard sigmoid of squeeze-and-excitation; the authors' weights were trained with mmcv's earlier one, ``half``,
-            those of mmpose with its later one, ``sixth``.
+        hsigmoid: Hard sigmoid of squeeze-and-excitation; the released weights were trained with mmcv's earlier one, ``half``.
 
     Raises:
         InputError: The hard sigmoid is unknown.
