@@ -1,7 +1,7 @@
-"""Judge printed accuracies by trained networks.
+"""Judge printed accuracies by networks that were tested on the printed dataset, in the printed metric.
 
-A network that was trained by the paper's own recipe reproduces or contradicts a printed accuracy; a small ablation or published
-weights only give a proxy. This module imports no torch and names no paper.
+A figure is reproduced where a test of equivalence says so, with a margin that was fixed before. This module imports no torch
+and names no paper.
 """
 
 from __future__ import annotations
@@ -10,41 +10,26 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Literal, NamedTuple
 
-from benchmark.analysis.effects import (
-    format_spread,
-    mean_interval,
+from benchmark.analysis.runs import (
+    can_be_compared,
+    mean_over_runs,
+    metric_of_cell,
+    points_factor,
     seed_count_label,
     training_runs,
-    variant_results,
     variant_runs,
 )
-from benchmark.config.ablations import (
-    BUDGETS,
-    Ablation,
-    Variant,
-    known_ablations,
-    missing_recipe,
-    variant_model,
-    variant_recipe,
-    variant_search,
-)
-from benchmark.config.identities import describe_training, evaluation_identity, training_setting
+from benchmark.config.ablations import Ablation, Variant, known_ablations, variant_recipe
+from benchmark.config.identities import describe_training, training_setting
+from benchmark.config.judgement import MARGINS, MIN_SEEDS
 from benchmark.config.packages import default_protocol, find_recipe
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, record_id
-from benchmark.models.registry import canonical_id
+from benchmark.core.inference import LEVEL, Estimate, estimate_from_interval
+from benchmark.core.records import Record, select
+from benchmark.core.statistics import REPLICATES
+from benchmark.models.registry import canonical_id, find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
-
-MAX_HALF_WIDTH = 0.6  # percentage points; with a wider interval a verdict is inconclusive
-
-# By printed metric and threshold, the dataset and metric that replace it without MPII or COCO images. LSP has no head boxes, so
-# PCKh cannot be computed there.
-PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
-    ("pckh", 0.5): ("lsp", "pck@0.2"),
-    ("pckh", 0.1): ("lsp", "pck@0.05"),
-    ("ap", None): ("lsp", "pck@0.2"),
-}
 
 
 class AccuracyVerdict(NamedTuple):
@@ -52,27 +37,26 @@ class AccuracyVerdict(NamedTuple):
 
     Attributes:
         verdict: The verdict.
-        value: Our value in percent.
-        how: How the value was measured, in words.
+        value: Our value in percentage points.
+        how: How the value was measured and judged, in words.
         record: Id of the record of the first seed.
     """
 
-    verdict: Literal["reproduced", "contradicted", "inconclusive", "proxy"]
+    verdict: Literal["reproduced", "contradicted", "inconclusive"]
     value: float
     how: str
     record: str
 
 
 def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge a printed accuracy; None without records, and for single body parts.
+    """Judge a printed accuracy by trainings with the paper's own recipe, or else by published weights.
 
-    Trainings by the paper's own recipe come first, then small ablations, then published weights.
+    Nothing else says anything about a printed figure: no other dataset, metric, input size, length of training or network. None
+    without records, and for single body parts.
     """
     if cell.column.part != "mean":
         return None
-    return (
-        _judge_by_own_recipe(cell, records) or _judge_by_ablation(cell, records) or _judge_by_published_weights(cell, records)
-    )
+    return _judge_by_own_recipe(cell, records) or _judge_by_published_weights(cell, records)
 
 
 def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
@@ -87,64 +71,72 @@ def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyV
             return None
     except InputError:  # there is no recipe for the network
         return None
-    metric = cell.column.metric.upper()
-    if cell.column.metric == "pckh":
-        metric = f"pckh@{cell.column.threshold} ({cell.column.convention})"
+    if cell.input not in ("", recipe.input) or cell.table.split not in ("", recipe.test[1]):
+        return None
+    metric = metric_of_cell(cell)
     setting = training_setting(recipe, recipe.start, overrides)
     if ablation and variant and variant.scale:
         runs = variant_runs(ablation, variant, cell.dataset, metric, records)
     else:
         runs = training_runs(canonical_id(model), recipe, setting, metric, records)
-    interval = mean_interval(runs)
-    if interval is None:
-        return None
-    scale = 100 if cell.dataset == "coco" else 1  # COCO's metrics are fractions
-    value = scale * sum(run.value for run in runs) / len(runs)
-    low, high = scale * interval[0], scale * interval[1]
-    how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}, 95 % [{low:.2f}, {high:.2f}]"
-    if (high - low) / 2 > MAX_HALF_WIDTH:
-        reason = f"the half-width is more than {MAX_HALF_WIDTH}"
-        return AccuracyVerdict("inconclusive", value, f"{how}: {reason}", runs[0].id)
-    return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
-
-
-def _judge_by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge by the row's variant of an ablation, trained under the small protocol on real images."""
-    ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
-    dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
-    if not metric or ablation is None or variant is None:
-        return None
-    if dataset not in ablation.protocols or missing_recipe(ablation, dataset):
-        return None
-    runs = variant_results(ablation, variant, dataset, metric, records)
     if not runs:
         return None
-    value = sum(run.value for run in runs) / len(runs)
-    config = variant_search(variant, dataset)
-    model = f"the network that search config {config.name} finds" if config else variant_model(ablation, variant, dataset)
-    description = config.description if config else BUDGETS[dataset].description
-    training = "published weights" if variant.weights else f"{seed_count_label(runs)}, {description}"
-    how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {format_spread(runs)} ({training})"
-    return AccuracyVerdict("proxy", value, how, runs[0].id)
+    how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}"
+    lacks = [f"{MIN_SEEDS} seeds are needed"] * (len(runs) < MIN_SEEDS)
+    lacks += ["the runs have no replicates over the same people"] * (not can_be_compared(runs))
+    # Trainings are tested with COCO's annotated boxes, with which accuracies are higher than with a detector's.
+    lacks += ["tested with annotated boxes, not a detector's"] * (cell.dataset == "coco")
+    if lacks:
+        value = points_factor(cell.dataset) * sum(run.value for run in runs) / len(runs)
+        return AccuracyVerdict("inconclusive", value, f"{how}: {'; '.join(lacks)}", runs[0].id)
+    return _judge_estimate(cell, mean_over_runs(runs), f"{how}, over people and seeds", runs[0].id)
 
 
 def _judge_by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge by the network's published weights, tested by its default protocol on the replacement dataset.
+    """Judge by the network's published weights, tested on the printed dataset by the network's default protocol.
 
-    A row that was trained differently from the published weights is not judged.
+    On COCO, the boxes are a detector's. A row that was trained differently from the published weights is not judged.
     """
-    dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
-    if not metric or cell.row.needs:
+    if cell.row.needs or cell.dataset not in ("mpii", "coco"):
         return None
-    subject = canonical_id(cell.row.model)
-    protocol = default_protocol(subject, dataset)
-    identity = evaluation_identity(subject, dataset, "test", protocol, metric)
-    record = records.get(record_id(identity))
-    if record is None or record.interval is None:
-        return None
-    interval = "[{:.2f}, {:.2f}]".format(*record.interval)
-    how = f"{metric} on {dataset} under {record.protocol}, n = {record.n}, 95 % {interval}"
-    return AccuracyVerdict("proxy", float(record.value), how, record.id)
+    subject, detected = canonical_id(cell.row.model), cell.dataset == "coco"
+    usual_size = cell.input in ("", find_entry(subject).inputs[0])
+    for record in select(
+        records,
+        kind="evaluation",
+        subject=subject,
+        dataset=cell.dataset,
+        split=cell.table.split,
+        protocol=default_protocol(subject, cell.dataset, detected=detected),
+        metric=metric_of_cell(cell),
+        over="",
+        input="" if usual_size else cell.input,
+        weights="",
+    ):
+        if bool(record.setting["boxes"]) == detected and record.interval and record.n:
+            factor = points_factor(cell.dataset)
+            low, high = record.interval
+            estimate = estimate_from_interval(factor * record.value, (factor * low, factor * high), record.n, REPLICATES)
+            how = f"published weights under {record.protocol}, n = {record.n}, over people"
+            return _judge_estimate(cell, estimate, how, record.id)
+    return None
+
+
+def _judge_estimate(cell: Cell, estimate: Estimate, how: str, record: str) -> AccuracyVerdict:
+    """Judge by two one-sided tests: reproduced if equivalent, contradicted if the interval lies outside the margin."""
+    printed, margin = printed_value(cell), MARGINS.get((cell.column.metric, cell.column.threshold))
+    low, high = estimate.interval()
+    how = f"{how}: 95 % [{low:.2f}, {high:.2f}]"
+    if margin is None:
+        return AccuracyVerdict("inconclusive", estimate.value, f"{how}; no margin is fixed for this metric", record)
+    p_value = estimate.equivalence_p(printed, margin.points)
+    how = f"{how}, printed {cell.printed} ± {margin.points}, equivalence p = {p_value:.2g}"
+    verdict: Literal["reproduced", "contradicted", "inconclusive"] = "inconclusive"
+    if p_value < LEVEL:
+        verdict = "reproduced"
+    elif low > printed + margin.points or high < printed - margin.points:
+        verdict = "contradicted"
+    return AccuracyVerdict(verdict, estimate.value, how, record)
 
 
 @cache

@@ -115,8 +115,7 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
     if cell.column.kind == "accuracy" and cell.table.split in HIDDEN_LABEL_SPLITS:
         return _cell_verdict(cell, "hidden_labels", cause=remedy_command(cell))
     if cell.column.kind == "accuracy" and (judged := judge_accuracy(cell, records)):
-        cause = f"{judged.how}; {remedy_command(cell)}" if judged.verdict == "proxy" else judged.how
-        return _cell_verdict(cell, judged.verdict, value=judged.value, cause=cause, record=judged.record)
+        return _cell_verdict(cell, judged.verdict, value=judged.value, cause=judged.how, record=judged.record)
     if cell.column.metric in TIME_METRICS and (timed := compare_printed_time(cell, records)):
         return _cell_verdict(cell, "proxy", value=timed.ours, cause=timed.cause, record=timed.record)
     return _cell_verdict(cell, "not_run", cause=remedy_command(cell))

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmark.analysis.effects import Effects
 from benchmark.config.identities import describe_setting
+from benchmark.config.judgement import MARGINS, MIN_SEEDS
+from benchmark.core.inference import LEVEL
 from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.verdicts import Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Table
-from benchmark.report.ablations import ablation_rows_grid
+from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.markdown import MARKS, grid, legend, page
+
+ACCURACY_RULE = f"""\
+A printed accuracy is judged by trainings of the same network by the paper's own recipe, with at least {MIN_SEEDS} seeds, or by
+its published weights; in both cases on the printed dataset, at the printed input size and in the printed metric. It is
+`reproduced` if two one-sided tests at {100 * LEVEL:.0f} % show that ours is within the margin around it, `contradicted` if our
+95 % interval lies outside the margin, and `inconclusive` otherwise. The interval is over people and seeds; of published
+weights, of which there is one training, over people alone. The margins were fixed before any accuracy was judged. Each is 2.93
+times the noise of the test set, rounded up to a tenth: the smallest at which the tests recognise an exact reproduction with a
+probability of 80 %, if the test people are the only source of error. Many printed gains are smaller than the margin, so a
+reproduced accuracy does not confirm a gain."""
 
 JUDGED = ("reproduced", "explained", "contradicted", "inconclusive", "proxy")
 
 
-def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record], effects: Effects) -> str:
     """Return the page of one paper."""
     verdicts = [v for v in verdicts if v.paper == paper.id]
     blocks = [
@@ -25,8 +38,10 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
         legend(),
     ]
     for table in paper.tables.values():
-        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], records)
+        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], effects)
         blocks += _readings(paper.id, table.id, records)
+    if any(verdict.kind == "accuracy" for verdict in verdicts):
+        blocks += ["## How accuracies are judged", ACCURACY_RULE, _margins()]
     blocks += ["## Networks", _list_networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
@@ -47,7 +62,7 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
     return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
 
 
-def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
+def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
     heading = f"## {table.where}: {table.title}"
     if table.pseudo:
@@ -68,8 +83,8 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
         ]
         header = ("row", "column", "printed", "ours, rounded", "ours", "verdict", "reason", "record")
         blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
-    if ablated := ablation_rows_grid(table.paper, table, records):
-        blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
+    if ablated := ablation_pairs_grid(table.paper, table, effects):
+        blocks += ["Our differences for the [ablation](ablations.md) in this table, beside the printed differences:", ablated]
     # The remaining values, grouped by what a comparison would need.
     missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
@@ -84,6 +99,19 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
 
 def _count_values(number: int) -> str:
     return f"{number} value" + "s" * (number != 1)
+
+
+def _margins() -> str:
+    rows = [
+        (
+            metric.upper() if threshold is None else f"PCKh@{threshold}",
+            f"± {margin.points}",
+            f"{margin.noise:.2f}",
+            margin.source,
+        )
+        for (metric, threshold), margin in MARGINS.items()
+    ]
+    return grid(("metric", "margin, points", "noise, points", "the noise is"), rows)
 
 
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
