@@ -173,8 +173,7 @@ def _measure(plan: Plan, comparison: Comparison, records: Mapping[str, Record]) 
             obstacles.append("the runs have no replicates over the same people")
         else:
             estimate = difference_of_runs(first, second)
-        if not BUDGETS[protocol].papers_own:  # there, the printed difference is that at the paper's rate
-            obstacles += rate_obstacles({side.name: rate_accuracies(plan, side, metric, records) for side in sides})
+        obstacles += rate_obstacles(_rate_checks(plan, sides, metric, records))
     pair = Pair(run=True, estimate=estimate, printed=printed, obstacles=tuple(dict.fromkeys(filter(None, obstacles))))
     return _Measurement(plan, comparison, metric, difference, first, second, pair)
 
@@ -191,6 +190,16 @@ def _metric(plan: Plan, comparison: Comparison) -> str:
 def _floor(run: Record, records: Mapping[str, Record]) -> float | None:
     """Return the accuracy of the mean pose on the people that a run was tested on."""
     return mean_pose_accuracy(run.metric, records, dataset=run.dataset, split=run.split)
+
+
+def _rate_checks(
+    plan: Plan, sides: Sequence[Variant], metric: str, records: Mapping[str, Record]
+) -> dict[str, dict[float, float]]:
+    """Return the checks of the learning rates that a comparison needs, by name of the variant."""
+    if BUDGETS[plan.protocol].papers_own:
+        # The printed difference is that at the paper's rate, so the variants that the paper prints need none.
+        return {side.name: {} for side in sides if not side.row}
+    return {side.name: rate_accuracies(plan, side, metric, records) for side in sides}
 
 
 def rate_accuracies(plan: Plan, variant: Variant, metric: str, records: Mapping[str, Record]) -> dict[float, float]:

@@ -34,8 +34,8 @@ class Budget:
         description: One line for the user: data, size and duration.
         scale: Name of the search config, for variants that are searched.
         overrides: Fields of the recipe that are replaced.
-        papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced, and the learning rate
-            needs no check, because the printed differences are those at the paper's rate.
+        papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced. Learning rates of
+            printed variants need no check, because the printed differences are those at the paper's rate.
     """
 
     dataset: str

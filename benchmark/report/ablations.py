@@ -52,7 +52,7 @@ reasons given.
 - Both variants were trained for the comparison, and every run of both is better than the mean pose, beyond its 95 % interval
   over people.
 - Both were trained at the best of their learning rates: a lower and a higher rate were tried and are worse. Under a paper's own
-  recipe no check is needed, since the printed difference is that at the paper's rate.
+  recipe, the variants that it prints need no check, since the printed difference is that at the paper's rate.
 - The power is at least {100 * MIN_POWER:.0f} %: the probability to find a true difference of the printed size. The printed
   difference is taken as points of the metric that is measured, which may be another metric on another dataset.
 - The p-value of no difference is at most {100 * LEVEL:.0f} % by Holm's procedure, among all comparisons on this page that have
