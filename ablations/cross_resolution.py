@@ -1,7 +1,7 @@
 """Compare EfficientPose with and without a second backbone that sees the image at half resolution (EfficientPose, Table 6).
 
 Claim: on MPII it costs I 0.08 points of PCKh@50 and gains 0.56 of PCKh@10; II gains 0.12 and 0.71.
-Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 2 by the paper's recipe.
+Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 6 by the paper's recipe.
 
 As in ``detection_passes``, training starts from EfficientNet-Lite0 with heatmaps that are nearly empty: from scratch, three
 epochs leave EfficientPose below the mean pose.

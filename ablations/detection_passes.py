@@ -1,7 +1,7 @@
 """Compare one, two and three passes that detect keypoints, each refining the one before (EfficientPose, Table 8).
 
 Claim: on MPII the second pass gains I and II 1.7 and 1.6 points of PCKh@50, the third 0.8 and 0.5.
-Cost: 3 networks; 9 runs under ``lsp`` (3 seeds, minutes per run on two cores), 15 under ``lsp-gpu``, 3 by the paper's recipe.
+Cost: 3 networks; 9 runs under ``lsp`` (3 seeds, minutes per run on two cores), 15 under ``lsp-gpu``, 9 by the paper's recipe.
 Under the small protocols RT, the smallest network, is trained in place of I.
 
 Training starts from EfficientNet-Lite0 with heatmaps that are nearly empty. Two earlier plans started from scratch, and from

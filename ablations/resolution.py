@@ -1,7 +1,7 @@
 """Compare low- with high-resolution features: no transposed convolution against three (FasterPose, abstract).
 
 Claim: heatmaps from low-resolution features are no less accurate than from high-resolution ones, at 58 % fewer operations.
-Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 2 each by the recipes for
+Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 6 each by the recipes for
 MPII and COCO.
 
 Only the abstract is public, so networks and loss are reconstructions. The low-resolution network upsamples by pixel shuffle.

@@ -1,7 +1,7 @@
 """Compare EfficientPose with and without the pass that estimates the skeleton by part affinity fields (EfficientPose, Table 7).
 
 Claim: on MPII the skeleton pass gains I 2.43 points of PCKh@50 and 1.35 of PCKh@10.
-Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 2 by the paper's recipe.
+Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 6 by the paper's recipe.
 Under the small protocols RT, the smallest network, is trained in place of I.
 
 As in ``detection_passes``, training starts from EfficientNet-Lite0 with heatmaps that are nearly empty: from scratch, three

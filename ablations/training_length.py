@@ -1,7 +1,7 @@
 """Compare one, two and four times the training length (EfficientPose, Table 5).
 
 Claim: on MPII, II gains 1.13 points of PCKh@50 from 100 to 200 epochs and 0.38 from 200 to 400; OpenPose gains 4.53 and 2.60.
-Cost: 3 lengths; 9 runs under ``lsp`` (3 seeds, minutes per run on two cores), 15 under ``lsp-gpu``, 3 by the paper's recipe.
+Cost: 3 lengths; 9 runs under ``lsp`` (3 seeds, minutes per run on two cores), 15 under ``lsp-gpu``, 9 by the paper's recipe.
 Under the small protocols RT, the smallest network, is trained in place of II, for 1, 2 and 4 times the protocol's epochs.
 
 As in ``detection_passes``, training starts from EfficientNet-Lite0 with heatmaps that are nearly empty: from scratch, three

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmark.ablation.engines import run_locally, run_on_ray
 from benchmark.ablation.jobs import AblateArguments, Job, evaluate_published_weights, forecast_jobs, list_jobs, measure_job_maps
-from benchmark.analysis.effects import effects_report, format_effect, measure_effects
+from benchmark.analysis.effects import Plan, effects_report, format_effect, measure_effects, plans_on_real_images
 from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.config.identities import load_current
 from benchmark.core.errors import run_command
@@ -65,9 +65,10 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         evaluate_published_weights(ablation, arguments, folder)
         measure_job_maps(ablation, arguments, folder)
 
-    # Compare the variants.
-    records = load_current(folder)
-    effects = {ablation.name: measure_effects(ablation, arguments.protocol, records) for ablation in ablations}
+    # Compare the variants, among all comparisons of the report's page.
+    synthetic = [Plan(ablation, arguments.protocol) for ablation in ablations if arguments.protocol == "synthetic"]
+    measured = measure_effects(synthetic or plans_on_real_images(), load_current(folder))
+    effects = {ablation.name: measured[ablation.name, arguments.protocol] for ablation in ablations}
     if arguments.as_json:
         print(json.dumps(effects_report(effects, arguments.protocol), allow_nan=False))
     else:

@@ -50,7 +50,7 @@ class AblateArguments:
     seeds: int | None = None
     """Number of seeds, which start at 0; default: the protocol's number."""
     check_rates: bool = False
-    """Instead, train the first variant once with each planned factor of the learning rate."""
+    """Instead, train every variant once with each planned factor of the learning rate."""
     engine: Literal["here", "ray"] = "here"
     """here: run one job after another locally. ray: run the jobs on a Ray cluster (pip install '.[cluster]')."""
     address: str | None = None
@@ -104,13 +104,12 @@ def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
         raise InputError(f"--seeds {arguments.seeds}: at least one is needed")
     for variant in ablation.variants:
         variant_recipe(ablation, variant, arguments.protocol)  # refuses a protocol that the ablation does not have
+    trained = [variant for variant in ablation.variants if not variant.weights]
     if arguments.check_rates:
         if BUDGETS[arguments.protocol].papers_own:
             raise InputError(f"--check-rates: under {arguments.protocol} the rate is the paper's own")
-        first = ablation.variants[0].name
-        return [Job(ablation.name, first, arguments.protocol, 0, rate) for rate in ablation.rates]
+        return [Job(ablation.name, variant.name, arguments.protocol, 0, rate) for rate in ablation.rates for variant in trained]
     seeds = range(arguments.seeds or BUDGETS[arguments.protocol].seeds)
-    trained = [variant for variant in ablation.variants if not variant.weights]
     return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
 
 

@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from benchmark.analysis.effects import compare_runs
+from benchmark.analysis.judgement import Judgement, Pair, judge_pairs, learning_obstacle, rate_obstacles
+from benchmark.analysis.runs import can_be_compared, difference_of_runs, mean_pose_accuracy, points_factor
 from benchmark.config.identities import describe_setting
+from benchmark.config.packages import known_searches
 from benchmark.config.searches import RANDOM, SEARCHED
+from benchmark.core.inference import Estimate
 from benchmark.core.records import Record, select
-from benchmark.core.statistics import percentile_interval
+from benchmark.papers.expressions import evaluate_expression
+from benchmark.papers.tables import load_papers
 
 
 class SearchGroup(NamedTuple):
@@ -39,6 +41,24 @@ class SearchGroup(NamedTuple):
         return re.sub(r"[^a-z0-9_]+", "-", name).strip("-") + ".svg"
 
 
+class SearchEffect(NamedTuple):
+    """The accuracy of searched architectures minus that of random ones, in percentage points.
+
+    Attributes:
+        difference: Difference of the means over seeds; None without a seed that has both.
+        estimate: The difference over people and seeds; None with fewer than two seeds.
+        seeds: Number of seeds that have both.
+        printed: The paper's difference; None if it prints none.
+        judgement: Whether the measured direction agrees with the printed one.
+    """
+
+    difference: float | None
+    estimate: Estimate | None
+    seeds: int
+    printed: float | None
+    judgement: Judgement
+
+
 def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
     """Group the records of searches by package, config, cost and device."""
     groups: dict[tuple[str, str, int, str, str | None], dict[str, list[Record]]] = {}
@@ -58,22 +78,51 @@ def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
     ]
 
 
-def search_difference(
-    group: SearchGroup, records: Mapping[str, Record]
-) -> tuple[float | None, tuple[float, float] | None, int]:
-    """Compare the accuracies of the searched and the random architectures.
+def search_effects(groups: Sequence[SearchGroup], records: Mapping[str, Record]) -> list[SearchEffect]:
+    """Compare the searched with the random architectures of every group, and judge the groups as one family."""
+    runs = [_paired_runs(group, records) for group in groups]
+    pairs = [_pair(group, first, second, records) for group, (first, second) in zip(groups, runs, strict=True)]
+    return [
+        SearchEffect(_difference(first, second), pair.estimate, len(first), pair.printed, judgement)
+        for (first, second), pair, judgement in zip(runs, pairs, judge_pairs(pairs), strict=True)
+    ]
 
-    Returns:
-        The difference, searched minus random, in points; its 95 % interval over people and seeds, or over people alone with
-        one seed; and the number of seeds that have both. ``(None, None, 0)`` if an accuracy is missing.
-    """
-    searched, random = ({run.seed: run for run in group.ends.get(strategy, ())} for strategy in (SEARCHED, RANDOM))
-    seeds = sorted(searched.keys() & random.keys(), key=str)
-    searched_ids, random_ids = ([runs[seed].samples["accuracy"] for seed in seeds] for runs in (searched, random))
-    if not seeds or not records.keys() >= {*searched_ids, *random_ids}:
-        return None, None, 0
-    first, second = ([records[id_] for id_ in ids] for ids in (searched_ids, random_ids))
-    difference, interval = compare_runs(first, second)
-    if len(seeds) == 1:
-        interval = percentile_interval(np.array(first[0].samples["replicates"]) - np.array(second[0].samples["replicates"]))
-    return difference, interval, len(seeds)
+
+def printed_search_difference(package: str, config: str) -> float | None:
+    """Return the paper's difference, searched minus random; None if it prints none or the config no longer exists."""
+    known = known_searches().get(package, {}).get(config)
+    if known is None or not known.printed:
+        return None
+    return float(evaluate_expression(known.printed, load_papers()[package], load_papers()).value)
+
+
+def _paired_runs(group: SearchGroup, records: Mapping[str, Record]) -> tuple[list[Record], list[Record]]:
+    """Return the accuracies of the searched and of the random architectures, of the seeds that have both."""
+    searched, random = (
+        {end.seed: records.get(end.samples["accuracy"]) for end in group.ends.get(strategy, ())}
+        for strategy in (SEARCHED, RANDOM)
+    )
+    pairs = [(searched[seed], random[seed]) for seed in sorted(searched.keys() & random.keys(), key=str)]
+    complete = [(first, second) for first, second in pairs if first and second]
+    return [first for first, _ in complete], [second for _, second in complete]
+
+
+def _difference(first: Sequence[Record], second: Sequence[Record]) -> float | None:
+    if not first:
+        return None
+    factor = points_factor(first[0].dataset)
+    return factor * (sum(run.value for run in first) - sum(run.value for run in second)) / len(first)
+
+
+def _pair(group: SearchGroup, first: Sequence[Record], second: Sequence[Record], records: Mapping[str, Record]) -> Pair:
+    printed = printed_search_difference(group.package, group.config)
+    if not first:
+        return Pair(run=False, estimate=None, printed=printed, obstacles=())
+    floor = mean_pose_accuracy(first[0].metric, records, dataset=first[0].dataset, split=first[0].split)
+    estimate = difference_of_runs(first, second) if len(first) > 1 and can_be_compared(first, second) else None
+    obstacles = [
+        "one seed" if len(first) == 1 else "" if estimate else "the runs have no replicates over the same people",
+        *(learning_obstacle(name, runs, floor) for name, runs in ((SEARCHED, first), (RANDOM, second))),
+        *rate_obstacles({SEARCHED: {}, RANDOM: {}}),  # no command tries rates for an architecture that was found
+    ]
+    return Pair(run=True, estimate=estimate, printed=printed, obstacles=tuple(dict.fromkeys(filter(None, obstacles))))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
+from benchmark.config.judgement import MIN_SEEDS
 from benchmark.config.packages import declarations, find_recipe, find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import SearchConfig
@@ -33,7 +34,8 @@ class Budget:
         description: One line for the user: data, size and duration.
         scale: Name of the search config, for variants that are searched.
         overrides: Fields of the recipe that are replaced.
-        papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced.
+        papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced. Learning rates of
+            printed variants need no check, because the printed differences are those at the paper's rate.
     """
 
     dataset: str
@@ -65,8 +67,12 @@ BUDGETS: Mapping[str, Budget] = {
         description="Synthetic people: only shows that the ablation runs",
         scale="tiny",
     ),
-    "mpii": Budget(dataset="mpii", seeds=1, description="the paper's own recipe on MPII", scale="paper", papers_own=True),
-    "coco": Budget(dataset="coco", seeds=1, description="the paper's own recipe on COCO", scale="paper", papers_own=True),
+    "mpii": Budget(
+        dataset="mpii", seeds=MIN_SEEDS, description="the paper's own recipe on MPII", scale="paper", papers_own=True
+    ),
+    "coco": Budget(
+        dataset="coco", seeds=MIN_SEEDS, description="the paper's own recipe on COCO", scale="paper", papers_own=True
+    ),
 }
 
 
@@ -151,8 +157,8 @@ class Ablation:
         recipe: Name of the paper's recipe, if it is not the model's default for the dataset.
         substitutes: Under small budgets, the smaller model that replaces one of the paper's, by the paper's id.
         start: Initial weights of all variants under small budgets; see ``Recipe.starts``.
-        rates: Factors of the learning rate for ``--check-rates``, which trains the first variant once with each of them to
-            show whether the recipe's rate suits the small budget.
+        rates: Factors of the learning rate for ``--check-rates``, which trains every variant once with each of them. Only
+            comparisons of variants whose best rate is that of the recipe, with worse ones below and above it, are judged.
         feature_maps: Feature maps to measure; None for none.
     """
 
@@ -176,6 +182,9 @@ class Ablation:
             for name in (comparison.better, comparison.worse):
                 if name not in names:
                     raise InputError(f"{where}: a comparison names {name!r}; its variants are {', '.join(names)}")
+            if self.variant(comparison.better).weights != self.variant(comparison.worse).weights:
+                pair = f"{comparison.better!r} and {comparison.worse!r}"
+                raise InputError(f"{where}: {pair} are not of the same training: the weights of both are published, or of none")
             if comparison.printed and not self.paper:
                 raise InputError(f"{where}: {comparison.printed!r} is of no paper; name the paper or leave it empty")
         for protocol in self.protocols:

@@ -2,7 +2,7 @@
 
 A replicate draws as many people as there are, with replacement. It is stored as the number of times that each person is drawn,
 so that every sum over the drawn people is one matrix product. All columns of one call share their draws, which makes
-differences between two prediction files paired.
+differences between two prediction files paired. What runs with several seeds add to it: :mod:`benchmark.core.inference`.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None
     """
     if min(len(set(first)), len(set(second))) < 2:
         return None
-    from scipy.stats import kendalltau  # here, because this import takes half a second
-
-    return float(kendalltau(first, second).statistic)
+    # By hand, because importing scipy.stats takes a tenth of the time in which a report is written.
+    orders = [np.sign(np.subtract.outer(ranking, ranking)) for ranking in (first, second)]
+    return float((orders[0] * orders[1]).sum() / np.sqrt((orders[0] ** 2).sum() * (orders[1] ** 2).sum()))
 
 
 def round_digits(value: float, digits: int = 4) -> float:

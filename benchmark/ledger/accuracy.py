@@ -1,58 +1,39 @@
-"""Judge printed accuracies by trained networks.
+"""Judge printed accuracies by networks that were tested on the printed dataset, in the printed metric.
 
-A network that was trained by the paper's own recipe reproduces or contradicts a printed accuracy; a small ablation or published
-weights only give a proxy. This module imports no torch and names no paper.
+A figure is reproduced where a test of equivalence says so, with a margin that was fixed before. This module imports no torch
+and names no paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Literal, NamedTuple
 
-from benchmark.analysis.effects import (
-    format_spread,
-    mean_interval,
+from benchmark.analysis.runs import (
+    can_be_compared,
+    mean_over_runs,
+    metric_of_cell,
+    points_factor,
     seed_count_label,
     training_runs,
-    variant_results,
     variant_runs,
 )
-from benchmark.config.ablations import (
-    BUDGETS,
-    Ablation,
-    Variant,
-    known_ablations,
-    missing_recipe,
-    variant_model,
-    variant_recipe,
-    variant_search,
-)
-from benchmark.config.identities import describe_training, evaluation_identity, training_setting
+from benchmark.config.ablations import Ablation, Variant, known_ablations, variant_recipe
+from benchmark.config.identities import describe_training, training_setting
+from benchmark.config.judgement import MARGINS, MIN_SEEDS
 from benchmark.config.packages import default_protocol, find_recipe
+from benchmark.config.predictions import PredictionEvidence
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, record_id, select
+from benchmark.core.inference import LEVEL, Estimate, estimate_from_interval
+from benchmark.core.records import Record, select
+from benchmark.core.statistics import REPLICATES
+from benchmark.ledger.predictions import judge_by_published_predictions
+from benchmark.ledger.tokens import Basis
 from benchmark.models.checkpoints import AUTHORS, RETRAINING
 from benchmark.models.registry import canonical_id, find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell
-
-MAX_HALF_WIDTH = 0.6  # percentage points; with a wider interval a verdict is inconclusive
-
-# By printed metric and threshold, the dataset and metric that replace it without MPII or COCO images. LSP has no head boxes, so
-# PCKh cannot be computed there.
-PROXIES: Mapping[tuple[str, float | None], tuple[str, str]] = {
-    ("pckh", 0.5): ("lsp", "pck@0.2"),
-    ("pckh", 0.1): ("lsp", "pck@0.05"),
-    ("ap", None): ("lsp", "pck@0.2"),
-}
-
-
-# By dataset, the name of the metric that a cell prints.
-PRINTED_METRICS: Mapping[str, Callable[[Cell], str]] = {
-    "mpii": lambda cell: f"pckh@{cell.column.threshold} ({cell.column.convention})",
-    "coco": lambda cell: cell.column.metric.upper(),
-}
 
 
 class AccuracyVerdict(NamedTuple):
@@ -60,31 +41,36 @@ class AccuracyVerdict(NamedTuple):
 
     Attributes:
         verdict: The verdict.
-        value: Our value in percent.
-        how: How the value was measured, in words.
-        record: Id of the record of the first seed.
+        value: Our value in percentage points.
+        how: How the value was measured and judged, in words.
+        record: Id of the record of the first seed, of the weights or of the predictions.
+        basis: What the value rests on; verdicts of two kinds are never mixed.
     """
 
     verdict: Literal["reproduced", "contradicted", "inconclusive", "proxy"]
     value: float
     how: str
     record: str
+    basis: Basis
 
 
 def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge a printed accuracy; None without records, and for single body parts.
+    """Judge a printed accuracy by trainings with the paper's own recipe, or else by what its authors published.
 
-    Trainings by the paper's own recipe come first, then the authors' weights on the table's own people, then small ablations,
-    other publishers' retrainings, and published weights on other people.
+    Their weights come before their files of predictions. What others trained by a recipe of their own is shown beside the
+    printed value, and is no match. Nothing else says anything about a printed figure: no other dataset, split, metric, input
+    size, length of training or network. None without records; body parts are judged by predictions alone.
     """
-    if cell.column.part != "mean" or cell.dataset not in PRINTED_METRICS:
+    if cell.dataset not in ("mpii", "coco"):
         return None
+    if cell.column.part == "mean" and (
+        judged := _judge_by_own_recipe(cell, records) or _judge_by_weights(cell, records, evidence=None, weights="")
+    ):
+        return judged
     return (
-        _judge_by_own_recipe(cell, records)
-        or _judge_by_authors_weights(cell, records)
-        or _judge_by_ablation(cell, records)
-        or _judge_by_retraining(cell, records)
-        or _judge_by_published_weights(cell, records)
+        _judge_by_predictions(cell, records, "authors")
+        or (_judge_by_weights(cell, records, evidence=RETRAINING) if cell.column.part == "mean" else None)
+        or _judge_by_predictions(cell, records, "independent retraining")
     )
 
 
@@ -100,118 +86,91 @@ def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyV
             return None
     except InputError:  # there is no recipe for the network
         return None
-    metric = PRINTED_METRICS[cell.dataset](cell)
+    if cell.input not in ("", recipe.input) or cell.table.split not in ("", recipe.test[1]):
+        return None
+    metric = metric_of_cell(cell)
     setting = training_setting(recipe, recipe.start, overrides)
     if ablation and variant and variant.scale:
         runs = variant_runs(ablation, variant, cell.dataset, metric, records)
     else:
         runs = training_runs(canonical_id(model), recipe, setting, metric, records)
-    interval = mean_interval(runs)
-    if interval is None:
-        return None
-    scale = 100 if cell.dataset == "coco" else 1  # COCO's metrics are fractions
-    value = scale * sum(run.value for run in runs) / len(runs)
-    low, high = scale * interval[0], scale * interval[1]
-    how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}, 95 % [{low:.2f}, {high:.2f}]"
-    if (high - low) / 2 > MAX_HALF_WIDTH:
-        reason = f"the half-width is more than {MAX_HALF_WIDTH}"
-        return AccuracyVerdict("inconclusive", value, f"{how}: {reason}", runs[0].id)
-    return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, runs[0].id)
-
-
-def _judge_by_ablation(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge by the row's variant of an ablation, trained under the small protocol on real images."""
-    ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
-    dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
-    if not metric or ablation is None or variant is None:
-        return None
-    if dataset not in ablation.protocols or missing_recipe(ablation, dataset):
-        return None
-    runs = variant_results(ablation, variant, dataset, metric, records)
     if not runs:
         return None
-    value = sum(run.value for run in runs) / len(runs)
-    config = variant_search(variant, dataset)
-    model = f"the network that search config {config.name} finds" if config else variant_model(ablation, variant, dataset)
-    description = config.description if config else BUDGETS[dataset].description
-    training = "published weights" if variant.weights else f"{seed_count_label(runs)}, {description}"
-    how = f"{metric} on {dataset} of {model}, ablation {ablation.name}: {format_spread(runs)} ({training})"
-    return AccuracyVerdict("proxy", value, how, runs[0].id)
+    how = f"trained by {describe_training(setting)}, {seed_count_label(runs)}"
+    lacks = [f"{MIN_SEEDS} seeds are needed"] * (len(runs) < MIN_SEEDS)
+    lacks += ["the runs have no replicates over the same people"] * (not can_be_compared(runs))
+    # Trainings are tested with COCO's annotated boxes, with which accuracies are higher than with a detector's.
+    lacks += ["tested with annotated boxes, not a detector's"] * (cell.dataset == "coco")
+    if lacks:
+        value = points_factor(cell.dataset) * sum(run.value for run in runs) / len(runs)
+        return AccuracyVerdict("inconclusive", value, f"{how}: {'; '.join(lacks)}", runs[0].id, "training")
+    return _judge_estimate(cell, mean_over_runs(runs), f"{how}, over people and seeds", runs[0].id, "training")
 
 
-def _judge_by_authors_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge by the weights that the paper's authors published, tested on the people of the table."""
-    record = _evaluation_of(cell, records, evidence=None, weights="")
-    if record is None or record.interval is None:
-        return None
-    value, low, high, how = _describe(cell, record, AUTHORS)
-    if (high - low) / 2 > MAX_HALF_WIDTH:
-        return AccuracyVerdict("inconclusive", value, f"{how}: the half-width is more than {MAX_HALF_WIDTH}", record.id)
-    return AccuracyVerdict("reproduced" if low <= printed_value(cell) <= high else "contradicted", value, how, record.id)
+def _judge_by_weights(cell: Cell, records: Mapping[str, Record], **setting: str | None) -> AccuracyVerdict | None:
+    """Judge by published weights, tested on the people of the table by the network's default protocol.
 
-
-def _judge_by_retraining(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Compare with weights that somebody else trained by another recipe: they show a direction, and are no match."""
-    record = _evaluation_of(cell, records, evidence=RETRAINING)
-    if record is None or record.interval is None:
-        return None
-    value, _, _, how = _describe(cell, record, RETRAINING)
-    return AccuracyVerdict("proxy", value, how, record.id)
-
-
-def _evaluation_of(cell: Cell, records: Mapping[str, Record], **setting: str | None) -> Record | None:
-    """Return the evaluation of a row's network on the table's own people, with weights of one kind of evidence.
-
-    COCO's printed accuracies are measured with a detector's boxes, so that those with annotated boxes do not count.
+    On COCO, the boxes are a detector's. A row that was trained differently from the published weights is not judged.
     """
     if cell.row.needs or cell.row.unpublished or cell.table.split != "val":
         return None
-    metric = PRINTED_METRICS[cell.dataset](cell)
-    subject = canonical_id(cell.row.model)
-    size = "" if cell.input == find_entry(subject).inputs[0] else cell.input
-    protocol = default_protocol(subject, cell.dataset, detected=True)
-    found = select(
+    subject, detected = canonical_id(cell.row.model), cell.dataset == "coco"
+    usual_size = cell.input in ("", find_entry(subject).inputs[0])
+    for record in select(
         records,
         kind="evaluation",
         subject=subject,
         dataset=cell.dataset,
         split="val",
-        protocol=protocol,
-        metric=metric,
+        protocol=default_protocol(subject, cell.dataset, detected=True),
+        metric=metric_of_cell(cell),
         over="",
-        input=size,
+        input="" if usual_size else cell.input,
         **setting,
-    )
-    return next((record for record in found if bool(record.setting["boxes"]) == (cell.dataset == "coco")), None)
+    ):
+        if bool(record.setting["boxes"]) == detected and record.interval and record.n:
+            factor, (low, high) = points_factor(cell.dataset), record.interval
+            estimate = estimate_from_interval(factor * record.value, (factor * low, factor * high), record.n, REPLICATES)
+            evidence = setting["evidence"] or AUTHORS
+            name = (record.samples or {}).get("published", {}).get("id", "")
+            how = f"{evidence}{f' ({name})' if name else ''} under {record.protocol}, n = {record.n}, over people"
+            basis: Basis = "retraining" if evidence == RETRAINING else "authors' weights"
+            return _judge_estimate(cell, estimate, how, record.id, basis)
+    return None
 
 
-def _describe(cell: Cell, record: Record, evidence: str) -> tuple[float, float, float, str]:
-    """Return an evaluation's value and interval in percent, and how it was measured in words."""
-    assert record.interval is not None
-    scale = 100 if cell.dataset == "coco" else 1  # COCO's metrics are fractions
-    value, low, high = scale * float(record.value), scale * record.interval[0], scale * record.interval[1]
-    name = (record.samples or {}).get("published", {}).get("id", "")
-    how = f"{evidence}{f' ({name})' if name else ''} under {record.protocol}, n = {record.n}, 95 % [{low:.2f}, {high:.2f}]"
-    return value, low, high, how
+def _judge_by_predictions(cell: Cell, records: Mapping[str, Record], evidence: PredictionEvidence) -> AccuracyVerdict | None:
+    """Judge by the first published file of predictions of one kind of evidence."""
+    for file in judge_by_published_predictions(cell, records):
+        if file.evidence == evidence:
+            people = records[file.record].n or 0
+            estimate = estimate_from_interval(file.value, (file.low, file.high), people, REPLICATES)
+            basis: Basis = "predictions" if evidence == "authors" else "retraining"
+            return _judge_estimate(cell, estimate, file.how, file.record, basis)
+    return None
 
 
-def _judge_by_published_weights(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
-    """Judge by the network's published weights, tested by its default protocol on the replacement dataset.
+def _judge_estimate(cell: Cell, estimate: Estimate, how: str, record: str, basis: Basis) -> AccuracyVerdict:
+    """Judge by two one-sided tests: reproduced if equivalent, contradicted if the interval lies outside the margin.
 
-    A row that was trained differently from the published weights is not judged.
+    What others trained by their own recipe is compared in the same way, and gets no verdict.
     """
-    dataset, metric = PROXIES.get((cell.column.metric, cell.column.threshold), ("", ""))
-    if not metric or cell.row.needs:
-        return None
-    subject = canonical_id(cell.row.model)
-    protocol = default_protocol(subject, dataset)
-    identity = evaluation_identity(subject, dataset, "test", protocol, metric)
-    record = records.get(record_id(identity))
-    if record is None or record.interval is None:
-        return None
-    interval = "[{:.2f}, {:.2f}]".format(*record.interval)
-    how = f"{metric} on {dataset} under {record.protocol}, n = {record.n}, 95 % {interval}"
-    return AccuracyVerdict("proxy", float(record.value), how, record.id)
+    column, printed = cell.column, printed_value(cell)
+    margin = MARGINS.get((column.metric, column.threshold, column.part))
+    low, high = estimate.interval()
+    how = f"{how}: 95 % [{low:.2f}, {high:.2f}]"
+    if margin is None:
+        return AccuracyVerdict("inconclusive", estimate.value, f"{how}; no margin is fixed for this metric", record, basis)
+    p_value = estimate.equivalence_p(printed, margin.points)
+    how = f"{how}, printed {cell.printed} ± {margin.points}, equivalence p = {p_value:.2g}"
+    verdict: Literal["reproduced", "contradicted", "inconclusive", "proxy"] = "inconclusive"
+    if basis == "retraining":
+        verdict, how = "proxy", f"{how}; not the authors' training, so no verdict"
+    elif p_value < LEVEL:
+        verdict = "reproduced"
+    elif low > printed + margin.points or high < printed - margin.points:
+        verdict = "contradicted"
+    return AccuracyVerdict(verdict, estimate.value, how, record, basis)
 
 
 @cache

@@ -16,7 +16,17 @@ from benchmark.papers.tables import Cell, Paper
 NAMED_SOURCES = 4  # at most, of those that lack a measurement or differ; the others are counted
 # From the strongest to the weakest: what follows from several measurements rests on the weakest of them.
 STRENGTH: tuple[Basis, ...] = (
-    *("author code", "authors' weights", "predictions", "training", "timing", "paper text", "reconstruction", "-"),
+    *(
+        "author code",
+        "authors' weights",
+        "predictions",
+        "training",
+        "retraining",
+        "timing",
+        "paper text",
+        "reconstruction",
+        "-",
+    ),
 )
 
 

@@ -32,7 +32,17 @@ Measured = Literal[
 ]
 Internal = Literal["consistent", "rounding", "inconsistent", "-"]
 Group = Literal["agrees", "explained", "ambiguous", "differs", "undecided", "by construction", "not measured"]
-Basis = Literal["author code", "paper text", "reconstruction", "training", "authors' weights", "predictions", "timing", "-"]
+Basis = Literal[
+    "author code",
+    "paper text",
+    "reconstruction",
+    "training",
+    "authors' weights",
+    "predictions",
+    "retraining",
+    "timing",
+    "-",
+]
 
 MEASURED: tuple[Measured, ...] = get_args(Measured)
 INTERNAL: tuple[Internal, ...] = get_args(Internal)
@@ -67,7 +77,8 @@ MEASURED_MEANING: Mapping[Measured, str] = {
     "the column",
     "contradicted": "our measurement differs, and no reason from the list yields the printed value",
     "inconclusive": "our interval is too wide to decide",
-    "proxy": "a ratio of times on another device of the printed kind: shown beside the printed ratio, never counts as a match",
+    "proxy": "a ratio of times on another device of the printed kind, or an accuracy of somebody else's training: shown beside "
+    "the printed value, never counts as a match",
     "as_built": "counted on a network that we built from the paper's own words, which therefore agrees",
     "fitted": "something in our network or convention was chosen so as to give the printed value, so agreement shows nothing",
     "given": "a condition of the experiment, which we take from the paper: nothing is measured",

@@ -250,7 +250,7 @@ def _judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> Judgement:
     if cell.table.split in HIDDEN_LABEL_SPLITS:
         return Judgement("hidden_labels", remedy_command(cell))
     if judged := judge_accuracy(cell, records):
-        return Judgement(judged.verdict, judged.how, judged.value, "training", judged.record)
+        return Judgement(judged.verdict, judged.how, judged.value, judged.basis, judged.record)
     return Judgement("not_run", remedy_command(cell))
 
 

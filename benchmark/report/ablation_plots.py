@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 
-from benchmark.analysis.effects import EFFECT_METRICS, FeatureMapStats, accuracy_curve, variant_results, variant_searches
+from benchmark.analysis.feature_maps import FeatureMapStats
+from benchmark.analysis.runs import EFFECT_METRICS, accuracy_curve, variant_results, variant_searches
 from benchmark.config.ablations import BUDGETS, GREY_LEVELS, HEATMAPS, Ablation, Variant, variant_model, variant_search
 from benchmark.config.conventions import FLOPS
 from benchmark.config.identities import COMMON_TERMS, cost_record_id

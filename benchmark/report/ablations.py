@@ -7,18 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from benchmark.analysis.convergence import convergence
 from benchmark.analysis.effects import (
-    EFFECT_METRICS,
     Effect,
-    convergence,
-    feature_map_stats,
-    format_spread,
-    mean_pose_accuracy,
-    measure_effects,
-    seed_count_label,
-    variant_results,
-    variant_runs,
+    Effects,
+    Plan,
+    rate_accuracies,
 )
+from benchmark.analysis.feature_maps import feature_map_stats
+from benchmark.analysis.judgement import Word, format_difference, format_p_value, format_power
+from benchmark.analysis.runs import EFFECT_METRICS, format_spread, mean_pose_accuracy, seed_count_label, variant_results
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
@@ -31,9 +29,10 @@ from benchmark.config.ablations import (
     variant_search,
 )
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.config.judgement import MIN_POWER
+from benchmark.core.inference import LEVEL
 from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
-from benchmark.ledger.accuracy import ablation_rows
 from benchmark.papers.tables import Table, load_papers
 from benchmark.report.ablation_plots import (
     ablation_figure,
@@ -44,29 +43,43 @@ from benchmark.report.ablation_plots import (
 )
 from benchmark.report.markdown import grid, page
 
-EFFECT_HEADER = ("comparison", "metric", "measured, points", "printed, points", "direction")
+EFFECT_HEADER = ("power", "comparison", "metric", "measured, points", "printed, points", "p, Holm", "direction")
+
+RULES = f"""\
+A direction *agrees* with the printed one or is *opposite* only where all of this holds. Otherwise it is *not judged*, for the
+reasons given.
+
+- Both variants were trained for the comparison, and every run of both is better than the mean pose, beyond its 95 % interval
+  over people.
+- Both were trained at the best of their learning rates: a lower and a higher rate were tried and are worse. Under a paper's own
+  recipe, the variants that it prints need no check, since the printed difference is that at the paper's rate.
+- The power is at least {100 * MIN_POWER:.0f} %: the probability to find a true difference of the printed size. The printed
+  difference is taken as points of the metric that is measured, which may be another metric on another dataset.
+- The p-value of no difference is at most {100 * LEVEL:.0f} % by Holm's procedure, among all comparisons on this page that have
+  an interval.
+
+A direction holds for its own data, metric and training length. It says nothing about any printed accuracy, and nothing about
+the size of the printed difference."""
+
+WORDS: Mapping[Word, str] = {"agrees": "agree", "opposite": "are opposite", "not judged": "are not judged"}
+FIGURE_NOTE = (
+    "A dot is a seed, a dash the mean of the seeds, and a band their range, which is no interval. The bar of a single result "
+    "is its 95 % interval over people."
+)
 
 
-def ablations_page(records: Mapping[str, Record]) -> str:
+def ablations_page(records: Mapping[str, Record], effects: Effects) -> str:
     """Return ``reports/ablations.md``."""
     ablations = known_ablations()
-    effects: dict[tuple[str, str], list[Effect]] = {
-        (name, protocol): measure_effects(ablation, protocol, records)
-        for name, ablation in ablations.items()
-        for protocol in _trainable_protocols(ablation)
-    }
-    with_interval = [effect for compared in effects.values() for effect in compared if effect.interval is not None]
-    excluding_zero = sum(effect.judged in ("agrees", "opposite") for effect in with_interval)
     blocks = [
         "# Ablations",
         "All variants of an ablation are trained by the same recipe with several seeds, and tested on the same people. Each "
-        "difference has a 95 % interval over people and seeds: Student's, from the spread of the runs and from bootstrap "
-        "replicates that draw the same people for every run. A direction *agrees* if the interval excludes zero on the side "
-        "that the paper prints, is *opposite* if it excludes zero on the other side, and is *within noise* otherwise. If "
-        "neither variant exceeds the mean pose, there is *nothing learned*, and no direction is judged. A small protocol "
-        "shows the direction of an effect for its own data and training length; it never counts as a match of a printed value.",
-        f"Of {len(with_interval)} comparisons with an interval, {excluding_zero} exclude zero. Without any effect, one in "
-        "twenty would do so by chance.",
+        "difference has a 95 % interval over people and seeds, from the components of the variance: bootstrap replicates that "
+        "draw the same people for every run, and the spread of the runs, with Satterthwaite's degrees of freedom. Where both "
+        "variants are the same published weights, there is a single training: the interval is over people alone, and holds for "
+        "these weights. Accuracies are means ± standard deviations over seeds.",
+        RULES,
+        _family(effects),
         grid(
             ("protocol", "shared by all variants", "mean pose, which ignores the image"),
             [(f"`{name}`", budget.description, _mean_pose(budget, records)) for name, budget in BUDGETS.items()],
@@ -84,28 +97,33 @@ def ablations_page(records: Mapping[str, Record]) -> str:
     return page(*blocks)
 
 
-def _trainable_protocols(ablation: Ablation) -> list[str]:
-    """List the protocols on real images under which all variants can be trained."""
-    return [protocol for protocol in _real_image_protocols(ablation) if not missing_recipe(ablation, protocol)]
-
-
-def _real_image_protocols(ablation: Ablation) -> list[str]:
-    return [protocol for protocol in ablation.protocols if protocol != "synthetic"]
+def _family(effects: Effects) -> str:
+    """Count the comparisons that are tested together, and say how they depend on each other."""
+    family = [effect for compared in effects.values() for effect in compared if effect.estimate is not None]
+    words = [effect.judgement.word for effect in family]
+    sharing = sum(any(effect.trainings & other.trainings for other in family if other is not effect) for effect in family)
+    counts = ", ".join(f"{words.count(word)} {text}" for word, text in WORDS.items())
+    return (
+        f"Of {len(family)} comparisons with an interval, {counts}. {sharing} are correlated, because they share trained "
+        "networks with another one, as a common baseline or under a second threshold. Holm's procedure allows any dependence, "
+        "at the price of some power. The power given is that of its first step, a test at "
+        f"{100 * LEVEL:.0f} % / {len(family) or 1}."
+    )
 
 
 def _is_run(effects: Sequence[Effect]) -> bool:
     return any(effect.difference is not None for effect in effects)
 
 
-def _overview(ablations: Mapping[str, Ablation], effects: Mapping[tuple[str, str], Sequence[Effect]]) -> str:
+def _overview(ablations: Mapping[str, Ablation], effects: Effects) -> str:
     """List every comparison that was run in one table, and below it the ablations without any."""
     rows = []
     for (name, protocol), compared in effects.items():
         measured = [effect for effect in compared if effect.difference is not None]
-        rows += [(_link(ablations[name]), f"`{protocol}`", *row) for row in _effect_rows(measured)]
+        rows += [(power, _link(ablations[name]), *row) for power, *row in _effect_rows(protocol, measured)]
     run = {name for (name, _), compared in effects.items() if _is_run(compared)}
     not_run = [_link(ablation) for name, ablation in ablations.items() if name not in run]
-    table = grid(("ablation", "protocol", *EFFECT_HEADER), rows)
+    table = grid((EFFECT_HEADER[0], "ablation", *EFFECT_HEADER[1:]), rows)
     return table + (f"\n\nNot run, with commands and effort in their sections: {', '.join(not_run)}." if not_run else "")
 
 
@@ -116,7 +134,7 @@ def _link(ablation: Ablation) -> str:
 def _mean_pose(budget: Budget, records: Mapping[str, Record]) -> str:
     """Format the accuracy of the mean pose of a small protocol's training crops."""
     metric = EFFECT_METRICS.get(budget.dataset, ("", ""))[0]
-    value = mean_pose_accuracy(budget.overrides.get("name", ""), metric, records)
+    value = mean_pose_accuracy(metric, records, recipe=budget.overrides.get("name", ""))
     return "" if value is None else f"{value:.2f} {metric}"
 
 
@@ -127,10 +145,11 @@ def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], record
     ]
     for protocol, compared in effects.items():
         if _is_run(compared):
-            blocks += [f"### `{protocol}`", _variants(ablation, protocol, records), grid(EFFECT_HEADER, _effect_rows(compared))]
+            blocks += [f"### `{protocol}`", grid(EFFECT_HEADER, _effect_rows(protocol, compared))]
+            blocks.append(_variants(ablation, protocol, records))
             blocks += _learning_rates(ablation, protocol, records)
             blocks += _convergence(ablation, protocol, records)
-            blocks.append(f"![accuracy against cost, and by epoch](figures/{figure_name(ablation, protocol)})")
+            blocks += [f"![accuracy against cost, and by epoch](figures/{figure_name(ablation, protocol)})", FIGURE_NOTE]
             blocks += _feature_maps(ablation, protocol, records)
     not_run = [protocol for protocol, compared in effects.items() if not _is_run(compared)]
     if not_run:
@@ -139,9 +158,9 @@ def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], record
         command = f"python -m benchmark.ablate {ablation.name} --protocol"
         rows = [(f"`{command} {protocol}`", *_effort(ablation, protocol, records)) for protocol in not_run]
         blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
-    for protocol in _real_image_protocols(ablation):
-        if reason := missing_recipe(ablation, protocol):
-            blocks.append(f"Cannot be run under `{protocol}`: {reason}.")
+    for protocol in ablation.protocols:
+        if protocol not in effects and protocol != "synthetic":
+            blocks.append(f"Cannot be run under `{protocol}`: {missing_recipe(ablation, protocol)}.")
     return blocks
 
 
@@ -171,24 +190,19 @@ def _effort(ablation: Ablation, protocol: str, records: Mapping[str, Record]) ->
     return str(runs), f"{images / 1e6:.1f} M", "" if math.isnan(operations) else f"{operations / 1e3:,.0f} TFLOPs (hrnet)"
 
 
-def ablation_rows_grid(paper: str, table: Table, records: Mapping[str, Record]) -> str:
-    """Format a paper's ablation table with the results of our runs beside the printed values, one column per protocol."""
-    rows: list[tuple[str, str, str, dict[str, str]]] = []
-    for cell in table.cells():
-        ablation, variant = ablation_rows().get((paper, table.id, cell.row.id), (None, None))
-        if not ablation or not variant or cell.column.metric not in ("pckh", "ap") or cell.column.part != "mean":
-            continue
-        results: dict[str, str] = {}
-        for protocol in _trainable_protocols(ablation):
-            metric = EFFECT_METRICS[BUDGETS[protocol].dataset][cell.column.threshold == 0.1]
-            if spread := _spread(ablation, variant, protocol, metric, records):
-                results[protocol] = f"{spread}<br>{metric}"
-        rows.append((variant.name, cell.column.header, cell.printed, results))
-    run = [protocol for protocol in BUDGETS if any(protocol in results for *_, results in rows)]
-    if not run:
-        return ""
-    cells = [(*printed, *(results.get(protocol, "") for protocol in run)) for *printed, results in rows]
-    return grid(("variant", "metric", "printed", *(f"`{protocol}`" for protocol in run)), cells)
+def ablation_pairs_grid(paper: str, table: Table, effects: Effects) -> str:
+    """Format the measured differences of a paper's ablation table; empty if none was run.
+
+    These are pairs under one protocol. What is measured of a single row stands beside no printed accuracy.
+    """
+    own = {name for name, ablation in known_ablations().items() if (ablation.paper, ablation.table) == (paper, table.id)}
+    rows = [
+        row
+        for (name, protocol), compared in effects.items()
+        if name in own
+        for row in _effect_rows(protocol, [effect for effect in compared if effect.difference is not None])
+    ]
+    return grid(EFFECT_HEADER, rows) if rows else ""
 
 
 def figure_name(ablation: Ablation, protocol: str, content: str = "ablation") -> str:
@@ -196,29 +210,40 @@ def figure_name(ablation: Ablation, protocol: str, content: str = "ablation") ->
     return f"{content}-{ablation.name}-{protocol}.svg"
 
 
-def ablation_figures(records: Mapping[str, Record]) -> dict[str, bytes]:
+def ablation_figures(records: Mapping[str, Record], effects: Effects) -> dict[str, bytes]:
     """Draw every figure of the page, by the name of its file in ``reports/figures``."""
     figures = {"schedules.svg": schedules_figure()}
-    for ablation in known_ablations().values():
-        for protocol in _trainable_protocols(ablation):
-            if _is_run(measure_effects(ablation, protocol, records)):
-                figures[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
-            statistics = feature_map_stats(ablation, protocol, records)
-            if any(maps.images for maps in statistics):
-                figures[figure_name(ablation, protocol, "maps")] = feature_maps_figure(statistics)
+    for (name, protocol), compared in effects.items():
+        ablation = known_ablations()[name]
+        if _is_run(compared):
+            figures[figure_name(ablation, protocol)] = ablation_figure(ablation, protocol, records)
+        statistics = feature_map_stats(ablation, protocol, records)
+        if any(maps.images for maps in statistics):
+            figures[figure_name(ablation, protocol, "maps")] = feature_maps_figure(statistics)
     return figures
 
 
 def _learning_rates(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
-    """Describe the runs of the first variant at other learning rates, one seed each."""
-    first, metric = ablation.variants[0], EFFECT_METRICS[BUDGETS[protocol].dataset][0]
-    usual = variant_runs(ablation, first, protocol, metric, records)[:1]
-    runs_by_rate = {rate: variant_runs(ablation, first, protocol, metric, records, rate) for rate in ablation.rates}
-    if not usual or not any(runs_by_rate.values()):
+    """Show the accuracy of the variants that were trained at several learning rates, on the seeds that all rates have."""
+    if BUDGETS[protocol].papers_own:  # no other rate is tried
         return []
-    runs = {1.0: usual} | {rate: runs for rate, runs in runs_by_rate.items() if runs}
-    values = ", ".join(f"{rate_runs[0].value:.2f} at {rate:g} times the rate" for rate, rate_runs in sorted(runs.items()))
-    return [f"Check of the learning rate with variant *{first.name}* and the first seed: {metric} is {values}."]
+    metric, rates = EFFECT_METRICS[BUDGETS[protocol].dataset][0], sorted((1.0, *ablation.rates))
+    checks = [
+        (variant.name, rate_accuracies(Plan(ablation, protocol), variant, metric, records))
+        for variant in ablation.variants
+        if not variant.weights
+    ]
+    rows = [
+        (name, *(f"{accuracies[rate]:.2f}" if rate in accuracies else "" for rate in rates))
+        for name, accuracies in checks
+        if len(accuracies) > 1
+    ]
+    if not rows:
+        return []
+    return [
+        f"Check of the learning rate, with the seeds that all rates of a variant have: {metric} by factor of the rate.",
+        grid(("variant", *(f"x{rate:g}" for rate in rates)), rows),
+    ]
 
 
 def _convergence(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[str]:
@@ -305,10 +330,17 @@ def _spread(ablation: Ablation, variant: Variant, protocol: str, metric: str, re
     return f"{format_spread(runs)} ({label})" if runs else ""
 
 
-def _effect_rows(effects: Sequence[Effect]) -> Iterator[tuple[str, ...]]:
+def _effect_rows(protocol: str, effects: Sequence[Effect]) -> Iterator[tuple[str, ...]]:
     for effect in effects:
-        difference = "" if effect.difference is None else f"{effect.difference:+.2f}"
-        interval = "[{:+.2f}, {:+.2f}]".format(*effect.interval) if effect.interval else ""
-        printed = "" if effect.printed is None else f"{effect.printed:+.3g}"
         pair = f"{effect.comparison.better} over {effect.comparison.worse}"
-        yield pair, effect.metric, f"{difference} {interval}".strip(), printed, effect.judged
+        seeds = f", {effect.population}" if effect.difference is not None else ""
+        printed = "" if effect.printed is None else f"{effect.printed:+.3g} of {effect.printed_metric}"
+        yield (
+            format_power(effect.judgement),
+            f"{pair}<br>{effect.stand_in}" if effect.stand_in else pair,
+            f"{effect.metric} on {BUDGETS[protocol].dataset}, protocol `{protocol}`",
+            format_difference(effect.difference, effect.estimate) + seeds,
+            printed,
+            format_p_value(effect.judgement),
+            str(effect.judgement),
+        )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from benchmark.analysis.effects import measure_effects, plans_on_real_images
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
@@ -46,13 +47,13 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         InputError: The paper is unknown, or a table or record is malformed.
     """
     papers, records = load_papers(), load_current()
-    verdicts = judge_all(records)
+    verdicts, effects = judge_all(records), measure_effects(plans_on_real_images(), records)
     if paper is not None:
         if paper not in papers:
             raise InputError(f"--paper {paper!r} is not one of {', '.join(papers)}")
-        return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records))}
+        return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records, effects))}
     findings = find_all(papers, records, verdicts)
-    pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in papers.values()} | {
+    pages = {f"{p.id}.md": paper_page(p, verdicts, records, effects) for p in papers.values()} | {
         "README.md": index_page(papers, verdicts, records, findings),
         "findings.md": findings_page(findings),
         "models.md": models_page(records),
@@ -65,7 +66,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "lsp.md": lsp_page(records),
         "predictions.md": predictions_page(papers, records),
         "search.md": search_page(records),
-        "ablations.md": ablations_page(records),
+        "ablations.md": ablations_page(records, effects),
         "claims.md": claims_page(papers, verdicts),
         README: _insert_into_readme(readme_blocks(papers, verdicts, findings)),
     }
@@ -74,7 +75,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "mpii.svg": accuracy_figure(papers, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
         "coco.svg": accuracy_figure(papers, records, "coco", "ap", "AP, COCO validation"),
         "training.svg": training_figure(records),
-        **ablation_figures(records),
+        **ablation_figures(records, effects),
         **search_figures(records),
     }
     return (

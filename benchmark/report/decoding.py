@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
@@ -10,9 +10,14 @@ from benchmark.config.identities import describe_evaluation
 from benchmark.config.packages import known_protocols
 from benchmark.config.protocols import Protocol
 from benchmark.core.errors import InputError
+from benchmark.core.inference import LEVEL, adjust_p_values, estimate_from_interval
 from benchmark.core.records import Record, select
+from benchmark.core.statistics import REPLICATES
 from benchmark.report.markdown import grid, page
 from benchmark.report.metrics import METRIC_THRESHOLDS
+
+# Definitions of PCK other than the first, which have a section of their own.
+OTHER_DEFINITIONS = {pck_metric_name(threshold, preset) for preset in PCK_PRESETS if preset for threshold in PCK_THRESHOLDS}
 
 
 class Evaluation(NamedTuple):
@@ -49,18 +54,21 @@ def decoding_page(records: Mapping[str, Record]) -> str:
     blocks = [
         "# Effect of decoding and test-time options",
         "Each network was tested on the same people under several protocols, which differ from the first one as described. "
-        "Each metric is followed by its paired difference from the first protocol with the 95 % interval over people; the "
-        "difference is **bold** if its interval excludes zero. Since both protocols see the same people, differences are "
-        "known more precisely than the metrics themselves.",
+        "Each metric is followed by its paired difference from the first protocol with the 95 % interval over people. Since "
+        "both protocols see the same people, differences are known more precisely than the metrics themselves. A difference is "
+        f"**bold** if its p-value is at most {100 * LEVEL:.0f} % by Holm's procedure among all differences of these tables; it "
+        "allows for their dependence. There is one training of each network, so nothing here includes the variation between "
+        "trainings.",
     ]
     evaluations = _group_evaluations(records)
+    significant = _significant_differences(evaluations)
     for evaluation, results in evaluations.items():
         if any(over for *_, over in results):
             people = max(record.n or 0 for record in results.values())
             blocks += [
                 f"## {decoding_heading(evaluation.model, evaluation.dataset, evaluation.split)}",
                 f"{people} people; {evaluation.setting or 'published weights'}.",
-                _compare_protocols(evaluation.model, results),
+                _compare_protocols(evaluation.model, results, significant),
             ]
     return page(*blocks, *_compare_definitions(evaluations))
 
@@ -119,18 +127,32 @@ def _group_evaluations(records: Mapping[str, Record]) -> dict[Evaluation, dict[t
     return groups
 
 
-def _compare_protocols(model: str, results: Results) -> str:
+def _significant_differences(evaluations: Mapping[Evaluation, Results]) -> set[str]:
+    """Return the ids of the differences from a first protocol that are significant among all that are shown."""
+    differences = [
+        record
+        for results in evaluations.values()
+        for (_, metric, over), record in results.items()
+        if over and metric not in OTHER_DEFINITIONS and record.interval and record.n
+    ]
+    estimates = [estimate_from_interval(r.value, r.interval, r.n, REPLICATES) for r in differences if r.interval and r.n]
+    p_values = adjust_p_values([estimate.p_value() for estimate in estimates])
+    return {record.id for record, p_value in zip(differences, p_values, strict=True) if p_value <= LEVEL}
+
+
+def _compare_protocols(model: str, results: Results, significant: Set[str]) -> str:
     """Compare the protocols of one evaluation: one row per protocol, the reference first, and two columns per metric."""
     reference = next(over for *_, over in results if over)
-    # Other definitions of PCK have a section of their own.
-    other_definitions = {pck_metric_name(threshold, preset) for preset in PCK_PRESETS if preset for threshold in PCK_THRESHOLDS}
-    metrics = {metric for protocol, metric, over in results if protocol == reference and not over} - other_definitions
+    metrics = {metric for protocol, metric, over in results if protocol == reference and not over} - OTHER_DEFINITIONS
     ordered_metrics = sorted(metrics, key=_by_falling_threshold)
     declared = _declared_protocols(model)
     order = {name: position for position, name in enumerate([reference, *(name for name in declared if name != reference)])}
     rows = []
     for protocol in sorted({protocol for protocol, *_ in results}, key=lambda name: (order.get(name, len(order)), name)):
-        cells = [cell for metric in ordered_metrics for cell in _value_and_difference(protocol, metric, reference, results)]
+        pairs = [
+            (results.get((protocol, metric, "")), results.get((protocol, metric, reference))) for metric in ordered_metrics
+        ]
+        cells = [cell for pair in pairs for cell in _value_and_difference(*pair, significant)]
         rows.append((f"`{protocol}`", declared[protocol].description if protocol in declared else "", *cells))
     header = ("protocol", "description", *(title for metric in ordered_metrics for title in (metric, "difference")))
     return grid(header, rows)
@@ -147,13 +169,13 @@ def _declared_protocols(model: str) -> Mapping[str, Protocol]:
         return {}
 
 
-def _value_and_difference(protocol: str, metric: str, reference: str, results: Results) -> tuple[str, str]:
-    record, difference = results.get((protocol, metric, "")), results.get((protocol, metric, reference))
-    decimals = 2 if metric in METRIC_THRESHOLDS else 3  # percent, or fractions as COCO prints them
+def _value_and_difference(record: Record | None, difference: Record | None, significant: Set[str]) -> tuple[str, str]:
+    known = record or difference
+    decimals = 2 if known and known.metric in METRIC_THRESHOLDS else 3  # percent, or fractions as COCO prints them
     value = f"{record.value:.{decimals}f}" if record else ""
     if difference is None or difference.interval is None:
         return value, ""
     low, high = difference.interval
     mean = f"{difference.value:+.{decimals}f}"
-    mean = f"**{mean}**" if low > 0 or high < 0 else mean
+    mean = f"**{mean}**" if difference.id in significant else mean
     return value, f"{mean} [{low:+.{decimals}f}, {high:+.{decimals}f}]"

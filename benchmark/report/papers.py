@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.analysis.effects import Effects
 from benchmark.config.identities import describe_setting
+from benchmark.config.judgement import MARGINS, MIN_SEEDS
+from benchmark.core.inference import LEVEL
 from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
-from benchmark.report.ablations import ablation_rows_grid
+from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.elsewhere import reported_elsewhere
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.names import table_heading
+
+ACCURACY_RULE = f"""\
+A printed accuracy is judged by trainings of the same network by the paper's own recipe, with at least {MIN_SEEDS} seeds, or
+by its authors' published weights or predictions; always on the printed dataset, at the printed input size and in the printed
+metric. It is `reproduced` if two one-sided tests at {100 * LEVEL:.0f} % show that ours is within the margin around it,
+`contradicted` if our 95 % interval lies outside the margin, and `inconclusive` otherwise. The interval is over people and
+seeds; of published weights, of which there is one training, over people alone. The margins were fixed before any accuracy was
+judged. Each is 2.93 times the noise of the test set, rounded up to a tenth: the smallest at which the tests recognise an
+exact reproduction with a probability of 80 %, if the test people are the only source of error. Many printed gains are smaller
+than the margin, so a reproduced accuracy does not confirm a gain."""
 
 
 def _is_compared(verdict: Verdict) -> bool:
@@ -22,7 +35,7 @@ def _is_compared(verdict: Verdict) -> bool:
     return measured or verdict.measured == "as_built" or verdict.internal != NOT_APPLICABLE
 
 
-def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record], effects: Effects) -> str:
     """Return the page of one paper."""
     verdicts = [v for v in verdicts if v.paper == paper.id]
     blocks = [
@@ -33,8 +46,10 @@ def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, 
         legend(verdict.measured for verdict in verdicts),
     ]
     for table in paper.tables.values():
-        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], records)
+        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], effects)
         blocks += _readings(paper.id, table.id, records)
+    if any(verdict.kind == "accuracy" for verdict in verdicts):
+        blocks += ["## How accuracies are judged", ACCURACY_RULE, _margins()]
     blocks += ["## Networks", _list_networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
@@ -57,7 +72,7 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
     return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
 
 
-def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> list[str]:
+def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
     blocks = [f"## {table_heading(table)}", f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
     if any(row.restored for row in table.rows.values()):
@@ -82,8 +97,8 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
         ]
         header = ("row", "column", "printed", "ours, rounded", "ours", "measured", "on", "reason", "record", "internal")
         blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
-    if ablated := ablation_rows_grid(table.paper, table, records):
-        blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
+    if ablated := ablation_pairs_grid(table.paper, table, effects):
+        blocks += ["Our differences for the [ablation](ablations.md) in this table, beside the printed differences:", ablated]
     elsewhere = [
         (cell.row.id, cell.column.name, cell.printed, *reported)
         for cell in table.cells()
@@ -116,6 +131,19 @@ def _sources(table: Table) -> list[str]:
 
 def _count_values(number: int) -> str:
     return f"{number} value" + "s" * (number != 1)
+
+
+def _margins() -> str:
+    rows = [
+        (
+            (metric.upper() if threshold is None else f"PCKh@{threshold}") + (part != "mean") * f", {part}",
+            f"± {margin.points}",
+            f"{margin.noise:.2f}",
+            margin.source,
+        )
+        for (metric, threshold, part), margin in MARGINS.items()
+    ]
+    return grid(("metric", "margin, points", "noise, points", "the noise is"), rows)
 
 
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:

@@ -10,12 +10,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.analysis.effects import mean_pose_accuracy
-from benchmark.analysis.searches import SearchGroup, search_difference, search_groups
+from benchmark.analysis.judgement import format_difference, format_p_value, format_power
+from benchmark.analysis.runs import mean_pose_accuracy
+from benchmark.analysis.searches import (
+    SearchEffect,
+    SearchGroup,
+    printed_search_difference,
+    search_effects,
+    search_groups,
+)
 from benchmark.config.packages import architecture_format_of, known_searches
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DiagramBox, SearchConfig
 from benchmark.core.records import Record, select
-from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.tables import load_papers
 from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, lookup_figure_name, lookup_records, lookup_section
 from benchmark.report.markdown import grid, page
@@ -49,18 +55,23 @@ def _describe_search(record: Record) -> str:
 def search_page(records: Mapping[str, Record]) -> str:
     """Return ``reports/search.md``."""
     groups, papers = search_groups(records), load_papers()
+    effects = list(zip(groups, search_effects(groups, records), strict=True))
     blocks = [
         "# Architecture search",
         "A search trains a super-network and derives an architecture from it. Beside it, a random search sees the same number "
         "of images and considers only architectures of about the same cost. The searched architecture and the best one of "
-        "random search are then trained by the same recipe with the same seeds, and tested on the same people. A search with "
-        "a small config shows how the method behaves at that size; it never counts as a match of a printed value.",
+        "random search are then trained by the same recipe with the same seeds, and tested on the same people. Intervals of "
+        "single networks are over people alone. The difference has an interval over people and seeds where there are several "
+        "seeds, each with a search of its own. Its direction is judged by the [rules for ablations](ablations.md), among all "
+        "searches on this page. A search with a small config shows how the method behaves at that size; it says nothing about "
+        "any printed accuracy.",
     ]
     for package, configs in known_searches().items():
         shown_configs = [config for config in configs.values() if not config.dataset.startswith("synthetic")]
         blocks.append(f"## {papers[package].short if package in papers else package}")
-        for group in (group for group in groups if group.package == package):
-            blocks += _group_section(group, records)
+        for group, effect in effects:
+            if group.package == package:
+                blocks += _group_section(group, effect, records)
         blocks += lookup_section(package, lookup_records(package, records), _found_architectures(package, groups))
         blocks += ["### Configs", "The configs differ in data and size.", _configs(package, shown_configs, records)]
         blocks += ["### Assumptions", "Choices that the paper does not specify.", _assumptions(shown_configs)]
@@ -71,18 +82,17 @@ def _configs(package: str, configs: Sequence[SearchConfig], records: Mapping[str
     rows = []
     for config in configs:
         runs = select(records, kind="search", subject=package, config=config.name, config_version=config.version)
-        printed = ""
-        if config.printed:
-            printed = f"{float(evaluate_expression(config.printed, load_papers()[package], load_papers()).value):+.2f}"
+        printed = printed_search_difference(package, config.name)
         command = f"`python -m benchmark.search {package} --dataset {config.dataset} --scale {config.name} --cost flops`"
         status = "run" if runs else "not run"
-        rows.append((f"`{config.name}`", config.description, command, config.seeds, printed, status))
+        difference = "" if printed is None else f"{printed:+.2f}"
+        rows.append((f"`{config.name}`", config.description, command, config.seeds, difference, status))
     return grid(("config", "description", "command", "planned seeds", "searched minus random, printed", "status"), rows)
 
 
-def _group_section(group: SearchGroup, records: Mapping[str, Record]) -> list[str]:
+def _group_section(group: SearchGroup, effect: SearchEffect, records: Mapping[str, Record]) -> list[str]:
     first = next(record for runs in group.ends.values() for record in runs)
-    metric = first.metric
+    metric, unit = first.metric, first.samples["unit"]
     rows = []
     for strategy, runs in group.ends.items():
         for record in runs:
@@ -90,27 +100,31 @@ def _group_section(group: SearchGroup, records: Mapping[str, Record]) -> list[st
             accuracy = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
             images = f"{samples['images']:,} in {samples['seconds'] / 60:.0f} min"
             rows.append((strategy, record.seed, f"`{samples['model']}`", f"{samples['cost']:.4g}", accuracy, images))
-    difference = _describe_difference(group, records)
-    config = known_searches().get(group.package, {}).get(group.config)
-    floor = mean_pose_accuracy(config.retrain.name, metric, records) if config else None
-    if floor is not None:
-        difference += f" The mean pose, a baseline that ignores the image, reaches {floor:.2f}."
+    floor = mean_pose_accuracy(metric, records, dataset=first.dataset, split=first.split)
+    mean_pose = "" if floor is None else f"The mean pose, a baseline that ignores the image, reaches {floor:.2f}."
     return [
         f"### {group.label}" + (f", {group.device}" if group.device else ""),
-        grid(("architecture", "seed", "network", first.samples["unit"], f"{metric}, {first.dataset}", "images seen"), rows),
-        difference,
+        grid(("architecture", "seed", "network", unit, f"{metric} on {first.dataset}, over people", "images seen"), rows),
+        _describe_difference(effect),
+        mean_pose,
         f"![architectures; course of the search; accuracy](figures/{group.file})",
+        "The bars of the accuracies are 95 % intervals over people alone.",
         *(_architecture_text(record) for record in group.ends.get(SEARCHED, ())[:1]),
     ]
 
 
-def _describe_difference(group: SearchGroup, records: Mapping[str, Record]) -> str:
-    difference, interval, seeds = search_difference(group, records)
-    if difference is None:
+def _describe_difference(effect: SearchEffect) -> str:
+    if effect.difference is None:
         return "The difference needs both architectures of the same seed."
-    bounds = " [{:+.2f}, {:+.2f}]".format(*interval) if interval else ""
-    population = "people and seeds" if seeds > 1 else "people only, as there is a single seed"
-    return f"Searched minus random: {difference:+.2f}{bounds} points, with the interval over {population}."
+    row = (
+        format_power(effect.judgement),
+        format_difference(effect.difference, effect.estimate),
+        effect.seeds,
+        "" if effect.printed is None else f"{effect.printed:+.3g}",
+        format_p_value(effect.judgement),
+        str(effect.judgement),
+    )
+    return grid(("power", "searched minus random, points", "seeds", "printed, points", "p, Holm", "direction"), [row])
 
 
 def _architecture_text(record: Record) -> str:

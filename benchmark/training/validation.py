@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.config.conventions import PCKH_PRESETS, PCKH_THRESHOLDS, pckh_metric_name
 from benchmark.config.packages import find_protocol
 from benchmark.config.recipes import Recipe
 from benchmark.core.input_size import parse_size
@@ -31,8 +32,13 @@ from benchmark.training.losses import Targets
 # The metric that decides which epoch is best, and that summarises a run.
 MAIN_METRIC = {"mpii": "pckh@0.5 (hrnet)", "coco": "AP", "lsp": "pck@0.2"}
 
-# The metrics whose bootstrap replicates are all recorded, so that any two runs can be compared in pairs.
-REPLICATED_METRICS = {"mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP",), "lsp": ("pck@0.2", "pck@0.05")}
+# The metrics whose bootstrap replicates are all recorded, so that runs can be averaged and compared in pairs: those that papers
+# print, and those of ablations.
+REPLICATED_METRICS = {
+    "mpii": tuple(pckh_metric_name(threshold, preset) for preset in PCKH_PRESETS for threshold in PCKH_THRESHOLDS),
+    "coco": ("AP", "AP50", "AP75", "APM", "APL", "AR"),
+    "lsp": ("pck@0.2", "pck@0.05"),
+}
 
 
 class Validator:

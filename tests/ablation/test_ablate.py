@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.ablate import ablate_command
 from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
-from benchmark.analysis.effects import EffectsReport
+from benchmark.analysis.effects import EffectsReport, measure_effects, plans_on_real_images
 from benchmark.config.ablations import find_ablation, known_ablations, variant_search
 from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
@@ -58,6 +58,11 @@ def grid(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def page_of(folder: Path) -> str:
+    records = load_records(folder / "records")
+    return ablations_page(records, measure_effects(plans_on_real_images(), records))
+
+
 def runs_of(folder: Path) -> list[str]:
     """List the model and seed of every training on record."""
     trainings = [r for r in load_records(folder / "records").values() if r.kind == "training"]
@@ -69,11 +74,17 @@ def test_jobs_come_seed_by_seed_so_that_an_interrupted_grid_has_whole_comparison
     assert [(job.seed, job.variant) for job in jobs] == [(seed, variant) for seed in (0, 1) for variant in NETWORKS]
 
 
+def test_every_variant_is_trained_at_every_rate_of_the_check(root: Path, tmp_path: Path) -> None:
+    jobs = list_jobs(find_ablation("sic"), arguments(root, tmp_path, check_rates=True))
+    assert [(job.rate, job.variant, job.seed) for job in jobs] == [(rate, name, 0) for rate in (0.5, 2.0) for name in NETWORKS]
+
+
 def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert runs_of(grid) == sorted(f"{network} 0" for network in NETWORKS.values())
     ablate_command(arguments(root, grid / "work"), grid / "records")
     assert "sic: on over off" in (out := capsys.readouterr().out)
-    assert "printed +0.48: one seed" in out
+    assert "printed +0.48: not judged: " in out
+    assert "one seed; no learning-rate check of on and off" in out
 
 
 def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Path) -> None:
@@ -84,9 +95,7 @@ def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Pat
     expected = {network: without_sic if "sic=off" in network else with_sic for network in NETWORKS.values()}
     assert modules == sorted((network, module, 2) for network in expected for module in expected[network])
     assert all(0 <= record.value <= 100 for record in energies)
-    assert "![feature maps of one Synthetic person]" not in ablations_page(load_records(grid / "records")), (
-        "synthetic is not reported"
-    )
+    assert "![feature maps of one Synthetic person]" not in page_of(grid), "synthetic is not reported"
 
 
 def test_what_is_on_record_is_not_trained_again(
@@ -165,6 +174,7 @@ def keep_search(run: SearchRun, plan: SearchPlan, *rest: Any) -> list[Record]:
     accuracy = Record(
         **accuracy_identity(model, recipe, training_setting(recipe, "scratch", {}), metric, run.seed),
         value=value,
+        n=8,
         samples={"replicates": [value - 1, value + 1]},
         command="",
     )
@@ -190,7 +200,8 @@ def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what
     ablate_command(options, tmp_path / "records")
     assert len(searched) == 4, "what is on record is not searched again"
     assert "full size over half size" in (out := capsys.readouterr().out)
-    assert "+10.00 [+10.00, +10.00], 2x2 seeds, printed +3.5: agrees" in out
+    unchecked = "no mean pose on record; no learning-rate check of full size and half size"
+    assert f"+10.00 [+10.00, +10.00], 2 and 2 seeds, printed +3.5: not judged: {unchecked}\n" in out
     jobs = list_jobs(find_ablation("search_space"), options)
     people, _ = load_training_people(job_recipe(jobs[0]), root)
     done = [is_done(job, options, people, tmp_path / "records") for job in jobs]
@@ -237,7 +248,7 @@ def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, options: dict[
 
 
 def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
-    page = ablations_page(load_records(grid / "records"))
+    page = page_of(grid)
     assert "| `python -m benchmark.ablate sic --protocol lsp` | 12 | 0.1 M | " in page
     for ablation in known_ablations().values():
         assert f"## {ablation.title}" in page

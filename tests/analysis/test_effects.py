@@ -5,11 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.analysis.effects import Effect, convergence, detectable_difference, epochs_to, measure_effects, variant_runs
-from benchmark.config.ablations import BUDGETS, Comparison, find_ablation, known_ablations, variant_model, variant_recipe
+from benchmark.analysis.convergence import convergence, epochs_to
+from benchmark.analysis.effects import Effect, Plan, detectable_difference, measure_effects, plans_on_real_images
+from benchmark.analysis.runs import variant_runs
+from benchmark.config.ablations import (
+    BUDGETS,
+    Ablation,
+    Comparison,
+    Variant,
+    find_ablation,
+    known_ablations,
+    variant_model,
+    variant_recipe,
+)
 from benchmark.config.identities import (
     accuracy_identity,
     describe_training,
+    load_current,
     mean_pose_identity,
     training_identity,
     training_setting,
@@ -22,23 +34,38 @@ from benchmark.models.registry import find_entry
 from benchmark.papers.tables import load_papers
 
 SIC = find_ablation("sic")
+FLOOR = Record(**mean_pose_identity(variant_recipe(SIC, SIC.variant("on"), "lsp")[0], 4000, "pck@0.2"), value=8.85, command="")
 
 
-def run(variant: str, seed: int, value: float, shift: float = 0.0, rate: float = 1.0) -> Record:
-    """Return a run whose replicates spread by one point around its value."""
+def run(variant: str, seed: int, value: float, rate: float = 1.0, people: int = 1000) -> Record:
+    """Return a run whose replicates spread by one point around its value, alike for every run."""
     recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "lsp", rate)
     setting = training_setting(recipe, recipe.start, overrides, rate)
-    replicates = (value + shift + np.random.default_rng(0).normal(size=1000)).tolist()
+    replicates = (value + np.random.default_rng(0).normal(size=1000)).tolist()
     return Record(
         **accuracy_identity(SIC.variant(variant).model, recipe, setting, "pck@0.2", seed),
         value=value,
+        n=people,
         samples={"replicates": replicates},
         command="",
     )
 
 
-def effect_of(*runs: Record) -> Effect:
-    return measure_effects(SIC, "lsp", {r.id: r for r in runs})[0]
+def runs(on: float, off: float, step: float = 0.01) -> list[Record]:
+    """Return three runs of each variant, which rise by ``step`` from seed to seed."""
+    return [run(name, seed, value + step * seed) for name, value in (("on", on), ("off", off)) for seed in range(3)]
+
+
+def rate_checks(*variants: str, at: float = 40.0) -> list[Record]:
+    return [run(variant, 0, at, rate=rate) for variant in variants for rate in (0.5, 2.0)]
+
+
+def effects_of(*records: Record) -> list[Effect]:
+    return list(measure_effects([Plan(SIC, "lsp")], {r.id: r for r in records})["sic", "lsp"])
+
+
+def effect_of(*records: Record) -> Effect:
+    return effects_of(*records)[0]
 
 
 def test_every_ablation_names_what_exists() -> None:
@@ -58,14 +85,15 @@ def test_every_ablation_names_what_exists() -> None:
                     assert start in ("scratch", *recipe.starts)
         for comparison in ablation.comparisons:
             ablation.variant(comparison.better), ablation.variant(comparison.worse)
-        judged = [effect.judged for effect in measure_effects(ablation, ablation.protocols[0], {})]
-        assert judged == ["not_run"] * len(ablation.comparisons)
+        effects = measure_effects([Plan(ablation, ablation.protocols[0])], {})[name, ablation.protocols[0]]
+        assert [effect.judgement.word for effect in effects] == ["not run"] * len(ablation.comparisons)
 
 
 def test_printed_differences_are_read_from_the_tables() -> None:
     assert effect_of().printed == pytest.approx(0.48)
-    weights = measure_effects(find_ablation("weight_functions"), "lsp", {})
-    assert weights[0].printed == pytest.approx(0.27)
+    assert effect_of().printed_metric == "PCKh@0.5 on mpii"
+    weights = measure_effects([Plan(find_ablation("weight_functions"), "lsp")], {})
+    assert weights["weight_functions", "lsp"][0].printed == pytest.approx(0.27)
 
 
 def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> None:
@@ -90,45 +118,147 @@ def test_a_small_protocol_trains_a_stand_in_and_the_papers_own_its_network_by_it
 
 def test_persons_that_are_hard_for_both_cancel() -> None:
     """The replicates of both variants move together, so that only the variance over seeds remains."""
-    effect = effect_of(
-        *(run("on", seed, 50 + 0.1 * seed) for seed in range(3)), *(run("off", seed, 49 + 0.1 * seed) for seed in range(3))
-    )
+    effect = effect_of(*runs(on=50, off=49, step=0.1))
     assert effect.difference == pytest.approx(1.0)
     assert effect.seeds == (3, 3)
-    seed_variance = 2 * np.var([0, 0.1, 0.2], ddof=1) / 3
-    half = 2.7764 * np.sqrt(seed_variance)  # Student's t, four degrees of freedom
-    assert effect.interval == pytest.approx((1 - half, 1 + half), abs=1e-3)
-    assert effect.judged == "agrees"
+    assert effect.estimate
+    half = 2.7764 * np.sqrt(2 * np.var([0, 0.1, 0.2], ddof=1) / 3)  # Student's t, four degrees of freedom
+    assert effect.estimate.interval() == pytest.approx((1 - half, 1 + half), abs=1e-3)
 
 
-def test_a_difference_inside_its_interval_is_noise_and_the_other_way_is_opposite() -> None:
-    spread = [run("on", seed, 50 + seed) for seed in range(3)] + [run("off", seed, 49.5 + seed) for seed in range(3)]
-    assert effect_of(*spread).judged == "within noise"
-    reversed_ = [run("on", seed, 48 + 0.1 * seed) for seed in range(3)] + [
-        run("off", seed, 49 + 0.1 * seed) for seed in range(3)
-    ]
-    assert effect_of(*reversed_).judged == "opposite"
+# --- what a judgement needs --------------------------------------------------------------------------------------------------
+
+COMPLETE = [FLOOR, *runs(on=50, off=49), *rate_checks("on", "off")]
+
+
+def test_with_all_that_it_needs_a_direction_is_judged() -> None:
+    assert effect_of(*COMPLETE).judgement.word == "agrees"
+    assert effect_of(FLOOR, *runs(on=48, off=49), *rate_checks("on", "off")).judgement.word == "opposite"
+
+
+@pytest.mark.parametrize(
+    ("records", "reasons"),
+    [
+        (COMPLETE[1:], ("no mean pose on record",)),
+        (
+            [FLOOR, *runs(on=50, off=8), *rate_checks("on")],
+            ("off has not learned in every run", "no learning-rate check of off"),
+        ),
+        ([FLOOR, *runs(on=50, off=49), *rate_checks("on")], ("no learning-rate check of off",)),
+        (
+            [FLOOR, *runs(on=50, off=49), *rate_checks("on"), *rate_checks("off", at=60.0)],
+            ("the best learning rate of off, x0.5, is at the edge of those tried",),
+        ),
+        (
+            [FLOOR, *runs(on=50, off=49, step=0.5), *rate_checks("on", "off")],  # 0.48 points are printed
+            ("power below 50 %", "not significant"),
+        ),
+        (
+            [FLOOR, run("on", 0, 50), run("off", 0, 49), *rate_checks("on", "off")],
+            ("one seed",),
+        ),
+        (
+            [FLOOR, *runs(on=50, off=49)[:5], run("off", 2, 49.02, people=999), *rate_checks("on", "off")],
+            ("the runs have no replicates over the same people",),
+        ),
+    ],
+)
+def test_without_any_of_it_none_is(records: list[Record], reasons: tuple[str, ...]) -> None:
+    judgement = effect_of(*records).judgement
+    assert (judgement.word, judgement.reasons) == ("not judged", reasons)
 
 
 def test_of_variants_below_the_mean_pose_no_direction_is_judged() -> None:
-    recipe, _ = variant_recipe(SIC, SIC.variant("on"), "lsp")
-    floor = Record(**mean_pose_identity(recipe, 4000, "pck@0.2"), value=8.85, command="")
-    poor = [run("on", seed, 3.0) for seed in range(3)] + [run("off", seed, 2.0) for seed in range(3)]
-    assert effect_of(floor, *poor).judged == "nothing learned"
-    assert effect_of(floor, *poor[:3], *(run("off", seed, 9.0) for seed in range(3))).judged == "opposite"
+    judgement = effect_of(FLOOR, *runs(on=3, off=2), *rate_checks("on", "off", at=1.0)).judgement
+    assert judgement.reasons == ("on has not learned in every run", "off has not learned in every run")
 
 
 def test_one_seed_has_no_interval() -> None:
     effect = effect_of(run("on", 0, 50), run("off", 0, 49))
-    assert (effect.difference, effect.interval, effect.judged) == (1.0, None, "one seed")
+    assert (effect.difference, effect.estimate) == (1.0, None)
+
+
+def test_comparisons_that_share_a_network_are_known() -> None:
+    first, second, third = (run(name, 0, 50) for name in ("on", "off", "on, SimpleBaseline's start"))
+    one, other = effects_of(first, second, third)
+    assert one.trainings
+    assert not one.trainings & other.trainings
+    passes = find_ablation("detection_passes")
+    recipe, overrides = variant_recipe(passes, passes.variant("two"), "lsp")
+    setting = training_setting(recipe, recipe.start, overrides)
+    shared = [
+        Record(
+            **accuracy_identity(variant_model(passes, passes.variant(name), "lsp"), recipe, setting, metric, 0),
+            value=40,
+            n=9,
+            command="",
+        )
+        for name in ("one", "two", "three")
+        for metric in ("pck@0.2", "pck@0.05")
+    ]
+    effects = measure_effects([Plan(passes, "lsp")], {r.id: r for r in shared})["detection_passes", "lsp"]
+    assert all(a.trainings & b.trainings for a in effects for b in effects), "two passes are in every comparison"
+
+
+def test_what_stands_in_is_named() -> None:
+    notes = {
+        name: measure_effects([Plan(find_ablation(name), protocol)], {})[name, protocol][0].stand_in
+        for name, protocol in (("sic", "lsp"), ("skeleton", "lsp"), ("skeleton", "mpii"), ("upscaling", "lsp"))
+        if (name, protocol) != ("skeleton", "mpii")
+    }
+    assert notes == {
+        "sic": "",
+        "skeleton": "`efficientpose/RT` stands in for `efficientpose/I`",
+        "upscaling": "published weights stand in for the printed trainings",
+    }
+    own = measure_effects([Plan(find_ablation("skeleton"), "mpii")], {})["skeleton", "mpii"][0]
+    assert own.stand_in == "", "the paper's own network"
+    other = measure_effects([Plan(find_ablation("rce"), "lsp")], {})["rce", "lsp"][0]
+    assert other.stand_in == "`efficientpose_nas/A` stands in for a network of FasterPose"
+    built = measure_effects([Plan(find_ablation("resolution"), "lsp")], {})["resolution", "lsp"][0]
+    assert built.stand_in == "`fasterpose/r50` is a reconstruction"
+
+
+def test_under_the_papers_own_recipe_the_printed_metric_is_compared() -> None:
+    upper, lower = measure_effects([Plan(find_ablation("skeleton"), "mpii")], {})["skeleton", "mpii"]
+    assert (upper.metric, lower.metric) == ("pckh@0.5 (mpii_official)", "pckh@0.1 (mpii_official)")
+
+
+def test_published_weights_are_compared_over_people_and_never_judged() -> None:
+    """Neither side was trained for the comparison: it is one at test time."""
+    effects = measure_effects([Plan(find_ablation("upscaling"), "lsp")], load_current())["upscaling", "lsp"]
+    for effect in effects:
+        assert effect.estimate
+        assert effect.population == "one training, people alone"
+        assert effect.judgement.reasons == ("both sides are the weights of one training",)
+        assert effect.estimate.value == pytest.approx(effect.difference)
+
+
+def test_a_trained_variant_is_not_compared_with_published_weights() -> None:
+    variants = (Variant(name="a", model="efficientpose/I", weights="file.h5"), Variant(name="b", model="efficientpose/I"))
+    with pytest.raises(InputError, match="ablation x: 'a' and 'b' are not of the same training: "):
+        Ablation(
+            name="x", title="X", description="", variants=variants, comparisons=(Comparison(better="a", worse="b", printed=""),)
+        )
+
+
+def test_the_same_family_is_judged_on_the_page_and_by_the_command() -> None:
+    plans = plans_on_real_images()
+    assert {plan.protocol for plan in plans} == {"lsp", "lsp-gpu", "mpii", "coco"}
+    assert [comparison.better for plan in plans for comparison in plan.ablation.comparisons].count("two") == 6, (
+        "two metrics each"
+    )
+
+
+# --- runs --------------------------------------------------------------------------------------------------------------------
 
 
 def test_runs_of_an_older_version_do_not_mix_with_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [run("on", seed, 10.0) for seed in range(3)]
     monkeypatch.setitem(VERSIONS, "pck", 2)
     new = [run("on", 0, 50.0)]
-    runs = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
-    assert [record.value for record in runs] == [50.0]
+    found = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
+    assert [record.value for record in found] == [50.0]
 
 
 def test_runs_at_another_learning_rate_stand_apart() -> None:
@@ -139,9 +269,10 @@ def test_runs_at_another_learning_rate_stand_apart() -> None:
 
 def test_what_could_be_seen_follows_from_the_spread_on_record() -> None:
     assert "unknown" in detectable_difference(SIC, "lsp", 3, {})
-    runs = [run(variant, seed, 50 + seed) for variant in ("on", "off") for seed in range(3)]
-    text = detectable_difference(SIC, "lsp", 3, {r.id: r for r in runs})
-    assert "smallest difference that 3 seeds detect: 2.9" in text  # (2.776 + 0.842) sqrt(2 x 1 / 3)
+    records = {r.id: r for r in runs(on=50, off=50, step=1.0)}
+    # A power of 80 % with four degrees of freedom needs 3.76 standard errors, which are sqrt(2 x 1 / 3).
+    assert "smallest difference that 3 seeds detect: 3.07" in detectable_difference(SIC, "lsp", 3, records)
+    assert "smallest difference that 12 seeds detect: 1.2" in detectable_difference(SIC, "lsp", 12, records)
 
 
 def test_epochs_to_a_threshold_are_read_off_straight_lines() -> None:
@@ -154,18 +285,18 @@ def test_epochs_to_a_threshold_are_read_off_straight_lines() -> None:
 
 def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> None:
     rce = find_ablation("rce")
-    runs = []
+    records = []
     for name, values in (("RCE", (40.0, 60.0)), ("MSE", (25.0, 50.0))):
         recipe, overrides = variant_recipe(rce, rce.variant(name), "lsp")
         setting = training_setting(recipe, recipe.start, overrides)
         accuracy = accuracy_identity("efficientpose_nas/A", recipe, setting, "pck@0.2", 0)
         training = training_identity("efficientpose_nas/A", recipe, setting, 0)
         curve = [[epoch, {"pck@0.2": value}] for epoch, value in enumerate(values, 1)]
-        runs += [
+        records += [
             Record(**accuracy, value=values[-1], command=""),
             Record(**training, value=0.1, samples={"figures": curve}, command=""),
         ]
-    converged = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in runs})
+    converged = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in records})
     assert converged == (50.0, {"RCE": [1.5], "MSE": [2.0]})
 
 

@@ -521,7 +521,9 @@ def test_the_page_shows_both_ends_and_their_difference(finished: Path) -> None:
     records = load_records(finished / "records")
     searched, random = ends(finished)
     page = search_page(records)
-    assert f"Searched minus random: {searched.value - random.value:+.2f} [" in page
+    assert f"| unknown | {searched.value - random.value:+.2f} | 1 | " in page, "one seed has neither power nor an interval"
+    assert "not judged: one seed; " in page
+    assert "; no learning-rate check of searched and best of random search" in page
     assert searched.samples["model"] in page
     assert random.samples["model"] in page
     assert searched.samples["architecture"].strip() in page

@@ -1,0 +1,137 @@
+"""Judge the direction of measured differences, and say what forbids it.
+
+A direction is judged only where both sides have learned, each at the best of its learning rates, where the printed difference
+would probably be found, and where the measured one is significant among all comparisons of its family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from benchmark.config.judgement import MIN_POWER
+from benchmark.core.inference import LEVEL, Estimate, adjust_p_values
+from benchmark.core.records import Record
+
+Word = Literal["agrees", "opposite", "not judged", "not run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A comparison before it is judged.
+
+    Attributes:
+        run: Both sides were run.
+        estimate: The difference in the claimed direction; None if it has no interval over seeds.
+        printed: The printed difference; None if none is printed.
+        obstacles: What forbids a judgement, whatever the difference is.
+    """
+
+    run: bool
+    estimate: Estimate | None
+    printed: float | None
+    obstacles: tuple[str, ...]
+
+
+class Judgement(NamedTuple):
+    """The judgement of a pair.
+
+    Attributes:
+        word: Whether the measured direction agrees with the printed one.
+        reasons: Why it is not judged.
+        power: Probability to find the printed difference; None without an interval or a printed difference.
+        p_value: Of no difference, by Holm's procedure among the family; None without an interval.
+    """
+
+    word: Word
+    reasons: tuple[str, ...]
+    power: float | None
+    p_value: float | None
+
+    def __str__(self) -> str:
+        return f"{self.word}: {'; '.join(self.reasons)}" if self.reasons else self.word
+
+
+def judge_pairs(pairs: Sequence[Pair]) -> list[Judgement]:
+    """Judge a family of comparisons.
+
+    Holm's procedure needs no independence, so it also holds for comparisons that share the runs of a variant, or that are of
+    two metrics of the same runs. Power is that of its first step, which tests each of m comparisons at 5 % / m.
+    """
+    estimates = [pair.estimate for pair in pairs if pair.estimate is not None]
+    adjusted = iter(adjust_p_values([estimate.p_value() for estimate in estimates]))
+    p_values = [None if pair.estimate is None else next(adjusted) for pair in pairs]
+    level = LEVEL / max(len(estimates), 1)
+    return [_judge(pair, p_value, level) for pair, p_value in zip(pairs, p_values, strict=True)]
+
+
+def _judge(pair: Pair, p_value: float | None, level: float) -> Judgement:
+    if not pair.run:
+        return Judgement("not run", (), None, None)
+    estimate, printed = pair.estimate, pair.printed
+    reasons = list(pair.obstacles)
+    power = estimate.power(printed, level) if estimate and printed else None
+    if not printed:
+        reasons.append("no difference is printed" if printed is None else "the printed difference is zero")
+    elif power is not None and power < MIN_POWER:
+        reasons.append(f"power below {100 * MIN_POWER:.0f} %")
+    if p_value is not None and p_value > LEVEL:
+        reasons.append("not significant")
+    if reasons or not estimate or not printed:
+        return Judgement("not judged", tuple(reasons), power, p_value)
+    return Judgement("agrees" if (estimate.value > 0) == (printed > 0) else "opposite", (), power, p_value)
+
+
+def learning_obstacle(name: str, runs: Sequence[Record], floor: float | None) -> str:
+    """Return why a side has not learned: its runs do not all exceed the mean pose beyond noise; empty if they do.
+
+    Args:
+        name: Name of the side.
+        runs: All its runs.
+        floor: Accuracy of the mean pose; None if it is not on record.
+    """
+    if floor is None:
+        return "no mean pose on record"
+    lower_bounds = [run.interval[0] if run.interval else run.value for run in runs]
+    return "" if all(bound > floor for bound in lower_bounds) else f"{name} has not learned in every run"
+
+
+def rate_obstacles(checks: Mapping[str, Mapping[float, float]]) -> list[str]:
+    """Return why the learning rates of the sides are not known to be their best; empty if they are.
+
+    Args:
+        checks: By name of the side, its accuracy by factor of the learning rate; 1 is the rate of the compared runs.
+    """
+    unchecked = [name for name, accuracies in checks.items() if len(accuracies) < 2]
+    reasons = [f"no learning-rate check of {' and '.join(unchecked)}"] if unchecked else []
+    for name, accuracies in checks.items():
+        best = max(accuracies, key=lambda rate: accuracies[rate], default=1.0)
+        if name in unchecked:
+            continue
+        if best in (min(accuracies), max(accuracies)):
+            reasons.append(f"the best learning rate of {name}, x{best:g}, is at the edge of those tried")
+        elif best != 1:
+            reasons.append(f"the best learning rate of {name} is x{best:g}")
+    return reasons
+
+
+# --- formatting --------------------------------------------------------------------------------------------------------------
+
+
+def format_power(judgement: Judgement) -> str:
+    """Format the power of a comparison as text."""
+    return "unknown" if judgement.power is None else f"{100 * judgement.power:.0f} %"
+
+
+def format_p_value(judgement: Judgement) -> str:
+    """Format the p-value of a comparison as text; empty if it was not tested."""
+    if judgement.p_value is None:
+        return ""
+    return "< 0.001" if judgement.p_value < 0.001 else f"{judgement.p_value:.3f}"
+
+
+def format_difference(difference: float | None, estimate: Estimate | None) -> str:
+    """Format a difference with its 95 % interval as text; empty if it was not measured."""
+    interval = " [{:+.2f}, {:+.2f}]".format(*estimate.interval()) if estimate else ""
+    return "" if difference is None else f"{difference:+.2f}{interval}"
