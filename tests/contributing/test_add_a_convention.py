@@ -22,8 +22,8 @@ def check_pages(project: Copy, model: str) -> None:
     assert header[-1] == "conv_macs |"
     assert row[-1].removesuffix(" |") == row[header.index("macs")]  # the network has no linear layer
     decoding = project.read("reports/decoding.md")
-    assert "| pck@0.2 (from the neck) | torso from the neck to the right hip |" in decoding
-    assert "| pck@0.2 (longer torso) | torso is the longer of its two diagonals | " in decoding
+    assert "| `pck@0.2` (from the neck) | torso from the neck to the right hip |" in decoding
+    assert "| `pck@0.2` (longer torso) | torso is the longer of its two diagonals | " in decoding
 
 
 def test_a_convention_added_as_written_is_in_the_report(project: Copy) -> None:
