@@ -3,14 +3,21 @@
 People are processed in chunks. A chunk's predictions are cached in a file, which is named by the hash of everything that they
 depend on and written atomically. A killed run therefore loses at most the chunk it was working on, and processes that share the
 folder share their work. The chunks do not depend on the number of processes, so that the results do not either.
+
+While the network runs on one chunk, threads read the images of the next one and crop the people on them. An image is released
+as soon as its people are cropped, so that memory holds one image per thread and the crops of two chunks, however many people
+there are: at 256 x 256, 13 MB of crops for each crop rule.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
+import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -32,6 +39,7 @@ from benchmark.pipeline.decode import decode_heatmaps, flip_back, zoom_maps
 
 CHUNK = 32  # people
 CPU_BATCH = 8  # people per forward pass on a CPU, whose caches can hold their heatmaps
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # numbers of malloc.h
 
 
 class Predictions(NamedTuple):
@@ -80,29 +88,19 @@ def predict_people(
     Raises:
         InputError: an image cannot be read, a crop cannot be made from a box, or a crop rule or decoding method is unknown.
     """
+    _keep_freed_memory()
     rank, world_size = shard
-    chunks = {}
-    for number in range(rank, _chunk_count(len(people)), world_size):
-        rows = np.arange(number * CHUNK, min((number + 1) * CHUNK, len(people)))
-        chunk = people.select(rows)
-
-        # Predictions that an earlier run or another process has cached.
-        paths = {
-            name: folder / name / f"{_cache_key(chunk, backend, protocol, broken)}.npz" for name, protocol in protocols.items()
-        }
-        results = {name: cached for name, path in paths.items() if (cached := _read_cache(path)) is not None}
-
-        # All protocols that are missing, together, because they share crops and forward passes.
-        missing = {name: protocol for name, protocol in protocols.items() if name not in results}
-        if missing:
-            predicted = _predict_chunk(chunk, backend, missing, torch.device(device), broken)
-            for name, predictions in predicted.items():
-                _write_cache(paths[name], predictions)
-            results |= predicted
-
-        chunks[number] = {name: results[name] for name in protocols}
-        progress(len(rows))
-    return chunks
+    numbers = range(rank, _chunk_count(len(people)), world_size)
+    results = {}
+    readers = ThreadPoolExecutor(torch.get_num_threads())
+    try:
+        chunks = (_Chunk(number, people, backend, protocols, folder, broken) for number in numbers)
+        for chunk in _read_ahead(chunks, readers):
+            results[chunk.number] = chunk.predict(torch.device(device))
+            progress(len(chunk.people))
+    finally:
+        readers.shutdown(cancel_futures=True)
+    return results
 
 
 def count_people_of_shard(people: int, shard: tuple[int, int]) -> int:
@@ -139,6 +137,18 @@ def _chunk_count(people: int) -> int:
     return -(-people // CHUNK)
 
 
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next ones; without glibc, do nothing.
+
+    By default it returns large blocks to the system and gets them again, zeroed page by page, for the output of each layer. On
+    a CPU this takes up to a third of a small network's time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1)):
+            mallopt(parameter, value)
+
+
 def _cache_key(chunk: People, backend: Backend, protocol: Protocol, broken: str) -> str:
     """Hash everything that a chunk's predictions depend on: code versions, network, protocol, image files, boxes."""
     versions = versions_of("inference", "crops", "batches", "decoding")
@@ -168,51 +178,125 @@ def _write_cache(path: Path, predictions: Predictions) -> None:
 # --- from images to joints ----------------------------------------------------------------------------------------------------
 
 
-def _predict_chunk(
-    chunk: People, backend: Backend, protocols: Mapping[str, Protocol], device: torch.device, broken: Literal["raise", "skip"]
-) -> dict[str, Predictions]:
-    # Read each image once, however many people are on it. People whose image cannot be read keep NaN.
-    images = {path: read_image(path, broken) for path in dict.fromkeys(chunk.images)}
-    readable = np.flatnonzero([images[path] is not None for path in chunk.images])
-    shape = (len(chunk), len(backend.joints))
-    results = {name: Predictions(np.full((*shape, 2), np.nan), np.full(shape, np.nan)) for name in protocols}
+class _Chunk:
+    """Consecutive people: what is cached of them, their crops, and their joints.
 
-    # Predict in batches, and write each batch's joints into its rows.
-    batch_size = CPU_BATCH if device.type == "cpu" else CHUNK
-    for start in range(0, len(readable), batch_size):
-        rows = readable[start : start + batch_size]
-        batch_images = [image for row in rows if (image := images[chunk.images[row]]) is not None]
-        for name, batch in _predict_batch(chunk.select(rows), batch_images, backend, protocols, device):
-            results[name].joints[rows], results[name].scores[rows] = batch
-    return results
+    Args:
+        number: of the chunk among those of all people.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        people: People,
+        backend: Backend,
+        protocols: Mapping[str, Protocol],
+        folder: Path,
+        broken: Literal["raise", "skip"],
+    ) -> None:
+        self.number, self.backend, self.protocols, self.broken = number, backend, protocols, broken
+        self.people = people.select(np.arange(number * CHUNK, min((number + 1) * CHUNK, len(people))))
+
+        # Predictions that an earlier run or another process has cached.
+        keys = {name: _cache_key(self.people, backend, protocol, broken) for name, protocol in protocols.items()}
+        self.paths = {name: folder / name / f"{key}.npz" for name, key in keys.items()}
+        self.cached = {name: cached for name, path in self.paths.items() if (cached := _read_cache(path)) is not None}
+        self.missing = {name: protocol for name, protocol in protocols.items() if name not in self.cached}
+
+        # Room for the crops. Protocols with the same crops share them.
+        count, hw = len(self.people), backend.input_hw
+        self.crops = {
+            _crop_key(protocol): _Crops(protocol, np.empty((count, 2, 3)), np.empty((count, *hw, 3), np.uint8))
+            for protocol in self.missing.values()
+        }
+        self.readable = np.zeros(count, bool)
+        self.reading: list[Future[None]] = []
+
+    def start_reading(self, readers: Executor) -> None:
+        """Read each image once, however many people are on it, in threads; nothing is read where all is cached."""
+        rows: dict[Path, list[int]] = {}
+        for row, path in enumerate(self.people.images if self.missing else ()):
+            rows.setdefault(path, []).append(row)
+        self.reading = [readers.submit(self._read_image, path, np.array(indices)) for path, indices in rows.items()]
+
+    def _read_image(self, path: Path, rows: np.ndarray) -> None:
+        """Read an image, and crop the people on it, who are at ``rows``, by each rule."""
+        image = read_image(path, self.broken)
+        if image is None:
+            return
+        people, images, hw = self.people.select(rows), [image] * len(rows), self.backend.input_hw
+        for protocol, transforms, inputs in self.crops.values():
+            transforms[rows] = person_transforms(people, images, protocol, hw)
+            inputs[rows] = sample_inputs(images, transforms[rows], hw, antialias=protocol.antialias)
+        self.readable[rows] = True
+
+    def predict(self, device: torch.device) -> dict[str, Predictions]:
+        """Predict under the protocols that are missing, together, and cache the results; return all protocols' predictions.
+
+        Raises:
+            InputError: see :func:`predict_people`.
+        """
+        for image in self.reading:
+            image.result()
+
+        # Predict in batches, and write each batch's joints into its rows. People whose image cannot be read keep NaN.
+        shape = (len(self.people), len(self.backend.joints))
+        predicted = {name: Predictions(np.full((*shape, 2), np.nan), np.full(shape, np.nan)) for name in self.missing}
+        rows = np.flatnonzero(self.readable)
+        batch_size = CPU_BATCH if device.type == "cpu" else CHUNK
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            for name, predictions in self._predict_batch(batch, device):
+                predicted[name].joints[batch], predicted[name].scores[batch] = predictions
+        for name, predictions in predicted.items():
+            _write_cache(self.paths[name], predictions)
+        return {name: (self.cached | predicted)[name] for name in self.protocols}
+
+    def _predict_batch(self, rows: np.ndarray, device: torch.device) -> Iterator[tuple[str, Predictions]]:
+        """Predict the people at ``rows`` under each missing protocol."""
+        shared: dict[tuple[object, ...], _BatchOutputs] = {}
+        for name, protocol in self.missing.items():
+            # Normalise, once for all protocols that crop alike.
+            key = _crop_key(protocol)
+            crops = self.crops[key]
+            if key not in shared:
+                inputs = torch.from_numpy(crops.inputs[rows]).to(device)
+                shared[key] = _BatchOutputs(self.backend, normalize(inputs, bgr=protocol.bgr))
+
+            # Run the network, and average its heatmaps over flip and scales as the protocol asks.
+            heatmaps = shared[key].average(protocol)
+
+            # Decode the heatmaps to joints in the input, then undo the crop to get pixels of the image.
+            stride = self.backend.input_hw[1] / heatmaps.shape[-1]
+            peaks = decode_heatmaps(heatmaps, protocol.decoding, stride, protocol.convention)
+            points = peaks.points.double().cpu().numpy()
+            joints = transform_points(invert_transforms(crops.transforms[rows]), points)
+            yield name, Predictions(joints, peaks.scores.double().cpu().numpy())
 
 
-def _predict_batch(
-    people: People,
-    images: Sequence[np.ndarray],
-    backend: Backend,
-    protocols: Mapping[str, Protocol],
-    device: torch.device,
-) -> Iterator[tuple[str, Predictions]]:
-    """Predict one batch under each protocol; protocols with the same crops share them and the forward passes."""
-    shared: dict[tuple[object, ...], tuple[np.ndarray, _BatchOutputs]] = {}
-    for name, protocol in protocols.items():
-        # Crop and normalise, once for all protocols that crop alike.
-        crop = (protocol.crop, protocol.padding, protocol.center_shift, protocol.antialias, protocol.bgr)
-        if crop not in shared:
-            transforms = person_transforms(people, images, protocol, backend.input_hw)
-            inputs = torch.from_numpy(sample_inputs(images, transforms, backend.input_hw, antialias=protocol.antialias))
-            shared[crop] = transforms, _BatchOutputs(backend, normalize(inputs.to(device), bgr=protocol.bgr))
-        transforms, outputs = shared[crop]
+def _read_ahead(chunks: Iterable[_Chunk], readers: Executor) -> Iterator[_Chunk]:
+    """Yield the chunks in their order, each when the next one is being read."""
+    current: _Chunk | None = None
+    for following in chunks:
+        following.start_reading(readers)
+        if current is not None:
+            yield current
+        current = following
+    if current is not None:
+        yield current
 
-        # Run the network, and average its heatmaps over flip and scales as the protocol asks.
-        heatmaps = outputs.average(protocol)
 
-        # Decode the heatmaps to joints in the input, then undo the crop to get pixels of the image.
-        stride = backend.input_hw[1] / heatmaps.shape[-1]
-        peaks = decode_heatmaps(heatmaps, protocol.decoding, stride, protocol.convention)
-        joints = transform_points(invert_transforms(transforms), peaks.points.double().cpu().numpy())
-        yield name, Predictions(joints, peaks.scores.double().cpu().numpy())
+class _Crops(NamedTuple):
+    """A chunk's people cropped by one rule."""
+
+    protocol: Protocol  # any of those that crop in this way
+    transforms: np.ndarray  # float64 [N, 2, 3], from image to input
+    inputs: np.ndarray  # uint8 [N, H, W, 3]
+
+
+def _crop_key(protocol: Protocol) -> tuple[object, ...]:
+    """Return the fields that determine a network's input: protocols that agree in them share crops and forward passes."""
+    return (protocol.crop, protocol.padding, protocol.center_shift, protocol.antialias, protocol.bgr)
 
 
 class _BatchOutputs:

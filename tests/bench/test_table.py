@@ -27,6 +27,13 @@ def test_factors_count_how_often_the_other_would_run() -> None:
 
 def test_loops_that_ran_in_turns_are_one_row() -> None:
     speeds = {"images per second": {"usual": 20.0, "ours": 30.0}}
+    people = {
+        "name": "test_a_loop",
+        "stats": {"median": 1.0},
+        "extra_info": {"people per second": {"usual": 5.0, "ours": 20.0}},
+    }
     plain = {"name": "test_batches[small-cached]", "stats": {"median": 0.1}, "extra_info": {"images per second": 960.0}}
     results = {"benchmarks": [plain, {"name": "test_a_step", "stats": {"median": 1.0}, "extra_info": speeds}]}
     assert table(results).splitlines()[-1].endswith("| 30.0 images/s | 1.3 times | the usual loop | 20.0 images/s | 1.5 |")
+    evaluation = table({"benchmarks": [people]}).splitlines()[-1]
+    assert evaluation.endswith("| 20.0 people/s | 2 times | HRNet's loop, at its best workers | 5.0 people/s | 4 |")

@@ -18,12 +18,13 @@ MEAN, DEVIATION = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np
 def load(people: People, views: Views, rows: np.ndarray, output_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Load images ``[B, 3, H, W]`` and heatmaps ``[B, K, H/4, W/4]`` of the people at ``rows``."""
     transforms = views.select(rows).transforms(output_hw)
-    samples = [_load_sample(people, row, transform, output_hw) for row, transform in zip(rows, transforms, strict=True)]
+    samples = [load_sample(people, row, transform, output_hw) for row, transform in zip(rows, transforms, strict=True)]
     images, heatmaps = (torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True))
     return images, heatmaps
 
 
-def _load_sample(people: People, row: int, transform: np.ndarray, output_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def load_sample(people: People, row: int, transform: np.ndarray, output_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Load the image ``[3, H, W]`` and heatmaps ``[K, H/4, W/4]`` of one person."""
     image = cv2.cvtColor(cv2.imread(str(people.images[row])), cv2.COLOR_BGR2RGB)
     crop = cv2.warpAffine(image, transform, output_hw[::-1], flags=cv2.INTER_LINEAR)
     pixels = ((crop.astype(np.float32) / 255 - MEAN) / DEVIATION).transpose(2, 0, 1)
