@@ -19,7 +19,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import RECORDS, Record, load_records, record_id, select
+from benchmark.core.records import RECORDS, Record, Records, load_records, record_id, select
 from benchmark.core.versions import VERSIONS, versions_of
 from benchmark.models.registry import architecture_format, find_entry
 
@@ -378,7 +378,7 @@ def _current_model_versions(record: Record) -> dict[str, int]:
     return model_version(record.subject, trained=True)
 
 
-def load_current(folder: Path = RECORDS) -> dict[str, Record]:
+def load_current(folder: Path = RECORDS) -> Records:
     """Load the records that rest on present versions, by id; every reader of results starts from these.
 
     Raises:
@@ -387,9 +387,9 @@ def load_current(folder: Path = RECORDS) -> dict[str, Record]:
     return current_records(load_records(folder))
 
 
-def current_records(records: Mapping[str, Record]) -> dict[str, Record]:
+def current_records(records: Mapping[str, Record]) -> Records:
     """Return the records that rest on present versions, by id."""
-    return {id_: record for id_, record in records.items() if is_current(record)}
+    return Records({id_: record for id_, record in records.items() if is_current(record)})
 
 
 def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:

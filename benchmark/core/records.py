@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,35 @@ def record_id(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:12]
 
 
+class Records(dict[str, Record]):
+    """Records by id that are not changed any more, so that :func:`select` can find them by kind and subject."""
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, list[Record]]:
+        """The records of each kind."""
+        groups: dict[str, list[Record]] = {}
+        for record in self.values():
+            groups.setdefault(record.kind, []).append(record)
+        return groups
+
+    @cached_property
+    def by_subject(self) -> Mapping[tuple[str, str], list[Record]]:
+        """The records of each kind and subject."""
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in self.values():
+            groups.setdefault((record.kind, record.subject), []).append(record)
+        return groups
+
+
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
     """Return the records that have these values in all ``fields``: identifying fields, or keys of the setting."""
-    chosen = list(records.values() if isinstance(records, Mapping) else records)
-    if kind := fields.pop("kind", None):  # most records drop out here, and a plain attribute is read three times as fast
-        chosen = [record for record in chosen if record.kind == kind]
+    chosen: Iterable[Record] = records.values() if isinstance(records, Mapping) else records
+    if isinstance(records, Records) and "kind" in fields:
+        if "subject" in fields:
+            chosen = records.by_subject.get((fields.pop("kind"), fields.pop("subject")), ())
+        else:
+            chosen = records.by_kind.get(fields.pop("kind"), ())
+    chosen = list(chosen)
     for name, value in fields.items():  # one field after another, as most records drop out at the first
         if name in IDENTITY:
             chosen = [record for record in chosen if getattr(record, name) == value]

@@ -25,12 +25,13 @@ class _Trained(NamedTuple):
 
 def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
     """Find printed differences that our own trainings would more likely miss than find, if they were true."""
+    plans = plans_on_real_images()
+    effects = measure_effects(plans, evidence.records)  # all as one family, as on the page of ablations
     for protocol, budget in BUDGETS.items():
-        plans = [plan for plan in plans_on_real_images() if plan.protocol == protocol]
-        effects = measure_effects(plans, evidence.records) if plans else {}
         trained = [
             _Trained(plan, effect, effect.judgement.power, abs(effect.printed))
             for plan in plans
+            if plan.protocol == protocol
             for effect in effects[plan.ablation.name, protocol]
             if effect.judgement.power is not None and effect.printed and min(effect.seeds) > 1
         ]
