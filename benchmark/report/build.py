@@ -50,7 +50,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         return {f"{paper}.md": paper_page(papers[paper], verdicts, records).encode()}
     pages = {f"{p.id}.md": paper_page(p, verdicts, records) for p in papers.values()} | {
         "README.md": index_page(papers, verdicts, records),
-        "models.md": models_page(records),
+        "models.md": models_page(papers, records),
         "ranking.md": ranking_page(papers, records),
         "decoding.md": decoding_page(records),
         "pipeline.md": pipeline_page(records),

@@ -25,6 +25,11 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def folded(title: str, body: str) -> str:
+    """Format a block that the reader opens."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
 def legend() -> str:
     """Explain the marks of the verdicts in one line."""
     return " · ".join(f"{MARKS[token]} `{token}`: {meaning}" for token, meaning in TOKEN_MEANING.items())

@@ -11,7 +11,7 @@ from benchmark.ledger.verdicts import Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
 from benchmark.report.ablations import ablation_rows_grid
-from benchmark.report.markdown import MARKS, grid, legend, page
+from benchmark.report.markdown import MARKS, folded, grid, legend, page
 
 JUDGED = ("reproduced", "explained", "ambiguous", "contradicted", "inconclusive", "proxy")
 
@@ -71,7 +71,7 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
             (v.row_id, v.column, v.printed, v.ours_rounded, v.ours, v.verdict, v.cause, _link_record(v.record)) for v in judged
         ]
         header = ("row", "column", "printed", "ours, rounded", "ours", "verdict", "reason", "record")
-        blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
+        blocks.append(folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
     if ablated := ablation_rows_grid(table.paper, table, records):
         blocks += ["Our results for the [ablation](ablations.md) in this table, beside the printed values:", ablated]
     # The remaining values, grouped by what a comparison would need.
@@ -82,7 +82,7 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], records: Mapping[s
     if missing:
         title = f"What is missing for {_count_values(sum(map(len, missing.values())))} of this table"
         lines = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
-        blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), lines)))
+        blocks.append(folded(title, grid(("verdict", "how to measure, or why not", "cells"), lines)))
     return blocks
 
 
@@ -102,7 +102,7 @@ def _count_values(number: int) -> str:
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
     """Show what the readings of the table's ambiguous values would give; they decide no verdict."""
     return [
-        _folded(
+        folded(
             f"What readings of `{cell}` would give, for orientation",
             _readings_grid(readings),
         )
@@ -117,10 +117,6 @@ def _readings_grid(readings: Sequence[Mapping[str, Any]]) -> str:
     for reading in readings:
         values.setdefault(reading["reading"], {})[reading["convention"]] = f"{reading['value']:.2f}"
     return grid(("reading", *conventions), [(name, *(row[c] for c in conventions)) for name, row in values.items()])
-
-
-def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def _link_record(record: str) -> str:
