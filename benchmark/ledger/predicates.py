@@ -192,6 +192,13 @@ def source_setting(cell: Cell) -> tuple[str, str] | None:
     return source.dataset or dataset, source.input or size
 
 
+def variant_costs(papers: Mapping[str, Paper]) -> list[tuple[str, str, str]]:
+    """Return the networks that differ in one switch from that of a printed cost, as (model, dataset, input size)."""
+    cells = (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells())
+    costs = (cell for cell in cells if cell.row.model and cell.column.kind == "cost")
+    return sorted({(variant, *cost_setting(cell)) for cell in costs for variant in single_switch_variants(cell.row.model)})
+
+
 def count_cells(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> dict[str, CountedCell]:
     """Return all printed costs whose network is counted, by the name of the cell.
 

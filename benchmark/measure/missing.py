@@ -18,9 +18,9 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.cost.records import cost_record, measure_cost
-from benchmark.ledger.predicates import cost_setting
+from benchmark.ledger.predicates import variant_costs
 from benchmark.ledger.verdicts import required_costs
-from benchmark.models.registry import check_input_size, import_object, single_switch_variants
+from benchmark.models.registry import check_input_size, import_object
 from benchmark.papers.tables import Paper, load_papers
 
 CostJob = tuple[str, str, str]  # model, dataset whose head it has, input size
@@ -46,7 +46,7 @@ def measure_missing() -> None:
         jobs = dict.fromkeys([*table_costs, *_ablation_costs()])
         tasks += [(_count, job) for job in jobs if cost_record_id(*job) not in records]
         _run_tasks(pool, tasks, "cost")
-        variants = [job for job in _variants(papers) if job not in jobs and cost_record_id(*job) not in records]
+        variants = [job for job in variant_costs(papers) if job not in jobs and cost_record_id(*job) not in records]
         _run_tasks(pool, [(_count_variant, job) for job in variants], "variants")
 
 
@@ -57,13 +57,6 @@ def _ablation_costs() -> Iterator[CostJob]:
             yield variant.model, *COMMON_TERMS
             for protocol in ablation.protocols:
                 yield variant_model(ablation, variant, protocol), *COMMON_TERMS
-
-
-def _variants(papers: Mapping[str, Paper]) -> list[CostJob]:
-    """Return the single-switch variants of the network of each printed cost."""
-    cells = (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells())
-    costs = (cell for cell in cells if cell.row.model and cell.column.kind == "cost")
-    return sorted({(variant, *cost_setting(cell)) for cell in costs for variant in single_switch_variants(cell.row.model)})
 
 
 def _description_tasks(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> Iterator[Task]:

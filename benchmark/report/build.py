@@ -56,7 +56,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
     pages = {f"{p.id}.md": paper_page(p, verdicts, records, effects) for p in papers.values()} | {
         "README.md": index_page(papers, verdicts, records, findings),
         "findings.md": findings_page(findings),
-        "models.md": models_page(records),
+        "models.md": models_page(papers, records),
         "ranking.md": ranking_page(papers, records),
         "decoding.md": decoding_page(records),
         "pipeline.md": pipeline_page(records),

@@ -45,6 +45,11 @@ def heading_anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def folded(title: str, body: str) -> str:
+    """Format a block that the reader opens."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
 def page(*blocks: str) -> str:
     """Join blocks with empty lines, below a comment that names the generating command; empty blocks are left out."""
     note = "<!-- Written by python -m benchmark.report; edit the tables or the records instead. -->"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmark.config.conventions import FLOPS, PARAMS
-from benchmark.config.identities import cost_record_id
+from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record, select
+from benchmark.ledger.predicates import variant_costs
+from benchmark.ledger.verdicts import required_costs
 from benchmark.models.registry import find_entry
+from benchmark.papers.tables import Paper
 from benchmark.report.markdown import grid, page
 
 
@@ -32,7 +35,7 @@ def _is_buildable(model: str) -> bool:
     return True
 
 
-def models_page(records: Mapping[str, Record]) -> str:
+def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
     """Return ``reports/models.md``."""
     blocks = [
         "# Parameters and operations under every convention",
@@ -48,6 +51,8 @@ def models_page(records: Mapping[str, Record]) -> str:
         "![COCO: AP against GFLOPs](figures/coco.svg)",
     ]
     costs = current_costs(records)
+    # Variants that explanations are held against stay in the records, but for the size at which ablations compare them too.
+    variants = set(variant_costs(papers)) - set(required_costs(papers))
     for dataset, size in dict.fromkeys((record.dataset, record.setting["input"]) for record in costs):
         rows = [
             (
@@ -58,6 +63,7 @@ def models_page(records: Mapping[str, Record]) -> str:
             )
             for record in costs
             if (record.dataset, record.setting["input"]) == (dataset, size)
+            and ((dataset, size) == COMMON_TERMS or (record.subject, dataset, size) not in variants)
         ]
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
         blocks += [f"## {models_heading(dataset, size)}", grid(header, rows)]

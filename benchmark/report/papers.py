@@ -15,7 +15,7 @@ from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
 from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.elsewhere import reported_elsewhere
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, folded, grid, legend, page
 from benchmark.report.names import table_heading
 
 ACCURACY_RULE = f"""\
@@ -96,7 +96,7 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) 
             for v in judged
         ]
         header = ("row", "column", "printed", "ours, rounded", "ours", "measured", "on", "reason", "record", "internal")
-        blocks.append(_folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
+        blocks.append(folded(f"Verdicts on {_count_values(len(judged))} of this table", grid(header, rows)))
     if ablated := ablation_pairs_grid(table.paper, table, effects):
         blocks += ["Our differences for the [ablation](ablations.md) in this table, beside the printed differences:", ablated]
     elsewhere = [
@@ -107,7 +107,7 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) 
     if elsewhere:
         title = f"Reported elsewhere by publishers of weights: {_count_values(len(elsewhere))}, which give no verdict"
         columns = ("row", "column", "printed", "reported", "weights", "by", "source")
-        blocks.append(_folded(title, grid(columns, elsewhere)))
+        blocks.append(folded(title, grid(columns, elsewhere)))
     # The remaining values, grouped by what a comparison would need.
     missing: dict[tuple[str, str], list[str]] = {}
     for v in verdicts:
@@ -116,7 +116,7 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) 
     if missing:
         title = f"What {_count_values(sum(map(len, missing.values())))} of this table would need, or why nothing is measured"
         needs = [(verdict, cause, ", ".join(cells)) for (verdict, cause), cells in missing.items()]
-        blocks.append(_folded(title, grid(("verdict", "how to measure, or why not", "cells"), needs)))
+        blocks.append(folded(title, grid(("verdict", "how to measure, or why not", "cells"), needs)))
     return blocks
 
 
@@ -149,7 +149,7 @@ def _margins() -> str:
 def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[str]:
     """Show what the readings of the table's ambiguous values would give; they decide no verdict."""
     return [
-        _folded(
+        folded(
             f"What readings of `{cell}` would give, for orientation",
             _readings_grid(readings),
         )
@@ -164,10 +164,6 @@ def _readings_grid(readings: Sequence[Mapping[str, Any]]) -> str:
     for reading in readings:
         values.setdefault(reading["reading"], {})[reading["convention"]] = f"{reading['value']:.2f}"
     return grid(("reading", *conventions), [(name, *(row[c] for c in conventions)) for name, row in values.items()])
-
-
-def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def _link_record(record: str) -> str:

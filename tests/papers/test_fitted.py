@@ -20,6 +20,7 @@ ENTRIES = {
 }
 COLUMNS = {("efficientpose_nas", "table7", "backbone"), ("efficientpose_nas", "table7", "head")}
 ROWS = {
+    ("autopose", "table2", "hourglass"),
     ("autopose", "table2", "hrnet_w48"),
     ("autopose", "table3", "simple_baseline"),
     ("efficientpose", "table4", "newell_eccv16"),
@@ -28,6 +29,8 @@ ROWS = {
     ("efficientpose", "table9", "efficientpose_ii_off"),
     ("efficientpose_nas", "table2", "du_net_16m"),
     ("efficientpose_nas", "table2", "du_net_8m"),
+    ("efficientpose_nas", "table2", "hourglass"),
+    ("efficientpose_nas", "table4", "hourglass"),
 }
 
 
