@@ -176,20 +176,29 @@ def cost_setting(cell: Cell) -> tuple[str, str]:
     Raises:
         InputError: The table states no size, or a dataset whose joints are unknown.
     """
-    if cell.dataset not in JOINT_COUNTS:
-        raise InputError(f"{cell.name}: no joints are known for dataset {cell.dataset!r}; known: {', '.join(JOINT_COUNTS)}")
+    _check_joints(cell, cell.dataset)
     if not cell.input:
         raise InputError(f'{cell.name}: neither the row nor the table states an input size, as in input = "256x256"')
     return cell.dataset, cell.input
 
 
 def source_setting(cell: Cell) -> tuple[str, str] | None:
-    """Return dataset and input size at which the row's source counts; None if it states neither."""
+    """Return dataset and input size at which the row's source counts; None if it states neither.
+
+    Raises:
+        InputError: See :func:`cost_setting`.
+    """
     source = cell.row.source
     if source is None or not (source.dataset or source.input):
         return None
     dataset, size = cost_setting(cell)
+    _check_joints(cell, source.dataset or dataset)
     return source.dataset or dataset, source.input or size
+
+
+def _check_joints(cell: Cell, dataset: str) -> None:
+    if dataset not in JOINT_COUNTS:
+        raise InputError(f"{cell.name}: no joints are known for dataset {dataset!r}; known: {', '.join(JOINT_COUNTS)}")
 
 
 def variant_costs(papers: Mapping[str, Paper]) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.config.conventions import FLOPS, LOOKUP_CONVENTION
 from benchmark.config.identities import (
     Identity,
     accuracy_identity,
@@ -135,6 +136,16 @@ def test_a_recipe_of_a_package_identifies_its_network() -> None:
     theirs = accuracy_identity("efficientpose_nas/B", recipe, training_setting(recipe, recipe.start, {}), "pckh@0.5 (hrnet)", 0)
     assert record_id(mine) != record_id(theirs)
     assert (mine["dataset"], mine["split"], mine["protocol"]) == ("mpii", "val", recipe.protocol)
+
+
+def test_another_counting_convention_retires_counts_but_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: record_id(identity()) for name, identity in KINDS.items()}
+    monkeypatch.setitem(FLOPS, "macs", replace(FLOPS["macs"], version=7))  # type: ignore[arg-type]
+    changed = {name for name, identity in KINDS.items() if record_id(identity()) != before[name]}
+    assert changed == {"cost", "architecture by readings"}
+    monkeypatch.setitem(FLOPS, LOOKUP_CONVENTION, replace(FLOPS[LOOKUP_CONVENTION], version=7))  # type: ignore[arg-type]
+    changed = {name for name, identity in KINDS.items() if record_id(identity()) != before[name]}
+    assert changed == {"cost", "architecture by readings", "search", "search on times", "lookup"}
 
 
 def test_other_initial_weights_retire_trainings_alone(monkeypatch: pytest.MonkeyPatch) -> None:

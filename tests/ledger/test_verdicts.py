@@ -107,6 +107,12 @@ def test_what_was_not_measured_says_how_to(tmp_path: Path) -> None:
     assert judge_cell(cell("8.9"), current_records(load_records(tmp_path))).measured == "ambiguous"
 
 
+def test_a_sentence_that_fixes_no_reading_has_no_definition(verdicts: list[Verdict]) -> None:
+    saving = next(v for v in verdicts if (v.paper, v.column) == ("fasterpose", "flops_saving"))
+    assert (saving.verdict, saving.ours) == ("no_definition", "-")
+    assert "names neither the network" in saving.cause
+
+
 def test_a_record_of_an_older_counter_does_not_judge() -> None:
     old = replace(record(8.96e9), versions={"cost": 1, "model": 1})
     assert judge_cell(cell("8.3"), {old.id: old}).measured == "not_run"

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.papers.expressions import evaluate_expression
-from benchmark.papers.tables import Number, Paper, Released, Table, load_paper, load_papers, parse_number
+from benchmark.papers.tables import Number, Paper, Released, Source, Table, load_paper, load_papers, parse_number
 
 PAPER = """\
 schema = 1
@@ -72,6 +72,14 @@ def test_a_whole_folder_is_read_as_printed(folder: Path) -> None:
     assert paper.claims[0].printed == "50"
 
 
+def test_a_row_knows_the_source_of_its_numbers(folder: Path) -> None:
+    text = PAPER.replace("order = 1", 'order = 1\n[sources.them]\nreference = "their code"\ninput = "64x64"')
+    (folder / "paper.toml").write_text(text.replace('none = "never published"', 'model = "tiny/large", source = "them"'))
+    rows = load_paper(folder).tables["table1"].rows
+    assert rows["large"].source == Source(id="them", reference="their code", input="64x64")
+    assert rows["small"].source is None
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
@@ -124,6 +132,19 @@ def test_a_whole_folder_is_read_as_printed(folder: Path) -> None:
         ("paper.toml", 'unit = "M"', "threshold = true", r"table1, column params: threshold: Input should be a valid number"),
         ("paper.toml", 'unit = "M"', 'name = "x"', r"table table1, column params: unknown field 'name'"),
         ("paper.toml", 'model = "tiny/small"', "model = 3", r"table1, row small: model: Input should be a valid string, not 3"),
+        (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", source = "them"',
+            r"table1, row small: unknown source 'them'; known: none",
+        ),
+        ("paper.toml", "order = 1", "order = 1\n[sources.them]", r"paper.toml: source them: field 'reference' is missing"),
+        (
+            "paper.toml",
+            "order = 1",
+            'order = 1\n[sources.them]\nreference = "x"\nsize = 1',
+            r"paper.toml: source them: unknown field 'size'",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_in_one_line(folder: Path, file: str, old: str, new: str, message: str) -> None:

@@ -1,0 +1,55 @@
+"""The share that chance explains stands beside the number of explanations, and each says what it is worth."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmark.config.identities import load_current
+from benchmark.ledger.verdicts import Verdict, judge_all
+from benchmark.papers.tables import load_papers
+from benchmark.report.explanations import explanation_sentence
+from benchmark.report.papers import paper_page
+
+
+@pytest.fixture(scope="module")
+def costs() -> list[Verdict]:
+    return [verdict for verdict in judge_all() if verdict.kind == "cost"]
+
+
+def test_the_sentence_counts_what_the_verdicts_say(costs: list[Verdict]) -> None:
+    sentence = explanation_sentence(load_papers(), load_current())
+    counted, differing, explained, ambiguous = map(int, re.findall(r"\d+", sentence)[:4])
+    tokens = [verdict.verdict for verdict in costs]
+    assert (explained, ambiguous) == (tokens.count("explained"), tokens.count("ambiguous"))
+    assert counted == sum(verdict.ours != "-" for verdict in costs)
+    assert differing == counted - tokens.count("reproduced")
+
+
+def test_chance_alone_would_explain_less_than_was_explained(costs: list[Verdict]) -> None:
+    sentence = explanation_sentence(load_papers(), load_current())
+    match = re.search(r"that differ, ([\d.]+) and ([\d.]+) would be expected by chance", sentence)
+    assert match
+    expected, ambiguous = map(float, match.groups())
+    explained = sum(verdict.verdict == "explained" for verdict in costs)
+    assert 0 < expected < explained / 5
+    assert ambiguous > expected
+
+
+def test_every_explained_or_ambiguous_cost_states_reach_support_rivals_and_chance(costs: list[Verdict]) -> None:
+    judged = [verdict for verdict in costs if verdict.verdict in ("explained", "ambiguous")]
+    assert judged
+    for verdict in judged:
+        assert re.search(r"; reach: fits \d+ of \d+ .*; support: .*; rivals: .*; chance: of \d+ strings", verdict.cause), (
+            verdict
+        )
+
+
+def test_a_page_names_the_sources_of_its_rows_and_what_was_fitted() -> None:
+    papers, records = load_papers(), load_current()
+    page = paper_page(papers["efficientpose_nas"], judge_all(records), records)
+    assert "- Source of `cpn`: the CPN paper" in page
+    assert "- `du_net_8m`, fitted: the number of U-Nets is not printed" in page
+    proxyless = next(line for line in page.splitlines() if line.startswith("| `efficientpose_nas/proxyless_cpu` |"))
+    assert "was chosen so that the operations are the printed ones" in proxyless
