@@ -15,7 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from benchmark.config.identities import cost_identity, current_records, latency_identity
-from benchmark.config.latency import ESTIMATOR, Setting
+from benchmark.config.latency import ESTIMATORS, Setting
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
 from benchmark.ledger.explanations import PREDICATES, explain_cost
@@ -134,7 +134,7 @@ def timed(
                 Setting(model=model, device=device, **conditions), f"a {device}", together=[*milliseconds], run=run
             ),
             value=time,
-            samples={"estimates": {ESTIMATOR: time * (1 + scatter * run * (model == list(milliseconds)[-1]))}},
+            samples={"estimates": dict.fromkeys(ESTIMATORS, time * (1 + scatter * run * (model == list(milliseconds)[-1])))},
             command="a command",
             time=f"2026-01-01T00:{5 * run:02d}:00+00:00",
         )
