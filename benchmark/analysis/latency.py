@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.config.identities import MILLISECONDS
-from benchmark.config.latency import ESTIMATOR, MAX_RELATIVE_WIDTH, MIN_GAP, MIN_RUNS, Setting
+from benchmark.config.latency import MAX_RELATIVE_WIDTH, MIN_GAP, MIN_RUNS, Setting
 from benchmark.core.records import Record, select
 from benchmark.core.statistics import median_with_interval
 
@@ -63,9 +63,9 @@ class Session:
     models: tuple[str, ...]
     runs: tuple[Mapping[str, Record], ...]
 
-    def milliseconds(self, model: str, estimator: str = ESTIMATOR) -> np.ndarray:
-        """Return the times of a model, one per run ``[N]``."""
-        return np.array([run[model].samples["estimates"][estimator] for run in self.runs])
+    def milliseconds(self, model: str, estimator: str = "") -> np.ndarray:
+        """Return the times of a model by an estimator, by default the setting's, one per run ``[N]``."""
+        return np.array([run[model].samples["estimates"][estimator or self.setting.estimator] for run in self.runs])
 
     def time(self, model: str) -> Estimate:
         """Return the time of a model in milliseconds."""
@@ -75,10 +75,10 @@ class Session:
         """Return how many times as long a model takes as a reference model."""
         return estimate_over_runs(self.milliseconds(model) / self.milliseconds(reference))
 
-    def parts(self, model: str) -> dict[str, float]:
-        """Return the median milliseconds of each part of a pipeline; empty for the network alone."""
+    def shares(self, model: str) -> dict[str, float]:
+        """Return the share of each part of a pipeline in its time, the median over runs; empty for the network alone."""
         parts = [run[model].samples["parts"] for run in self.runs]
-        return {part: float(np.median([of_run[part] for of_run in parts])) for part in parts[0]}
+        return {part: float(np.median([of_run[part] / sum(of_run.values()) for of_run in parts])) for part in parts[0]}
 
 
 def load_sessions(records: Iterable[Record]) -> Iterator[Session]:

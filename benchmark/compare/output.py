@@ -14,7 +14,7 @@ from benchmark.compare.accuracy import Accuracy, Dataset, Estimate
 from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
 from benchmark.config.conventions import FLOPS, PARAMS
-from benchmark.config.latency import ESTIMATOR, BackendName
+from benchmark.config.latency import BackendName
 from benchmark.latency.timer import Timing
 from benchmark.papers.tables import Size
 
@@ -92,7 +92,7 @@ def _latency_lines(comparison: Comparison) -> Iterator[str]:
     threads = f"{setting.threads} thread" + "s" * (setting.threads > 1)
     device = reference.device or setting.device
     conditions = f"{threads}, batch {setting.batch}, {setting.backend}"
-    yield f"latency on {device}, {conditions}; {ESTIMATOR} of the calls of one run in interleaved rounds, so without intervals"
+    yield f"latency on {device}, {conditions}; {setting.estimator} of the calls of one run, so without intervals"
     yield f"   {'':{width}}{'input':9}{'ms':>10}   10 % to 90 %        times as long as {comparison.new_network.name}"
     for candidate in comparison.networks:
         timing = candidate.timing
@@ -267,7 +267,7 @@ def _latency_report(timing: Timing, reference: Timing) -> NetworkLatencyReport:
         "device": timing.device,
         "threads": timing.setting.threads,
         "backend": timing.setting.backend,
-        "estimator": ESTIMATOR,
+        "estimator": timing.setting.estimator,
         "ms": timing.seconds * 1e3,
         "p10_ms": low * 1e3,
         "p90_ms": high * 1e3,

@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.config.latency import ESTIMATOR, ESTIMATORS, RUNTIMES, Setting
+from benchmark.config.latency import ESTIMATORS, RUNTIMES, Setting
 from benchmark.core.errors import InputError
 
 DEFAULT_ROUNDS = 10
@@ -69,8 +69,8 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """The network's time in seconds by :data:`ESTIMATOR`."""
-        return self.estimates[ESTIMATOR]
+        """The network's time in seconds by the setting's estimator."""
+        return self.estimates[self.setting.estimator]
 
     @property
     def percentiles(self) -> tuple[float, float]:

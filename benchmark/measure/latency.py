@@ -17,7 +17,6 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 from benchmark.analysis.latency import Estimate, Session, load_sessions
 from benchmark.config.identities import current_records, latency_identity, latency_subject
 from benchmark.config.latency import (
-    ESTIMATOR,
     ESTIMATORS,
     MAX_RELATIVE_WIDTH,
     MIN_GAP,
@@ -218,7 +217,7 @@ class ModelLatency(TypedDict):
         by_run: Milliseconds by every estimator, one value per run.
         ratio: Time relative to that of the first model of the setting.
         memory: Bytes that building and running the network added at most.
-        parts: Median milliseconds of each part of a pipeline; empty for the network alone.
+        shares: Share of each part of a pipeline; empty for the network alone.
         seconds: Every timed call, by run and round.
     """
 
@@ -228,12 +227,17 @@ class ModelLatency(TypedDict):
     images_per_second: float
     ratio: EstimateReport
     memory: int
-    parts: dict[str, float]
+    shares: dict[str, float]
     seconds: list[list[list[float]]]
 
 
 class SettingLatency(TypedDict):
-    """Models timed in interleaved rounds under one setting; ``processor`` is the device's model name."""
+    """Models timed in interleaved rounds under one setting.
+
+    Attributes:
+        processor: The device's model name.
+        estimator: How a run's time is computed from its calls.
+    """
 
     input: str
     joints: int
@@ -245,21 +249,21 @@ class SettingLatency(TypedDict):
     part: TimedPart
     allocator: AllocatorName
     processor: str
+    estimator: str
     runs: int
     models: list[ModelLatency]
 
 
 class LatencyReport(TypedDict):
-    """The output of ``python -m benchmark.measure latency --json``; ``estimator`` tells how a run's time is computed."""
+    """The output of ``python -m benchmark.measure latency --json``."""
 
     schema: Literal[2]
-    estimator: str
     settings: list[SettingLatency]
 
 
 def latency_report(sessions: Sequence[Session]) -> LatencyReport:
     """Return the content of ``--json``."""
-    return {"schema": 2, "estimator": ESTIMATOR, "settings": [_report_setting(session) for session in sessions]}
+    return {"schema": 2, "settings": [_report_setting(session) for session in sessions]}
 
 
 def _report_setting(session: Session) -> SettingLatency:
@@ -275,6 +279,7 @@ def _report_setting(session: Session) -> SettingLatency:
         "part": setting.part,
         "allocator": setting.allocator,
         "processor": session.device,
+        "estimator": setting.estimator,
         "runs": len(session.runs),
         "models": [_report_model(session, model) for model in session.models],
     }
@@ -290,7 +295,7 @@ def _report_model(session: Session, model: str) -> ModelLatency:
         "images_per_second": 1e3 * session.setting.batch / time.value,
         "ratio": _report_estimate(session.ratio(model, session.models[0])),
         "memory": max(of_run["memory"] for of_run in samples),
-        "parts": session.parts(model),
+        "shares": session.shares(model),
         "seconds": [of_run["seconds"] for of_run in samples],
     }
 
@@ -311,7 +316,7 @@ def format_latency(sessions: Sequence[Session]) -> str:
 def _table(session: Session) -> Iterator[str]:
     runs = len(session.runs)
     number = f"{runs} run" + "s" * (runs > 1)
-    yield f"{session.setting.label} on {session.device}; {number}, {ESTIMATOR} of the calls of each"
+    yield f"{session.setting.label} on {session.device}; {number}, {session.setting.estimator} of the calls of each"
     with_interval = ", 95 % over runs" * (runs >= MIN_RUNS)
     width = max(map(len, session.models)) + 2
     yield f"{'':{width}}{'ms' + with_interval:34}{'images/s':>10}{'MB':>8}  ratio to the first{with_interval}"
@@ -320,8 +325,8 @@ def _table(session: Session) -> Iterator[str]:
         rate = 1e3 * session.setting.batch / time.value
         memory = max(run[model].samples["memory"] for run in session.runs) / 1e6
         yield f"{model:{width}}{_format(time, 2):34}{rate:10.2f}{memory:8.1f}  {_format(ratio, 3)}"
-        if parts := session.parts(model):
-            yield f"{'':4}{', '.join(f'{part} {milliseconds:.2f}' for part, milliseconds in parts.items())} ms"
+        if shares := session.shares(model):
+            yield f"{'':4}{', '.join(f'{part} {100 * share:.1f} %' for part, share in shares.items())}"
     if runs < MIN_RUNS:
         yield (
             f"No intervals: rounds of one run share the state of the machine, and {number} cannot show how much that matters. "

@@ -19,7 +19,7 @@ from benchmark.analysis.latency import (
 )
 from benchmark.config.conventions import FLOPS
 from benchmark.config.identities import cost_record_id
-from benchmark.config.latency import ESTIMATOR, ESTIMATORS, MAX_RELATIVE_WIDTH, MIN_RUNS
+from benchmark.config.latency import CPU_ESTIMATOR, ESTIMATORS, MAX_RELATIVE_WIDTH, MIN_RUNS, WALL_ESTIMATOR
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, select
 from benchmark.core.statistics import kendall_tau
@@ -49,7 +49,8 @@ def latency_page(records: Mapping[str, Record]) -> str:
         "A time holds only for the device that it was measured on, so no printed time is called reproduced. The order of the "
         "networks and the ratios of their times may hold on other devices of the same kind, but not between CPU and GPU: a "
         "printed GPU time gets no verdict from a CPU. We run each network in a process of its own, warmed up, and time all "
-        f"networks of a set in interleaved rounds. That is a run; its time is the {ESTIMATOR} of all calls. A set is timed in "
+        f"networks of a set in interleaved rounds. That is a run; its time is the {CPU_ESTIMATOR} of all calls on one CPU "
+        f"thread, else the {WALL_ESTIMATOR} of the wall clock. A set is timed in "
         f"at least {MIN_RUNS} separate runs, minutes apart and in new processes. A time or ratio is the median over runs, "
         "followed by its 95 % interval in brackets, by a bootstrap of runs. One whose interval is wider than "
         f"{100 * MAX_RELATIVE_WIDTH:.0f} % of the value is *noisy*: it does not pass the noise gate, and no verdict rests on "
@@ -128,7 +129,7 @@ def _times(cells: Sequence[Cell], session: Session, records: Mapping[str, Record
         ratio = "1" if cell is first else f"{format_estimate(comparison.ours)} on {session.device}"
         rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", ratio, holds, time, *_per_gmac(cell, session, records)))
     unit = cells[0].column.unit
-    ratios = ("printed ratio", f"our ratio, for that on {printed_device(first)}", "printed ratio in interval")
+    ratios = ("printed ratio", f"our ratio, standing in for {printed_device(first)}", "printed ratio in interval")
     per_gmac = ("GMACs", "printed ms per GMAC", "our ms per GMAC")
     return grid(("network", f"printed, {unit}", *ratios, "our ms", *per_gmac), rows)
 
@@ -323,7 +324,8 @@ def _estimator_table(sessions: Sequence[Session]) -> Iterator[str]:
     for estimator in ESTIMATORS:
         spreads = [spread_between_runs(session, estimator) for session in sessions]
         cells = [f"{middle:.1f} ({largest:.1f})" for spread in spreads for middle, largest in (spread.times, spread.ratios)]
-        rows.append((f"**{estimator}**" if estimator == ESTIMATOR else estimator, *cells))
+        in_use = any(session.setting.estimator == estimator for session in sessions)
+        rows.append((f"**{estimator}**" if in_use else estimator, *cells))
     yield (
         "How a run's time is computed from its calls decides how well it can be repeated. The table gives the standard "
         "deviation between runs in percent of the mean, of times and of ratios: the median over networks, or pairs of "
@@ -331,6 +333,17 @@ def _estimator_table(sessions: Sequence[Session]) -> Iterator[str]:
     )
     header = [f"set {number}, {what}" for number, _ in enumerate(sessions, 1) for what in ("times", "ratios")]
     yield grid(("estimator", *header), rows)
+    means = {
+        estimator: float(np.mean([spread_between_runs(session, estimator).ratios[0] for session in sessions]))
+        for estimator in ESTIMATORS
+    }
+    best = min(means, key=means.__getitem__)
+    yield (
+        f"On average over the sets, the spread of ratios is {means[CPU_ESTIMATOR]:.1f} % with the {CPU_ESTIMATOR}, "
+        f"{means[WALL_ESTIMATOR]:.1f} % with the {WALL_ESTIMATOR} of the wall clock, and smallest with the {best}, "
+        f"{means[best]:.1f} %. CPU time on one thread is what the wall clock would show if no other process interrupted the "
+        "pass. It is not in use on several threads, over which it is summed, nor for a GPU, whose work it leaves out."
+    )
     yield "\n".join(f"{number}. {_describe_set(session)}" for number, session in enumerate(sessions, 1))
     counters = {
         (session.device, *run[model].environment["hardware counters"])
@@ -375,14 +388,11 @@ def _pipelines(sessions: Sequence[Session]) -> list[str]:
     pipelines = [session for session in sessions if session.setting.part == "pipeline"]
     if not pipelines:
         return []
-    parts = list(dict.fromkeys(part for session in pipelines for model in session.models for part in session.parts(model)))
+    parts = list(dict.fromkeys(part for session in pipelines for model in session.models for part in session.shares(model)))
     rows = []
     for session in pipelines:
         for model in session.models:
-            of_parts = session.parts(model)
-            times = [f"{of_parts.get(part, 0):.3g}" for part in parts]
-            rows.append((f"`{model}`", format_estimate(session.time(model)), *times, _describe_session(session)))
-    text = (
-        "Milliseconds per batch from decoded images to joints, including the flip test; of each part, the median of all calls."
-    )
-    return ["## From images to joints", text, grid(("network", "total", *parts, "setting"), rows)]
+            shares = [f"{100 * session.shares(model).get(part, 0):.1f} %" for part in parts]
+            rows.append((f"`{model}`", format_estimate(session.time(model)), *shares, _describe_session(session)))
+    text = "Milliseconds per batch from decoded images to joints, including the flip test, and each part's share of them."
+    return ["## From images to joints", text, grid(("network", "ms", *parts, "setting"), rows)]

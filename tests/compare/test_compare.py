@@ -434,7 +434,7 @@ def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPat
     assert baseline["ratio"] == pytest.approx(3)
     text = format_comparison(comparison)
     assert re.search(r"efficientpose_nas/A +128x128 +300\.00 .* 3\.00\n", text)
-    assert "of one run in interleaved rounds, so without intervals" in text
+    assert "10th percentile of the calls of one run, so without intervals" in text
 
 
 def test_an_onnx_file_takes_all_networks_into_its_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.config.identities import latency_identity
-from benchmark.config.latency import ESTIMATOR, Setting
+from benchmark.config.latency import ESTIMATORS, Setting
 from benchmark.core.records import Record
 
 
@@ -19,7 +19,7 @@ def timed(
                 Setting(model=model, device=device, **conditions), f"a {device}", together=[*milliseconds], run=run
             ),
             value=time,
-            samples={"estimates": {ESTIMATOR: time * (1 + scatter * run * (model == list(milliseconds)[-1]))}},
+            samples={"estimates": dict.fromkeys(ESTIMATORS, time * (1 + scatter * run * (model == list(milliseconds)[-1])))},
             command="a command",
             time=f"2026-01-01T00:{5 * run:02d}:00+00:00",
         )

@@ -34,7 +34,7 @@ from benchmark.analysis.latency import (
     spread_between_runs,
 )
 from benchmark.config.identities import current_records
-from benchmark.config.latency import ESTIMATOR, ESTIMATORS, MIN_RUNS, Setting
+from benchmark.config.latency import ESTIMATORS, MIN_RUNS, Setting
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS
@@ -170,8 +170,16 @@ def test_every_estimator_is_a_percentile_of_all_calls_of_a_run() -> None:
     wall, cpu = (51, 11, 6, 1), (102, 22, 2)
     assert list(made_up.estimates.values()) == pytest.approx([*wall, *cpu])
     assert made_up.estimates.keys() == ESTIMATORS.keys()
-    assert made_up.seconds == made_up.estimates[ESTIMATOR]
     assert made_up.percentiles == (11, 91)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "seconds"), [({}, 0.01), ({"threads": 2}, 0.05), ({"device": "cuda"}, 0.05), ({"part": "pipeline"}, 0.01)]
+)
+def test_cpu_time_counts_on_one_thread_of_a_cpu_alone(conditions: dict[str, Any], seconds: float) -> None:
+    """Let other processes interrupt all calls: on one thread, CPU time is what the wall clock would have shown."""
+    interrupted = timing(rounds=np.full((10, 4), 0.05), cpu=np.full((10, 4), 0.01), setting=Setting(model=SMALL, **conditions))
+    assert interrupted.seconds == pytest.approx(seconds)
 
 
 def test_drift_that_hits_both_cancels_in_the_ratio() -> None:
@@ -245,7 +253,7 @@ def test_rounds_of_a_run_do_not_show_what_differs_between_runs() -> None:
 
 
 def test_spread_is_relative_to_the_mean_of_all_runs() -> None:
-    times, ratios = spread_between_runs(session_of_runs({"a": [1.0, 3.0], "b": [2.0, 2.0], "c": [1.0, 3.0]}), ESTIMATOR)
+    times, ratios = spread_between_runs(session_of_runs({"a": [1.0, 3.0], "b": [2.0, 2.0], "c": [1.0, 3.0]}), "minimum")
     deviation = 100 / np.sqrt(2)
     assert times == pytest.approx((deviation, deviation), rel=1e-3)
     assert ratios == pytest.approx((deviation, deviation), rel=1e-3)  # a/b 0.5 and 1.5, a/c 1 and 1, b/c 2 and 0.67

@@ -90,7 +90,7 @@ def test_a_rate_is_compared_as_a_rate() -> None:
     assert "ours: +1.00" in text
     assert "| `heatmap_weighting/mobilenet_v3` | 18.3 | 0.948 | 0.948 [0.94" in text
     assert "on a processor | yes |" in text
-    assert "our ratio, for that on an Intel Core i7-10750H" in text
+    assert "our ratio, standing in for an Intel Core i7-10750H" in text
 
 
 def test_a_reversed_order_is_named() -> None:
@@ -192,13 +192,26 @@ def test_coverage_on_a_repeat_is_counted_from_ten_runs_on() -> None:
     assert row.endswith(f"| {100 * covered / pairs:.0f} % |")
 
 
+def test_the_page_names_the_estimator_whose_ratios_differ_least() -> None:
+    """Let the wall clock of the first network's calls differ from run to run, and the lowest call not."""
+    records = measured({"a": 1.0, "b": 2.0}, scatter=0.01)
+    for record in records.values():
+        estimates, run = record.samples["estimates"], record.setting["run"]
+        estimates["minimum"] = {"a": 1e3, "b": 2e3}[record.subject]
+        estimates["10th percentile"] *= 1 + (run - 1) / 10 * (record.subject == "a")
+    sentence = section(latency_page(records), "What is repeatable").partition("the spread of ratios is ")[2].partition("\n")[0]
+    cpu, wall = (float(part.rpartition(" %")[0].split(" ")[-1]) for part in sentence.split(" with the ")[:2])
+    assert cpu < 3 < 10 < wall
+    assert "of the wall clock, and smallest with the minimum, 0.0 %." in sentence
+
+
 def test_a_pipeline_is_shown_part_by_part() -> None:
     setting, rounds = Setting(model="efficientpose_nas/A", part="pipeline"), np.full((20, 2), 0.01)
     parts = {"crop": np.full((20, 2), 0.002), "forward": np.full((20, 2), 0.008)}
     timing = Timing(setting=setting, rounds=rounds, cpu=rounds, parts=parts, device="a processor")
     records = {record.id: record for record in latency_records([timing], "-")}
     text = section(latency_page(COUNTS | records), "From images to joints")
-    assert "| `efficientpose_nas/A` | 10 (no interval) | 2 | 8 |" in text
+    assert "| `efficientpose_nas/A` | 10 (no interval) | 20.0 % | 80.0 % |" in text
 
 
 def test_the_page_is_the_same_twice_and_needs_no_time_of_day() -> None:
