@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from benchmark.ledger.internal import InternalVerdict, digits_of
+from benchmark.ledger.internal import APPROXIMATE, InternalVerdict, digits_of
 from benchmark.ledger.tokens import Basis, Measured
 from benchmark.papers.expressions import NotComputable, evaluate_expression, printed_value
 from benchmark.papers.rounding import round_half_up
@@ -36,12 +36,12 @@ class Measurement(NamedTuple):
     Attributes:
         value: In the unit of the cell's column.
         basis: What it rests on.
-        agrees: The printed cell agrees with it.
+        token: The judgement on the printed cell.
     """
 
     value: float
     basis: Basis
-    agrees: bool
+    token: Measured
 
 
 class Judgement(NamedTuple):
@@ -103,7 +103,14 @@ class Sources:
 
 
 def judge_by_sources(
-    printed: str, expression: str, paper: Paper, sources: Sources, internal: InternalVerdict, row: str = ""
+    printed: str,
+    expression: str,
+    paper: Paper,
+    sources: Sources,
+    internal: InternalVerdict,
+    row: str = "",
+    *,
+    approximate: bool = False,
 ) -> Judgement:
     """Judge a printed number, or a statement of order, by the value that our measurements of its sources lead to.
 
@@ -114,6 +121,7 @@ def judge_by_sources(
         sources: Our measurements.
         internal: The printed value against the printed sources.
         row: Id of the row that the expression is evaluated for; empty for a claim.
+        approximate: The sentence gives no exact number.
     """
     try:
         cells = evaluate_expression(expression, paper, sources.papers, row).cells
@@ -136,12 +144,16 @@ def judge_by_sources(
     cause = f"{expression} = {value:.6g} with our {values}"
     if round_half_up(value, decimals) == digits:
         return Judgement("reproduced", cause, value, basis)
-    differing = [leaves[name] for name, measurement in measured.items() if not measurement.agrees]
-    if not differing and internal.token in ("consistent", "rounding"):
-        # Each source is right to its last printed digit, and the authors computed with these: nothing else can be the cause.
-        return Judgement("explained", f"printed_sources: {internal.cause}; {cause}", value, basis)
+    differing = {name: m.token for name, m in measured.items() if m.token not in ("reproduced", "matches_release")}
+    if approximate:
+        return Judgement("inconclusive", f"{APPROXIMATE}; {cause}", value, basis)
     if differing:
-        cause += f"; these differ already: {_list_names(differing)}"
+        cause += f"; these differ already: {_list_names([leaves[name] for name in differing])}"
+    if internal.token in ("consistent", "rounding"):
+        # The authors computed with the printed sources: the value is right, explained or in doubt as these are.
+        token = next((token for token in ("contradicted", "ambiguous") if token in differing.values()), "explained")
+        if token != "contradicted":
+            return Judgement(token, f"printed_sources: {internal.cause}; {cause}", value, basis)
     return Judgement("contradicted", cause, value, basis)
 
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from benchmark.core.records import NOT_APPLICABLE
 from benchmark.ledger.explanations import another_printing, explain_derived
 from benchmark.ledger.tokens import Internal
-from benchmark.papers.consistency import Finding, check_consistency
+from benchmark.papers.consistency import MEAN_OF_PARTS, TEST_ORDER, Finding, check_consistency, rounding_bounds
 from benchmark.papers.expressions import NotComputable, evaluate_expression, is_quotation
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, Claim, Paper, parse_number
 
+APPROXIMATE = "the sentence gives no exact number"
 ROUNDING_PREDICATES = ("truncated", "within_source_rounding")
 
 
@@ -38,8 +39,11 @@ def judge_internally(papers: Mapping[str, Paper]) -> Mapping[str, InternalVerdic
     """
     by_cell: dict[str, list[Finding]] = {}
     for finding in check_consistency(papers):
-        if len({cell.paper for cell in finding.cells}) == 1:  # between two papers, nothing is internal
-            for cell in finding.cells:
+        # Between two papers nothing is internal, and two networks may change their order from one split to another.
+        if len({cell.paper for cell in finding.cells}) > 1 or finding.rule == TEST_ORDER:
+            continue
+        for cell in finding.cells:
+            if finding.rule != MEAN_OF_PARTS or cell.column.part == "mean":  # the parts do not depend on how they are averaged
                 by_cell.setdefault(cell.name, []).append(finding)
     judged = {name: _judge_by_rules(findings) for name, findings in by_cell.items()}
     for paper in papers.values():
@@ -51,11 +55,12 @@ def judge_internally(papers: Mapping[str, Paper]) -> Mapping[str, InternalVerdic
 
 
 def _judge_by_rules(findings: Sequence[Finding]) -> InternalVerdict:
-    violated = [finding for finding in findings if not finding.holds]
-    shown = (violated or findings)[0]
+    violated = sorted((finding for finding in findings if not finding.holds), key=lambda finding: finding.truncated)
+    if not violated:
+        return InternalVerdict("consistent", f"{findings[0].rule}: {findings[0].arithmetic}")
     more = f" (and {len(violated) - 1} more)" if len(violated) > 1 else ""
-    token: Internal = "inconsistent" if violated else "consistent"
-    return InternalVerdict(token, f"{shown.rule}: {shown.arithmetic}{more}")
+    token: Internal = "rounding" if violated[0].truncated else "inconsistent"
+    return InternalVerdict(token, f"{violated[0].rule}: {violated[0].arithmetic}{more}")
 
 
 def judge_expression(
@@ -81,6 +86,8 @@ def judge_expression(
         cause = f"{expression} = {value:.6g}"
         if round_half_up(value, decimals) == digits:
             return InternalVerdict("consistent", cause)
+        if claim and claim.is_approximate:
+            return InternalVerdict("-", f"{APPROXIMATE}: {cause}")
         explanation = explain_derived(digits, decimals, expression, paper, papers, row, claim)
     except NotComputable as problem:
         return InternalVerdict("inconsistent", f"cannot be computed: {problem}")
@@ -97,11 +104,15 @@ def digits_of(printed: str) -> tuple[str, int]:
 
 
 def repeated_cell(cell: Cell, paper: Paper) -> str:
-    """Return the name of a printed table's cell that has the quantity of a cell of the running text; empty if none has."""
+    """Return the name of a printed table's cell that a cell of the running text repeats, if with fewer digits; else nothing."""
     if not cell.table.pseudo:
         return ""
-    twins = (twin for twin in another_printing(cell, paper, same_value=True) if not twin.table.pseudo)
-    return next((twin.name for twin in twins), "")
+    for twin in another_printing(cell, paper, same_value=True):
+        (low, high), (twin_low, twin_high) = rounding_bounds(cell), rounding_bounds(twin)
+        is_as_precise = twin_high - twin_low <= (high - low) * (1 + 1e-9)
+        if not twin.table.pseudo and is_as_precise and twin_low < high and low < twin_high:
+            return twin.name
+    return ""
 
 
 def quoted_cell(claim: Claim, paper: Paper, papers: Mapping[str, Paper]) -> str:

@@ -76,10 +76,10 @@ MEASURED_MEANING: Mapping[Measured, str] = {
     "ambiguous": "our measurement differs, and a reason yields the printed value, but others do too or it fails elsewhere in "
     "the column",
     "contradicted": "our measurement differs, and no reason from the list yields the printed value",
-    "inconclusive": "our interval is too wide to decide",
+    "inconclusive": "our interval neither lies within the margin around the printed value nor outside it",
     "proxy": "a ratio of times on another device of the printed kind, or an accuracy of somebody else's training: shown beside "
     "the printed value, never counts as a match",
-    "as_built": "counted on a network that we built from the paper's own words, which therefore agrees",
+    "as_built": "counted on a network that we built from the paper's own words or reconstructed: its agreement shows little",
     "fitted": "something in our network or convention was chosen so as to give the printed value, so agreement shows nothing",
     "given": "a condition of the experiment, which we take from the paper: nothing is measured",
     "not_measured": "follows from other printed values, of which at least one has no measurement of ours",

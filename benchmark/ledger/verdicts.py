@@ -136,8 +136,7 @@ def collect_sources(
         elif judgement.value is not None:
             value = _number_or_none(str(judgement.value))
         if value is not None:
-            agrees = judgement.token in ("reproduced", "matches_release")
-            measurements[cell.name] = Measurement(value, judgement.basis, agrees)
+            measurements[cell.name] = Measurement(value, judgement.basis, judgement.token)
     return Sources(papers, measurements, missing)
 
 
@@ -201,8 +200,10 @@ def _judge_cost(
         return Judgement("not_run", remedy_command(cell))
     convention, record = cell.column.convention, own.record.id
     if own.plain == str(cell.number):
-        token: Measured = "fitted" if own.fitted else "reproduced"
-        return Judgement(token, own.fitted or convention, own.value, entry.evidence, record)
+        # A reconstruction gets no verdict, whether it agrees or not: it shows what the authors may have built.
+        built = f"only a reconstruction exists: {entry.source}" if entry.evidence == "reconstruction" else ""
+        token: Measured = "fitted" if own.fitted else "as_built" if built else "reproduced"
+        return Judgement(token, own.fitted or built or convention, own.value, entry.evidence, record)
     if explanation := explain_cost(cell, own.record, own.variants, counted):
         return Judgement(explanation.status, explanation.cause, own.value, entry.evidence, explanation.record)
     if entry.evidence == "reconstruction":
@@ -263,15 +264,15 @@ def _judge_derived(cell: Cell, sources: Sources, internal: InternalVerdict) -> J
 def judge_claim(claim: Claim, paper: Paper, sources: Sources, cells: Mapping[str, Verdict]) -> Verdict:
     """Judge a sentence: the number, or the order, that it states should follow from printed cells.
 
-    A sentence that repeats a cell, if with fewer digits, has that cell's verdict.
+    A sentence that repeats a cell without a measurement has that cell's verdict.
     """
     internal = judge_expression(claim.printed, claim.expression, paper, sources.papers, claim=claim)
     quoted = quoted_cell(claim, paper, sources.papers) if internal.token != "inconsistent" else ""
-    if quoted:
+    approximate = claim.is_approximate
+    judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal, approximate=approximate)
+    if quoted and judgement.token == "not_measured":
         verdict = cells[quoted]
         judgement = Judgement(verdict.measured, f"as {quoted}", verdict.ours, verdict.basis)
-    else:
-        judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal)
     ours = rounded = str(judgement.value or NOT_APPLICABLE)
     if isinstance(judgement.value, float):
         ours, rounded = format_value(judgement.value), round_half_up(judgement.value, parse_number(claim.printed).decimals)

@@ -26,6 +26,7 @@ VISIBLE_JOINT_COUNTS = {
     "ankle": 4234,
 }
 PRINTED_PARTS = tuple(part for part in VISIBLE_JOINT_COUNTS if part != "neck")
+TEST_ORDER = "two networks have the same order on test and validation"
 MEAN_OF_PARTS = "MPII's mean is the weighted mean of its parts"
 SAME_IN_ALL_TABLES = "a value is the same in all tables"
 
@@ -40,6 +41,7 @@ class Finding:
         holds: False if the rule is violated.
         arithmetic: The compared numbers, in words.
         cells: The cells that it was applied to.
+        truncated: True if a violated rule would hold for numbers that may be truncated instead of rounded.
     """
 
     rule: str
@@ -47,6 +49,7 @@ class Finding:
     holds: bool
     arithmetic: str
     cells: tuple[Cell, ...]
+    truncated: bool = False
 
 
 def check_consistency(papers: Mapping[str, Paper]) -> list[Finding]:
@@ -69,6 +72,12 @@ def rounding_bounds(cell: Cell) -> tuple[float, float]:
     scale = UNIT_SCALES.get(cell.column.unit, 1.0)
     value, half = printed_value(cell), half_unit(cell)
     return (value - half) * scale, (value + half) * scale
+
+
+def truncation_bounds(cell: Cell) -> tuple[float, float]:
+    """Return the bounds of the numbers that the printed one may stand for if it was rounded or truncated."""
+    low, high = rounding_bounds(cell)
+    return low, high + (high - low) / 2
 
 
 def _check_mean_of_parts(row: Sequence[Cell]) -> Iterator[Finding]:
@@ -182,7 +191,10 @@ def _check_flops_across_sizes(cells: Sequence[Cell]) -> Iterator[Finding]:
             arithmetic = (
                 f"{a.printed} at {a.input} implies {low / 1e9:.2f} to {high / 1e9:.2f} G at {b.input}; printed {b.printed}"
             )
-            yield Finding("operations are proportional to the input's area", f"{a.name}, {b.name}", holds, arithmetic, (a, b))
+            loose_low, loose_high = (bound * ratio for bound in truncation_bounds(a))
+            truncated = loose_low <= truncation_bounds(b)[1] and truncation_bounds(b)[0] <= loose_high
+            rule, where = "operations are proportional to the input's area", f"{a.name}, {b.name}"
+            yield Finding(rule, where, holds, arithmetic, (a, b), truncated)
 
 
 def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -202,8 +214,7 @@ def _check_test_order(cells: Sequence[Cell]) -> Iterator[Finding]:
             )
             where = f"{a['val'].name}, {b['val'].name}"
             compared = (a["val"], b["val"], a["test"], b["test"])
-            rule = "two networks have the same order on test and validation"
-            yield Finding(rule, where, val * test >= 0, arithmetic, compared)
+            yield Finding(TEST_ORDER, where, val * test >= 0, arithmetic, compared)
 
 
 def _group(
@@ -219,7 +230,8 @@ def _group(
 def _compare_pair(rule: str, a: Cell, b: Cell) -> Finding:
     """Check that two cells may be the same number before rounding."""
     holds = rounding_bounds(a)[0] < rounding_bounds(b)[1] and rounding_bounds(b)[0] < rounding_bounds(a)[1]
-    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}", (a, b))
+    truncated = truncation_bounds(a)[0] < truncation_bounds(b)[1] and truncation_bounds(b)[0] < truncation_bounds(a)[1]
+    return Finding(rule, f"{a.name}, {b.name}", holds, f"{a.printed} and {b.printed}", (a, b), truncated)
 
 
 def _row_name(cell: Cell) -> str:

@@ -49,6 +49,7 @@ METRIC_KINDS: Mapping[str, Kind | None] = {
 UNIT_SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms": 1.0, "fps": 1.0, "h": 1.0, "days": 1.0}
 NUMBER_PATTERN = re.compile(r"(?P<sign>[+\-−]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?")
 DASH = "-"
+APPROXIMATE = re.compile(r"\b(about|nearly|almost|around|roughly|close to|some)\b", re.IGNORECASE)
 
 # Types of the fields of Column, Row, Table, Claim and Paper. A file is validated against these dataclasses.
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -314,6 +315,11 @@ class Claim:
     expression: Text
     unit: str = ""
     note: str = ""
+
+    @property
+    def is_approximate(self) -> bool:
+        """True if the sentence gives no exact number."""
+        return bool(APPROXIMATE.search(self.description))
 
 
 @no_unknown_fields

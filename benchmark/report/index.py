@@ -129,7 +129,14 @@ def _describe_basis(verdicts: Sequence[Verdict]) -> str:
     """Say what the agreeing values rest on."""
     agreeing = [verdict.basis for verdict in verdicts if verdict.group == "agrees"]
     parts = [f"{agreeing.count(basis)} on {basis}" for basis in sorted(set(agreeing), key=lambda b: (-agreeing.count(b), b))]
-    return f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}." if parts else ""
+    costs = [v for v in verdicts if v.group == "agrees" and v.kind == "cost"]
+    distinct = {(v.paper, v.record, v.metric, v.printed) for v in costs}
+    return (
+        f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}. Papers print some costs "
+        f"in several tables: the {len(costs)} that agree are {len(distinct)} different values of a network."
+        if parts
+        else ""
+    )
 
 
 def _count_by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:

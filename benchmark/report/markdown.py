@@ -34,7 +34,8 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def legend(tokens: Iterable[Measured] = tuple(MARKS)) -> str:
     """Explain the marks of both judgements, in a line each; of the first, those of ``tokens``."""
-    shown = [token for token in MARKS if token in set(tokens)]
+    wanted = set(tokens)
+    shown = [token for token in MARKS if token in wanted]
     measured = " · ".join(f"{MARKS[token]} `{token}`: {MEASURED_MEANING[token]}" for token in shown)
     internal = " · ".join(f"{mark} `{token}`: {INTERNAL_MEANING[token]}" for token, mark in INTERNAL_MARKS.items() if mark)
     return f"Against our measurement: {measured}.\n\nAgainst the paper's other printed values: {internal}."

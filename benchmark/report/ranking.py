@@ -97,7 +97,10 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
             moves = "up" if rank < printed_rank else "down"
             change = "=" if rank == printed_rank else f"{moves} {abs(printed_rank - rank)}"
             cell = network.cell
-            printed = f"{cell.printed} at {cell.input} ({cell.column.convention}), {cell.paper} {cell.table.where}"
+            source = cell.row.source  # the row's own size and way of counting, where they are not the table's
+            size_printed = (source and source.input) or cell.input
+            convention = (source and source.convention) or cell.column.convention
+            printed = f"{cell.printed} at {size_printed} ({convention}), {cell.paper} {cell.table.where}"
             costs = f"{network.own_gmacs:.3f}", f"{network.gmacs:.3f}", f"{network.params:.2f}"
             evidence = find_entry(network.model).evidence
             rows.append((rank, f"`{network.model}`", *costs, printed_rank, change, printed, evidence))

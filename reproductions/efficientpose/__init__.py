@@ -33,7 +33,7 @@ _RELEASED = tuple(
         inputs=(f"{side}x{side}",),
         multiple=8,
         evidence="author code",
-        source="github.com/daniegr/EfficientPose",
+        source="github.com/daniegr/EfficientPose; its PyTorch networks compute the last pass's maps alone, as outputs=final",
     )
     for name, (side, high, low, depth) in VARIANTS.items()
 )

@@ -129,7 +129,7 @@ class EfficientPose(nn.Module):
         passes: Number of detection passes (Table 8).
         upscaling: Bring the last heatmaps to the input's resolution (Table 9).
         outputs: ``"final"`` leaves out the 1x1 convolutions of all passes except the last, which inference does not need. The
-            printed parameters and FLOPs of the networks with up-scaling are counted without them.
+            released PyTorch networks (models/pytorch, commit 78e4bd1) are without them, and so are the printed costs.
         lite: The authors' later networks for phones: EfficientNet-Lite, ReLU6 everywhere, no squeeze and excitation.
     """
 

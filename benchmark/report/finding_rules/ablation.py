@@ -23,6 +23,10 @@ class _Trained(NamedTuple):
     printed: float
 
 
+def _stand_in(effect: Effect) -> str:
+    return f" ({effect.stand_in.replace('`', '')})" if effect.stand_in else ""
+
+
 def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
     """Find printed differences that our own trainings would more likely miss than find, if they were true."""
     plans = plans_on_real_images()
@@ -45,10 +49,10 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
                 for run in variant_results(ablation, ablation.variant(name), protocol, each.effect.metric, evidence.records)
             ]
             yield Finding(
-                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our own short trainings "
-                f"({min(each.effect.seeds)} seeds a variant) would more likely miss than find {len(blind)} of the "
-                f"{len(trained)} that they test, such as {paper.short}'s {each.printed:.2f} points for “{ablation.title}”: "
-                f"power {100 * each.power:.0f} %.",
+                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our short trainings of "
+                f"{min(each.effect.seeds)} seeds would more likely miss than find {len(blind)} of {len(trained)}, such as "
+                f"{paper.short}'s {each.printed:.2f} points of {each.effect.printed_metric} "
+                f"for “{ablation.title}”{_stand_in(each.effect)}: power {100 * each.power:.0f} %.",
                 strength=each.printed,
                 page="ablations.md#overview",
                 cells=evaluate_expression(comparison.printed, paper, evidence.papers).cells,

@@ -272,14 +272,15 @@ def find_released_weights(evidence: Evidence) -> Iterator[Finding]:
     for (package, dataset, _), tested in networks.items():
         tested.sort(key=lambda pair: printed_value(pair[1]))
         values = [record.value for record, _ in tested]
-        order = "in the order of" if all(a < b for a, b in pairwise(values)) else "not in the order of"
+        order = "the order is that of" if all(a < b for a, b in pairwise(values)) else "the order is not that of"
+        widest = max(_half_width(record) for record, _ in tested)
         names = join_words([record.subject.partition("/")[2] for record, _ in tested])
         reached, printed = join_words([f"{value:.1f}" for value in values]), join_words([cell.printed for _, cell in tested])
         if len(tested) > 1:
             yield Finding(
-                sentence=f"{evidence.papers[package].short}'s released weights of {names} reach {reached} % {_shown(PCK)} on "
-                f"{tested[0][0].n:,} people of {DATASETS[dataset]}, {order} their printed PCKh@0.5 on MPII validation, "
-                f"{printed}.",
+                sentence=f"{evidence.papers[package].short}'s released weights of {names} reach {reached} % {_shown(PCK)}, "
+                f"± {widest:.1f} or less, on {tested[0][0].n:,} people of {DATASETS[dataset]}; {order} their printed "
+                f"PCKh@0.5 on MPII validation, {printed}.",
                 strength=len(tested),
                 page="decoding.md",
                 cells=tuple(cell for _, cell in tested),

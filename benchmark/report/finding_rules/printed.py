@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from math import log
 
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
+from benchmark.ledger.explanations import PREDICATES
 from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import Verdict, cost_setting
 from benchmark.papers.consistency import (
@@ -29,15 +29,17 @@ from benchmark.report.markdown import heading_anchor
 from benchmark.report.names import printed_name
 
 CHECKS = "claims.md#" + heading_anchor("Consistency of the printed tables")
-# A sentence with one of these words states no exact number.
-APPROXIMATE = re.compile(r"\b(about|nearly|almost|around|roughly|close to|some)\b", re.IGNORECASE)
 QUANTITIES = {"flops": "operations", "params": "parameters"}
 MAX_CELLS = 4  # that a sentence can list
 
 
 def _contradicts_its_table(verdict: Verdict) -> bool:
-    """Return whether a claim does not follow from the paper's own cells, by any rounding."""
-    return verdict.metric == "claim" and verdict.internal == "inconsistent"
+    """Return whether a claim does not follow from the paper's own cells, by any rounding or other known reason.
+
+    Where the cells' own counts are in doubt, as they were fitted, the sentence may be right and a cell wrong.
+    """
+    known_reason = verdict.internal_cause.split(":")[0] in PREDICATES
+    return verdict.internal == "inconsistent" and not known_reason and "(fitted)" not in verdict.cause
 
 
 def find_sentences(evidence: Evidence) -> Iterator[Finding]:
@@ -46,9 +48,7 @@ def find_sentences(evidence: Evidence) -> Iterator[Finding]:
     numeric = [
         verdict
         for verdict in evidence.verdicts
-        if verdict.metric == "claim"
-        and verdict.printed != "true"
-        and not APPROXIMATE.search(claims[verdict.paper, verdict.row_id].description)
+        if verdict.metric == "claim" and verdict.printed != "true" and not claims[verdict.paper, verdict.row_id].is_approximate
     ]
     contradicted = [v for v in numeric if _contradicts_its_table(v)]
     for verdict in contradicted:
