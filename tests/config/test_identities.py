@@ -25,6 +25,7 @@ from benchmark.config.identities import (
     lookup_identity,
     mean_pose_identity,
     predictions_identity,
+    reference_identity,
     runs_of,
     search_identity,
     training_identity,
@@ -61,6 +62,7 @@ KINDS: dict[str, Callable[[], Identity]] = {
         Setting(model=MODEL, part="pipeline"), "a processor", together=[MODEL], run=1
     ),
     "agreement": lambda: agreement_identity("cached", "psnr", "hrnet_mpii", "256x256", 2.0, 0),
+    "agreement with a publisher's network": lambda: reference_identity(MODEL, "authors", "lab/net@0123456", "256x256", 16, 0),
     "search": lambda: search_identity(
         "efficientpose_nas", find_search("efficientpose_nas", "small"), "flops", "searched", "pck@0.2", "", 0
     ),

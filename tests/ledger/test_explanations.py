@@ -10,7 +10,7 @@ from benchmark.config.identities import load_current
 from benchmark.core.records import Record
 from benchmark.ledger.explanations import Chance, Explanation, compute_chance, explain_cost
 from benchmark.ledger.predicates import CountedCell, count_cells
-from benchmark.ledger.verdicts import judge_cell
+from benchmark.ledger.verdicts import measure
 from benchmark.papers.tables import Source, load_papers
 from benchmark.report.explanations import mean_chance
 from tests.ledger.made_up import FITTED, MODELS, by_name, cost_column, cost_record, reprinted
@@ -163,7 +163,7 @@ def test_a_wrong_cost_is_explained_as_often_as_stated(records: dict[str, Record]
         near = [digits for digits in range(2 * last_digits) if 10 * abs(digits - last_digits) <= last_digits]
         strings = [f"{digits / 10**number.decimals:.{number.decimals}f}" for digits in near]
         cells = [reprinted(own.cell, printed + number.suffix) for printed in strings if printed != own.plain]
-        tokens = [judge_cell(cell, records, counted).verdict for cell in cells]
+        tokens = [measure(cell, records, counted).token for cell in cells]
         assert compute_chance(own, counted) == Chance(tokens.count("explained"), tokens.count("ambiguous"), len(tokens))
         tested += bool(cells)
     assert tested > 100

@@ -50,7 +50,7 @@ def test_no_printed_accuracy_stands_beside_a_figure_of_another_protocol(records:
     assert ablation_pairs_grid("efficientpose", load_papers()["efficientpose"].tables["table5"], effects) == ""
     accuracies = [verdict for verdict in judge_all(records) if verdict.kind == "accuracy"]
     assert accuracies
-    assert not [verdict for verdict in accuracies if verdict.verdict == "proxy"]
+    assert not [verdict for verdict in accuracies if verdict.measured == "proxy"]
 
 
 def test_the_page_says_how_its_comparisons_depend_on_each_other(records: dict[str, Record], effects: Effects) -> None:

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from benchmark.analysis.effects import measure_effects, plans_on_real_images
 from benchmark.config.identities import load_current
-from benchmark.ledger.verdicts import Verdict, judge_all
+from benchmark.ledger.tokens import Verdict
+from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.explanations import explanation_sentence
 from benchmark.report.papers import paper_page
@@ -21,10 +23,10 @@ def costs() -> list[Verdict]:
 def test_the_sentence_counts_what_the_verdicts_say(costs: list[Verdict]) -> None:
     sentence = explanation_sentence(load_papers(), load_current())
     counted, differing, explained, ambiguous = map(int, re.findall(r"\d+", sentence)[:4])
-    tokens = [verdict.verdict for verdict in costs]
+    tokens = [verdict.measured for verdict in costs]
     assert (explained, ambiguous) == (tokens.count("explained"), tokens.count("ambiguous"))
     assert counted == sum(verdict.ours != "-" for verdict in costs)
-    assert differing == counted - tokens.count("reproduced")
+    assert differing == counted - sum(token in ("reproduced", "fitted", "as_built") for token in tokens)
 
 
 def test_chance_alone_would_explain_less_than_was_explained(costs: list[Verdict]) -> None:
@@ -32,13 +34,13 @@ def test_chance_alone_would_explain_less_than_was_explained(costs: list[Verdict]
     match = re.search(r"that differ, ([\d.]+) and ([\d.]+) would be expected by chance", sentence)
     assert match
     expected, ambiguous = map(float, match.groups())
-    explained = sum(verdict.verdict == "explained" for verdict in costs)
+    explained = sum(verdict.measured == "explained" for verdict in costs)
     assert 0 < expected < explained / 5
     assert ambiguous > expected
 
 
 def test_every_explained_or_ambiguous_cost_states_reach_support_rivals_and_chance(costs: list[Verdict]) -> None:
-    judged = [verdict for verdict in costs if verdict.verdict in ("explained", "ambiguous")]
+    judged = [verdict for verdict in costs if verdict.measured in ("explained", "ambiguous")]
     assert judged
     for verdict in judged:
         assert re.search(r"; reach: fits \d+ of \d+ .*; support: .*; rivals: .*; chance: of \d+ strings", verdict.cause), (
@@ -48,7 +50,8 @@ def test_every_explained_or_ambiguous_cost_states_reach_support_rivals_and_chanc
 
 def test_a_page_names_the_sources_of_its_rows_and_what_was_fitted() -> None:
     papers, records = load_papers(), load_current()
-    page = paper_page(papers["efficientpose_nas"], judge_all(records), records)
+    effects = measure_effects(plans_on_real_images(), records)
+    page = paper_page(papers["efficientpose_nas"], judge_all(records), records, effects)
     assert "- Source of `cpn`: the CPN paper" in page
     assert "- `du_net_8m`, fitted: the number of U-Nets is not printed" in page
     proxyless = next(line for line in page.splitlines() if line.startswith("| `efficientpose_nas/proxyless_cpu` |"))

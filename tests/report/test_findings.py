@@ -303,11 +303,11 @@ def test_options_at_test_time_are_those_whose_difference_excludes_zero(findings,
 def test_another_order_of_released_weights_is_said(evidence: Evidence) -> None:
     (rule,) = (rule for rule in RULES if rule.title == "Released weights on other data")
     (finding,) = rule.find(evidence)
-    assert ", in the order of their printed" in finding.sentence
+    assert "the order is that of their printed" in finding.sentence
     best = finding.records[-1]
     worse = replace(best, value=0.0)
     (changed,) = rule.find(replace(evidence, records={**evidence.records, best.id: worse}))
-    assert ", not in the order of their printed" in changed.sentence
+    assert "the order is not that of their printed" in changed.sentence
 
 
 def test_an_ablation_is_blind_if_its_power_is_below_one_half(findings) -> None:

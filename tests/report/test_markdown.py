@@ -92,7 +92,7 @@ def test_what_is_no_running_text_stays(text: str) -> None:
 
 def test_tables_as_csv_stay_as_they_are(built_report) -> None:
     assert b"`pck@" not in built_report.files["verdicts.csv"]
-    assert b"pck@0.2" in built_report.files["verdicts.csv"]
+    assert b"pckh@0.5 (hrnet)" in built_report.files["verdicts.csv"]
 
 
 # --- links -------------------------------------------------------------------------------------------------------------------
