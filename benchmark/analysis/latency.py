@@ -75,6 +75,12 @@ class Session:
         """Return how many times as long a model takes as a reference model."""
         return estimate_over_runs(self.milliseconds(model) / self.milliseconds(reference))
 
+    @property
+    def occupancy(self) -> np.ndarray:
+        """The share of their time in which calls had the processor, one per run ``[N]``: median CPU time over wall clock."""
+        ratios = [self.milliseconds(m, "median of CPU time") / self.milliseconds(m, "median") for m in self.models]
+        return np.median(ratios, axis=0)
+
     def shares(self, model: str) -> dict[str, float]:
         """Return the share of each part of a pipeline in its time, the median over runs; empty for the network alone."""
         parts = [run[model].samples["parts"] for run in self.runs]

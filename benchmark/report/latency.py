@@ -173,7 +173,7 @@ def _order(cells: Sequence[Cell], session: Session) -> str:
     order = (
         f"Kendall's tau between the printed order and ours: {'-' if tau is None else f'{tau:+.2f}'}. Of {total} pairs, "
         f"{len(as_printed)} are in the printed order, {len(opposite)} in the opposite order{_in_parentheses(opposite)}, and "
-        f"{len(undecided)} undecided{_in_parentheses(undecided)}."
+        f"{len(undecided)} undecided{_in_parentheses(undecided if len(session.runs) >= MIN_RUNS else ())}."
     )
     comparisons = [compare_with_session(cell, timed[0], session) for cell in timed[1:]]
     compared = [comparison for comparison in comparisons if comparison.outcome == "compared"]
@@ -362,7 +362,11 @@ def _describe_set(session: Session) -> str:
     ratios = [session.ratio(*pair) for pair in combinations(session.models, 2)]
     counts = (f"{sum(v.is_precise for v in values)} of {len(values)}" for values in (times, ratios))
     names = ", ".join(f"`{model}`" for model in session.models)
-    return "{}: {}. {} times and {} ratios pass the noise gate.".format(_describe_session(session), names, *counts)
+    text = "{}: {}. {} times and {} ratios pass the noise gate.".format(_describe_session(session), names, *counts)
+    if session.setting.estimator != CPU_ESTIMATOR:
+        return text
+    quietest, busiest = (f"{100 * share:.0f} %" for share in (session.occupancy.max(), session.occupancy.min()))
+    return f"{text} In the quietest run, calls had the processor for {quietest} of their time, in the busiest for {busiest}."
 
 
 def _coverage_table(sessions: Sequence[Session]) -> Iterator[str]:

@@ -252,6 +252,12 @@ def test_rounds_of_a_run_do_not_show_what_differs_between_runs() -> None:
     assert over_rounds.covered / over_rounds.pairs < 0.3 < over_runs.covered / over_runs.pairs
 
 
+def test_occupancy_is_the_share_of_the_wall_clock_that_was_cpu_time() -> None:
+    interrupted = timing(rounds=np.full((10, 4), 0.05), cpu=np.full((10, 4), 0.01))
+    (session,) = load_sessions(latency_records([interrupted, replace(interrupted, setting=Setting(model=LARGE))], "-"))
+    assert session.occupancy == pytest.approx([0.2])
+
+
 def test_spread_is_relative_to_the_mean_of_all_runs() -> None:
     times, ratios = spread_between_runs(session_of_runs({"a": [1.0, 3.0], "b": [2.0, 2.0], "c": [1.0, 3.0]}), "minimum")
     deviation = 100 / np.sqrt(2)
