@@ -62,6 +62,8 @@ def evaluate_zoo(arguments: EvaluateArguments) -> None:
     if process_rank() == 0:
         report = published_report(results, arguments.dataset)
         print(json.dumps(report, allow_nan=False) if arguments.as_json else format_published(results, arguments.kind))
+    if all(result.problem for result in results):
+        raise InputError(f"none of {len(results)} published checkpoints could be evaluated")
 
 
 def main(args: Sequence[str] | None = None) -> None:

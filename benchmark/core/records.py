@@ -165,6 +165,20 @@ def _lines(path: Path) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
+def check_record_folder(folder: Path = RECORDS) -> None:
+    """Check that records can be stored, before anything long is measured.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"{folder}: records cannot be stored: {problem.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: records cannot be stored: it cannot be written to")
+
+
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
     """Append a record to ``<kind>.jsonl``; return False if its id is there already.
 

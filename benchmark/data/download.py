@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from tqdm import tqdm
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import misplaced_content
 from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file
 from benchmark.data.archives import extract_archive
 from benchmark.models.checkpoints import checkpoints
@@ -150,7 +151,8 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
     recorded = _digest_file(target)
     expected = sha256 or (recorded.read_text().split()[0] if recorded.is_file() else None)
     try:
-        digest = _download(url, target, expected, size)
+        origin = "" if sha256 else f", as {recorded} has it from an earlier download"
+        digest = _download(url, target, expected, size, origin)
         if not expected:
             with atomic_write(recorded) as temporary:
                 temporary.write_text(f"{digest}  {target.name}\n")
@@ -159,7 +161,7 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
     return digest
 
 
-def _download(url: str, target: Path, expected: str | None, size: int | None) -> str:
+def _download(url: str, target: Path, expected: str | None, size: int | None, origin: str) -> str:
     part = target.with_name(target.name + ".part")
     with lock_file(part, wait=False) as locked:
         if not locked:
@@ -177,7 +179,12 @@ def _download(url: str, target: Path, expected: str | None, size: int | None) ->
         digest = sha256_of_file(part)
         if expected and not digest.startswith(expected):
             _remove_partial(part)
-            raise InputError(f"{url}: SHA-256 is {digest}, expected {expected}; the download was deleted")
+            raise InputError(f"{url}: SHA-256 is {digest}, expected {expected}{origin}; the download was deleted")
+        with open(part, "rb") as file:
+            problem = misplaced_content(file.read(512))
+        if problem:  # nothing may be expected from then on that never was the file
+            _remove_partial(part)
+            raise InputError(f"{url}: {problem}; the download was deleted")
         os.replace(part, target)
         _tag_file(part).unlink(missing_ok=True)
     return digest

@@ -13,7 +13,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.files import data_root
 from benchmark.core.records import RECORDS, Record
 from benchmark.data.download import fetch_source, list_sources
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.run import EvaluateArguments, evaluate_model, load_test_people
 from benchmark.models.checkpoints import AUTHORS, Checkpoint, checkpoints
 
 LSP_FROM = "mpii"  # LSP's joints are among those of MPII
@@ -48,6 +48,7 @@ def evaluate_published(arguments: EvaluateArguments, folder: Path = RECORDS) -> 
     if not chosen:
         owner = f" of {arguments.model}" if arguments.model else ""
         raise InputError(f"no published weights{owner} predict the joints of {dataset}")
+    check_images(arguments)
     done = set()
     for checkpoint in chosen:
         network = (checkpoint.evidence, checkpoint.publisher, checkpoint.model, checkpoint.input)
@@ -61,6 +62,18 @@ def evaluate_published(arguments: EvaluateArguments, folder: Path = RECORDS) -> 
             done.add(network)
         except InputError as problem:
             yield PublishedResult(checkpoint=checkpoint, problem=str(problem))
+
+
+def check_images(arguments: EvaluateArguments) -> None:
+    """Check that the dataset is there before anything is downloaded for it.
+
+    Raises:
+        InputError: the annotations are missing or malformed, or none of the images is there.
+    """
+    people, folder = load_test_people(arguments)
+    images = set(people.images)
+    if not any(path.is_file() for path in images):
+        raise InputError(f"{folder}: none of the {len(images):,} images of {arguments.dataset} is there; see benchmark.data")
 
 
 def find_or_fetch(checkpoint: Checkpoint, *, download: bool) -> Path:
@@ -133,7 +146,9 @@ def format_published(results: Sequence[PublishedResult], kind: str) -> str:
     metric, places = MAIN_METRIC[kind], 3 if kind == "coco" else 2
     lines = []
     for evidence in dict.fromkeys(result.checkpoint.evidence for result in results):
-        lines.append(f"{evidence}: {metric}, 95 % interval, and what the publisher reports")
+        lines.append(
+            f"{evidence}: {metric}, 95 % interval, and what the publisher reports (MPII: PCKh, COCO: AP, in its own unit)"
+        )
         for result in results:
             checkpoint = result.checkpoint
             if checkpoint.evidence != evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from benchmark.config.latency import (
     TimedPart,
 )
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, append_record, load_records, record_id
+from benchmark.core.records import Record, append_record, check_record_folder, load_records, record_id
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import DEFAULT_ROUNDS, measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX
@@ -87,8 +88,10 @@ class LatencyCommand:
         """
         if self.runs < 1:
             raise InputError(f"--runs {self.runs}: at least one is needed")
-        if self.runs > 1 and self.gap < MIN_GAP:
+        if self.runs > 1 and not MIN_GAP <= self.gap < math.inf:
             raise InputError(f"--gap {self.gap:g}: runs less than {MIN_GAP:g} seconds apart share the state of the machine")
+        if self.keep:
+            check_record_folder()
         groups = list(self.settings())
         for group in groups:
             for setting in group:

@@ -15,7 +15,7 @@ from benchmark.config.identities import reference_identity
 from benchmark.config.packages import layouts_of
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import Record, append_record, provenance
+from benchmark.core.records import Record, append_record, check_record_folder, provenance
 from benchmark.models.external import resolve_model
 from benchmark.models.layouts import manifest_path, write_manifest
 from benchmark.models.registry import build_model, check_input_size, find_entry, packages
@@ -60,6 +60,10 @@ class ReferenceCommand:
         Raises:
             InputError: the repository has no commit, or see :func:`measure_reference`.
         """
+        if self.joints < 1:
+            raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
+        if self.keep:
+            check_record_folder()
         if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{7,40}", self.repository):
             raise InputError(f"--repository {self.repository}: expected owner/name@commit")
         record, shapes = measure_reference(

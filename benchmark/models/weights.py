@@ -7,6 +7,8 @@ The names of its tensors are those of our network, or those of a publisher's :cl
 from __future__ import annotations
 
 import re
+import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,17 +99,34 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_pytorch(path: Path) -> Any:
     """Return the content of a file of PyTorch's: tensors, plain data, and numbers and arrays of numpy's."""
     try:
-        with torch.serialization.safe_globals(_numpy_data()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file, torch.serialization.safe_globals(_numpy_data()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickle protocols: what cannot be read is said below
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            _check_sums(path)
+            return content
+    except InputError:
+        raise
     except Exception as problem:  # a damaged file may raise anything
         message = " ".join(str(problem).split())
     if refused := _REFUSED.search(message):
         raise InputError(f"{path} holds {refused[1]}, which only running the file's code could restore; save its tensors alone")
+    if "Unsupported operand" in message:
+        raise InputError(
+            f"{path} has a pickle protocol that is not read here; save its tensors by torch.save as it is by default"
+        )
     if "TorchScript" in message:
         raise InputError(f"{path} is a TorchScript program; save the network's state_dict instead")
     if not message or _ENDS_EARLY.search(message):
         _cut_off(path)
     raise InputError(f"{path} is not a file of tensors: {message.rpartition('error: ')[2][:120]}")
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the checksums in a file of PyTorch's with its content, which PyTorch does not."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise InputError(f"{path} is damaged: the checksum of {damaged} is wrong")
 
 
 def _numpy_data() -> list[Any]:
@@ -246,6 +265,11 @@ def fill_network(network: nn.Module, match: Match, path: Path, model: str) -> No
     """
     if any(match.distance):
         raise InputError(describe_misfit(match, network, path, model))
+    for name, tensor in match.tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+            raise InputError(
+                f"{path}: {name} is no plain tensor of numbers, but {tensor.dtype}, {tensor.layout}, {tensor.device}"
+            )
     network.load_state_dict({**network.state_dict(), **match.tensors})
 
 

@@ -311,3 +311,30 @@ class TestSources:
                 for source in files:
                     assert sha256_of_file(pose_data / source.file).startswith(source.sha256)
                     assert not fetch_source(source, pose_data)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git-LFS"),
+    ],
+)
+def test_what_stands_in_a_files_place_is_not_taken_for_it_and_leaves_no_digest(
+    server: Server, tmp_path: Path, body: bytes, problem: str
+) -> None:
+    server.body = body
+    with pytest.raises(InputError, match=problem):
+        download_file(server.url, tmp_path / "net.pth")
+    assert list(tmp_path.iterdir()) == []
+    server.body = BODY
+    assert download_file(server.url, tmp_path / "net.pth") == DIGEST
+
+
+def test_a_digest_that_an_earlier_download_left_is_named_where_it_differs(server: Server, tmp_path: Path) -> None:
+    download_file(server.url, tmp_path / "net.pth")
+    (tmp_path / "net.pth").unlink()
+    server.body = BODY[::-1]
+    with pytest.raises(InputError, match=r"as .*net\.pth\.sha256 has it from an earlier download"):
+        download_file(server.url, tmp_path / "net.pth")

@@ -287,3 +287,44 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_manifest(path) == shapes
     write_manifest(path, shapes)
     assert path.read_bytes() == content
+
+
+# --- files that are not what they seem ----------------------------------------------------------------------------------------
+
+
+def saved(path: Path, **options: Any) -> Path:
+    torch.save(nn.Linear(200, 200).state_dict(), path, **options)
+    return path
+
+
+def test_a_damaged_file_of_pytorchs_is_refused_by_its_checksum(tmp_path: Path) -> None:
+    path = saved(tmp_path / "net.pth")
+    content = bytearray(path.read_bytes())
+    content[20_000:20_400] = b"\x00" * 400
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"net\.pth is damaged: the checksum of .* is wrong"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_another_pickle_protocol_is_one_line(tmp_path: Path, protocol: int, recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(InputError, match="has a pickle protocol that is not read here"):
+        read_tensors(saved(tmp_path / "net.pth", pickle_protocol=protocol))
+    assert not recwarn.list
+
+
+def test_a_file_is_recognised_by_its_content_whatever_its_suffix(tmp_path: Path) -> None:
+    assert set(read_tensors(saved(tmp_path / "net.safetensors"))) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda t: t.to_sparse(), lambda t: t.to("meta"), lambda t: t.to(torch.complex64)],
+    ids=["sparse", "meta", "complex"],
+)
+def test_tensors_that_hold_no_plain_numbers_are_refused_by_name(tmp_path: Path, spoil: Any) -> None:
+    network = nn.Linear(3, 3)
+    state = network.state_dict()
+    torch.save({**state, "weight": spoil(state["weight"])}, tmp_path / "net.pth")
+    with pytest.raises(InputError, match="weight is no plain tensor of numbers"):
+        load_weights(network, tmp_path / "net.pth", "mine")
