@@ -16,7 +16,7 @@ from benchmark.cost.trace import count_parameters
 from benchmark.models.registry import Entry
 from reproductions.baselines.entries_multi_stage import ENTRIES
 
-STRIDE = {"baselines/cpm": 8, "baselines/g_rmi-r101": 8}
+STRIDE = {"baselines/cpm": 8, "baselines/cpm-mmpose": 8, "baselines/g_rmi-r101": 8}
 # A switch's first value is the default, so only the others are variants.
 VARIANTS = [
     pytest.param(entry, dict(entry.kwargs) | dict(keywords), id="+".join([entry.id.split("/")[1], *setting]))

@@ -133,7 +133,7 @@ def test_the_deeper_variants_add_their_densenets_as_released() -> None:
 
 def fill_from_tflite(network: EfficientPose, constants: dict[str, Tensor]) -> None:
     """Fill a network whose batch norms were folded: each keeps the bias of the convolution before it."""
-    (layout,) = (layout for layout in layouts_of("efficientpose/II") if "efficientpose/II" in layout.models)
+    (layout,) = layouts_of("efficientpose/II")
     state = network.state_dict()
     filled = set()
     for name, value in constants.items():
