@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
+from math import comb, erf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,25 +137,53 @@ def spread_between_runs(session: Session, estimator: str) -> Spread:
 
 
 class Coverage(NamedTuple):
-    """The number of pairs of models, and of those whose repeated ratio lies in the first interval."""
+    """How often an interval holds what a repeat gives.
+
+    Attributes:
+        pairs: Number of ratios of two models.
+        covered: Number of those whose repeat lies in the interval.
+        runs: Number of runs in the repeat.
+        exact: Expected share if the intervals are right. It is less than 95 %, as the repeat varies, too.
+    """
 
     pairs: int
     covered: int
+    runs: int
+    exact: float
 
 
 def coverage_over_runs(session: Session) -> Coverage | None:
-    """Count how often the first runs' interval holds the ratio of as many later runs; None if there are too few runs."""
-    if len(session.runs) < 2 * MIN_RUNS:
+    """Count how often the interval over the first :data:`MIN_RUNS` runs holds the median of the later ones.
+
+    The repeat is an odd number of runs, at most as many as the first. None without later runs.
+    """
+    later = min(len(session.runs) - MIN_RUNS, MIN_RUNS)
+    if later < 1:
         return None
+    later -= 1 - later % 2
     first = replace(session, runs=session.runs[:MIN_RUNS])
-    again = replace(session, runs=session.runs[MIN_RUNS : 2 * MIN_RUNS])
+    again = replace(session, runs=session.runs[MIN_RUNS : MIN_RUNS + later])
     pairs = list(combinations(session.models, 2))
     intervals = [first.ratio(*pair).interval or (0.0, 0.0) for pair in pairs]
-    return Coverage(len(pairs), _count_inside(intervals, [again.ratio(*pair).value for pair in pairs]))
+    covered = _count_inside(intervals, [again.ratio(*pair).value for pair in pairs])
+    return Coverage(len(pairs), covered, later, exact_coverage(MIN_RUNS, later))
+
+
+def exact_coverage(runs: int, later: int) -> float:
+    """Return the probability that the range of five runs holds the median of an odd number of later ones, if all are alike.
+
+    The interval of the median of five runs is their range. All orders of first and later runs are equally probable; the median
+    lies below the range if more than half of the later runs lie below all first ones.
+    """
+    below = comb(runs + later - (later + 1) // 2, runs) / comb(runs + later, runs)
+    return 1 - 2 * below
 
 
 def coverage_over_rounds(session: Session) -> Coverage:
-    """Count how often a run's interval over its rounds holds the ratio of the next run, which is why intervals are not so."""
+    """Count how often a run's interval over its rounds holds the ratio of the next run, by medians of the wall clock.
+
+    The exact share is that of two normally distributed values of equal variance.
+    """
     pairs = list(combinations(session.models, 2))
     covered = 0
     for run, following in zip(session.runs, session.runs[1:], strict=False):
@@ -162,7 +191,7 @@ def coverage_over_rounds(session: Session) -> Coverage:
             [median_with_interval(_by_round(of_run[a]) / _by_round(of_run[b])) for a, b in pairs] for of_run in (run, following)
         )
         covered += _count_inside([interval for _, interval in first], [ratio for ratio, _ in again])
-    return Coverage(len(pairs) * (len(session.runs) - 1), covered)
+    return Coverage(len(pairs) * (len(session.runs) - 1), covered, 1, erf(1.96 / 2))
 
 
 def _by_round(record: Record) -> np.ndarray:

@@ -372,19 +372,19 @@ def _describe_set(session: Session) -> str:
 def _coverage_table(sessions: Sequence[Session]) -> Iterator[str]:
     rows = []
     for number, session in enumerate(sessions, 1):
-        over_runs, over_rounds = coverage_over_runs(session), coverage_over_rounds(session)
-        for what, coverage in ((f"{MIN_RUNS} runs", over_runs), ("the rounds of one run", over_rounds)):
+        coverages = {f"{MIN_RUNS} runs": coverage_over_runs(session), "the rounds of one run": coverage_over_rounds(session)}
+        for over, coverage in coverages.items():
             if coverage:
-                share = f"{100 * coverage.covered / coverage.pairs:.0f} %"
-                rows.append((f"set {number}", what, coverage.pairs, coverage.covered, share))
+                repeat = f"{coverage.runs} later run" + "s" * (coverage.runs > 1)
+                share, exact = (f"{100 * value:.0f} %" for value in (coverage.covered / coverage.pairs, coverage.exact))
+                rows.append((f"set {number}", over, repeat, f"{coverage.covered} of {coverage.pairs}", share, exact))
     yield (
-        f"Does a repeat give what the interval says? The first {MIN_RUNS} runs of a set give each ratio of two networks an "
-        f"interval, and the next {MIN_RUNS} give the ratio again. As the repeat varies, too, it lies in an exact interval in 5 "
-        "of 6 cases: the interval reaches from the lowest to the highest of five runs, and so often does it hold the median of "
-        "five others. An interval over the rounds of one run, with the next run as its repeat, shows what the separate runs "
-        "are for: the rounds of a run share the state of the machine and the memory of the processes."
+        f"Does a repeat give what an interval says? The first {MIN_RUNS} runs of a set give each ratio of two networks an "
+        "interval, and later runs give the ratio again. As a repeat varies, too, even an exact interval of 95 % holds fewer; "
+        "the last column gives the share. Intervals over the rounds of one run, with the next run as the repeat, show what "
+        "separate runs are for: the rounds share the state of the machine and the memory of the processes."
     )
-    yield grid(("set", "interval over", "ratios", "repeat in interval", "share"), rows)
+    yield grid(("set", "interval over", "repeat", "ratios in the interval", "share", "if exact"), rows)
 
 
 def _pipelines(sessions: Sequence[Session]) -> list[str]:

@@ -30,6 +30,7 @@ from benchmark.analysis.latency import (
     coverage_over_rounds,
     coverage_over_runs,
     estimate_over_runs,
+    exact_coverage,
     load_sessions,
     spread_between_runs,
 )
@@ -222,23 +223,28 @@ def test_an_interval_covers_the_true_ratio_about_as_often_as_it_says(runs: int) 
     assert 0.90 <= covered / 400 <= 0.98
 
 
-def test_an_exact_interval_of_five_runs_holds_a_repeat_in_five_of_six_cases() -> None:
+@pytest.mark.parametrize("later", [1, 3, 5])
+def test_an_interval_of_five_runs_holds_a_repeat_as_often_as_is_exact(later: int) -> None:
     random = np.random.default_rng(0)
     inside = 0
     for _ in range(600):
-        first, again = random.standard_normal((2, MIN_RUNS))
-        interval = estimate_over_runs(first).interval
+        runs = random.standard_normal(MIN_RUNS + later)
+        interval = estimate_over_runs(runs[:MIN_RUNS]).interval
         assert interval is not None
-        inside += interval[0] <= np.median(again) <= interval[1]
-    assert inside / 600 == pytest.approx(5 / 6, abs=0.05)
+        inside += interval[0] <= np.median(runs[MIN_RUNS:]) <= interval[1]
+    assert inside / 600 == pytest.approx(exact_coverage(MIN_RUNS, later), abs=0.05)
 
 
 def test_coverage_is_counted_on_later_runs() -> None:
     first, as_before, faster = [1.0, 1.1, 1.2, 1.3, 1.4], [1.2, 1.25, 1.2, 1.2, 1.3], [0.5, 0.6, 0.7, 0.5, 0.6]
     steady = [1.0] * 10
     session = session_of_runs({"steady": steady, "a": first + as_before, "b": first + faster})
-    assert coverage_over_runs(session) == (3, 1)  # a/steady; neither b/steady nor a/b
-    assert coverage_over_runs(replace(session, runs=session.runs[:9])) is None
+    assert coverage_over_runs(session) == (3, 1, 5, pytest.approx(5 / 6))  # a/steady; neither b/steady nor a/b
+    for runs, later in {9: 3, 8: 3, 7: 1, 6: 1}.items():
+        coverage = coverage_over_runs(replace(session, runs=session.runs[:runs]))
+        assert coverage is not None
+        assert (coverage.covered, coverage.runs) == (1, later)
+    assert coverage_over_runs(replace(session, runs=session.runs[:5])) is None
 
 
 def test_rounds_of_a_run_do_not_show_what_differs_between_runs() -> None:

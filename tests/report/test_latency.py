@@ -182,14 +182,17 @@ def test_the_page_says_which_counters_the_kernel_gave(counters: tuple[str, ...],
     assert f"On a processor, the kernel gives {given}." in text
 
 
-def test_coverage_on_a_repeat_is_counted_from_ten_runs_on() -> None:
+def test_coverage_on_a_repeat_is_counted_from_six_runs_on() -> None:
     networks = {"a": 1.0, "b": 2.0, "c": 3.0}
-    five, ten = (section(latency_page(measured(networks, runs=runs)), "What is repeatable") for runs in (5, 10))
+    five, six, ten = (section(latency_page(measured(networks, runs=runs)), "What is repeatable") for runs in (5, 6, 10))
     assert "| set 1 | 5 runs |" not in five
-    assert "| set 1 | the rounds of one run | 12 | 0 | 0 % |" in five  # the rounds of a made-up run do not vary at all
-    row = next(line for line in ten.splitlines() if line.startswith("| set 1 | 5 runs | 3 |"))
-    pairs, covered = (int(cell) for cell in row.split(" | ")[2:4])
-    assert row.endswith(f"| {100 * covered / pairs:.0f} % |")
+    # The rounds of a made-up run do not vary at all.
+    assert "| set 1 | the rounds of one run | 1 later run | 0 of 12 | 0 % | 83 % |" in five
+    for text, repeat, exact in ((six, "1 later run", "67 %"), (ten, "5 later runs", "83 %")):
+        row = next(line for line in text.splitlines() if line.startswith(f"| set 1 | 5 runs | {repeat} |"))
+        covered, pairs = (int(word) for word in row.split(" | ")[3].split(" of "))
+        assert pairs == 3
+        assert row.endswith(f"| {100 * covered / pairs:.0f} % | {exact} |")
 
 
 def test_the_page_names_the_estimator_whose_ratios_differ_least() -> None:
