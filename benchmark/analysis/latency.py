@@ -137,7 +137,7 @@ def spread_between_runs(session: Session, estimator: str) -> Spread:
 
 
 class Coverage(NamedTuple):
-    """How often an interval holds what a repeat gives.
+    """Frequency with which an interval holds what a repeat gives.
 
     Attributes:
         pairs: Number of ratios of two models.

@@ -1,4 +1,4 @@
-"""What is fixed before anything is measured: margins of equivalence, and what a judgement of an accuracy needs."""
+"""Rules that are fixed before anything is measured: margins of equivalence, and what a judgement of an accuracy needs."""
 
 from __future__ import annotations
 

@@ -9,8 +9,18 @@ from pathlib import Path
 from benchmark.core.errors import InputError
 
 GZIP = b"\x1f\x8b"
-_LFS = b"version https://git-lfs.github.com/spec/"
-_HTML = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_LFS = b"version https://git-lfs"
+_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Check whether a file's beginning is that of a Git-LFS pointer."""
+    return content.startswith(_LFS)
+
+
+def is_web_page(content: bytes) -> bool:
+    """Check whether a file's beginning is that of a web page."""
+    return content[:512].lstrip().lower().startswith(_PAGES)
 
 
 def misplaced_content(content: bytes) -> str:
@@ -21,9 +31,9 @@ def misplaced_content(content: bytes) -> str:
     """
     if not content:
         return "the file is empty"
-    if content.startswith(_LFS):
+    if is_lfs_pointer(content):
         return "a Git-LFS pointer stands in the file's place; get the file itself by git lfs pull"
-    if content[:100].lstrip().lower().startswith(_HTML):
+    if is_web_page(content):
         return "a web page (HTML) stands in the file's place; download the file itself"
     return ""
 

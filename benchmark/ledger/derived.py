@@ -64,7 +64,7 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """What is known of the cells that expressions refer to.
+    """Our measurements of the cells that expressions refer to.
 
     Attributes:
         papers: All papers, by id.

@@ -42,7 +42,7 @@ WINDOW = Fraction(1, 10)  # printed numbers this far from the printed one, relat
 
 @dataclass(frozen=True)
 class Chance:
-    """How many of the other strings that might have been printed some rule would have given.
+    """Number of the other strings that might have been printed which some rule would have given.
 
     Attributes:
         explained: Those that would have been ``explained``.

@@ -38,7 +38,7 @@ MEGABYTE = Fraction(2**20, 4)  # parameters of four bytes
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a predicate would print in one cell.
+    """String that a predicate would print in one cell.
 
     Attributes:
         predicate: Name of the predicate.
@@ -99,18 +99,18 @@ class CountedCell:
 
     @cached_property
     def number(self) -> tuple[object, ...]:
-        """What identifies the number: where two cells print the same one, they are one observation."""
+        """Identity of the number: where two cells print the same one, they are one observation."""
         column = self.cell.column
         return self.record.id, column.metric, column.scope, self.cell.number.decimals
 
     @cached_property
     def fitted(self) -> str:
-        """What of network, row or column was chosen so that a printed number results; empty if nothing was."""
+        """Part of network, row or column that was chosen so that a printed number results; empty if nothing was."""
         return find_entry(self.cell.row.model).fitted or self.cell.row.fitted or self.cell.column.fitted
 
     @cached_property
     def predictions(self) -> Mapping[tuple[str, str], Prediction]:
-        """What each rule would print where it makes a difference, in the order of :data:`COST_PREDICATES`."""
+        """String that each rule would print where it makes a difference, in the order of :data:`COST_PREDICATES`."""
         return {p.rule: p for p in self._predict() if p.printed != self.plain}
 
     def _predict(self) -> Iterator[Prediction]:

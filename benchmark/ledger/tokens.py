@@ -150,7 +150,7 @@ class Verdict:
 
     @property
     def group(self) -> Group:
-        """What ``measured`` comes to in the headline."""
+        """Group under which the headline counts ``measured``."""
         return GROUP_OF[self.measured]
 
     @property

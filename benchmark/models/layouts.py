@@ -1,4 +1,4 @@
-"""How a publisher names a network's tensors, as data: rules that rewrite the names in a weight file into those of our network.
+"""Publishers' names of a network's tensors, as data: rules that rewrite the names in a weight file into those of our network.
 
 A package declares its layouts in :class:`benchmark.config.packages.PaperPackage`. Its folder ``manifests`` has a file for
 each network: the names and shapes of all tensors that the publisher's own code builds. A test checks that the rules cover

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import is_lfs_pointer, is_web_page
 from benchmark.core.files import data_root
 from benchmark.models.layouts import COUNTER, OWN, Layout
 
@@ -26,8 +27,6 @@ TFLITE = ".tflite"
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
 PREFIXES = ("module.", "model.", "_orig_mod.")
 ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
-LFS = b"version https://git-lfs"
-PAGES = (b"<!doctype", b"<html", b"<?xml")
 # What PyTorch and safetensors say of a file that runs code, and of one whose end is missing.
 _REFUSED = re.compile(r"GLOBAL (\S+)")
 _ENDS_EARLY = re.compile(
@@ -62,14 +61,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             start = file.read(512)
     except OSError as problem:
         raise InputError(f"{path}: {problem.strerror}") from None
-    text = start.lstrip().lower()
     if not start:
         raise InputError(f"{path} is empty")
-    if start.startswith(LFS):
+    if is_lfs_pointer(start):
         size = re.search(rb"size (\d+)", start)
         whole = f", {int(size[1]):,} bytes" if size else ""
         raise InputError(f"{path} is a pointer of Git LFS; the weights{whole}, are at its source: run `git lfs pull` there")
-    if text.startswith(PAGES):
+    if is_web_page(start):
         raise InputError(f"{path} is a web page, saved in place of the weights; download the file itself")
     if start.startswith(HDF5):
         return _read_keras(path)

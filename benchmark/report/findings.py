@@ -53,7 +53,7 @@ class Rule:
 
     @property
     def description(self) -> str:
-        """What the rule looks for, in one sentence."""
+        """Purpose of the rule, in one sentence."""
         return (self.find.__doc__ or "").partition("\n")[0]
 
 

@@ -164,7 +164,7 @@ def test_without_the_upper_limit_few_seeds_would_be_too_sure(monkeypatch: pytest
 
 
 def test_equivalence_is_the_worse_of_two_one_sided_tests() -> None:
-    """By hand: 88.3 is 3.5 errors of 0.2 from the upper end of 88.1 ± 0.9; Student's table for 10 has .0025 < p < .005."""
+    """Hand-worked: 88.3 is 3.5 errors of 0.2 from the upper end of 88.1 ± 0.9; Student's table for 10 has .0025 < p < .005."""
     estimate = Estimate(88.3, 0.2**2, 10)
     assert 0.0025 < estimate.equivalence_p(88.1, 0.9) < 0.005
     assert Estimate(88.3, 0.2**2, 10).equivalence_p(88.1, 0.2) == pytest.approx(0.5), "on the margin itself"
@@ -212,7 +212,7 @@ def test_holms_procedure_on_a_worked_example() -> None:
 
 
 def test_comparisons_with_one_baseline_rarely_err_together() -> None:
-    """Of four equal networks, three are compared with the fourth: in at most 5 % of trials does any look different."""
+    """Four equal networks, of which three are compared with the fourth: in at most 5 % of trials does any look different."""
     generator = np.random.default_rng(3)
     trials, wrong = 600, 0
     counts = resample_sums(np.eye(PEOPLE)).T / PEOPLE  # [people, replicates]

@@ -180,7 +180,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not_run: only glibc can be told to keep freed memory")
 def test_a_freed_tensors_memory_is_used_again() -> None:
-    """By default the system zeroes the pages of each large tensor; kept, the third tensor finds them ready."""
+    """The system by default zeroes the pages of each large tensor; kept, the third tensor finds them ready."""
     faults = {}
     for setting in ("default", "kept"):
         command = [sys.executable, "-c", COUNT_FAULTS, setting]

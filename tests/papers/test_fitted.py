@@ -1,4 +1,4 @@
-"""What was chosen so that a printed number results is marked: nothing more and nothing less."""
+"""Everything that was chosen so that a printed number results is marked: nothing more and nothing less."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_networks_evaluated_here_stand_in_a_table_of_their_own_under_the_same_me
 
 
 def test_published_files_count_pixels_as_the_annotations_do_and_networks_from_zero() -> None:
-    """What the page says of the origin: the former lose if annotations are taken to begin at one, the latter gain."""
+    """Claim of the page on the origin: the former lose if annotations are taken to begin at one, the latter gain."""
     records = load_current()
     for published in published_on("lsp"):
         default, from_one = (

@@ -1,4 +1,4 @@
-"""What a rule finds, and what it may use."""
+"""Findings of a rule, and the evidence that it may use."""
 
 from __future__ import annotations
 
