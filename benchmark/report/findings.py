@@ -159,8 +159,10 @@ def _values(finding: Finding) -> str:
 def _format_value(record: Record) -> str:
     """Format the value of a record with its interval, or its counts under every convention."""
     if record.kind == "cost":
-        flops = [f"{name} {record.value['flops'][name] / convention.giga:.4g} G" for name, convention in FLOPS.items()]
-        params = [f"{name} {record.value['params'][name] / 1e6:.4g} M" for name in PARAMS]
+        # A record made before a convention was added lacks its count.
+        counted, sizes = record.value["flops"], record.value["params"]
+        flops = [f"{name} {counted[name] / convention.giga:.4g} G" for name, convention in FLOPS.items() if name in counted]
+        params = [f"{name} {sizes[name] / 1e6:.4g} M" for name in PARAMS if name in sizes]
         return ", ".join([*flops, *params])
     if not isinstance(record.value, int | float):
         return f"record {record.id}"
