@@ -27,5 +27,5 @@ ABLATION = Ablation(
         Comparison(better="ours", worse="SE", printed="table6[ours, ap] - table6[se, ap]"),
         Comparison(better="ours", worse="CBAM", printed="table6[ours, ap] - table6[cbam, ap]"),
     ),
-    protocols=("lsp", "lsp-gpu", "coco", "synthetic"),
+    protocols=("smoke", "lsp", "lsp-gpu", "coco", "synthetic"),
 )

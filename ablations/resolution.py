@@ -24,5 +24,5 @@ ABLATION = Ablation(
         Variant(name="high", model="fasterpose/r50+deconvs=3"),
     ),
     comparisons=(Comparison(better="low", worse="high", printed="abstract[fasterpose, accuracy_gain]"),),
-    protocols=("lsp", "lsp-gpu", "mpii", "coco"),
+    protocols=("smoke", "lsp", "lsp-gpu", "mpii", "coco"),
 )

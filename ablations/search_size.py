@@ -28,5 +28,4 @@ ABLATION = Ablation(
         Comparison(better="full size", worse="half size", printed="table5[full_search, ap] - table5[small_search, ap]"),
     ),
     protocols=("lsp", "lsp-gpu", "coco", "synthetic"),
-    rates=(),
 )

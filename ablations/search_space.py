@@ -32,5 +32,4 @@ ABLATION = Ablation(
         Comparison(better="searched", worse="all branches", printed="table4[full, ap] - table4[all_branches, ap]"),
     ),
     protocols=("lsp", "lsp-gpu", "coco", "synthetic"),
-    rates=(),
 )

@@ -45,5 +45,4 @@ ABLATION = Ablation(
         ),
     ),
     protocols=("lsp",),
-    rates=(),
 )

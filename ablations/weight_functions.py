@@ -49,5 +49,5 @@ ABLATION = Ablation(
         Comparison(better="F(x) = x", worse="F(x) = x^2", printed="table4[identity, ap] - table4[square, ap]"),
         Comparison(better="F(x) = x", worse="F(x) = e^x", printed="table4[identity, ap] - table4[exponential, ap]"),
     ),
-    protocols=("lsp", "lsp-gpu", "coco", "synthetic"),
+    protocols=("smoke", "lsp", "lsp-gpu", "coco", "synthetic"),
 )

@@ -14,7 +14,16 @@ import tyro
 from tqdm import tqdm
 
 from benchmark.ablation.engines import run_locally, run_on_ray
-from benchmark.ablation.jobs import AblateArguments, Job, evaluate_published_weights, forecast_jobs, list_jobs, measure_job_maps
+from benchmark.ablation.jobs import (
+    AblateArguments,
+    Job,
+    check_plan,
+    evaluate_published_weights,
+    forecast_jobs,
+    list_jobs,
+    list_trials,
+    measure_job_maps,
+)
 from benchmark.analysis.effects import Plan, effects_report, format_effect, measure_effects, plans_on_real_images
 from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.config.identities import load_current
@@ -44,21 +53,21 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         ablations = [ablation for ablation in known_ablations().values() if arguments.protocol in ablation.protocols]
     else:
         ablations = [find_ablation(arguments.name)]
-    jobs = [job for ablation in ablations for job in list_jobs(ablation, arguments)]
+    for ablation in ablations:
+        check_plan(ablation, arguments)
     if arguments.dry_run:
         for ablation in ablations:
-            print(forecast_jobs(ablation, list_jobs(ablation, arguments), arguments, folder))
+            print(forecast_jobs(ablation, arguments, folder))
         return
 
-    # Train and test, in any number of processes.
-    run_jobs = run_on_ray if arguments.engine == "ray" else run_locally
-    with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
-
-        def progress(job: Job) -> None:
-            bar.update()
-            bar.set_postfix_str(str(job))
-
-        run_jobs(jobs, arguments, folder, progress)
+    # Find the learning rates and check the lengths, each trial following from those before it. Then train and test.
+    records = load_current(folder)
+    while trials := [job for ablation in ablations for job in list_trials(ablation, arguments.protocol, records)]:
+        run_jobs(trials, arguments, folder)
+        records = load_current(folder)
+    if arguments.trials_only:
+        return
+    run_jobs([job for ablation in ablations for job in list_jobs(ablation, arguments, records)], arguments, folder)
 
     # Evaluate and measure what needs no training, in this process.
     for ablation in ablations:
@@ -73,6 +82,18 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         print(json.dumps(effects_report(effects, arguments.protocol), allow_nan=False))
     else:
         print("\n".join(format_effect(find_ablation(name), effect) for name in effects for effect in effects[name]))
+
+
+def run_jobs(jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> None:
+    """Run the jobs that are not done, in any number of processes, with a progress bar."""
+    run = run_on_ray if arguments.engine == "ray" else run_locally
+    with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
+
+        def progress(job: Job) -> None:
+            bar.update()
+            bar.set_postfix_str(str(job))
+
+        run(jobs, arguments, folder, progress)
 
 
 def main(args: Sequence[str] | None = None) -> None:

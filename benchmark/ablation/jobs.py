@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -12,10 +12,14 @@ import tyro
 
 from benchmark.ablation.feature_maps import measure_feature_maps
 from benchmark.analysis.effects import detectable_difference
+from benchmark.analysis.trials import TRIAL_SEED, family_trials, planned_rate
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
     BudgetName,
+    Trial,
+    Variant,
+    family_variant,
     find_ablation,
     variant_model,
     variant_recipe,
@@ -27,7 +31,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import append_record, record_id
+from benchmark.core.records import Record, append_record, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
@@ -49,8 +53,8 @@ class AblateArguments:
     """Dataset, input size and length of the training, which all variants share."""
     seeds: int | None = None
     """Number of seeds, which start at 0; default: the protocol's number."""
-    check_rates: bool = False
-    """Instead, train every variant once with each planned factor of the learning rate."""
+    trials_only: bool = False
+    """Only find the learning rates and check the lengths of the trainings, on people who are held out."""
     engine: Literal["here", "ray"] = "here"
     """here: run one job after another locally. ray: run the jobs on a Ray cluster (pip install '.[cluster]')."""
     address: str | None = None
@@ -78,6 +82,7 @@ class Job(NamedTuple):
 
     Attributes:
         rate: Factor of the recipe's learning rate.
+        trial: What the training chooses for the variant's family; empty for a training that is compared.
     """
 
     ablation: str
@@ -85,17 +90,25 @@ class Job(NamedTuple):
     protocol: str
     seed: int
     rate: float = 1.0
+    trial: Trial = ""
 
     def __str__(self) -> str:
         rate = f", rate x{self.rate:g}" if self.rate != 1 else ""
-        return f"{self.ablation}: {self.variant}, seed {self.seed}{rate}"
+        trial = f", trial of the {self.trial}" if self.trial else ""
+        return f"{self.ablation}: {self.variant}, seed {self.seed}{rate}{trial}"
+
+    def planned(self) -> tuple[Ablation, Variant]:
+        """Return the ablation, and the variant or, for a trial, the one that stands for its family."""
+        ablation = find_ablation(self.ablation)
+        variant = ablation.variant(self.variant)
+        return ablation, family_variant(variant) if self.trial else variant
 
 
 # --- plan --------------------------------------------------------------------------------------------------------------------
 
 
-def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
-    """List all jobs of an ablation seed by seed, so that an interrupted grid has complete comparisons.
+def check_plan(ablation: Ablation, arguments: AblateArguments) -> None:
+    """Check that an ablation can be run.
 
     Raises:
         InputError: the ablation does not have the protocol, or the number of seeds is not positive.
@@ -104,19 +117,44 @@ def list_jobs(ablation: Ablation, arguments: AblateArguments) -> list[Job]:
         raise InputError(f"--seeds {arguments.seeds}: at least one is needed")
     for variant in ablation.variants:
         variant_recipe(ablation, variant, arguments.protocol)  # refuses a protocol that the ablation does not have
-    trained = [variant for variant in ablation.variants if not variant.weights]
-    if arguments.check_rates:
-        if BUDGETS[arguments.protocol].papers_own:
-            raise InputError(f"--check-rates: under {arguments.protocol} the rate is the paper's own")
-        return [Job(ablation.name, variant.name, arguments.protocol, 0, rate) for rate in ablation.rates for variant in trained]
-    seeds = range(arguments.seeds or BUDGETS[arguments.protocol].seeds)
-    return [Job(ablation.name, variant.name, arguments.protocol, seed) for seed in seeds for variant in trained]
+    if arguments.trials_only and not BUDGETS[arguments.protocol].held_out:
+        raise InputError(f"--trials-only: nothing is chosen under {arguments.protocol}")
+
+
+def list_trials(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Job]:
+    """List the trials that come next, one family of variants after another; none where the records suffice."""
+    jobs: dict[tuple[str, str], list[Job]] = {}
+    for variant in ablation.variants:
+        if variant.weights or variant.scale or not BUDGETS[protocol].held_out:
+            continue
+        family = family_variant(variant)
+        trials = family_trials(ablation, variant, protocol, records)
+        planned: list[tuple[float, Trial]] = [(rate, "rate") for rate in trials.untried_rates()]
+        if not planned and trials.longer is None and (best := trials.best_rate()) is not None:
+            planned = [(best, "length")]
+        key = variant_model(ablation, family, protocol), repr(variant_recipe(ablation, family, protocol))
+        jobs.setdefault(key, [Job(ablation.name, variant.name, protocol, TRIAL_SEED, *choice) for choice in planned])
+    return [job for listed in jobs.values() for job in listed]
+
+
+def list_jobs(ablation: Ablation, arguments: AblateArguments, records: Mapping[str, Record]) -> list[Job]:
+    """List the trainings of an ablation seed by seed, so that an interrupted grid has complete comparisons.
+
+    Variants whose learning rate the trials do not show are left out.
+    """
+    protocol = arguments.protocol
+    rates = {
+        variant.name: rate
+        for variant in ablation.variants
+        if not variant.weights and (rate := planned_rate(ablation, variant, protocol, records)) is not None
+    }
+    seeds = range(arguments.seeds or BUDGETS[protocol].seeds)
+    return [Job(ablation.name, name, protocol, seed, rate) for seed in seeds for name, rate in rates.items()]
 
 
 def job_recipe(job: Job) -> Recipe:
-    """Return the recipe of a job before the variant's overrides."""
-    ablation = find_ablation(job.ablation)
-    return variant_recipe(ablation, ablation.variant(job.variant), job.protocol)[0]
+    """Return the recipe of a job."""
+    return variant_recipe(*job.planned(), job.protocol, job.rate, job.trial)[0]
 
 
 def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path) -> TrainingRun:
@@ -128,9 +166,8 @@ def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path)
     Raises:
         InputError: its recipe only states how to find a learning rate, and none is on record.
     """
-    ablation = find_ablation(job.ablation)
-    variant = ablation.variant(job.variant)
-    recipe, overrides = variant_recipe(ablation, variant, job.protocol, job.rate)
+    ablation, variant = job.planned()
+    recipe, overrides = variant_recipe(ablation, variant, job.protocol, job.rate, job.trial)
     run = TrainingRun(
         model=variant_model(ablation, variant, job.protocol),
         recipe=recipe,
@@ -138,7 +175,8 @@ def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path)
         seed=job.seed,
         overrides=overrides,
         rate=job.rate,
-        snapshots=True,
+        weights_of=overrides.get("weights_of", ""),
+        snapshots=not job.trial,
         device=choose_device(arguments.device),
         folder=Path(),
     )
@@ -206,7 +244,6 @@ def evaluate_published_weights(ablation: Ablation, arguments: AblateArguments, f
     if not published:
         return
     first = published[0]
-    assert arguments.protocol == "lsp"
     evaluate_model(
         EvaluateArguments(
             model=first.model,
@@ -225,9 +262,9 @@ def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Pat
 
     A run that is on record may have left its weights on another machine.
     """
-    if ablation.feature_maps is None or arguments.check_rates:
+    if ablation.feature_maps is None:
         return
-    for job in list_jobs(ablation, arguments):
+    for job in list_jobs(ablation, arguments, load_current(folder)):
         people, _ = load_training_people(job_recipe(job), arguments.root)
         run = plan_job(job, arguments, people, folder)
         try:
@@ -249,21 +286,28 @@ def estimate_seconds(job: Job, arguments: AblateArguments, people: People, folde
     return time_steps(run, loader) * run.recipe.epochs * loader.steps_per_epoch
 
 
-def forecast_jobs(ablation: Ablation, jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> str:
-    """Format as text: the jobs, their duration on this machine, and the smallest difference that they can detect."""
+def forecast_jobs(ablation: Ablation, arguments: AblateArguments, folder: Path) -> str:
+    """Format as text: the next jobs, their duration on this machine, and the smallest difference that they can detect."""
+    records = load_current(folder)
+    trials = list_trials(ablation, arguments.protocol, records)
+    jobs = trials or list_jobs(ablation, arguments, records)
     lines = [f"{ablation.title} ({ablation.paper}, {ablation.table}): {ablation.description}"]
     lines.append(f"protocol {arguments.protocol}: {BUDGETS[arguments.protocol].description}")
     total = 0.0
-    seconds: dict[str, float] = {}  # by variant, as seeds take equally long
+    seconds: dict[tuple[str, str], float] = {}  # by variant and trial, as seeds and rates take equally long
     for job in jobs:
         people, _ = load_training_people(job_recipe(job), arguments.root)
         if is_done(job, arguments, people, folder):
             lines.append(f"  {job!s:60} on record")
             continue
-        if job.variant not in seconds:
-            seconds[job.variant] = estimate_seconds(job, arguments, people, folder)
-        total += seconds[job.variant]
-        lines.append(f"  {job!s:60} about {format_duration(seconds[job.variant])}")
+        kind = job.variant, job.trial
+        if kind not in seconds:
+            seconds[kind] = estimate_seconds(job, arguments, people, folder)
+        total += seconds[kind]
+        lines.append(f"  {job!s:60} about {format_duration(seconds[kind])}")
+    if trials:
+        lines.append("  then what follows from these trials")
     lines.append(f"in all about {format_duration(total)} on this machine, one job at a time, without tests")
-    lines.append(detectable_difference(ablation, arguments.protocol, len({job.seed for job in jobs}), load_current(folder)))
+    seeds = arguments.seeds or BUDGETS[arguments.protocol].seeds
+    lines.append(detectable_difference(ablation, arguments.protocol, seeds, records))
     return "\n".join(lines)

@@ -19,18 +19,20 @@ from benchmark.analysis.judgement import (
     format_power,
     judge_pairs,
     learning_obstacle,
-    rate_obstacles,
 )
 from benchmark.analysis.runs import (
     EFFECT_METRICS,
     can_be_compared,
     difference_of_runs,
+    in_pairs,
     mean_pose_accuracy,
     metric_of_cell,
+    paired_difference,
     points_factor,
     variant_results,
     variant_runs,
 )
+from benchmark.analysis.trials import family_trials
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
@@ -61,7 +63,8 @@ class Effect:
         metric: Metric that is compared.
         difference: Difference of the means over seeds; None without runs.
         estimate: The difference over people and seeds, or over people alone for published weights; None with fewer than two
-            seeds of a variant.
+            seeds of a variant. Runs with the same seed are pairs where they share their initial weights.
+        unpaired: The difference if the runs were no pairs; None for published weights.
         seeds: Number of runs of each variant.
         population: What the runs of both variants are, in words.
         trainings: Identities of the trained networks on both sides, whatever metric is compared.
@@ -75,6 +78,7 @@ class Effect:
     metric: str
     difference: float | None
     estimate: Estimate | None
+    unpaired: Estimate | None
     seeds: tuple[int, int]
     population: str
     trainings: frozenset[str]
@@ -101,11 +105,13 @@ def plans_on_real_images() -> list[Plan]:
 
 
 def measure_effects(plans: Sequence[Plan], records: Mapping[str, Record]) -> Effects:
-    """Measure every comparison of these plans, and judge them as one family."""
+    """Measure every comparison of these plans, and judge them as one family, apart from those that are never judged."""
     measured = [_measure(plan, comparison, records) for plan in plans for comparison in plan.ablation.comparisons]
-    judgements = judge_pairs([measurement.pair for measurement in measured])
+    family = [measurement for measurement in measured if is_judged(measurement.plan.protocol)]
+    others = [measurement for measurement in measured if not is_judged(measurement.plan.protocol)]
+    judgements = [judgement for group in (family, others) for judgement in judge_pairs([each.pair for each in group])]
     effects: dict[tuple[str, str], list[Effect]] = {(plan.ablation.name, plan.protocol): [] for plan in plans}
-    for measurement, judgement in zip(measured, judgements, strict=True):
+    for measurement, judgement in zip((*family, *others), judgements, strict=True):
         plan, comparison, pair = measurement.plan, measurement.comparison, measurement.pair
         effects[plan.ablation.name, plan.protocol].append(
             Effect(
@@ -113,6 +119,7 @@ def measure_effects(plans: Sequence[Plan], records: Mapping[str, Record]) -> Eff
                 metric=measurement.metric,
                 difference=measurement.difference,
                 estimate=pair.estimate,
+                unpaired=measurement.unpaired,
                 seeds=(len(measurement.first), len(measurement.second)),
                 population=_population(measurement),
                 trainings=frozenset(map(_training, (*measurement.first, *measurement.second))),
@@ -125,11 +132,17 @@ def measure_effects(plans: Sequence[Plan], records: Mapping[str, Record]) -> Eff
     return effects
 
 
+def is_judged(protocol: str) -> bool:
+    """Return whether directions can be judged under a protocol."""
+    return BUDGETS[protocol].papers_own or bool(BUDGETS[protocol].held_out)
+
+
 class _Measurement(NamedTuple):
     plan: Plan
     comparison: Comparison
     metric: str
     difference: float | None
+    unpaired: Estimate | None
     first: Sequence[Record]
     second: Sequence[Record]
     pair: Pair
@@ -152,30 +165,32 @@ def _measure(plan: Plan, comparison: Comparison, records: Mapping[str, Record]) 
     metric, printed = _metric(plan, comparison), _printed(ablation, comparison)
     sides = [ablation.variant(name) for name in (comparison.better, comparison.worse)]
     first, second = (variant_results(ablation, side, protocol, metric, records) for side in sides)
+    published, paired = bool(sides[0].weights), bool(BUDGETS[protocol].held_out)
+    if paired and not published:
+        first, second = in_pairs(first, second)
     if not first or not second:
         pair = Pair(run=False, estimate=None, printed=printed, obstacles=())
-        return _Measurement(plan, comparison, metric, None, first, second, pair)
+        return _Measurement(plan, comparison, metric, None, None, first, second, pair)
     obstacles = [
         learning_obstacle(side.name, runs, _floor(runs[0], records)) for side, runs in zip(sides, (first, second), strict=True)
     ]
-    if sides[0].weights:
+    means = [points_factor(runs[0].dataset) * sum(run.value for run in runs) / len(runs) for runs in (first, second)]
+    estimate, unpaired = None, None
+    if published:
         # Neither side was trained for itself, so the difference is one at test time. Its direction is not the printed one's.
         estimate = _published_difference(first[0], second[0], records)
-        difference = first[0].value - second[0].value
         obstacles.append("both sides are the weights of one training" if estimate else "no paired difference on record")
     else:
-        factor = points_factor(first[0].dataset)
-        means = [sum(run.value for run in runs) / len(runs) for runs in (first, second)]
-        difference, estimate = factor * (means[0] - means[1]), None
         if min(len(first), len(second)) < 2:
             obstacles.append("one seed")
         elif not can_be_compared(first, second):
             obstacles.append("the runs have no replicates over the same people")
         else:
-            estimate = difference_of_runs(first, second)
-        obstacles += rate_obstacles(_rate_checks(plan, sides, metric, records))
+            unpaired = difference_of_runs(first, second)
+            estimate = paired_difference(first, second) if paired else unpaired
+        obstacles += _protocol_obstacles(plan, sides, records)
     pair = Pair(run=True, estimate=estimate, printed=printed, obstacles=tuple(dict.fromkeys(filter(None, obstacles))))
-    return _Measurement(plan, comparison, metric, difference, first, second, pair)
+    return _Measurement(plan, comparison, metric, means[0] - means[1], unpaired, first, second, pair)
 
 
 def _metric(plan: Plan, comparison: Comparison) -> str:
@@ -192,29 +207,21 @@ def _floor(run: Record, records: Mapping[str, Record]) -> float | None:
     return mean_pose_accuracy(run.metric, records, dataset=run.dataset, split=run.split)
 
 
-def _rate_checks(
-    plan: Plan, sides: Sequence[Variant], metric: str, records: Mapping[str, Record]
-) -> dict[str, dict[float, float]]:
-    """Return the checks of the learning rates that a comparison needs, by name of the variant."""
-    if BUDGETS[plan.protocol].papers_own:
-        # The printed difference is that at the paper's rate, so the variants that the paper prints need none.
-        return {side.name: {} for side in sides if not side.row}
-    return {side.name: rate_accuracies(plan, side, metric, records) for side in sides}
-
-
-def rate_accuracies(plan: Plan, variant: Variant, metric: str, records: Mapping[str, Record]) -> dict[float, float]:
-    """Return a variant's accuracy by factor of the learning rate, in percentage points, over the seeds that all rates have."""
-    ablation, protocol = plan
-    rates = (1.0, *ablation.rates)
-    runs_by_rate = {rate: variant_runs(ablation, variant, protocol, metric, records, rate) for rate in rates}
-    runs_by_rate = {rate: runs for rate, runs in runs_by_rate.items() if runs}
-    seeds = set.intersection(*({run.seed for run in runs} for runs in runs_by_rate.values())) if runs_by_rate else set()
-    if not seeds:
-        return {}
-    return {
-        rate: sum(points_factor(run.dataset) * run.value for run in runs if run.seed in seeds) / len(seeds)
-        for rate, runs in runs_by_rate.items()
-    }
+def _protocol_obstacles(plan: Plan, sides: Sequence[Variant], records: Mapping[str, Record]) -> list[str]:
+    """List why trainings under the protocol cannot be judged: their learning rate or their length."""
+    budget = BUDGETS[plan.protocol]
+    if budget.papers_own:
+        # The printed difference is that at the paper's rate, so the variants that the paper prints need no check.
+        unchecked = [side.name for side in sides if not side.row]
+    elif not budget.held_out:
+        return ["the protocol only shows that the ablation runs"]
+    else:
+        unchecked = [side.name for side in sides if side.scale]  # each search finds another network
+    obstacles = [f"no learning-rate check of {' and '.join(unchecked)}"] if unchecked else []
+    for side in sides:
+        if budget.held_out and not side.scale:
+            obstacles += family_trials(plan.ablation, side, plan.protocol, records).obstacles()
+    return obstacles
 
 
 def _published_difference(first: Record, second: Record, records: Mapping[str, Record]) -> Estimate | None:
@@ -300,8 +307,11 @@ def detectable_difference(ablation: Ablation, protocol: str, seeds: int, records
             variant_runs(ablation, ablation.variant(name), protocol, metric, records)
             for name in (comparison.better, comparison.worse)
         )
+        if BUDGETS[protocol].held_out:
+            first, second = in_pairs(first, second)
         if min(len(first), len(second)) > 1 and can_be_compared(first, second):
-            estimates.append(difference_of_runs(first, second, seeds))
+            paired = BUDGETS[protocol].held_out
+            estimates.append((paired_difference if paired else difference_of_runs)(first, second, seeds))
     if not estimates:
         return "smallest difference that can be detected: unknown until two seeds of two variants are on record"
     smallest = max(estimate.detectable(DETECTION_POWER) for estimate in estimates)

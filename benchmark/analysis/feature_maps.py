@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.config.ablations import Ablation, variant_model, variant_recipe
-from benchmark.config.identities import feature_map_identity, runs_of, training_setting
+from benchmark.analysis.runs import variant_training
+from benchmark.config.ablations import Ablation
+from benchmark.config.identities import feature_map_identity, runs_of
 from benchmark.core.records import Record
 
 # Statistics of feature maps: spectral energy at half a cycle per pixel in percent, height of peaks, and their sigma in pixels.
@@ -38,11 +39,16 @@ def feature_map_stats(ablation: Ablation, protocol: str, records: Mapping[str, R
         return []
     stats = []
     for variant in ablation.variants:
-        model = variant_model(ablation, variant, protocol)
-        recipe, overrides = variant_recipe(ablation, variant, protocol)
-        setting = training_setting(recipe, recipe.start, overrides)
+        training = variant_training(ablation, variant, protocol, records)
+        if training is None:
+            continue
+        model, recipe, setting = training
         for module in spec.modules:
-            for epoch in range(1, recipe.epochs + 1) if spec.every_evaluation else (recipe.epochs,):
+            for epoch in (
+                range(recipe.evaluate_every, recipe.epochs + 1, recipe.evaluate_every)
+                if spec.every_evaluation
+                else (recipe.epochs,)
+            ):
                 runs_by_metric = {
                     metric: runs_of(records, feature_map_identity(model, recipe, setting, metric, module, epoch))
                     for metric in FEATURE_MAP_METRICS

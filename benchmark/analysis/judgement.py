@@ -6,7 +6,7 @@ would probably be found, and where the measured one is significant among all com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -95,25 +95,6 @@ def learning_obstacle(name: str, runs: Sequence[Record], floor: float | None) ->
         return "no mean pose on record"
     lower_bounds = [run.interval[0] if run.interval else run.value for run in runs]
     return "" if all(bound > floor for bound in lower_bounds) else f"{name} has not learned in every run"
-
-
-def rate_obstacles(checks: Mapping[str, Mapping[float, float]]) -> list[str]:
-    """Return why the learning rates of the sides are not known to be their best; empty if they are.
-
-    Args:
-        checks: By name of the side, its accuracy by factor of the learning rate; 1 is the rate of the compared runs.
-    """
-    unchecked = [name for name, accuracies in checks.items() if len(accuracies) < 2]
-    reasons = [f"no learning-rate check of {' and '.join(unchecked)}"] if unchecked else []
-    for name, accuracies in checks.items():
-        best = max(accuracies, key=lambda rate: accuracies[rate], default=1.0)
-        if name in unchecked:
-            continue
-        if best in (min(accuracies), max(accuracies)):
-            reasons.append(f"the best learning rate of {name}, x{best:g}, is at the edge of those tried")
-        elif best != 1:
-            reasons.append(f"the best learning rate of {name} is x{best:g}")
-    return reasons
 
 
 # --- formatting --------------------------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.analysis.trials import planned_rate
 from benchmark.config.ablations import BUDGETS, Ablation, Variant, variant_model, variant_recipe, variant_search
 from benchmark.config.conventions import pckh_metric_name
 from benchmark.config.identities import accuracy_identity, runs_of, search_identity, training_setting
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import SEARCHED, SearchConfig
-from benchmark.core.inference import Estimate, RunGroup, estimate_difference, estimate_mean
+from benchmark.core.inference import Estimate, RunGroup, estimate_difference, estimate_mean, estimate_paired_difference
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import IDENTITY, Record, record_id, select
 from benchmark.models.registry import canonical_id
@@ -28,7 +29,7 @@ EFFECT_METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "
 
 
 def variant_runs(
-    ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record], rate: float = 1.0
+    ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]
 ) -> list[Record]:
     """Return a variant's records of a metric, one per seed.
 
@@ -38,13 +39,22 @@ def variant_runs(
         protocol: A name in :data:`benchmark.config.ablations.BUDGETS`.
         metric: Metric of the records.
         records: Current records, by id.
-        rate: Factor of the learning rate.
     """
     if config := variant_search(variant, protocol):
-        return searched_runs(variant_searches(variant, config, records), metric, records) if rate == 1 else []
+        return searched_runs(variant_searches(variant, config, records), metric, records)
+    training = variant_training(ablation, variant, protocol, records)
+    return training_runs(*training, metric, records) if training else []
+
+
+def variant_training(
+    ablation: Ablation, variant: Variant, protocol: str, records: Mapping[str, Record]
+) -> tuple[str, Recipe, dict[str, Any]] | None:
+    """Return the model, recipe and setting of a variant's training; None while its learning rate is not chosen."""
+    rate = planned_rate(ablation, variant, protocol, records)
+    if rate is None:
+        return None
     recipe, overrides = variant_recipe(ablation, variant, protocol, rate)
-    setting = training_setting(recipe, recipe.start, overrides, rate)
-    return training_runs(variant_model(ablation, variant, protocol), recipe, setting, metric, records)
+    return variant_model(ablation, variant, protocol), recipe, training_setting(recipe, recipe.start, overrides, rate)
 
 
 def training_runs(
@@ -134,6 +144,19 @@ def difference_of_runs(first: Sequence[Record], second: Sequence[Record], planne
         planned_seeds: Estimate what this number of seeds would give, instead of the number of runs.
     """
     return estimate_difference(_group(first), _group(second), _people(first), planned_seeds)
+
+
+def in_pairs(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the runs of two variants whose seed both have, in the order of the seeds."""
+    by_seed = [{run.seed or 0: run for run in runs} for runs in (first, second)]
+    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+    one, other = ([runs[seed] for seed in seeds] for runs in by_seed)
+    return one, other
+
+
+def paired_difference(first: Sequence[Record], second: Sequence[Record], planned_seeds: int | None = None) -> Estimate:
+    """Estimate the difference of means, first minus second, of runs :func:`in_pairs`; see :func:`difference_of_runs`."""
+    return estimate_paired_difference(_group(first), _group(second), _people(first), planned_seeds)
 
 
 def _group(runs: Sequence[Record]) -> RunGroup:

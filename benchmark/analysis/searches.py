@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from benchmark.analysis.judgement import Judgement, Pair, judge_pairs, learning_obstacle, rate_obstacles
+from benchmark.analysis.judgement import Judgement, Pair, judge_pairs, learning_obstacle
 from benchmark.analysis.runs import can_be_compared, difference_of_runs, mean_pose_accuracy, points_factor
 from benchmark.config.identities import describe_setting
 from benchmark.config.packages import known_searches
@@ -123,6 +123,6 @@ def _pair(group: SearchGroup, first: Sequence[Record], second: Sequence[Record],
     obstacles = [
         "one seed" if len(first) == 1 else "" if estimate else "the runs have no replicates over the same people",
         *(learning_obstacle(name, runs, floor) for name, runs in ((SEARCHED, first), (RANDOM, second))),
-        *rate_obstacles({SEARCHED: {}, RANDOM: {}}),  # no command tries rates for an architecture that was found
+        f"no learning-rate check of {SEARCHED} and {RANDOM}",  # no command tries rates for an architecture that was found
     ]
     return Pair(run=True, estimate=estimate, printed=printed, obstacles=tuple(dict.fromkeys(filter(None, obstacles))))

@@ -7,6 +7,7 @@ Each file under ``ablations/`` holds one ``ABLATION``; reading it does not impor
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,11 @@ from benchmark.core.errors import InputError
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import load_papers
 
-BudgetName = Literal["lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
+BudgetName = Literal["smoke", "lsp", "lsp-gpu", "mpii", "coco", "synthetic"]
+
+# What a trial chooses on people who are held out of training: the learning rate, or whether the training is long enough.
+Trial = Literal["", "rate", "length"]
+LONGER = 4 / 3  # length of a ``length`` trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,8 @@ class Budget:
         overrides: Fields of the recipe that are replaced.
         papers_own: The paper's own networks are trained by the paper's own recipe; nothing is replaced. Learning rates of
             printed variants need no check, because the printed differences are those at the paper's rate.
+        held_out: Fields of the recipe that are replaced in trials. With them, every family of variants is trained at the best
+            of its learning rates, and variants with the same seed share the initial weights of their common layers.
     """
 
     dataset: str
@@ -44,22 +51,34 @@ class Budget:
     scale: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     papers_own: bool = False
+    held_out: Mapping[str, Any] = field(default_factory=dict)
 
+
+_HELD_OUT = {"train": (("lsp", "fit"), ("lspet", "train")), "test": ("lsp", "held-out"), "num_people": 3600}
 
 BUDGETS: Mapping[str, Budget] = {
-    "lsp": Budget(
+    "smoke": Budget(
         dataset="lsp",
         seeds=3,
-        description="Leeds Sports Pose at 96x96, three epochs: minutes per run on two cores",
+        description="Leeds Sports Pose at 96x96, three epochs: only shows that the ablation runs",
         scale="small",
         overrides={"name": "lsp-short", "input": "96x96", "epochs": 3, "evaluate_every": 1},
+    ),
+    "lsp": Budget(
+        dataset="lsp",
+        seeds=5,
+        description="Leeds Sports Pose at 64x64, until longer training gains less than a point: minutes per run on a core",
+        scale="small",
+        overrides={"name": "lsp-ablation", "input": "64x64", "epochs": 12, "evaluate_every": 3, "average": 0.995},
+        held_out=_HELD_OUT,
     ),
     "lsp-gpu": Budget(
         dataset="lsp",
         seeds=5,
         description="Leeds Sports Pose at 256x256, sixty epochs, for a GPU",
         scale="gpu",
-        overrides={"name": "lsp-gpu", "input": "256x256", "epochs": 60, "evaluate_every": 5},
+        overrides={"name": "lsp-gpu", "input": "256x256", "epochs": 60, "evaluate_every": 5, "average": 0.995},
+        held_out=_HELD_OUT,
     ),
     "synthetic": Budget(
         dataset="synthetic-mpii",
@@ -157,8 +176,6 @@ class Ablation:
         recipe: Name of the paper's recipe, if it is not the model's default for the dataset.
         substitutes: Under small budgets, the smaller model that replaces one of the paper's, by the paper's id.
         start: Initial weights of all variants under small budgets; see ``Recipe.starts``.
-        rates: Factors of the learning rate for ``--check-rates``, which trains every variant once with each of them. Only
-            comparisons of variants whose best rate is that of the recipe, with worse ones below and above it, are judged.
         feature_maps: Feature maps to measure; None for none.
     """
 
@@ -169,11 +186,10 @@ class Ablation:
     description: str
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]
-    protocols: tuple[BudgetName, ...] = ("lsp", "lsp-gpu", "mpii", "synthetic")
+    protocols: tuple[BudgetName, ...] = ("smoke", "lsp", "lsp-gpu", "mpii", "synthetic")
     recipe: str | None = None
     substitutes: Mapping[str, str] = field(default_factory=dict)
     start: str = "scratch"
-    rates: tuple[float, ...] = (0.5, 2.0)
     feature_maps: FeatureMapSpec | None = None
 
     def __post_init__(self) -> None:
@@ -252,15 +268,18 @@ def find_ablation(name: str) -> Ablation:
     return known_ablations()[name]
 
 
-def variant_recipe(ablation: Ablation, variant: Variant, protocol: str, rate: float = 1.0) -> tuple[Recipe, dict[str, str]]:
-    """Return a variant's recipe under a protocol, and the fields in which it differs from the other variants' recipes.
+def variant_recipe(
+    ablation: Ablation, variant: Variant, protocol: str, rate: float = 1.0, trial: Trial = ""
+) -> tuple[Recipe, dict[str, str]]:
+    """Return a variant's recipe under a protocol, and what distinguishes its training from that of the other variants.
 
     Args:
         protocol: A name in :data:`BUDGETS`.
         rate: Factor of the learning rate.
+        trial: Train without the people who are held out, and test on them; for ``length``, :data:`LONGER`.
 
     Returns:
-        The recipe, and by name of a field its value as text.
+        The recipe, and by name of a field its value as text; ``weights_of`` names the model whose initial weights are shared.
 
     Raises:
         InputError: the protocol is unknown, or the ablation cannot be run under it.
@@ -276,15 +295,30 @@ def variant_recipe(ablation: Ablation, variant: Variant, protocol: str, rate: fl
         shared = replace(find_recipe(model, budget.dataset), **budget.overrides)
         # Training on Synthetic people must not need a download, so their recipes only start from scratch.
         shared = replace(shared, start=ablation.start if ablation.start in shared.starts else "scratch")
+        if trial:
+            shared = replace(shared, name=f"{shared.name}-held-out", **budget.held_out)
     overrides = dict(variant.overrides)
     if variant.epochs_factor > 1:
         overrides["epochs"] = shared.epochs * variant.epochs_factor
+    if trial == "length":
+        overrides["epochs"] = math.ceil(shared.epochs * LONGER)
     changed = {key: value for key, value in overrides.items() if getattr(shared, key) != value}
     recipe = replace(shared, **changed)
     if rate != 1:
         assert recipe.optimizer.lr is not None
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=recipe.optimizer.lr * rate))
+    family = variant_model(ablation, family_variant(variant), protocol)
+    if budget.held_out and model != family:
+        changed["weights_of"] = family
     return recipe, {key: _override_value(value) for key, value in sorted(changed.items())}
+
+
+def family_variant(variant: Variant) -> Variant:
+    """Return the variant that stands for a variant's family: all with the same base model, loss and other overrides.
+
+    A family shares its learning rate and the initial weights of its common layers.
+    """
+    return replace(variant, model=variant.model.partition("+")[0], row="", epochs_factor=1)
 
 
 def missing_recipe(ablation: Ablation, protocol: str) -> str:

@@ -124,6 +124,7 @@ class Recipe:
         start: Initial weights that the source uses: ``scratch`` (random), or a key of ``starts``.
         starts: Other initial weights by name; each is a ``module:function`` that sets a network's weights in place.
         protocol: Name of the protocol that the network is tested under.
+        average: Decay, per step, of a moving average of the weights, which is then the network that is tested; 0 for none.
         evaluate_every: Number of epochs between evaluations.
         reports: Epoch whose accuracy is reported. ``best`` is selected on the people that it is tested on.
         models: Ids of the models that the recipe is for, without switches; empty for all models of the package.
@@ -150,6 +151,7 @@ class Recipe:
     start: str = "scratch"
     starts: Mapping[str, str] = field(default_factory=dict)
     protocol: str = "hrnet"
+    average: float = 0.0
     evaluate_every: int = 10
     reports: Literal["last", "best"] = "last"
     models: tuple[str, ...] = ()
@@ -173,6 +175,11 @@ class Recipe:
             if key not in _NOT_IN_DIGEST and value != defaults.get(key)
         }
         return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def without_average(metric: str) -> str:
+    """Name a metric of the last weights of a training whose moving average is tested."""
+    return f"{metric}, last weights"
 
 
 _NOT_IN_DIGEST = ("assumptions", "source", "models", "starts", "start", "optimizer", "schedule", "target")

@@ -56,6 +56,10 @@ class Estimate:
         """
         return self._tail(margin - abs(self.value - target))
 
+    def equivalence_bound(self, level: float = LEVEL) -> float:
+        """Return the smallest margin around zero within which two one-sided tests at ``level`` place the truth."""
+        return abs(self.value) + _critical(2 * level, self.freedom) * self.error
+
     def power(self, effect: float, level: float = LEVEL) -> float:
         """Return the probability that a two-sided test against zero finds a true ``effect`` and its sign."""
         from scipy.special import nctdtr
@@ -93,9 +97,24 @@ class RunGroup:
     replicates: np.ndarray
 
 
-def estimate_mean(runs: RunGroup, people: int) -> Estimate:
-    """Estimate the mean over seeds and people; over people alone for a single run."""
-    return _estimate_sum(((1, runs),), people)
+def estimate_mean(runs: RunGroup, people: int, planned_seeds: int | None = None) -> Estimate:
+    """Estimate the mean over seeds and people; over people alone for a single run.
+
+    Args:
+        runs: At least two runs, if the estimate is over seeds.
+        people: Number of test people.
+        planned_seeds: Estimate what this number of seeds would give, instead of the number of runs.
+    """
+    return _estimate_sum(((1, runs),), people, planned_seeds)
+
+
+def estimate_paired_difference(first: RunGroup, second: RunGroup, people: int, planned_seeds: int | None = None) -> Estimate:
+    """Estimate the difference of means, first minus second, where runs at the same place share a seed.
+
+    Seeds then vary the difference within a pair, so what both runs of a pair have in common does not widen the interval.
+    """
+    pairs = RunGroup(first.values - second.values, first.replicates - second.replicates)
+    return estimate_mean(pairs, people, planned_seeds)
 
 
 def estimate_difference(first: RunGroup, second: RunGroup, people: int, planned_seeds: int | None = None) -> Estimate:

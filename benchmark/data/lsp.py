@@ -18,11 +18,15 @@ from benchmark.data.annotation_files import dataset_label, read_mat
 from benchmark.data.people import People
 
 K = len(LSP_JOINTS)
-SPLITS = {"train": slice(0, 1000), "test": slice(1000, 2000)}  # images im0001 to im1000, and im1001 to im2000
+# Images im0001 to im1000, and im1001 to im2000. This project divides the training images once more: learning rates and lengths
+# of trainings are chosen on the last 400.
+SPLITS = {"train": slice(0, 1000), "test": slice(1000, 2000), "fit": slice(0, 600), "held-out": slice(600, 1000)}
 
 
 def load_lsp(folder: Path, split: str = "test") -> People:
     """Load Leeds Sports Pose: train is its first 1,000 images, test the second; occluded joints are annotated.
+
+    The training images are also ``fit`` and ``held-out``, 600 and 400.
 
     Raises:
         InputError: the split is unknown, or joints.mat is missing or malformed.

@@ -17,7 +17,12 @@ from benchmark.report.metrics import METRIC_THRESHOLDS, UNUSUAL_METRICS
 from benchmark.report.plots import STYLE, series_styles, svg
 
 # The recipes of ablations, whose runs have a page of their own.
-ABLATION_RECIPES = {budget.overrides["name"] for budget in BUDGETS.values() if "name" in budget.overrides}
+ABLATION_RECIPES = {
+    f"{budget.overrides['name']}{suffix}"
+    for budget in BUDGETS.values()
+    if "name" in budget.overrides
+    for suffix in ("", "-held-out")
+}
 
 
 def finished_runs(records: Mapping[str, Record]) -> list[Record]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write, lock_file
@@ -25,6 +26,7 @@ from benchmark.models.weights import describe_misfit, match_tensors, read_tensor
 
 CHECKPOINT = "last.pt"  # its name in the folder of a run
 CHECKPOINT_VERSION = 2
+Stateful = Optimizer | AveragedModel
 CONTENT = ("version", "network", "optimizers", "generators", "progress")
 
 
@@ -43,7 +45,7 @@ def claim_folder(folder: Path) -> Iterator[None]:
 
 
 def open_run(
-    folder: Path, identity: Mapping[str, Any], network: nn.Module, optimizers: Mapping[str, Optimizer]
+    folder: Path, identity: Mapping[str, Any], network: nn.Module, optimizers: Mapping[str, Stateful]
 ) -> dict[str, Any]:
     """Describe a new run in its folder, or resume the run there from its checkpoint; return its progress.
 
@@ -81,8 +83,8 @@ def open_run(
     return start
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Optimizer], progress: Mapping[str, Any]) -> None:
-    """Write the state of the network, of its optimizers and of the random number generators, and ``progress``.
+def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Stateful], progress: Mapping[str, Any]) -> None:
+    """Write the state of the network, of its optimizers and average, and of the random number generators, and ``progress``.
 
     Args:
         progress: What else the run needs to be resumed, as JSON can hold it.
@@ -102,7 +104,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Opt
         torch.save(content, partial)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
+def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Stateful]) -> dict[str, Any]:
     """Restore everything that :func:`save_checkpoint` wrote, and return its ``progress``.
 
     Raises:
@@ -113,8 +115,9 @@ def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Opt
         network.load_state_dict(content["network"])
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
-            _check_shapes(optimizer)
-            _match_memory_layout(optimizer)
+            if isinstance(optimizer, Optimizer):
+                _check_shapes(optimizer)
+                _match_memory_layout(optimizer)
         torch.set_rng_state(content["generators"]["cpu"])
         if torch.cuda.is_available() and "cuda" in content["generators"]:
             torch.cuda.set_rng_state(content["generators"]["cuda"])

@@ -19,10 +19,11 @@ import cv2
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from benchmark.config.packages import layouts_of
-from benchmark.config.recipes import Optimizer, Recipe
+from benchmark.config.recipes import Optimizer, Recipe, without_average
 from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
@@ -32,6 +33,7 @@ from benchmark.models.registry import build_model, import_object
 from benchmark.models.weights import locate_weights
 from benchmark.training.checkpoint import (
     CHECKPOINT,
+    Stateful,
     claim_folder,
     load_initial_weights,
     open_run,
@@ -59,6 +61,7 @@ class TrainingRun:
         processes: Processes that share each step.
         overrides: What differs from the recipe's text, by name; ``recipe`` has it applied.
         rate: The factor of the recipe's learning rate; ``recipe`` has it applied.
+        weights_of: A model whose initial weights, drawn with the same seed, replace those of the same name and shape.
         snapshots: Save the weights of every evaluation, as ``epoch-N.safetensors``.
     """
 
@@ -73,6 +76,7 @@ class TrainingRun:
     compiled: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1.0
+    weights_of: str = ""
     snapshots: bool = False
     device: torch.device
     folder: Path
@@ -97,6 +101,7 @@ class TrainingRun:
             "recipe": self.recipe.name,
             "digest": self.recipe.digest(),
             "start": self.start,
+            **({"weights_of": self.weights_of} if self.weights_of else {}),
             "seed": self.seed,
             "micro_batch": self.micro_batch,
             "precision": self.precision,
@@ -110,16 +115,26 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
     Raises:
         InputError: The weights to start from do not exist or do not fit.
     """
-    torch.manual_seed(run.seed)
-    network = build_model(run.model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
-    if run.start in run.recipe.starts:
-        import_object(run.recipe.starts[run.start])(network)
-    elif run.start != "scratch":
-        load_initial_weights(network, locate_weights(Path(run.start)), run.model, layouts_of(run.model))
+    network = _initial_network(run, run.model)
+    if run.weights_of:
+        drawn, shared = network.state_dict(), _initial_network(run, run.weights_of).state_dict()
+        same = {name for name in drawn.keys() & shared.keys() if drawn[name].shape == shared[name].shape}
+        network.load_state_dict(drawn | {name: shared[name] for name in same})
     network = network.to(run.device)
     if run.layout == "channels_last":
         network = network.to(memory_format=torch.channels_last)
     return network.train(), build_optimizer(network, run.recipe.optimizer)
+
+
+def _initial_network(run: TrainingRun, model: str) -> nn.Module:
+    """Build a model with the initial weights that the run's seed and start give it."""
+    torch.manual_seed(run.seed)
+    network = build_model(model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
+    if run.start in run.recipe.starts:
+        import_object(run.recipe.starts[run.start])(network)
+    elif run.start != "scratch":
+        load_initial_weights(network, locate_weights(Path(run.start)), model, layouts_of(model))
+    return network
 
 
 def build_optimizer(network: nn.Module, settings: Optimizer, *, fused: bool = True) -> torch.optim.Optimizer:
@@ -142,6 +157,10 @@ def train_network(
 ) -> nn.Module:
     """Train to the end, resuming the run in the folder if there is one, and return the network after the last step.
 
+    With ``Recipe.average`` the network that is tested, saved and returned has the moving average of the weights, and the
+    values of the last evaluation are also logged for the last weights themselves, under
+    :func:`benchmark.config.recipes.without_average`.
+
     Args:
         evaluate: Computes the network's metrics on the test people. Every process calls it; the first one's result counts.
         metric: The metric that is highest in ``best.safetensors``.
@@ -150,36 +169,53 @@ def train_network(
         InputError: The folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
     """
     network, optimizer = build_training(run)
-    optimizers = {"network": optimizer}
+    averaged = average_weights(network, run.recipe.average) if run.recipe.average else None
+    tested = averaged.module if averaged else network
+    optimizers: dict[str, Stateful] = {"network": optimizer} | ({"average": averaged} if averaged else {})
 
     def end_epoch(epoch: int) -> Mapping[str, float]:
         """Evaluate the network where the recipe says so, and save its weights."""
         if not evaluate or (epoch % run.recipe.evaluate_every and epoch != run.recipe.epochs):
             return {}
-        values = evaluate(network)
-        network.train()
+        values = evaluate(tested)
         if process_rank() == 0:
             metadata = weights_metadata(run, epoch)
             if run.snapshots:
-                save_weights(run.folder / f"epoch-{epoch}.safetensors", network, metadata)
+                save_weights(run.folder / f"epoch-{epoch}.safetensors", tested, metadata)
             if values[metric] > progress["best"]:
                 progress.update(best=float(values[metric]), best_epoch=epoch)
-                save_weights(run.folder / "best.safetensors", network, metadata)
+                save_weights(run.folder / "best.safetensors", tested, metadata)
+        if averaged and epoch == run.recipe.epochs:
+            values = {**values, **{without_average(name): value for name, value in evaluate(network).items()}}
+        network.train()
         return values
 
     with claim_folder(run.folder):
         # Resume from last.pt if there is one: the weights, the optimizer's state, the random numbers, and the step.
         progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, run.identity(), network, optimizers)
-        take_step = TrainingStep(run, network, optimizer, loader)
+        take_step = TrainingStep(run, network, optimizer, loader, averaged)
         run_loop(run, loader, network, optimizers, progress, take_step, end_epoch, tensorboard=tensorboard)
-    return network
+    return tested
+
+
+def average_weights(network: nn.Module, decay: float) -> AveragedModel:
+    """Return an exponential moving average of a network's weights and batch statistics, which starts at the first step's."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 class TrainingStep:
     """A step of the optimizer, however many processes and micro-batches share its batch."""
 
-    def __init__(self, run: TrainingRun, network: nn.Module, optimizer: torch.optim.Optimizer, loader: BatchLoader) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loader: BatchLoader,
+        averaged: AveragedModel | None = None,
+    ) -> None:
         self.run, self.optimizer, self.steps_per_epoch = run, optimizer, loader.steps_per_epoch
+        self.network, self.averaged = network, averaged
         self.forward: Any = network
         if run.processes > 1:
             self.forward = DistributedDataParallel(network, gradient_as_bucket_view=True)
@@ -212,6 +248,8 @@ class TrainingStep:
                 loss.backward()
             total += loss.detach()
         self.optimizer.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.network)
         return mean_over_processes(total), rate
 
 
@@ -247,7 +285,7 @@ def run_loop(
     run: TrainingRun,
     plan: StepPlan,
     network: nn.Module,
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Mapping[str, Stateful],
     progress: dict[str, Any],
     take_step: Callable[[int, list[Batch]], tuple[Tensor, float]],
     end_epoch: Callable[[int], Mapping[str, float]],

@@ -12,6 +12,7 @@ from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
     Comparison,
+    Trial,
     Variant,
     find_ablation,
     known_ablations,
@@ -52,12 +53,21 @@ def run(variant: str, seed: int, value: float, rate: float = 1.0, people: int = 
 
 
 def runs(on: float, off: float, step: float = 0.01) -> list[Record]:
-    """Return three runs of each variant, which rise by ``step`` from seed to seed."""
-    return [run(name, seed, value + step * seed) for name, value in (("on", on), ("off", off)) for seed in range(3)]
+    """Return three runs of each variant; from seed to seed, the difference rises by ``step``, and both by a point more."""
+    values = [("on", seed, on + (1 + step) * seed) for seed in range(3)] + [("off", seed, off + seed) for seed in range(3)]
+    return [run(*each) for each in values]
 
 
-def rate_checks(*variants: str, at: float = 40.0) -> list[Record]:
-    return [run(variant, 0, at, rate=rate) for variant in variants for rate in (0.5, 2.0)]
+def trial(accuracy: float, rate: float, kind: Trial = "rate") -> Record:
+    """Return a trial of the family of both variants."""
+    recipe, overrides = variant_recipe(SIC, SIC.variant("on"), "lsp", rate, kind)
+    setting = training_setting(recipe, recipe.start, overrides, rate)
+    identity = accuracy_identity("efficientpose_nas/A", recipe, setting, "pck@0.2", 0)
+    return Record(**identity, value=accuracy, command="")
+
+
+RATES = [trial(40.0, 0.3), trial(45.0, 1.0), trial(43.0, 3.0)]
+TRIALS = [*RATES, trial(45.9, 1.0, "length")]
 
 
 def effects_of(*records: Record) -> list[Effect]:
@@ -79,7 +89,7 @@ def test_every_ablation_names_what_exists() -> None:
                 find_entry(model)
                 recipe, _ = variant_recipe(ablation, variant, protocol)
                 find_protocol(model, recipe.protocol)
-                if protocol.startswith("lsp"):
+                if protocol.startswith(("lsp", "smoke")):
                     start = variant.overrides.get("start", ablation.start)
                     assert recipe.start == start, "a misspelt start would be a start from scratch"
                     assert start in ("scratch", *recipe.starts)
@@ -102,7 +112,7 @@ def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> No
         for name, variant in (("sic", "on"), ("head_widths", "64, 32"), ("transposed_convolutions", "plain"), ("rce", "MSE"))
         for recipe, overrides in [variant_recipe(find_ablation(name), find_ablation(name).variant(variant), "lsp")]
     ]
-    assert set(plain) == {"lsp-short 1 from fna-lite0"}
+    assert set(plain) == {"lsp-ablation 1 from fna-lite0"}
     recipe, overrides = variant_recipe(find_ablation("rce"), find_ablation("rce").variant("RCE"), "lsp")
     assert overrides
     assert recipe.loss.endswith("regressive")
@@ -118,47 +128,52 @@ def test_a_small_protocol_trains_a_stand_in_and_the_papers_own_its_network_by_it
 
 def test_persons_that_are_hard_for_both_cancel() -> None:
     """The replicates of both variants move together, so that only the variance over seeds remains."""
-    effect = effect_of(*runs(on=50, off=49, step=0.1))
-    assert effect.difference == pytest.approx(1.0)
+    effect = effect_of(*RATES, *runs(on=50, off=49, step=0.1))
+    assert effect.difference == pytest.approx(1.1)
     assert effect.seeds == (3, 3)
     assert effect.estimate
-    half = 2.7764 * np.sqrt(2 * np.var([0, 0.1, 0.2], ddof=1) / 3)  # Student's t, four degrees of freedom
-    assert effect.estimate.interval() == pytest.approx((1 - half, 1 + half), abs=1e-3)
+    half = 4.3027 * np.sqrt(np.var([0, 0.1, 0.2], ddof=1) / 3)  # Student's t, two degrees of freedom
+    assert effect.estimate.interval() == pytest.approx((1.1 - half, 1.1 + half), abs=1e-3)
+
+
+def test_what_both_runs_of_a_pair_share_does_not_widen_the_interval() -> None:
+    """From seed to seed both variants rise by a point, their difference by 0.1."""
+    effect = effect_of(*RATES, *runs(on=50, off=49, step=0.1))
+    assert effect.estimate
+    assert effect.unpaired
+    assert effect.estimate.value == pytest.approx(effect.unpaired.value)
+    assert effect.unpaired.error > 10 * effect.estimate.error
+    alone = effect_of(*RATES, *runs(on=50, off=49, step=0.1), run("on", 3, 90.0))
+    assert alone.difference == pytest.approx(1.1), "a run without a partner is in no pair"
 
 
 # --- what a judgement needs --------------------------------------------------------------------------------------------------
 
-COMPLETE = [FLOOR, *runs(on=50, off=49), *rate_checks("on", "off")]
+COMPLETE = [FLOOR, *TRIALS, *runs(on=50, off=49)]
 
 
 def test_with_all_that_it_needs_a_direction_is_judged() -> None:
     assert effect_of(*COMPLETE).judgement.word == "agrees"
-    assert effect_of(FLOOR, *runs(on=48, off=49), *rate_checks("on", "off")).judgement.word == "opposite"
+    assert effect_of(FLOOR, *TRIALS, *runs(on=48, off=49)).judgement.word == "opposite"
 
 
 @pytest.mark.parametrize(
     ("records", "reasons"),
     [
         (COMPLETE[1:], ("no mean pose on record",)),
+        ([FLOOR, *TRIALS, *runs(on=50, off=7)], ("off has not learned in every run",)),
+        ([FLOOR, *RATES, *runs(on=50, off=49)], ("the training length of `efficientpose_nas/A` was not checked",)),
         (
-            [FLOOR, *runs(on=50, off=8), *rate_checks("on")],
-            ("off has not learned in every run", "no learning-rate check of off"),
-        ),
-        ([FLOOR, *runs(on=50, off=49), *rate_checks("on")], ("no learning-rate check of off",)),
-        (
-            [FLOOR, *runs(on=50, off=49), *rate_checks("on"), *rate_checks("off", at=60.0)],
-            ("the best learning rate of off, x0.5, is at the edge of those tried",),
+            [FLOOR, *RATES, trial(46.0, 1.0, "length"), *runs(on=50, off=49)],
+            ("a third more epochs gain `efficientpose_nas/A` 1.0 points",),
         ),
         (
-            [FLOOR, *runs(on=50, off=49, step=0.5), *rate_checks("on", "off")],  # 0.48 points are printed
+            [FLOOR, *TRIALS, *runs(on=50, off=49, step=0.9)],  # 0.48 points are printed
             ("power below 50 %", "not significant"),
         ),
+        ([FLOOR, *TRIALS, run("on", 0, 50), run("off", 0, 49)], ("one seed",)),
         (
-            [FLOOR, run("on", 0, 50), run("off", 0, 49), *rate_checks("on", "off")],
-            ("one seed",),
-        ),
-        (
-            [FLOOR, *runs(on=50, off=49)[:5], run("off", 2, 49.02, people=999), *rate_checks("on", "off")],
+            [FLOOR, *TRIALS, *runs(on=50, off=49)[:5], run("off", 2, 49.02, people=999)],
             ("the runs have no replicates over the same people",),
         ),
     ],
@@ -168,36 +183,61 @@ def test_without_any_of_it_none_is(records: list[Record], reasons: tuple[str, ..
     assert (judgement.word, judgement.reasons) == ("not judged", reasons)
 
 
+def test_without_the_best_rate_no_run_counts() -> None:
+    """Which of the runs on record is at the best rate is then unknown."""
+    at_the_edge = [trial(40.0, 0.3), trial(43.0, 1.0), trial(45.0, 3.0)]
+    assert effect_of(FLOOR, *at_the_edge, *runs(on=50, off=49)).judgement.word == "not run"
+    assert effect_of(FLOOR, *runs(on=50, off=49)).judgement.word == "not run"
+
+
+def test_of_a_protocol_that_shows_that_it_runs_no_direction_is_judged() -> None:
+    records = {}
+    for variant, value in (("on", 50.0), ("off", 40.0)):
+        for seed in range(3):
+            recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "smoke")
+            setting = training_setting(recipe, recipe.start, overrides)
+            identity = accuracy_identity(SIC.variant(variant).model, recipe, setting, "pck@0.2", seed)
+            samples = {"replicates": (value + 0.1 * seed + np.random.default_rng(0).normal(size=1000)).tolist()}
+            record = Record(**identity, value=value + 0.1 * seed, n=1000, samples=samples, command="")
+            records[record.id] = record
+    effect = measure_effects([Plan(SIC, "smoke")], records)["sic", "smoke"][0]
+    assert effect.estimate
+    assert effect.judgement.word == "not judged"
+    assert "the protocol only shows that the ablation runs" in effect.judgement.reasons
+
+
 def test_of_variants_below_the_mean_pose_no_direction_is_judged() -> None:
-    judgement = effect_of(FLOOR, *runs(on=3, off=2), *rate_checks("on", "off", at=1.0)).judgement
+    judgement = effect_of(FLOOR, *TRIALS, *runs(on=3, off=2)).judgement
     assert judgement.reasons == ("on has not learned in every run", "off has not learned in every run")
 
 
 def test_one_seed_has_no_interval() -> None:
-    effect = effect_of(run("on", 0, 50), run("off", 0, 49))
+    effect = effect_of(*RATES, run("on", 0, 50), run("off", 0, 49))
     assert (effect.difference, effect.estimate) == (1.0, None)
 
 
 def test_comparisons_that_share_a_network_are_known() -> None:
-    first, second, third = (run(name, 0, 50) for name in ("on", "off", "on, SimpleBaseline's start"))
-    one, other = effects_of(first, second, third)
-    assert one.trainings
-    assert not one.trainings & other.trainings
     passes = find_ablation("detection_passes")
-    recipe, overrides = variant_recipe(passes, passes.variant("two"), "lsp")
-    setting = training_setting(recipe, recipe.start, overrides)
     shared = [
         Record(
-            **accuracy_identity(variant_model(passes, passes.variant(name), "lsp"), recipe, setting, metric, 0),
+            **accuracy_identity(
+                variant_model(passes, passes.variant(name), "smoke"),
+                recipe,
+                training_setting(recipe, recipe.start, overrides),
+                metric,
+                0,
+            ),
             value=40,
             n=9,
             command="",
         )
         for name in ("one", "two", "three")
+        for recipe, overrides in [variant_recipe(passes, passes.variant(name), "smoke")]
         for metric in ("pck@0.2", "pck@0.05")
     ]
-    effects = measure_effects([Plan(passes, "lsp")], {r.id: r for r in shared})["detection_passes", "lsp"]
+    effects = measure_effects([Plan(passes, "smoke")], {r.id: r for r in shared})["detection_passes", "smoke"]
     assert all(a.trainings & b.trainings for a in effects for b in effects), "two passes are in every comparison"
+    assert not effects[0].trainings & effect_of(*RATES, run("on", 0, 50), run("off", 0, 49)).trainings
 
 
 def test_what_stands_in_is_named() -> None:
@@ -244,8 +284,8 @@ def test_a_trained_variant_is_not_compared_with_published_weights() -> None:
 
 def test_the_same_family_is_judged_on_the_page_and_by_the_command() -> None:
     plans = plans_on_real_images()
-    assert {plan.protocol for plan in plans} == {"lsp", "lsp-gpu", "mpii", "coco"}
-    assert [comparison.better for plan in plans for comparison in plan.ablation.comparisons].count("two") == 6, (
+    assert {plan.protocol for plan in plans} == {"smoke", "lsp", "lsp-gpu", "mpii", "coco"}
+    assert [comparison.better for plan in plans for comparison in plan.ablation.comparisons].count("two") == 8, (
         "two metrics each"
     )
 
@@ -256,23 +296,22 @@ def test_the_same_family_is_judged_on_the_page_and_by_the_command() -> None:
 def test_runs_of_an_older_version_do_not_mix_with_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [run("on", seed, 10.0) for seed in range(3)]
     monkeypatch.setitem(VERSIONS, "pck", 2)
-    new = [run("on", 0, 50.0)]
-    found = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in old + new})
+    new, rates = [run("on", 0, 50.0)], [trial(40.0, 0.3), trial(45.0, 1.0), trial(43.0, 3.0)]
+    found = variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", {r.id: r for r in [*old, *new, *rates]})
     assert [record.value for record in found] == [50.0]
 
 
 def test_runs_at_another_learning_rate_stand_apart() -> None:
-    records = {r.id: r for r in (run("on", 0, 50.0), run("on", 0, 40.0, rate=0.5))}
-    runs_by_rate = {rate: variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", records, rate) for rate in (1.0, 0.5, 2.0)}
-    assert {rate: [r.value for r in runs] for rate, runs in runs_by_rate.items()} == {1.0: [50.0], 0.5: [40.0], 2.0: []}
+    records = {r.id: r for r in (*RATES, run("on", 0, 50.0), run("on", 0, 40.0, rate=0.3))}
+    assert [r.value for r in variant_runs(SIC, SIC.variant("on"), "lsp", "pck@0.2", records)] == [50.0]
 
 
 def test_what_could_be_seen_follows_from_the_spread_on_record() -> None:
     assert "unknown" in detectable_difference(SIC, "lsp", 3, {})
-    records = {r.id: r for r in runs(on=50, off=50, step=1.0)}
-    # A power of 80 % with four degrees of freedom needs 3.76 standard errors, which are sqrt(2 x 1 / 3).
-    assert "smallest difference that 3 seeds detect: 3.07" in detectable_difference(SIC, "lsp", 3, records)
-    assert "smallest difference that 12 seeds detect: 1.2" in detectable_difference(SIC, "lsp", 12, records)
+    records = {r.id: r for r in (*RATES, *runs(on=50, off=50, step=1.0))}
+    # A power of 80 % with two degrees of freedom needs 5.65 standard errors, which are sqrt(1 / 3).
+    assert "smallest difference that 3 seeds detect: 3.26" in detectable_difference(SIC, "lsp", 3, records)
+    assert "smallest difference that 12 seeds detect: 0.8" in detectable_difference(SIC, "lsp", 12, records)
 
 
 def test_epochs_to_a_threshold_are_read_off_straight_lines() -> None:
@@ -287,7 +326,7 @@ def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> N
     rce = find_ablation("rce")
     records = []
     for name, values in (("RCE", (40.0, 60.0)), ("MSE", (25.0, 50.0))):
-        recipe, overrides = variant_recipe(rce, rce.variant(name), "lsp")
+        recipe, overrides = variant_recipe(rce, rce.variant(name), "smoke")
         setting = training_setting(recipe, recipe.start, overrides)
         accuracy = accuracy_identity("efficientpose_nas/A", recipe, setting, "pck@0.2", 0)
         training = training_identity("efficientpose_nas/A", recipe, setting, 0)
@@ -296,7 +335,7 @@ def test_convergence_is_measured_against_what_the_worse_variant_ends_with() -> N
             Record(**accuracy, value=values[-1], command=""),
             Record(**training, value=0.1, samples={"figures": curve}, command=""),
         ]
-    converged = convergence(rce, rce.comparisons[0], "lsp", {r.id: r for r in records})
+    converged = convergence(rce, rce.comparisons[0], "smoke", {r.id: r for r in records})
     assert converged == (50.0, {"RCE": [1.5], "MSE": [2.0]})
 
 

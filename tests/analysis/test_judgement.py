@@ -14,7 +14,6 @@ from benchmark.analysis.judgement import (
     format_power,
     judge_pairs,
     learning_obstacle,
-    rate_obstacles,
 )
 from benchmark.core.inference import Estimate
 from benchmark.core.records import Record
@@ -89,29 +88,6 @@ def test_a_side_has_learned_if_all_its_runs_are_beyond_the_mean_pose() -> None:
     assert learning_obstacle("on", [run(12), run(8)], floor=9.0) == "on has not learned in every run"
     assert learning_obstacle("on", [run(12), run(9.2)], floor=9.0) == "on has not learned in every run", "within noise"
     assert learning_obstacle("on", [run(12)], floor=None) == "no mean pose on record"
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "reason"),
-    [
-        ({0.5: 30.0, 1.0: 35.0, 2.0: 31.0}, ""),
-        ({0.5: 30.0, 1.0: 35.0, 2.0: 36.0}, "the best learning rate of on, x2, is at the edge of those tried"),
-        ({0.5: 36.0, 1.0: 35.0, 2.0: 30.0}, "the best learning rate of on, x0.5, is at the edge of those tried"),
-        ({1.0: 35.0, 2.0: 31.0}, "the best learning rate of on, x1, is at the edge of those tried"),
-        ({0.5: 30.0, 1.0: 35.0, 2.0: 36.0, 4.0: 33.0}, "the best learning rate of on is x2"),
-        ({1.0: 35.0}, "no learning-rate check of on"),
-        ({}, "no learning-rate check of on"),
-    ],
-)
-def test_a_learning_rate_is_the_best_if_lower_and_higher_ones_are_worse(accuracies: dict[float, float], reason: str) -> None:
-    assert rate_obstacles({"on": accuracies}) == ([reason] if reason else [])
-
-
-def test_both_sides_need_the_check() -> None:
-    best = {0.5: 30.0, 1.0: 35.0, 2.0: 31.0}
-    assert rate_obstacles({"on": best, "off": best}) == []
-    assert rate_obstacles({"on": best, "off": {}}) == ["no learning-rate check of off"]
-    assert rate_obstacles({"on": {}, "off": {}}) == ["no learning-rate check of on and off"]
 
 
 def test_figures_are_formatted_for_tables() -> None:
