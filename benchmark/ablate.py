@@ -24,7 +24,7 @@ from benchmark.ablation.jobs import (
     list_trials,
     measure_job_maps,
 )
-from benchmark.analysis.effects import Plan, effects_report, format_effect, measure_effects, plans_on_real_images
+from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
 from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.config.identities import load_current
 from benchmark.core.errors import run_command
@@ -75,8 +75,8 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         measure_job_maps(ablation, arguments, folder)
 
     # Compare the variants, among all comparisons of the report's page.
-    synthetic = [Plan(ablation, arguments.protocol) for ablation in ablations if arguments.protocol == "synthetic"]
-    measured = measure_effects(synthetic or plans_on_real_images(), load_current(folder))
+    own = [Plan(ablation, arguments.protocol) for ablation in ablations]
+    measured = measure_effects(judged_plans() if is_judged(arguments.protocol) else own, load_current(folder))
     effects = {ablation.name: measured[ablation.name, arguments.protocol] for ablation in ablations}
     if arguments.as_json:
         print(json.dumps(effects_report(effects, arguments.protocol), allow_nan=False))

@@ -98,20 +98,18 @@ class Plan(NamedTuple):
 Effects = Mapping[tuple[str, str], Sequence[Effect]]  # by name of the ablation and protocol
 
 
-def plans_on_real_images() -> list[Plan]:
-    """List all plans whose variants can be trained, but for those on Synthetic people."""
+def judged_plans() -> list[Plan]:
+    """List all plans whose variants can be trained, under the protocols under which directions are judged."""
     plans = [Plan(ablation, protocol) for ablation in known_ablations().values() for protocol in ablation.protocols]
-    return [plan for plan in plans if plan.protocol != "synthetic" and not missing_recipe(*plan)]
+    return [plan for plan in plans if is_judged(plan.protocol) and not missing_recipe(*plan)]
 
 
 def measure_effects(plans: Sequence[Plan], records: Mapping[str, Record]) -> Effects:
-    """Measure every comparison of these plans, and judge them as one family, apart from those that are never judged."""
+    """Measure every comparison of these plans, and judge them as one family."""
     measured = [_measure(plan, comparison, records) for plan in plans for comparison in plan.ablation.comparisons]
-    family = [measurement for measurement in measured if is_judged(measurement.plan.protocol)]
-    others = [measurement for measurement in measured if not is_judged(measurement.plan.protocol)]
-    judgements = [judgement for group in (family, others) for judgement in judge_pairs([each.pair for each in group])]
+    judgements = judge_pairs([measurement.pair for measurement in measured])
     effects: dict[tuple[str, str], list[Effect]] = {(plan.ablation.name, plan.protocol): [] for plan in plans}
-    for measurement, judgement in zip((*family, *others), judgements, strict=True):
+    for measurement, judgement in zip(measured, judgements, strict=True):
         plan, comparison, pair = measurement.plan, measurement.comparison, measurement.pair
         effects[plan.ablation.name, plan.protocol].append(
             Effect(

@@ -170,6 +170,7 @@ class Ablation:
         paper: Id of the paper.
         table: Id of the table that prints the ablation.
         description: The paper's claim in one line.
+        choices: What small protocols do otherwise than the paper, and why, in whole sentences; empty if they do all as it does.
         variants: Variants in the order of the report.
         comparisons: Pairs of variants whose difference is measured.
         protocols: Names of the budgets under which the ablation can be run.
@@ -184,6 +185,7 @@ class Ablation:
     paper: str = ""
     table: str = ""
     description: str
+    choices: str = ""
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]
     protocols: tuple[BudgetName, ...] = ("smoke", "lsp", "lsp-gpu", "mpii", "synthetic")

@@ -21,7 +21,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import RECORDS, Record, Records, load_records, record_id, select
 from benchmark.core.versions import VERSIONS, versions_of
-from benchmark.models.registry import architecture_format, find_entry
+from benchmark.models.registry import architecture_format, find_entry, is_known
 
 Identity = dict[str, Any]
 
@@ -329,9 +329,11 @@ def model_version(model: str, *, trained: bool = False) -> dict[str, int]:
     package, _, variant = model.partition("/")
     if variant.startswith("file:") and package in declarations():
         return package_version(package)
+    if not is_known(model):
+        return {}
     try:
         entry = find_entry(model)
-    except InputError:
+    except InputError:  # an entry that has lost a switch
         return {}
     if not entry.version:
         return {}

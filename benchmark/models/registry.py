@@ -195,16 +195,28 @@ def find_entry(model: str) -> Entry:
     """
     if model in _LOCAL_ENTRIES:
         return _LOCAL_ENTRIES[model]
+    base = model.partition("+")[0]
+    if base in entries():
+        return _entry_with_switches(model)
     if file_format := architecture_format(model):
         return _architecture_entry(Path(model), file_format)
-    base, *settings = model.split("+")
-    known = {**entries(), **_LOCAL_ENTRIES}
-    if base not in known and is_architecture_id(base):
+    if base in _LOCAL_ENTRIES:
+        raise InputError(f"{base} has no switches")
+    if is_architecture_id(base):
         raise InputError(f"{base} is the id of an architecture file; give the path of the file instead")
-    if base not in known:
-        near = difflib.get_close_matches(base, known, n=3, cutoff=0.4)
-        raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
-    entry = known[base]
+    near = difflib.get_close_matches(base, [*entries(), *_LOCAL_ENTRIES], n=3, cutoff=0.4)
+    raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+
+
+def is_known(model: str) -> bool:
+    """Return whether a model's id, without its switches, is that of an entry."""
+    return model in _LOCAL_ENTRIES or model.partition("+")[0] in entries()
+
+
+@cache
+def _entry_with_switches(model: str) -> Entry:
+    base, *settings = model.split("+")
+    entry = entries()[base]
     values: dict[str, str] = {}
     for setting in settings:
         switch, _, value = setting.partition("=")

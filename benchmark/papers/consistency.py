@@ -59,7 +59,7 @@ def check_consistency(papers: Mapping[str, Paper]) -> list[Finding]:
     findings: list[Finding] = []
     for table in tables:
         for row in table.rows:
-            row_cells = [cell for cell in table.cells() if cell.row.id == row]
+            row_cells = [cell for column in table.columns if (cell := table.cell(row, column))]
             findings += [*_check_mean_of_parts(row_cells), *_check_ap_order(row_cells)]
     rules = (_check_quotations, _check_params_across_sizes, _check_flops_across_sizes, _check_test_order)
     for rule in rules:

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -278,11 +278,18 @@ class Table:
 
     def cells(self) -> Iterator[Cell]:
         """Iterate over the cells that get a verdict, in printed order."""
-        cells = (self.cell(row, column) for row, column in product(self.rows, self.columns))
-        return (cell for cell in cells if cell)
+        return iter(self._cells.values())
 
     def cell(self, row: str, column: str) -> Cell | None:
         """Return a cell that gets a verdict; None for an empty one and for words, as the setting ``✓`` or a network's name."""
+        return self._cells.get((row, column))
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], Cell]:
+        cells = {place: self._read_cell(*place) for place in product(self.rows, self.columns)}
+        return {place: cell for place, cell in cells.items() if cell}
+
+    def _read_cell(self, row: str, column: str) -> Cell | None:
         printed = self.printed.get((row, column), "")
         if printed in ("", DASH) or not (kind := self.columns[column].kind):
             return None

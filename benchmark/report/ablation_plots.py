@@ -12,9 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 
+from benchmark.analysis.effects import Effects
 from benchmark.analysis.feature_maps import FeatureMapStats
 from benchmark.analysis.runs import EFFECT_METRICS, accuracy_curve, variant_results, variant_searches
-from benchmark.config.ablations import BUDGETS, GREY_LEVELS, HEATMAPS, Ablation, Variant, variant_model, variant_search
+from benchmark.config.ablations import (
+    BUDGETS,
+    GREY_LEVELS,
+    HEATMAPS,
+    Ablation,
+    Variant,
+    known_ablations,
+    variant_model,
+    variant_search,
+)
 from benchmark.config.conventions import FLOPS
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.config.packages import declarations
@@ -23,11 +33,48 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record
 from benchmark.models.registry import import_object
 from benchmark.papers.tables import load_papers
+from benchmark.report.conclusions import main_protocol
 from benchmark.report.labels import text_width
 from benchmark.report.plots import STYLE, series_styles, svg
 
 CURVE_POINTS = 1000  # on each schedule's curve
+FOREST_FONT = 7
 STEPS_PER_EPOCH = 100  # an arbitrary number, for schedules that count steps
+
+
+def forest_figure(effects: Effects) -> bytes:
+    """Draw the printed and the measured difference of every comparison that was run, under its main protocol."""
+    rows = [
+        (
+            f"{known_ablations()[name].title}: {effect.comparison.better} over {effect.comparison.worse}",
+            effect.difference,
+            effect,
+        )
+        for name in known_ablations()
+        for own in [{protocol: compared for (ablated, protocol), compared in effects.items() if ablated == name}]
+        for effect in own.get(main_protocol(own), ())
+        if effect.difference is not None and not effect.comparison.strict_threshold
+    ]
+    with mpl.rc_context(STYLE):
+        left = max((text_width(label, FOREST_FONT) for label, _, _ in rows), default=0) / 72 + 0.2
+        width, height = left + 4.2, 0.6 + 0.2 * len(rows)
+        figure, axes = plt.subplots(figsize=(width, height))
+        figure.subplots_adjust(left=left / width, right=1 - 1.0 / width, top=1 - 0.1 / height, bottom=0.42 / height)
+        axes.axvline(0, color="0.6", linewidth=0.6)
+        for place, (_, difference, effect) in enumerate(rows):
+            if effect.estimate:
+                axes.plot(effect.estimate.interval(), [place, place], color="black", linewidth=1)
+            axes.plot(difference, place, "o", color="black", markersize=3)
+            if effect.printed is not None:
+                axes.plot(effect.printed, place, "D", markerfacecolor="white", markeredgecolor="0.35", markersize=4, zorder=0)
+            power = effect.judgement.power
+            label = "no number printed" if effect.printed is None else "" if power is None else f"power {100 * power:.0f} %"
+            axes.text(1.02, place, label, transform=axes.get_yaxis_transform(), va="center", fontsize=FOREST_FONT)
+        axes.set_yticks(range(len(rows)), [label for label, _, _ in rows], fontsize=FOREST_FONT)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlabel("difference in points")
+        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+        return svg(figure)
 
 
 def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> bytes:

@@ -8,10 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from benchmark.analysis.convergence import convergence
-from benchmark.analysis.effects import (
-    Effect,
-    Effects,
-)
+from benchmark.analysis.effects import Effect, Effects, is_judged
 from benchmark.analysis.feature_maps import feature_map_stats
 from benchmark.analysis.judgement import Word, format_difference, format_p_value, format_power
 from benchmark.analysis.runs import EFFECT_METRICS, format_spread, mean_pose_accuracy, seed_count_label, variant_results
@@ -27,19 +24,22 @@ from benchmark.config.ablations import (
     variant_recipe,
     variant_search,
 )
-from benchmark.config.identities import COMMON_TERMS, cost_record_id
+from benchmark.config.identities import COMMON_TERMS, cost_record_id, describe_setting
 from benchmark.config.judgement import MIN_POWER
+from benchmark.config.recipes import without_average
 from benchmark.core.inference import LEVEL
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import Record
+from benchmark.core.records import Record, select
 from benchmark.papers.tables import Table, load_papers
 from benchmark.report.ablation_plots import (
     ablation_figure,
     common_gflops,
     feature_maps_figure,
+    forest_figure,
     schedules_figure,
     variant_gflops,
 )
+from benchmark.report.conclusions import conclusion
 from benchmark.report.markdown import grid, page
 
 EFFECT_HEADER = ("power", "comparison", "metric", "measured, points", "printed, points", "p, Holm", "direction")
@@ -50,8 +50,9 @@ reasons given.
 
 - Both variants were trained for the comparison, and every run of both is better than the mean pose, beyond its 95 % interval
   over people.
-- Both were trained at the best of their learning rates: a lower and a higher rate were tried and are worse. Under a paper's own
-  recipe, the variants that it prints need no check, since the printed difference is that at the paper's rate.
+- Both were trained at the best learning rate of their family: a lower and a higher rate were tried and are worse, and a third
+  more epochs gain less than a point, all on people held out of training. Under a paper's own recipe, the variants that it
+  prints need no check, since the printed difference is that at the paper's rate.
 - The power is at least {100 * MIN_POWER:.0f} %: the probability to find a true difference of the printed size. The printed
   difference is taken as points of the metric that is measured, which may be another metric on another dataset.
 - The p-value of no difference is at most {100 * LEVEL:.0f} % by Holm's procedure, among all comparisons on this page that have
@@ -61,6 +62,10 @@ A direction holds for its own data, metric and training length. It says nothing 
 the size of the printed difference."""
 
 WORDS: Mapping[Word, str] = {"agrees": "agree", "opposite": "are opposite", "not judged": "are not judged"}
+FOREST_NOTE = (
+    "Each row is a difference in the direction that the paper finds or claims: printed (open), and measured here with its 95 % "
+    "interval, in points of the accuracies that the tables below name. On the right, the power to find the printed difference."
+)
 FIGURE_NOTE = (
     "A dot is a seed, a dash the mean of the seeds, and a band their range, which is no interval. The bar of a single result "
     "is its 95 % interval over people."
@@ -70,8 +75,17 @@ FIGURE_NOTE = (
 def ablations_page(records: Mapping[str, Record], effects: Effects) -> str:
     """Return ``reports/ablations.md``."""
     ablations = known_ablations()
+    by_ablation = {
+        name: {protocol: compared for (ablated, protocol), compared in effects.items() if ablated == name} for name in ablations
+    }
+    conclusions = {name: text for name, ablation in ablations.items() if (text := conclusion(ablation, by_ablation[name]))}
     blocks = [
         "# Ablations",
+        "![printed and measured differences, with their intervals and power](figures/ablations.svg)",
+        FOREST_NOTE,
+        "## Conclusions",
+        "\n".join(f"- {_link(ablations[name])}: {text}" for name, text in conclusions.items()) or "No ablation was run.",
+        "## How they are compared",
         "All variants of an ablation are trained by the same recipe with several seeds, and tested on the same people. Each "
         "difference has a 95 % interval over people and seeds, from the components of the variance: bootstrap replicates that "
         "draw the same people for every run, and the spread of the runs, with Satterthwaite's degrees of freedom. Where both "
@@ -79,6 +93,8 @@ def ablations_page(records: Mapping[str, Record], effects: Effects) -> str:
         "these weights. Accuracies are means ± standard deviations over seeds.",
         RULES,
         _family(effects),
+        *_pairing(effects),
+        *_averages(records),
         grid(
             ("protocol", "shared by all variants", "mean pose, which ignores the image"),
             [(f"`{name}`", budget.description, _mean_pose(budget, records)) for name, budget in BUDGETS.items()],
@@ -91,9 +107,67 @@ def ablations_page(records: Mapping[str, Record], effects: Effects) -> str:
         "![learning rates and sigma by epoch](figures/schedules.svg)",
     ]
     for name, ablation in ablations.items():
-        own_effects = {protocol: compared for (ablated, protocol), compared in effects.items() if ablated == name}
-        blocks += _section(ablation, own_effects, records)
-    return page(*blocks)
+        blocks += _section(ablation, by_ablation[name], records, conclusions.get(name, ""))
+    return page(*blocks, *_replaced(records))
+
+
+def _pairing(effects: Effects) -> list[str]:
+    """Say how much narrower intervals are because runs with the same seed are pairs."""
+    shares = [
+        effect.estimate.error / effect.unpaired.error
+        for compared in effects.values()
+        for effect in compared
+        if effect.estimate and effect.unpaired and effect.estimate != effect.unpaired
+    ]
+    if not shares:
+        return []
+    narrower = sum(share < 1 for share in shares)
+    return [
+        "Under `lsp` and `lsp-gpu` the runs of one seed see the same people in the same order and the same views, and start "
+        "from the same weights in the layers that the variants have in common. As pairs, "
+        f"{narrower} of {len(shares)} differences have a smaller standard error than as independent runs; the median ratio is "
+        f"{np.median(shares):.2f}, from {min(shares):.2f} to {max(shares):.2f}."
+    ]
+
+
+def _averages(records: Mapping[str, Record]) -> list[str]:
+    """Say what testing the moving average of the weights changes."""
+    metric = EFFECT_METRICS["lsp"][0]
+    gains = [
+        final[metric] - final[without_average(metric)]
+        for record in select(records, kind="training")
+        if without_average(metric) in (final := record.samples["figures"][-1][1])
+    ]
+    if not gains:
+        return []
+    return [
+        "There, the network that is tested has an exponential moving average of the weights. No paper uses one; it is added "
+        "because the last weights of a short training depend on its last few batches, which widens every interval. Over "
+        f"{len(gains)} runs the average has {np.mean(gains):+.2f} points of {metric} more than the last weights (standard "
+        f"deviation {np.std(gains):.2f}, from {min(gains):+.2f} to {max(gains):+.2f})."
+    ]
+
+
+def _replaced(records: Mapping[str, Record]) -> list[str]:
+    """List the runs of plans that were replaced: those under the short protocol, and those that no present plan uses."""
+    metric = EFFECT_METRICS["lsp"][0]
+    name = BUDGETS["smoke"].overrides["name"]
+    runs: dict[tuple[str, str], list[Record]] = {}
+    for record in select(records, kind="accuracy", dataset="lsp", metric=metric):
+        if record.setting["recipe"] == name:
+            runs.setdefault((record.subject, describe_setting(record)), []).append(record)
+    rows = [
+        (f"`{model}`", setting, seed_count_label(group), format_spread(group))
+        for (model, setting), group in sorted(runs.items())
+    ]
+    if not rows:
+        return []
+    return [
+        "## Plans that were replaced",
+        "Earlier plans trained for three epochs (now `smoke`), some from scratch or at other learning rates. Three epochs are "
+        "far from convergence, so no direction is read from these runs; they stay here because they were made.",
+        grid(("network", "training", "runs", metric), rows),
+    ]
 
 
 def _family(effects: Effects) -> str:
@@ -137,10 +211,14 @@ def _mean_pose(budget: Budget, records: Mapping[str, Record]) -> str:
     return "" if value is None else f"{value:.2f} {metric}"
 
 
-def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], records: Mapping[str, Record]) -> list[str]:
+def _section(
+    ablation: Ablation, effects: Mapping[str, Sequence[Effect]], records: Mapping[str, Record], conclusion: str
+) -> list[str]:
     blocks = [
         f"## {ablation.title}",
-        f"{_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
+        *([f"**{conclusion}**"] if conclusion else []),
+        f"The paper, {_source(ablation)}: {ablation.description}. Plan: `ablations/{ablation.name}.py`.",
+        *([f"Here: {ablation.choices}"] if ablation.choices else []),
     ]
     for protocol, compared in effects.items():
         if _is_run(compared):
@@ -158,7 +236,7 @@ def _section(ablation: Ablation, effects: Mapping[str, Sequence[Effect]], record
         rows = [(f"`{command} {protocol}`", *_effort(ablation, protocol, records)) for protocol in not_run]
         blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
     for protocol in ablation.protocols:
-        if protocol not in effects and protocol != "synthetic":
+        if protocol not in effects and is_judged(protocol):
             blocks.append(f"Cannot be run under `{protocol}`: {missing_recipe(ablation, protocol)}.")
     return blocks
 
@@ -211,7 +289,7 @@ def figure_name(ablation: Ablation, protocol: str, content: str = "ablation") ->
 
 def ablation_figures(records: Mapping[str, Record], effects: Effects) -> dict[str, bytes]:
     """Draw every figure of the page, by the name of its file in ``reports/figures``."""
-    figures = {"schedules.svg": schedules_figure()}
+    figures = {"schedules.svg": schedules_figure(), "ablations.svg": forest_figure(effects)}
     for (name, protocol), compared in effects.items():
         ablation = known_ablations()[name]
         if _is_run(compared):

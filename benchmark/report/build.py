@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from benchmark.analysis.effects import measure_effects, plans_on_real_images
+from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
@@ -18,6 +18,7 @@ from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablation_figures, ablations_page
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
+from benchmark.report.finding_rules.finding import Evidence
 from benchmark.report.findings import find_all, findings_page
 from benchmark.report.index import index_page, readme_blocks
 from benchmark.report.latency import latency_page
@@ -47,12 +48,12 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         InputError: The paper is unknown, or a table or record is malformed.
     """
     papers, records = load_papers(), load_current()
-    verdicts, effects = judge_all(records), measure_effects(plans_on_real_images(), records)
+    verdicts, effects = judge_all(records), measure_effects(judged_plans(), records)
     if paper is not None:
         if paper not in papers:
             raise InputError(f"--paper {paper!r} is not one of {', '.join(papers)}")
         return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records, effects))}
-    findings = find_all(papers, records, verdicts)
+    findings = find_all(Evidence(papers=papers, records=records, verdicts=verdicts, effects=effects))
     pages = {f"{p.id}.md": paper_page(p, verdicts, records, effects) for p in papers.values()} | {
         "README.md": index_page(papers, verdicts, records, findings),
         "findings.md": findings_page(findings),

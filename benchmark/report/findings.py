@@ -9,8 +9,6 @@ from itertools import zip_longest
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record
-from benchmark.ledger.verdicts import Verdict
-from benchmark.papers.tables import Paper
 from benchmark.report.finding_rules.ablation import find_blind_ablations
 from benchmark.report.finding_rules.accuracy import (
     find_definitions,
@@ -80,15 +78,8 @@ RULES = (
 Findings = Mapping[str, Sequence[Finding]]  # by the title of the rule, the strongest first
 
 
-def find_all(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> Findings:
-    """Return the findings of every rule.
-
-    Args:
-        papers: All papers, by id.
-        records: Current records, by id.
-        verdicts: All verdicts.
-    """
-    evidence = Evidence(papers=papers, records=records, verdicts=verdicts)
+def find_all(evidence: Evidence) -> Findings:
+    """Return the findings of every rule."""
     return {
         rule.title: sorted(rule.find(evidence), key=lambda finding: (-finding.strength, finding.sentence)) for rule in RULES
     }

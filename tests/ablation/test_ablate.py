@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from benchmark.ablate import ablate_command
-from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, plan_job, run_job
-from benchmark.analysis.effects import EffectsReport, measure_effects, plans_on_real_images
-from benchmark.config.ablations import find_ablation, known_ablations, variant_search
+from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, list_trials, plan_job, run_job
+from benchmark.analysis.effects import EffectsReport, judged_plans, measure_effects
+from benchmark.analysis.trials import TRIAL_METRIC
+from benchmark.config.ablations import find_ablation, known_ablations, variant_model, variant_recipe, variant_search
 from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
@@ -33,8 +34,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 NETWORKS = {
     "on": "efficientpose_nas/A",
     "off": "efficientpose_nas/A+sic=off",
-    "on, SimpleBaseline's start": "efficientpose_nas/A+head_init=simple_baseline",
-    "off, SimpleBaseline's start": "efficientpose_nas/A+sic=off+head_init=simple_baseline",
 }
 
 
@@ -60,7 +59,7 @@ def grid(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def page_of(folder: Path) -> str:
     records = load_records(folder / "records")
-    return ablations_page(records, measure_effects(plans_on_real_images(), records))
+    return ablations_page(records, measure_effects(judged_plans(), records))
 
 
 def runs_of(folder: Path) -> list[str]:
@@ -70,13 +69,53 @@ def runs_of(folder: Path) -> list[str]:
 
 
 def test_jobs_come_seed_by_seed_so_that_an_interrupted_grid_has_whole_comparisons(root: Path, tmp_path: Path) -> None:
-    jobs = list_jobs(find_ablation("sic"), arguments(root, tmp_path, seeds=2))
+    jobs = list_jobs(find_ablation("sic"), arguments(root, tmp_path, seeds=2), {})
     assert [(job.seed, job.variant) for job in jobs] == [(seed, variant) for seed in (0, 1) for variant in NETWORKS]
 
 
-def test_every_variant_is_trained_at_every_rate_of_the_check(root: Path, tmp_path: Path) -> None:
-    jobs = list_jobs(find_ablation("sic"), arguments(root, tmp_path, check_rates=True))
-    assert [(job.rate, job.variant, job.seed) for job in jobs] == [(rate, name, 0) for rate in (0.5, 2.0) for name in NETWORKS]
+def accuracy(job: Job, value: float) -> Record:
+    """Return a record of a job with this accuracy."""
+    recipe, overrides = variant_recipe(*job.planned(), job.protocol, job.rate, job.trial)
+    model = variant_model(*job.planned(), job.protocol)
+    setting = training_setting(recipe, recipe.start, overrides, job.rate)
+    return Record(**accuracy_identity(model, recipe, setting, TRIAL_METRIC, job.seed), value=value, command="")
+
+
+def test_trials_follow_from_each_other_and_trainings_from_them(root: Path, tmp_path: Path) -> None:
+    """Squared error is best at three times the recipe's rate here, cross-entropy at the recipe's."""
+    rce, options, records = find_ablation("rce"), arguments(root, tmp_path, name="rce", protocol="lsp", seeds=2), {}
+    accuracies = {"MSE": {0.3: 50, 1: 60, 3: 65, 10: 40}, "RCE": {0.3: 50, 1: 60, 3: 55}}
+    stages = []
+    while jobs := list_trials(rce, "lsp", records):
+        stages.append([(job.variant, job.rate, job.trial) for job in jobs])
+        for record in (accuracy(job, accuracies[job.variant][job.rate] + (job.trial == "length")) for job in jobs):
+            records[record.id] = record
+    assert stages == [
+        [(variant, rate, "rate") for variant in ("RCE", "MSE") for rate in (0.3, 1.0, 3.0)],
+        [("RCE", 1.0, "length"), ("MSE", 10.0, "rate")],
+        [("MSE", 3.0, "length")],
+    ]
+    jobs = list_jobs(rce, options, records)
+    assert [(job.variant, job.seed, job.rate) for job in jobs] == [
+        (variant, seed, rate) for seed in (0, 1) for variant, rate in (("RCE", 1.0), ("MSE", 3.0))
+    ]
+
+
+def test_a_family_has_its_trials_once(root: Path, tmp_path: Path) -> None:
+    widths = find_ablation("head_widths")
+    assert [(job.variant, job.rate) for job in list_trials(widths, "lsp", {})] == [("64, 32", r) for r in (0.3, 1.0, 3.0)]
+    assert [variant_model(*job.planned(), "lsp") for job in list_trials(widths, "lsp", {})] == ["efficientpose_nas/A"] * 3
+    assert list_jobs(widths, arguments(root, tmp_path, name="head_widths", protocol="lsp"), {}) == []
+    assert list_trials(widths, "smoke", {}) == []
+    assert list_trials(find_ablation("search_space"), "lsp", {}) == []
+
+
+def test_a_trial_tests_on_people_who_are_held_out(root: Path, tmp_path: Path) -> None:
+    trial, training = (Job("sic", "off", "lsp", 0, 1.0, kind) for kind in ("rate", ""))
+    assert job_recipe(trial).test == ("lsp", "held-out")
+    assert ("lsp", "train") not in job_recipe(trial).train
+    assert job_recipe(training).test == ("lsp", "test")
+    assert job_recipe(Job("sic", "off", "lsp", 0, 1.0, "length")).epochs == 4 / 3 * job_recipe(training).epochs
 
 
 def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +123,7 @@ def test_every_variant_is_trained_and_put_beside_the_paper(root: Path, grid: Pat
     ablate_command(arguments(root, grid / "work"), grid / "records")
     assert "sic: on over off" in (out := capsys.readouterr().out)
     assert "printed +0.48: not judged: " in out
-    assert "one seed; no learning-rate check of on and off" in out
+    assert "one seed; the protocol only shows that the ablation runs" in out
 
 
 def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Path) -> None:
@@ -200,9 +239,9 @@ def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what
     ablate_command(options, tmp_path / "records")
     assert len(searched) == 4, "what is on record is not searched again"
     assert "full size over half size" in (out := capsys.readouterr().out)
-    unchecked = "no mean pose on record; no learning-rate check of full size and half size"
+    unchecked = "no mean pose on record; the protocol only shows that the ablation runs"
     assert f"+10.00 [+10.00, +10.00], 2 and 2 seeds, printed +3.5: not judged: {unchecked}\n" in out
-    jobs = list_jobs(find_ablation("search_space"), options)
+    jobs = list_jobs(find_ablation("search_space"), options, {})
     people, _ = load_training_people(job_recipe(jobs[0]), root)
     done = [is_done(job, options, people, tmp_path / "records") for job in jobs]
     assert done == [True, False, False, False] * 2, "the first variant's search is the same"
@@ -239,7 +278,7 @@ def test_without_synthetic_people_it_says_how_to_draw_them(tmp_path: Path) -> No
         ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
         ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
         ({"seeds": 0}, "--seeds 0: at least one"),
-        ({"protocol": "mpii", "check_rates": True}, "--check-rates: under mpii the rate is the paper's own"),
+        ({"protocol": "mpii", "trials_only": True}, "--trials-only: nothing is chosen under mpii"),
     ],
 )
 def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, options: dict[str, Any], complaint: str) -> None:
@@ -249,6 +288,6 @@ def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, options: dict[
 
 def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
     page = page_of(grid)
-    assert "| `python -m benchmark.ablate sic --protocol lsp` | 12 | 0.1 M | " in page
+    assert "| `python -m benchmark.ablate sic --protocol lsp-gpu` | 10 | 2.4 M | " in page
     for ablation in known_ablations().values():
         assert f"## {ablation.title}" in page

@@ -58,7 +58,7 @@ def test_a_slip_in_an_ablation_is_one_line(project: Copy, change: tuple[str, str
     project.write(PLAN, read_recipe("Add an ablation").files[PLAN].replace(*change))
     done = project.attempt(
         "python -c 'from benchmark.core.errors import run_command; "
-        "from benchmark.analysis.effects import plans_on_real_images; run_command(plans_on_real_images)'"
+        "from benchmark.analysis.effects import judged_plans; run_command(judged_plans)'"
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(message)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmark.analysis.effects import measure_effects, plans_on_real_images
+from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import load_current
 from benchmark.ledger.tokens import Verdict
 from benchmark.ledger.verdicts import judge_all
@@ -50,7 +50,7 @@ def test_every_explained_or_ambiguous_cost_states_reach_support_rivals_and_chanc
 
 def test_a_page_names_the_sources_of_its_rows_and_what_was_fitted() -> None:
     papers, records = load_papers(), load_current()
-    effects = measure_effects(plans_on_real_images(), records)
+    effects = measure_effects(judged_plans(), records)
     page = paper_page(papers["efficientpose_nas"], judge_all(records), records, effects)
     assert "- Source of `cpn`: the CPN paper" in page
     assert "- `du_net_8m`, fitted: the number of U-Nets is not printed" in page

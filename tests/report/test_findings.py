@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from benchmark.analysis import effects
+from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import cost_record_id, load_current
 from benchmark.core.records import Record, select
-from benchmark.ledger.verdicts import judge_all
+from benchmark.ledger.verdicts import Verdict, judge_all
 from benchmark.papers.consistency import VISIBLE_JOINT_COUNTS
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper, load_papers
@@ -37,7 +38,12 @@ def evidence() -> Evidence:
     twins = [id_ for number, (id_, width) in enumerate(widths.items()) if width in [*widths.values()][:number]]
     records = {id_: record for id_, record in load_current().items() if id_ not in twins}
     drawn = {record.id: record for record in drawn_times(scatter=0.01)}
-    return Evidence(papers=load_papers(), records=records | drawn, verdicts=judge_all(records))
+    return evidence_of(records | drawn, judge_all(records))
+
+
+def evidence_of(records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> Evidence:
+    effects = measure_effects(judged_plans(), records)
+    return Evidence(papers=load_papers(), records=records, verdicts=verdicts, effects=effects)
 
 
 def drawn_times(scatter: float) -> list[Record]:
@@ -48,7 +54,7 @@ def drawn_times(scatter: float) -> list[Record]:
 
 @pytest.fixture(scope="module")
 def findings(evidence: Evidence) -> Mapping[str, Any]:
-    return find_all(evidence.papers, evidence.records, evidence.verdicts)
+    return find_all(evidence)
 
 
 def sentences(rule: Any, evidence: Evidence) -> set[str]:
@@ -83,7 +89,7 @@ def test_rules_that_find_nothing_leave_their_place_to_second_findings() -> None:
 
 
 def test_without_records_no_finding_is_called_measured(evidence: Evidence) -> None:
-    found = find_all(evidence.papers, {}, judge_all({}))
+    found = find_all(evidence_of({}, judge_all({})))
     everything = [finding for of_rule in found.values() for finding in of_rule]
     assert everything
     assert {finding.basis for finding in everything} == {"printed"}
@@ -272,7 +278,7 @@ def test_a_gain_lies_within_noise_up_to_the_half_width(evidence: Evidence) -> No
 
 
 def test_published_predictions_give_the_known_noise_and_the_known_threshold() -> None:
-    found = find_all(load_papers(), load_current(), [])
+    found = find_all(evidence_of(load_current(), []))
     (noise,), (threshold,) = found["Gains within noise"], found["Thresholds of PCKh"]
     assert (
         "lie within ±0.37, the narrowest 95 % interval of a difference between two published networks on its 2,958"

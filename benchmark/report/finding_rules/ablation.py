@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from benchmark.analysis.effects import Effect, Plan, measure_effects, plans_on_real_images
+from benchmark.analysis.effects import Effect, Plan, judged_plans
 from benchmark.analysis.runs import variant_results
 from benchmark.config.ablations import BUDGETS
 from benchmark.config.judgement import MIN_POWER
@@ -29,8 +29,7 @@ def _stand_in(effect: Effect) -> str:
 
 def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
     """Find printed differences that our own trainings would more likely miss than find, if they were true."""
-    plans = plans_on_real_images()
-    effects = measure_effects(plans, evidence.records)  # all as one family, as on the page of ablations
+    plans, effects = judged_plans(), evidence.effects
     for protocol, budget in BUDGETS.items():
         trained = [
             _Trained(plan, effect, effect.judgement.power, abs(effect.printed))
@@ -49,7 +48,7 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
                 for run in variant_results(ablation, ablation.variant(name), protocol, each.effect.metric, evidence.records)
             ]
             yield Finding(
-                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our short trainings of "
+                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our trainings of "
                 f"{min(each.effect.seeds)} seeds would more likely miss than find {len(blind)} of {len(trained)}, such as "
                 f"{paper.short}'s {each.printed:.2f} points of {each.effect.printed_metric} "
                 f"for “{ablation.title}”{_stand_in(each.effect)}: power {100 * each.power:.0f} %.",

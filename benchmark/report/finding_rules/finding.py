@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmark.analysis.effects import Effects
 from benchmark.core.records import Record
 from benchmark.ledger.verdicts import Verdict
 from benchmark.papers.tables import Cell, Paper
@@ -17,6 +18,7 @@ class Evidence:
     papers: Mapping[str, Paper]
     records: Mapping[str, Record]
     verdicts: Sequence[Verdict]
+    effects: Effects
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,68 @@
+"""Conclude every ablation in one sentence, from its measured differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmark.analysis.effects import Effect
+from benchmark.analysis.judgement import format_difference
+from benchmark.config.ablations import BUDGETS, Ablation
+from benchmark.config.judgement import MIN_POWER
+from benchmark.report.finding_rules.finding import join_words
+
+# What is said with the power and the interval themselves.
+_SAID = (
+    f"power below {100 * MIN_POWER:.0f} %",
+    "not significant",
+    "no difference is printed",
+    "the printed difference is zero",
+)
+
+
+def main_protocol(effects: Mapping[str, Sequence[Effect]]) -> str:
+    """Return the protocol whose evidence is the best: the last one with a measured difference; empty if there is none."""
+    run = [name for name in BUDGETS if any(effect.difference is not None for effect in effects.get(name, ()))]
+    return run[-1] if run else ""
+
+
+def conclusion(ablation: Ablation, effects: Mapping[str, Sequence[Effect]]) -> str:
+    """Return the conclusion of an ablation; empty if none of its comparisons was run.
+
+    Args:
+        ablation: Ablation that was run.
+        effects: Its effects by protocol.
+    """
+    protocol = main_protocol(effects)
+    if not protocol:
+        return ""
+    budget = BUDGETS[protocol]
+    size = budget.overrides.get("input", "")
+    trained = all(not variant.weights for variant in ablation.variants)
+    where = f"on {budget.dataset.upper()}" + (f" at {size}" if size and trained else "")
+    parts = [_describe(effect) for effect in effects[protocol] if not effect.comparison.strict_threshold]
+    return f"{where[0].upper()}{where[1:]}, {join_words([part for part in parts if part])}."
+
+
+def _describe(effect: Effect) -> str:
+    """Describe one difference: its size, whether the paper finds the same, and what could have been seen."""
+    better, worse = effect.comparison.better, effect.comparison.worse
+    if effect.difference is None:
+        return f"*{better}* over *{worse}* was not run"
+    size = f"{format_difference(effect.difference, effect.estimate)} points of {effect.metric}"
+    text = f"*{better}* over *{worse}* gives {size} ({effect.population})"
+    word, printed = effect.judgement.word, effect.printed
+    if word in ("agrees", "opposite"):
+        return f"{text}, {'as' if word == 'agrees' else 'contrary to what'} the paper prints ({printed:+.2f})"
+    if effect.estimate is None:
+        return f"{text}, which says nothing yet"
+    low, high = effect.estimate.interval()
+    if low <= 0 <= high:
+        text += f": less than {effect.estimate.equivalence_bound():.1f} points either way"
+    power = effect.judgement.power
+    if printed and power is not None:
+        could = "would probably have been seen" if power >= MIN_POWER else "could not have been seen reliably"
+        text += f"; the printed {printed:+.2f} {could} (power {100 * power:.0f} %)"
+    elif printed is None:
+        text += "; the paper prints no number"
+    reasons = [reason for reason in effect.judgement.reasons if reason not in _SAID]
+    return f"{text}; not judged, as {join_words(reasons)}" if reasons else text
