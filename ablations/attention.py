@@ -1,9 +1,8 @@
 """Compare attention blocks behind the head: none, SE, CBAM and the paper's own (heatmap-weighting, Table VI).
 
 Claim: on COCO, the paper's gains 0.54 points of AP over none, 0.12 over squeeze-and-excitation (SE) and 0.06 over CBAM.
-Cost: 4 networks; 12 runs under ``lsp`` (3 seeds, minutes per run on two cores), 20 under ``lsp-gpu``, 12 by the paper's recipe.
 
-    python -m benchmark.ablate attention --protocol lsp --seeds 3
+    python -m benchmark.ablate attention --protocol lsp
 """
 
 from __future__ import annotations

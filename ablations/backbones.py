@@ -1,9 +1,8 @@
 """Compare backbones under the same head: the searched one of EfficientPose-A and five others (EfficientPose-NAS, Table 3).
 
 Claim: on MPII, A is 1.47 points of PCKh@0.5 above MobileNetV2, and 0.08 above ResNet-50, which needs 14 times its operations.
-Cost: 6 networks; 18 runs under ``lsp`` (3 seeds, minutes per run on two cores), 30 under ``lsp-gpu``, 18 by the paper's recipe.
 
-    python -m benchmark.ablate backbones --protocol lsp --seeds 3
+    python -m benchmark.ablate backbones --protocol lsp
 """
 
 from __future__ import annotations

@@ -1,15 +1,8 @@
 """Compare one, two and three passes that detect keypoints, each refining the one before (EfficientPose, Table 8).
 
 Claim: on MPII the second pass gains I and II 1.7 and 1.6 points of PCKh@50, the third 0.8 and 0.5.
-Cost: 3 networks; 9 runs under ``lsp`` (3 seeds, minutes per run on two cores), 15 under ``lsp-gpu``, 9 by the paper's recipe.
-Under the small protocols RT, the smallest network, is trained in place of I.
 
-Training starts from EfficientNet-Lite0 with heatmaps that are nearly empty. Two earlier plans started from scratch, and from
-Lite0 with an ordinary last layer, whose heatmaps are far from empty. Three epochs then went into unlearning that, and left
-every variant below the mean pose (0.9 to 3.5 points against 8.9), so no direction could be read from them. Their 15 runs stay
-on record.
-
-    python -m benchmark.ablate detection_passes --protocol lsp --seeds 3
+    python -m benchmark.ablate detection_passes --protocol lsp
 """
 
 from __future__ import annotations
@@ -22,6 +15,12 @@ ABLATION = Ablation(
     paper="efficientpose",
     table="table8",
     description="each further detection pass improves accuracy, the second more than the third",
+    choices=(
+        "RT, the smallest EfficientPose, is trained in place of I, so that more runs fit into the time. Training "
+        "starts from EfficientNet-Lite0, whose weights the package index has, with heatmaps that are nearly empty: "
+        "from scratch, or from an ordinary last layer, earlier plans of three epochs went into unlearning full "
+        "heatmaps and ended below the mean pose."
+    ),
     variants=(
         Variant(name="one", model="efficientpose/I+passes=1", row="efficientpose_i_1"),
         Variant(name="two", model="efficientpose/I", row="efficientpose_i_2"),

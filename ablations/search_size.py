@@ -1,13 +1,11 @@
 """Compare searching at the input size of the final training with searching at half of it (AutoPose, Table 5).
 
 Claim: on COCO the network that was searched at the full size reaches 73.6 AP, the one that was searched at a smaller size 70.1.
-Cost: 2 searches, each followed by training; 6 runs under ``lsp`` (3 seeds, about half an hour per search on one core), 10 under
-``lsp-gpu``, 6 as in the paper.
 
 Both networks are trained at the full size. The paper's row for the smaller size has no variant here, because it names no
 network: none was published.
 
-    python -m benchmark.ablate search_size --protocol lsp --seeds 3
+    python -m benchmark.ablate search_size --protocol lsp
 """
 
 from __future__ import annotations

@@ -4,10 +4,8 @@ The narrower spaces have at most one branch per stage, plain concatenations in p
 every stage. Each space is searched separately, and the network that is found is trained.
 
 Claim: on COCO the full space reaches 73.6 AP; one branch reaches 63.9, concatenation 70.8, all branches 71.8.
-Cost: 4 searches, each followed by training; 12 runs under ``lsp`` (3 seeds, about half an hour per search on one core), 20
-under ``lsp-gpu``, 12 as in the paper.
 
-    python -m benchmark.ablate search_space --protocol lsp --seeds 3
+    python -m benchmark.ablate search_space --protocol lsp
 """
 
 from __future__ import annotations

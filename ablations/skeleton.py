@@ -1,13 +1,8 @@
 """Compare EfficientPose with and without the pass that estimates the skeleton by part affinity fields (EfficientPose, Table 7).
 
 Claim: on MPII the skeleton pass gains I 2.43 points of PCKh@50 and 1.35 of PCKh@10.
-Cost: 2 networks; 6 runs under ``lsp`` (3 seeds, minutes per run on two cores), 10 under ``lsp-gpu``, 6 by the paper's recipe.
-Under the small protocols RT, the smallest network, is trained in place of I.
 
-As in ``detection_passes``, training starts from EfficientNet-Lite0 with heatmaps that are nearly empty: from scratch, three
-epochs leave EfficientPose below the mean pose.
-
-    python -m benchmark.ablate skeleton --protocol lsp --seeds 3
+    python -m benchmark.ablate skeleton --protocol lsp
 """
 
 from __future__ import annotations
@@ -20,6 +15,12 @@ ABLATION = Ablation(
     paper="efficientpose",
     table="table7",
     description="a skeleton pass before the keypoint passes makes keypoints more accurate",
+    choices=(
+        "RT, the smallest EfficientPose, is trained in place of I, so that more runs fit into the time. Training "
+        "starts from EfficientNet-Lite0, whose weights the package index has, with heatmaps that are nearly empty: "
+        "from scratch, or from an ordinary last layer, earlier plans of three epochs went into unlearning full "
+        "heatmaps and ended below the mean pose."
+    ),
     variants=(
         Variant(name="on", model="efficientpose/I", row="efficientpose_i_on"),
         Variant(name="off", model="efficientpose/I+skeleton=off", row="efficientpose_i_off"),

@@ -2,7 +2,7 @@
 
 The paper's plain ones are 0.19 and 0.16 points more accurate than those in the style of MobileNetV1 and V2.
 
-    python -m benchmark.ablate transposed_convolutions --protocol lsp --seeds 3
+    python -m benchmark.ablate transposed_convolutions --protocol lsp
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ ABLATION = Ablation(
     paper="efficientpose_nas",
     table="table8",
     description="plain transposed convolutions are more accurate than split ones",
+    choices=(
+        "The backbone starts from EfficientNet-Lite0 by the paper's own adaptation, because that is the ImageNet "
+        "network whose weights the package index has."
+    ),
     variants=(
         Variant(name="plain", model="efficientpose_nas/A", row="plain"),
         Variant(name="MBV1 style", model="efficientpose_nas/A+tconv=mbv1", row="mbv1"),

@@ -4,7 +4,7 @@ Claim: on MPII upscaling gains I 1.14 points of PCKh@50 and 12.33 of PCKh@10.
 Cost: no training. The upscaling kernels never learn, so the published weights serve both variants: the same network is tested
 on its heatmaps before and after upscaling, decoded alike.
 
-    python -m benchmark.ablate upscaling --protocol lsp --seeds 3
+    python -m benchmark.ablate upscaling --protocol lsp
 """
 
 from __future__ import annotations

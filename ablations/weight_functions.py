@@ -1,9 +1,8 @@
 """Compare functions that weight the squared error of each pixel by its target (heatmap-weighting, Table IV).
 
 Claim: on COCO the paper's four functions gain 0.03 to 0.27 points of AP over plain squared error; the identity gains the most.
-Cost: 5 losses; 15 runs under ``lsp`` (3 seeds, minutes per run on two cores), 25 under ``lsp-gpu``, 15 by the paper's recipe.
 
-    python -m benchmark.ablate weight_functions --protocol lsp --seeds 3
+    python -m benchmark.ablate weight_functions --protocol lsp
 """
 
 from __future__ import annotations

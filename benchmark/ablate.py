@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from benchmark.ablation.engines import run_locally, run_on_ray
+from benchmark.ablation.engines import run_in_processes, run_locally, run_on_ray
 from benchmark.ablation.jobs import (
     AblateArguments,
     Job,
@@ -25,7 +25,7 @@ from benchmark.ablation.jobs import (
     measure_job_maps,
 )
 from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
-from benchmark.config.ablations import find_ablation, known_ablations
+from benchmark.config.ablations import Ablation, find_ablation, known_ablations
 from benchmark.config.identities import load_current
 from benchmark.core.errors import run_command
 from benchmark.core.records import RECORDS
@@ -35,7 +35,8 @@ DESCRIPTION = """Train and test every variant of an ablation, and keep the resul
 Started again, or on several machines that share the folder, it runs the remaining jobs. ablations/NAME.py states the plan.
 
 examples:
-  python -m benchmark.ablate sic --protocol lsp --seeds 3
+  python -m benchmark.ablate sic --protocol lsp
+  python -m benchmark.ablate all --protocol lsp-gpu --budget 28m --jobs 3
   python -m benchmark.ablate sic --protocol lsp-gpu --engine ray --gpus 0.25
 """
 
@@ -59,15 +60,9 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         for ablation in ablations:
             print(forecast_jobs(ablation, arguments, folder))
         return
-
-    # Find the learning rates and check the lengths, each trial following from those before it. Then train and test.
-    records = load_current(folder)
-    while trials := [job for ablation in ablations for job in list_trials(ablation, arguments.protocol, records)]:
-        run_jobs(trials, arguments, folder)
-        records = load_current(folder)
+    run_plan(ablations, arguments, folder)
     if arguments.trials_only:
         return
-    run_jobs([job for ablation in ablations for job in list_jobs(ablation, arguments, records)], arguments, folder)
 
     # Evaluate and measure what needs no training, in this process.
     for ablation in ablations:
@@ -84,16 +79,31 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         print("\n".join(format_effect(find_ablation(name), effect) for name in effects for effect in effects[name]))
 
 
+def run_plan(ablations: Sequence[Ablation], arguments: AblateArguments, folder: Path) -> None:
+    """Run the jobs of ablations that are not done: trials, each following from those before it, and then trainings."""
+    if arguments.budget or arguments.jobs > 1:
+        with tqdm(unit=" jobs", disable=True if arguments.as_json else None) as bar:
+            run_in_processes(ablations, arguments, folder, lambda job: show_progress(bar, job))
+        return
+    records = load_current(folder)
+    while trials := [job for ablation in ablations for job in list_trials(ablation, arguments.protocol, records)]:
+        run_jobs(trials, arguments, folder)
+        records = load_current(folder)
+    if not arguments.trials_only:
+        run_jobs([job for ablation in ablations for job in list_jobs(ablation, arguments, records)], arguments, folder)
+
+
 def run_jobs(jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> None:
     """Run the jobs that are not done, in any number of processes, with a progress bar."""
     run = run_on_ray if arguments.engine == "ray" else run_locally
     with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
+        run(jobs, arguments, folder, lambda job: show_progress(bar, job))
 
-        def progress(job: Job) -> None:
-            bar.update()
-            bar.set_postfix_str(str(job))
 
-        run(jobs, arguments, folder, progress)
+def show_progress(bar: tqdm, job: Job) -> None:
+    """Advance a bar by one job, and name it."""
+    bar.update()
+    bar.set_postfix_str(str(job))
 
 
 def main(args: Sequence[str] | None = None) -> None:

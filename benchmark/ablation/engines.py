@@ -1,14 +1,34 @@
-"""Run jobs in this process or on a Ray cluster."""
+"""Run jobs in this process, in several processes within a time budget, or on a Ray cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.ablation.jobs import AblateArguments, Job, run_job
+from benchmark.ablation.jobs import (
+    AblateArguments,
+    Job,
+    estimate_seconds,
+    is_done,
+    job_recipe,
+    list_jobs,
+    list_trials,
+    parse_budget,
+    run_job,
+)
+from benchmark.analysis.effects import Plan, measure_effects
+from benchmark.config.ablations import Ablation
+from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
+from benchmark.core.records import Record
+from benchmark.training.loader import load_training_people
 
 
 def run_locally(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:
@@ -27,6 +47,79 @@ def run_locally(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, p
     for job in locked:
         run_job(job, arguments, folder, wait=True)
         progress(job)
+
+
+# --- in several processes, within a time budget ------------------------------------------------------------------------------
+
+
+def run_in_processes(
+    ablations: Sequence[Ablation], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]
+) -> None:
+    """Run ``arguments.jobs`` jobs at a time, each chosen when one before it is on record; stop when no other fits.
+
+    Args:
+        folder: Folder of the records.
+        progress: Called after each job.
+    """
+    os.environ["TQDM_DISABLE"] = "1"  # for the processes, whose bars would overlap: in this one, tqdm is already imported
+    end = time.monotonic() + parse_budget(arguments.budget)
+    seconds: dict[tuple[str, str, str], float] = {}  # by ablation, variant and trial, as seeds and rates take equally long
+    running: dict[Future[bool], tuple[Job, float]] = {}
+    tried: set[Job] = set()
+
+    def fits(job: Job) -> bool:
+        """Return whether a job can be started: it is neither tried nor on record, and would end in time."""
+        people, _ = load_training_people(job_recipe(job), arguments.root)
+        if job in tried or is_done(job, arguments, people, folder):
+            return False
+        if arguments.budget and _kind(job) not in seconds:
+            seconds[_kind(job)] = estimate_seconds(job, arguments, people, folder)
+        return time.monotonic() + seconds.get(_kind(job), 0.0) < end
+
+    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+        while True:
+            # Start what fits, the most uncertain first.
+            for job in order_jobs(ablations, arguments, load_current(folder)):
+                if len(running) == arguments.jobs:
+                    break
+                if fits(job):
+                    tried.add(job)
+                    running[pool.submit(run_job, job, arguments, folder)] = job, time.monotonic()
+            if not running:
+                return
+
+            # Wait for one to end. What it took replaces the estimate.
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, begun = running.pop(future)
+                if future.result():
+                    seconds[_kind(job)] = time.monotonic() - begun
+                    progress(job)
+
+
+def _kind(job: Job) -> tuple[str, str, str]:
+    return job.ablation, job.variant, job.trial
+
+
+def order_jobs(ablations: Sequence[Ablation], arguments: AblateArguments, records: Mapping[str, Record]) -> list[Job]:
+    """List the jobs that can come next: those of the ablation whose differences are the most uncertain first.
+
+    A difference without an interval is the most uncertain of all. Of ablations that are equally uncertain, the one with the
+    fewest jobs comes first. Each has its trials before its trainings, and these seed by seed.
+    """
+    effects = measure_effects([Plan(ablation, arguments.protocol) for ablation in ablations], records)
+    ordered = []
+    for ablation in ablations:
+        errors = [
+            effect.estimate.error if effect.estimate else math.inf for effect in effects[ablation.name, arguments.protocol]
+        ]
+        jobs = list_trials(ablation, arguments.protocol, records)
+        if not arguments.trials_only:
+            jobs += list_jobs(ablation, arguments, records)
+        ordered.append((-max(errors, default=0.0), len(jobs), jobs))
+    return [job for _, _, jobs in sorted(ordered) for job in jobs]
+
+
+# --- on a cluster ------------------------------------------------------------------------------------------------------------
 
 
 def run_on_ray(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -55,6 +57,10 @@ class AblateArguments:
     """Number of seeds, which start at 0; default: the protocol's number."""
     trials_only: bool = False
     """Only find the learning rates and check the lengths of the trainings, on people who are held out."""
+    budget: str | None = None
+    """Time that may be used, as in 28m or 3h: runs the jobs that end in time, for the most uncertain comparisons first."""
+    jobs: int = 1
+    """Number of jobs that run at the same time, each in a process of its own; they share the GPU if there is one."""
     engine: Literal["here", "ray"] = "here"
     """here: run one job after another locally. ray: run the jobs on a Ray cluster (pip install '.[cluster]')."""
     address: str | None = None
@@ -111,14 +117,32 @@ def check_plan(ablation: Ablation, arguments: AblateArguments) -> None:
     """Check that an ablation can be run.
 
     Raises:
-        InputError: the ablation does not have the protocol, or the number of seeds is not positive.
+        InputError: the ablation does not have the protocol, or an argument cannot be meant.
     """
-    if arguments.seeds is not None and arguments.seeds < 1:
-        raise InputError(f"--seeds {arguments.seeds}: at least one is needed")
+    for option, number in (("seeds", arguments.seeds), ("jobs", arguments.jobs)):
+        if number is not None and number < 1:
+            raise InputError(f"--{option} {number}: at least one is needed")
+    if arguments.engine == "ray" and (arguments.budget or arguments.jobs > 1):
+        raise InputError("--engine ray: a cluster has its own number of jobs and no --budget; leave --jobs and --budget out")
+    parse_budget(arguments.budget)
     for variant in ablation.variants:
         variant_recipe(ablation, variant, arguments.protocol)  # refuses a protocol that the ablation does not have
     if arguments.trials_only and not BUDGETS[arguments.protocol].held_out:
         raise InputError(f"--trials-only: nothing is chosen under {arguments.protocol}")
+
+
+def parse_budget(text: str | None) -> float:
+    """Return the seconds of a duration such as ``28m``; infinity for None.
+
+    Raises:
+        InputError: It is not a positive number followed by s, m or h.
+    """
+    if text is None:
+        return math.inf
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not match or not float(match[1]):
+        raise InputError(f"--budget {text}: give a number and a unit, as in 90s, 28m or 3h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def list_trials(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Job]:

@@ -278,6 +278,9 @@ def test_without_synthetic_people_it_says_how_to_draw_them(tmp_path: Path) -> No
         ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
         ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
         ({"seeds": 0}, "--seeds 0: at least one"),
+        ({"jobs": 0}, "--jobs 0: at least one"),
+        ({"budget": "28"}, "--budget 28: give a number and a unit"),
+        ({"engine": "ray", "jobs": 2}, "--engine ray: a cluster has its own number of jobs"),
         ({"protocol": "mpii", "trials_only": True}, "--trials-only: nothing is chosen under mpii"),
     ],
 )
