@@ -14,6 +14,7 @@ import tyro
 
 from benchmark.ablation.feature_maps import measure_feature_maps
 from benchmark.analysis.effects import detectable_difference
+from benchmark.analysis.runs import DECODERS_CHOSEN_ON, EFFECT_METRICS, published_protocol
 from benchmark.analysis.trials import TRIAL_SEED, family_trials, planned_rate
 from benchmark.config.ablations import (
     BUDGETS,
@@ -263,22 +264,35 @@ def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = Fal
 
 
 def evaluate_published_weights(ablation: Ablation, arguments: AblateArguments, folder: Path) -> None:
-    """Evaluate the variants that are published weights, under each variant's protocol, and compare them with the first."""
+    """Evaluate the variants that are published weights, each comparison's two sides together.
+
+    Where a side's decoder is chosen, all that it may be are evaluated first, on training images.
+    """
     published = [variant for variant in ablation.variants if variant.weights]
     if not published:
         return
-    first = published[0]
-    evaluate_model(
-        EvaluateArguments(
-            model=first.model,
-            weights=Path(first.weights),
-            dataset="lsp",
-            protocol=tuple(variant.protocol for variant in published),
-            root=arguments.root,
-            device=arguments.device,
-        ),
-        folder,
-    )
+
+    def evaluate(split: str | None, *protocols: str) -> None:
+        evaluate_model(
+            EvaluateArguments(
+                model=published[0].model,
+                weights=Path(published[0].weights),
+                dataset="lsp",
+                split=split,
+                protocol=tuple(dict.fromkeys(protocols)),
+                root=arguments.root,
+                device=arguments.device,
+            ),
+            folder,
+        )
+
+    if decoders := [decoder for variant in published for decoder in variant.decoders]:
+        evaluate(DECODERS_CHOSEN_ON, *decoders)
+    records = load_current(folder)
+    for comparison in ablation.comparisons:
+        metric = EFFECT_METRICS["lsp"][comparison.strict_threshold]
+        sides = [ablation.variant(name) for name in (comparison.better, comparison.worse)]
+        evaluate(None, *(published_protocol(ablation, side, arguments.protocol, metric, records) for side in sides))
 
 
 def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Path) -> None:

@@ -230,6 +230,7 @@ def _published_difference(first: Record, second: Record, records: Mapping[str, R
         kind="evaluation",
         subject=first.subject,
         dataset=first.dataset,
+        split=first.split,
         metric=first.metric,
         protocol=second.protocol,
         over=first.protocol,

@@ -25,6 +25,8 @@ from benchmark.papers.tables import Cell
 # By dataset, the metric of a comparison, and the metric of one under the stricter threshold.
 EFFECT_METRICS = {"lsp": ("pck@0.2", "pck@0.05"), "mpii": ("pckh@0.5 (hrnet)", "pckh@0.1 (hrnet)"), "coco": ("AP", "AP")}
 
+DECODERS_CHOSEN_ON = "train"  # split of the images on which a variant's best decoder is chosen
+
 # --- finding -----------------------------------------------------------------------------------------------------------------
 
 
@@ -86,10 +88,29 @@ def variant_results(
     """Return a variant's records of a metric: one per seed, or the one of its published weights."""
     if not variant.weights:
         return variant_runs(ablation, variant, protocol, metric, records)
-    subject, dataset = canonical_id(ablation.variants[0].model), BUDGETS[protocol].dataset
-    return select(
-        records, kind="evaluation", subject=subject, dataset=dataset, protocol=variant.protocol, metric=metric, over=""
+    found, chosen = (
+        _evaluations(ablation, protocol, metric, records),
+        published_protocol(ablation, variant, protocol, metric, records),
     )
+    return [record for record in found if record.split != DECODERS_CHOSEN_ON and record.protocol == chosen]
+
+
+def published_protocol(ablation: Ablation, variant: Variant, protocol: str, metric: str, records: Mapping[str, Record]) -> str:
+    """Return the test protocol of a variant that is published weights; empty while the best decoder is not known.
+
+    Of several decoders, it is the one that is best by the metric on training images.
+    """
+    if not variant.decoders:
+        return variant.protocol
+    found = _evaluations(ablation, protocol, metric, records)
+    values = {record.protocol: record.value for record in found if record.split == DECODERS_CHOSEN_ON}
+    return max(variant.decoders, key=lambda name: values[name]) if values.keys() >= set(variant.decoders) else ""
+
+
+def _evaluations(ablation: Ablation, protocol: str, metric: str, records: Mapping[str, Record]) -> list[Record]:
+    """Return the evaluations of the published weights whose test protocols an ablation compares."""
+    subject, dataset = canonical_id(ablation.variants[0].model), BUDGETS[protocol].dataset
+    return select(records, kind="evaluation", subject=subject, dataset=dataset, metric=metric, over="")
 
 
 def mean_pose_accuracy(metric: str, records: Mapping[str, Record], **fields: Any) -> float | None:

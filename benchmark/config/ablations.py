@@ -108,6 +108,7 @@ class Variant:
         overrides: Fields of the recipe that the variant replaces.
         epochs_factor: Factor of the recipe's number of epochs.
         protocol: Test protocol of a variant with ``weights``.
+        decoders: Test protocols of which the one that is best on the dataset's training images takes the place of ``protocol``.
         weights: Published weight file below the data root; the variant is then tested, not trained.
         scale: Name of a search config, in which ``{}`` is replaced by the budget's; the variant is then the network that the
             search of the model's package finds, retrained as that config states.
@@ -119,6 +120,7 @@ class Variant:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     epochs_factor: int = 1
     protocol: str = ""
+    decoders: tuple[str, ...] = ()
     weights: str = ""
     scale: str = ""
 

@@ -11,7 +11,14 @@ from benchmark.analysis.convergence import convergence
 from benchmark.analysis.effects import Effect, Effects, is_judged
 from benchmark.analysis.feature_maps import feature_map_stats
 from benchmark.analysis.judgement import Word, format_difference, format_p_value, format_power
-from benchmark.analysis.runs import EFFECT_METRICS, format_spread, mean_pose_accuracy, seed_count_label, variant_results
+from benchmark.analysis.runs import (
+    EFFECT_METRICS,
+    format_spread,
+    mean_pose_accuracy,
+    published_protocol,
+    seed_count_label,
+    variant_results,
+)
 from benchmark.analysis.trials import TRIAL_METRIC, family_trials
 from benchmark.config.ablations import (
     BUDGETS,
@@ -391,7 +398,9 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
             network = f"found by a search with config `{config.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
         else:
             model = variant_model(ablation, variant, protocol)
-            network = f"`{model}`", *_common_cost(model, records)
+            protocols = [published_protocol(ablation, variant, protocol, metric, records) for metric in metrics]
+            tested = f" by `{'` and `'.join(dict.fromkeys(protocols))}`" if any(protocols) else ""
+            network = f"`{model}`{tested}", *_common_cost(model, records)
         rows.append((variant.name, *network, *accuracies))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
 

@@ -39,17 +39,27 @@ def conclusion(ablation: Ablation, effects: Mapping[str, Sequence[Effect]]) -> s
     size = budget.overrides.get("input", "")
     trained = all(not variant.weights for variant in ablation.variants)
     where = f"on {budget.dataset.upper()}" + (f" at {size}" if size and trained else "")
-    parts = [_describe(effect) for effect in effects[protocol] if not effect.comparison.strict_threshold]
-    return f"{where[0].upper()}{where[1:]}, {join_words([part for part in parts if part])}."
+    pairs: dict[tuple[str, str], list[Effect]] = {}
+    for effect in effects[protocol]:
+        pairs.setdefault((effect.comparison.better, effect.comparison.worse), []).append(effect)
+    return f"{where[0].upper()}{where[1:]}, {'; '.join(map(_describe_pair, pairs.values()))}."
+
+
+def _describe_pair(effects: Sequence[Effect]) -> str:
+    """Describe the differences of two variants by one or two metrics, and why they are not judged."""
+    pair = f"*{effects[0].comparison.better}* over *{effects[0].comparison.worse}*"
+    measured = [effect for effect in effects if effect.difference is not None]
+    if not measured:
+        return f"{pair} was not run"
+    reasons = dict.fromkeys(reason for effect in measured for reason in effect.judgement.reasons if reason not in _SAID)
+    text = f"{pair} ({measured[0].population}) gives {', and '.join(map(_describe, measured))}"
+    return f"{text}; not judged, as {join_words(list(reasons))}" if reasons else text
 
 
 def _describe(effect: Effect) -> str:
     """Describe one difference: its size, whether the paper finds the same, and what could have been seen."""
-    better, worse = effect.comparison.better, effect.comparison.worse
-    if effect.difference is None:
-        return f"*{better}* over *{worse}* was not run"
-    size = f"{format_difference(effect.difference, effect.estimate)} points of {effect.metric}"
-    text = f"*{better}* over *{worse}* gives {size} ({effect.population})"
+    assert effect.difference is not None
+    text = f"{format_difference(effect.difference, effect.estimate)} points of `{effect.metric}`"
     word, printed = effect.judgement.word, effect.printed
     if word in ("agrees", "opposite"):
         return f"{text}, {'as' if word == 'agrees' else 'contrary to what'} the paper prints ({printed:+.2f})"
@@ -57,12 +67,9 @@ def _describe(effect: Effect) -> str:
         return f"{text}, which says nothing yet"
     low, high = effect.estimate.interval()
     if low <= 0 <= high:
-        text += f": less than {effect.estimate.equivalence_bound():.1f} points either way"
+        text += f", less than {effect.estimate.equivalence_bound():.1f} either way"
     power = effect.judgement.power
     if printed and power is not None:
         could = "would probably have been seen" if power >= MIN_POWER else "could not have been seen reliably"
-        text += f"; the printed {printed:+.2f} {could} (power {100 * power:.0f} %)"
-    elif printed is None:
-        text += "; the paper prints no number"
-    reasons = [reason for reason in effect.judgement.reasons if reason not in _SAID]
-    return f"{text}; not judged, as {join_words(reasons)}" if reasons else text
+        return f"{text} (the printed {printed:+.2f} {could}, power {100 * power:.0f} %)"
+    return text if printed is not None else f"{text} (the paper prints no number)"

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.analysis.convergence import convergence, epochs_to
 from benchmark.analysis.effects import Effect, Plan, detectable_difference, judged_plans, measure_effects
-from benchmark.analysis.runs import variant_runs
+from benchmark.analysis.runs import published_protocol, variant_results, variant_runs
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
@@ -272,6 +272,29 @@ def test_published_weights_are_compared_over_people_and_never_judged() -> None:
         assert effect.population == "one training, people alone"
         assert effect.judgement.reasons == ("both sides are the weights of one training",)
         assert effect.estimate.value == pytest.approx(effect.difference)
+
+
+def test_the_best_decoder_is_the_one_of_training_images() -> None:
+    """DARK is better on test images, and does not count for it."""
+    upscaling = find_ablation("upscaling")
+    off = upscaling.variant("off, best decoder")
+
+    def evaluation(name: str, split: str, value: float) -> Record:
+        fields = {"over": "", "input": "", "weights": "", "boxes": ""}
+        return Record(
+            kind="evaluation", subject="efficientpose/I", dataset="lsp", split=split, protocol=f"efficientpose-raw-{name}",
+            metric="pck@0.05", setting=fields, versions={}, value=value, n=1000, command="",
+        )  # fmt: skip
+
+    values = {"argmax": 20.0, "filtered": 19.0, "quarter": 26.0, "dark": 25.0}
+    evaluations = [evaluation(name, "train", value) for name, value in values.items()]
+    tests = [evaluation(name, "test", value) for name, value in {**values, "dark": 30.0}.items()]
+    found = {record.id: record for record in [*evaluations, *tests]}
+    assert published_protocol(upscaling, off, "lsp", "pck@0.05", found) == "efficientpose-raw-quarter"
+    assert [r.value for r in variant_results(upscaling, off, "lsp", "pck@0.05", found)] == [26.0]
+    del found[evaluations[0].id]
+    assert published_protocol(upscaling, off, "lsp", "pck@0.05", found) == ""
+    assert not variant_results(upscaling, off, "lsp", "pck@0.05", found)
 
 
 def test_a_trained_variant_is_not_compared_with_published_weights() -> None:
