@@ -22,7 +22,6 @@ from benchmark.ablation.jobs import (
     forecast_jobs,
     list_jobs,
     list_trials,
-    measure_job_maps,
 )
 from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
 from benchmark.config.ablations import Ablation, find_ablation, known_ablations
@@ -64,10 +63,9 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
     if arguments.trials_only:
         return
 
-    # Evaluate and measure what needs no training, in this process.
+    # Evaluate what needs no training, in this process.
     for ablation in ablations:
         evaluate_published_weights(ablation, arguments, folder)
-        measure_job_maps(ablation, arguments, folder)
 
     # Compare the variants, among all comparisons of the report's page.
     own = [Plan(ablation, arguments.protocol) for ablation in ablations]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -24,6 +24,7 @@ from benchmark.config.ablations import (
     Variant,
     family_variant,
     find_ablation,
+    known_ablations,
     variant_model,
     variant_recipe,
     variant_search,
@@ -260,6 +261,7 @@ def run_job(job: Job, arguments: AblateArguments, folder: Path, wait: bool = Fal
     with lock_file(run.folder.with_suffix(".lock"), wait=wait) as locked:
         if locked:
             execute_training(run, people, root=arguments.root, cache=arguments.cache, folder=folder, verbose=False)
+            measure_job_maps(job, run, arguments, folder)
         return locked
 
 
@@ -295,21 +297,35 @@ def evaluate_published_weights(ablation: Ablation, arguments: AblateArguments, f
         evaluate(None, *(published_protocol(ablation, side, arguments.protocol, metric, records) for side in sides))
 
 
-def measure_job_maps(ablation: Ablation, arguments: AblateArguments, folder: Path) -> None:
-    """Measure the feature maps of the trained variants where the ablation plans it; print why, where that is impossible.
+def measure_job_maps(job: Job, run: TrainingRun, arguments: AblateArguments, folder: Path) -> None:
+    """Measure the feature maps that ablations plan for a job's training, now that its weights are at hand.
 
-    A run that is on record may have left its weights on another machine.
+    A run that is on record may have left its weights on another machine; that is printed.
     """
-    if ablation.feature_maps is None:
+    if job.trial:
         return
-    for job in list_jobs(ablation, arguments, load_current(folder)):
-        people, _ = load_training_people(job_recipe(job), arguments.root)
-        run = plan_job(job, arguments, people, folder)
-        try:
-            for record in measure_feature_maps(run, ablation.feature_maps, arguments.root, folder):
+    specs = [
+        ablation.feature_maps
+        for ablation in known_ablations().values()
+        if ablation.feature_maps and any(training == _training(job) for training in _trainings(ablation, job))
+    ]
+    try:
+        for spec in specs:
+            for record in measure_feature_maps(run, spec, arguments.root, folder):
                 append_record(record, folder)
-        except InputError as problem:
-            print(f"maps not measured: {problem}", file=sys.stderr)
+    except InputError as problem:
+        print(f"maps not measured: {problem}", file=sys.stderr)
+
+
+def _trainings(ablation: Ablation, job: Job) -> Iterator[tuple[str, Recipe]]:
+    """Iterate over the trainings of an ablation at a job's learning rate: model and recipe of each."""
+    if job.protocol in ablation.protocols:
+        yield from (_training(job._replace(ablation=ablation.name, variant=variant.name)) for variant in ablation.variants)
+
+
+def _training(job: Job) -> tuple[str, Recipe]:
+    ablation, variant = job.planned()
+    return variant_model(ablation, variant, job.protocol), job_recipe(job)
 
 
 # --- forecast ----------------------------------------------------------------------------------------------------------------
