@@ -26,7 +26,7 @@ from benchmark.ablation.jobs import (
 from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
 from benchmark.config.ablations import Ablation, find_ablation, known_ablations
 from benchmark.config.identities import load_current
-from benchmark.core.errors import run_command
+from benchmark.core.errors import InputError, run_command
 from benchmark.core.records import RECORDS
 
 DESCRIPTION = """Train and test every variant of an ablation, and keep the results.
@@ -34,7 +34,7 @@ DESCRIPTION = """Train and test every variant of an ablation, and keep the resul
 Started again, or on several machines that share the folder, it runs the remaining jobs. ablations/NAME.py states the plan.
 
 examples:
-  python -m benchmark.ablate sic --protocol lsp
+  python -m benchmark.ablate sic rce --protocol lsp
   python -m benchmark.ablate all --protocol lsp-gpu --budget 28m --jobs 3
   python -m benchmark.ablate sic --protocol lsp-gpu --engine ray --gpus 0.25
 """
@@ -49,10 +49,12 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
     Raises:
         InputError: there is no such ablation or protocol, or data is missing.
     """
-    if arguments.name == "all":
+    if arguments.names == ("all",):
         ablations = [ablation for ablation in known_ablations().values() if arguments.protocol in ablation.protocols]
     else:
-        ablations = [find_ablation(arguments.name)]
+        ablations = [find_ablation(name) for name in dict.fromkeys(arguments.names)]
+    if not ablations:
+        raise InputError(f"name an ablation, or all; known: {', '.join(known_ablations())}")
     for ablation in ablations:
         check_plan(ablation, arguments)
     if arguments.dry_run:

@@ -51,8 +51,8 @@ from benchmark.training.validation import MAIN_METRIC
 class AblateArguments:
     """Arguments of ``python -m benchmark.ablate``."""
 
-    name: Annotated[str, tyro.conf.Positional]
-    """The ablation: the name of a file under ablations/, or all."""
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """Ablations: names of files under ablations/, or all."""
     protocol: BudgetName = "lsp"
     """Dataset, input size and length of the training, which all variants share."""
     seeds: int | None = None

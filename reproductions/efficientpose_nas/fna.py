@@ -3,7 +3,7 @@
 The layers of a network are filled from a seed network stage by stage. Depth: the i-th layer of a stage takes the i-th layer of
 the seed's stage, or its last one. Width: the first channels of both are matched; channels that the seed lacks are zero. Kernel:
 a small kernel is put into the middle of a large one; of a large kernel the middle is taken. The head keeps its initial values,
-except for :func:`from_lite0_with_prior`.
+except for :func:`from_lite0_to_empty_maps` and :func:`from_lite0_with_prior`.
 
 Source: section 3.1 of that paper and github.com/JaminFong/FNA. EfficientPose does not say which seed it used.
 """
@@ -62,19 +62,36 @@ def lite0() -> list[nn.Module]:
     return seed
 
 
-def from_lite0_with_prior(network: PoseNetwork) -> None:
-    """Fill the backbone as :func:`from_lite0` does, and make the sigmoid of every heatmap start at 0.01, in place.
+def from_lite0_to_empty_maps(network: PoseNetwork) -> None:
+    """Fill the backbone as :func:`from_lite0` does, and make every heatmap start nearly at 0, in place.
 
-    Nearly all of a heatmap is empty, and from a bias of 0 a cross-entropy first has to learn that. The bias is that of the
-    focal loss (Lin et al., ICCV 2017, section 3.3). The weights of the final convolution are drawn from N(0, 0.001): PyTorch's
-    own are a hundred times as large, and heatmaps would not stay near the bias.
+    Most of a target is empty. PyTorch's own final convolution is a hundred times as large, and a short training spends its
+    first epoch on unlearning what it draws.
 
     Raises:
         InputError: See :func:`from_lite0`.
     """
     from_lite0(network)
+    _start_maps_at(network, 0.0)
+
+
+def from_lite0_with_prior(network: PoseNetwork) -> None:
+    """Fill the backbone as :func:`from_lite0` does, and make the sigmoid of every heatmap start at 0.01, in place.
+
+    Nearly all of a heatmap is empty, and from a bias of 0 a cross-entropy first has to learn that. The bias is that of the
+    focal loss (Lin et al., ICCV 2017, section 3.3).
+
+    Raises:
+        InputError: See :func:`from_lite0`.
+    """
+    from_lite0(network)
+    _start_maps_at(network, -math.log((1 - PRIOR) / PRIOR))
+
+
+def _start_maps_at(network: PoseNetwork, bias: float) -> None:
+    """Draw the weights of the final convolution from N(0, 0.001), as SimpleBaseline does, and set its bias."""
     nn.init.normal_(network.head.get_parameter("final.weight"), std=0.001)
-    nn.init.constant_(network.head.get_parameter("final.bias"), -math.log((1 - PRIOR) / PRIOR))
+    nn.init.constant_(network.head.get_parameter("final.bias"), bias)
 
 
 def adapt(network: PoseNetwork, seed: Sequence[Iterable[nn.Module]]) -> None:

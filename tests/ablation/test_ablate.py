@@ -45,7 +45,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(root: Path, work: Path, **options: Any) -> AblateArguments:
-    settings = {"name": "sic", "protocol": "synthetic", "root": root, "work": work, "cache": root / "cache", "device": "cpu"}
+    settings = {
+        "names": ("sic",),
+        "protocol": "synthetic",
+        "root": root,
+        "work": work,
+        "cache": root / "cache",
+        "device": "cpu",
+    }
     return AblateArguments(**settings | options)  # type: ignore[arg-type]
 
 
@@ -83,7 +90,7 @@ def accuracy(job: Job, value: float) -> Record:
 
 def test_trials_follow_from_each_other_and_trainings_from_them(root: Path, tmp_path: Path) -> None:
     """Squared error is best at three times the recipe's rate here, cross-entropy at the recipe's."""
-    rce, options, records = find_ablation("rce"), arguments(root, tmp_path, name="rce", protocol="lsp", seeds=2), {}
+    rce, options, records = find_ablation("rce"), arguments(root, tmp_path, names=("rce",), protocol="lsp", seeds=2), {}
     accuracies = {"MSE": {0.3: 50, 1: 60, 3: 65, 10: 40}, "RCE": {0.3: 50, 1: 60, 3: 55}}
     stages = []
     while jobs := list_trials(rce, "lsp", records):
@@ -105,7 +112,7 @@ def test_a_family_has_its_trials_once(root: Path, tmp_path: Path) -> None:
     widths = find_ablation("head_widths")
     assert [(job.variant, job.rate) for job in list_trials(widths, "lsp", {})] == [("64, 32", r) for r in (0.3, 1.0, 3.0)]
     assert [variant_model(*job.planned(), "lsp") for job in list_trials(widths, "lsp", {})] == ["efficientpose_nas/A"] * 3
-    assert list_jobs(widths, arguments(root, tmp_path, name="head_widths", protocol="lsp"), {}) == []
+    assert list_jobs(widths, arguments(root, tmp_path, names=("head_widths",), protocol="lsp"), {}) == []
     assert list_trials(widths, "smoke", {}) == []
     assert list_trials(find_ablation("search_space"), "lsp", {}) == []
 
@@ -232,7 +239,7 @@ def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what
         "benchmark.nas.run.execute_search", lambda run, *rest: searched.append(str(run.folder)) or keep_search(run, *rest)
     )
     monkeypatch.setattr("benchmark.nas.run.time_search_steps", lambda run, _: {phase.name: 1.0 for phase in run.scale.phases})
-    options = arguments(root, tmp_path / "work", name="search_size", seeds=2)
+    options = arguments(root, tmp_path / "work", names=("search_size",), seeds=2)
     ablate_command(options, tmp_path / "records")
     folders = [f"search-autopose-{scale}-s{seed}" for seed in (0, 1) for scale in ("tiny", "tiny-reduced")]
     assert searched == [str(tmp_path / "work" / name) for name in folders]
@@ -245,7 +252,7 @@ def test_a_variant_that_is_searched_is_searched_once_a_seed_and_compared_by_what
     people, _ = load_training_people(job_recipe(jobs[0]), root)
     done = [is_done(job, options, people, tmp_path / "records") for job in jobs]
     assert done == [True, False, False, False] * 2, "the first variant's search is the same"
-    ablate_command(arguments(root, tmp_path / "work", name="search_space", dry_run=True), tmp_path / "records")
+    ablate_command(arguments(root, tmp_path / "work", names=("search_space",), dry_run=True), tmp_path / "records")
     assert "one branch, seed 0" in (out := capsys.readouterr().out)
     assert [line.endswith("on record") for line in out.splitlines() if ", seed " in line] == [True, False, False, False]
     assert "in all about" in out
@@ -275,8 +282,9 @@ def test_without_synthetic_people_it_says_how_to_draw_them(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"name": "nonsense"}, "no ablation 'nonsense'; known: "),
-        ({"name": "upscaling"}, "ablation upscaling has no protocol 'synthetic'"),
+        ({"names": ("sic", "nonsense")}, "no ablation 'nonsense'; known: "),
+        ({"names": ()}, "name an ablation, or all; known: attention, "),
+        ({"names": ("upscaling",)}, "ablation upscaling has no protocol 'synthetic'"),
         ({"seeds": 0}, "--seeds 0: at least one"),
         ({"jobs": 0}, "--jobs 0: at least one"),
         ({"budget": "28"}, "--budget 28: give a number and a unit"),

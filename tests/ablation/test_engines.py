@@ -29,7 +29,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(root: Path, work: Path, **options: Any) -> AblateArguments:
-    settings = {"name": "sic", "protocol": "synthetic", "root": root, "work": work, "cache": root / "cache", "device": "cpu"}
+    settings = {
+        "names": ("sic",),
+        "protocol": "synthetic",
+        "root": root,
+        "work": work,
+        "cache": root / "cache",
+        "device": "cpu",
+    }
     return AblateArguments(**settings | options)  # type: ignore[arg-type]
 
 
@@ -74,7 +81,7 @@ def test_the_message_of_a_job_that_fails_is_the_commands(tmp_path: Path) -> None
 
 
 def test_the_most_uncertain_ablation_comes_first_and_of_equal_ones_the_shortest(root: Path, tmp_path: Path) -> None:
-    options = arguments(root, tmp_path, name="all", protocol="lsp", seeds=2)
+    options = arguments(root, tmp_path, names=("all",), protocol="lsp", seeds=2)
     ordered = order_jobs([RCE, WIDTHS, SIC], options, {})
     assert [job.ablation for job in ordered] == ["head_widths"] * 3 + ["sic"] * 3 + ["rce"] * 6
     assert all(job.trial == "rate" for job in ordered)

@@ -112,7 +112,7 @@ def test_the_same_network_is_trained_once_for_all_ablations_that_have_it() -> No
         for name, variant in (("sic", "on"), ("head_widths", "64, 32"), ("transposed_convolutions", "plain"), ("rce", "MSE"))
         for recipe, overrides in [variant_recipe(find_ablation(name), find_ablation(name).variant(variant), "lsp")]
     ]
-    assert set(plain) == {"lsp-ablation 1 from fna-lite0"}
+    assert set(plain) == {"lsp-ablation 1 from fna-lite0-empty"}
     recipe, overrides = variant_recipe(find_ablation("rce"), find_ablation("rce").variant("RCE"), "lsp")
     assert overrides
     assert recipe.loss.endswith("regressive")
