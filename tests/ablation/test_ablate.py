@@ -22,7 +22,6 @@ from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
 from benchmark.core.records import Record, append_record, load_records
-from benchmark.data.synthetic.write import write_datasets
 from benchmark.nas.trainer import SearchPlan, SearchRun
 from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
@@ -35,13 +34,6 @@ NETWORKS = {
     "on": "efficientpose_nas/A",
     "off": "efficientpose_nas/A+sic=off",
 }
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, 72, seed=3, validation=8, size=96)
-    return folder
 
 
 def arguments(root: Path, work: Path, **options: Any) -> AblateArguments:

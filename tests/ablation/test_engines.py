@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmark.ablate import ablate_command
 from benchmark.ablation import engines
 from benchmark.ablation.engines import order_jobs, run_in_processes
-from benchmark.ablation.jobs import AblateArguments, Job, parse_budget
+from benchmark.ablation.jobs import Job, parse_budget
 from benchmark.config.ablations import find_ablation
 from benchmark.core.errors import InputError
 from benchmark.core.records import load_records
 from benchmark.data.synthetic.write import write_datasets
-from tests.ablation.test_ablate import accuracy
+from tests.ablation.test_ablate import accuracy, arguments
 
 SIC, WIDTHS, RCE = (find_ablation(name) for name in ("sic", "head_widths", "rce"))
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("people")
-    write_datasets(folder, 16, seed=3, validation=8, size=96)
-    return folder
-
-
-def arguments(root: Path, work: Path, **options: Any) -> AblateArguments:
-    settings = {
-        "names": ("sic",),
-        "protocol": "synthetic",
-        "root": root,
-        "work": work,
-        "cache": root / "cache",
-        "device": "cpu",
-    }
-    return AblateArguments(**settings | options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("28m", 1680), ("1.5h", 5400), (None, float("inf"))])
