@@ -117,16 +117,17 @@ class EntryTable(NamedTuple):
             InputError: an entry lacks the field, or it is neither a number nor text; or some are numbers and some are text.
         """
         values = self.values(key, (int, float, str))
+        types = set(map(type, values))
         self.warn_of_types(key, values, str, float, bool)
-        text = [isinstance(value, str) for value in values]
-        if values and all(text):
+        if types == {str}:
             return np.array(values, dtype=np.str_)
-        if any(text):
+        if str in types:
+            text = [isinstance(value, str) for value in values]
             index = text.index(not text[0])
             other = f"while that of {self.row} {self.numbers_in_file[0]} is {shorten_json(values[0])}"
             raise self.error(index, f"{key} is {shorten_json(values[index])}, {other}; give numbers or text")
         try:
-            if set(map(type, values)) <= {int}:
+            if types <= {int}:
                 return np.array(values, np.int64)
             if all(value == int(value) for value in set(values)):
                 return np.array([int(value) for value in values], np.int64)

@@ -268,6 +268,29 @@ def test_coco_table_shows_the_figures_of_the_json(coco):
         assert paired.split()[1] == f"{scores['against'][name]['difference']:+.4f}"
 
 
+def test_without_intervals_the_values_are_the_same_and_nothing_is_resampled(coco, monkeypatch: pytest.MonkeyPatch):
+    whole = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    monkeypatch.delattr("benchmark.metrics.average_precision.percentile_interval")
+    scores = check_report(CocoScores, coco(ANNOTATIONS, BETTER, OTHER, "--json", "--intervals", "none"))
+    assert {name: scores[name] for name in AP_METRICS} == {name: whole[name] for name in AP_METRICS}
+    assert set(scores["ci95"].values()) == {None}
+    differences = {name: row["difference"] for name, row in whole["against"].items()}
+    assert scores["against"] == {name: {"difference": value, "ci95": None} for name, value in differences.items()}
+    text = coco(ANNOTATIONS, BETTER, OTHER, "--intervals", "none")
+    assert f"  AP   {scores['AP']:8.4f}\n" in text
+    assert f"  AP   {differences['AP']:+8.4f}\n" in text
+    assert "  [" not in text
+    assert "95 %" not in text
+
+
+@pytest.mark.parametrize("dataset", ["mpii", "lsp"])
+def test_only_coco_goes_without_intervals(files: Path, capsys: pytest.CaptureFixture[str], dataset: str):
+    for arguments in (["--predictions", str(files / "good.mat")], ["--published"]):
+        with pytest.raises(SystemExit):
+            main(["--dataset", dataset, "--annotations", str(files / "gt.mat"), "--intervals", "none", *arguments])
+        assert "--intervals: " in capsys.readouterr().err
+
+
 def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: pytest.CaptureFixture[str]):
     paths = [pose_data / f"coco/oks_fixture/{name}_dataset.json" for name in ("gt", "dt")]
     for path in paths:
