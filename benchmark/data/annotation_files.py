@@ -32,6 +32,15 @@ def dataset_label(dataset: str, folder: Path) -> str:
     return f"synthetic-{dataset}" if (folder / SYNTHETIC).is_file() else dataset
 
 
+def image_path(folder: Path, name: str) -> Path:
+    """Return the path of an image below ``folder``; ``name`` may have folders, which may repeat the end of ``folder``."""
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts:  # of another machine
+        return folder / parts[-1]
+    repeated = [count for count in range(1, len(parts)) if folder.parts[-count:] == parts[:count]]
+    return folder.joinpath(*parts[max(repeated, default=0) :])
+
+
 def parse_json(content: bytes) -> Any:
     """Parse JSON in any encoding of Unicode; the last of several equal keys counts, and NaN and Infinity are numbers.
 

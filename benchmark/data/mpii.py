@@ -19,6 +19,7 @@ from benchmark.data.annotation_files import (
     as_numbers,
     dataset_label,
     first_existing,
+    image_path,
     naming_record,
     read_json,
     read_mat,
@@ -71,7 +72,7 @@ class _Rows:
 
     def person_keys(self) -> list[tuple[str, int, int]]:
         """Return keys that identify people across files: the image and the annotated position."""
-        return [(name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
+        return [(Path(name).name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
 
 
 def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None) -> People:
@@ -118,7 +119,7 @@ def _people(rows: _Rows, folder: Path, split: str) -> People:
     return People(
         dataset=dataset_label("mpii", folder),
         split=split,
-        images=tuple(folder / "images" / name for name in rows.names),
+        images=tuple(image_path(folder / "images", name) for name in rows.names),
         image_ids=np.array([_image_id(name) for name in rows.names], np.int64),
         ids=np.array(rows.ids, np.int64),
         joints=np.where(visible[..., None] > 0, stack_rows(rows.joints, (K, 2)) - ORIGIN, 0.0),
@@ -144,7 +145,7 @@ def _read_json_rows(path: Path) -> _Rows:
         raise InputError(f"{path}: expected a list of people")
     for index, person in enumerate(content):
         with naming_record(path, f"person {index}"):
-            rows.names.append(Path(person["image"]).name)
+            rows.names.append(str(person["image"]))
             rows.ids.append(index)
             rows.positions.append(as_numbers(person["center"], (2,), "center"))
             rows.scales.append(_scale(person["scale"]))

@@ -1,4 +1,4 @@
-"""Read all arrays of numbers of a .mat, .h5, .npy or .json file, gzipped or not, without executing any of its content."""
+"""Read all arrays of numbers of a .mat, .h5, .npy or .json file, packed or not, without executing any of its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.file_content import read_content
+from benchmark.core.file_content import PACKED, read_content
 from benchmark.data.annotation_files import parse_json
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -49,9 +49,9 @@ class Contents(NamedTuple):
 
 
 def file_format(path: Path) -> str:
-    """Return the suffix that names the format, in lower case and without a final ``.gz``."""
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix
+    """Return the suffix that names the format, in lower case; a final ``.gz`` or ``.zip`` does not count."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
 def default_origin(path: Path) -> Literal[0, 1]:
@@ -74,7 +74,7 @@ def read_arrays(path: Path) -> Contents:
     """
     suffix = file_format(path)
     if suffix not in _READERS:
-        raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz")
+        raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz or .zip")
     content = read_content(path)
     try:
         contents = _READERS[suffix](content)

@@ -78,7 +78,8 @@ def parse_coco_people(data: Any, source: str = "annotations") -> CocoPeople:
 
 def parse_coco_detections(entries: Any, people: CocoPeople, source: str = "detections") -> CocoDetections:
     """Convert the parsed content of a results file: see :func:`read_coco_detections`."""
-    if not isinstance(entries, list):
+    of_another_kind = describe_json(entries) and isinstance(entries, list) and "image_id" not in entries[0]
+    if not isinstance(entries, list) or of_another_kind:
         raise InputError(f"{source}: not COCO detections: {describe_json(entries) or 'expected a list'}")
     if not entries:
         raise InputError(f"{source}: contains no detections")

@@ -49,6 +49,22 @@ def test_positions_lose_matlab_s_one_and_the_centre_goes_down_by_15_scales(tmp_p
     assert people.head_sizes is None
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a/7.jpg", "images/a/7.jpg"),
+        ("images/7.jpg", "images/7.jpg"),
+        ("images/b/7.jpg", "images/b/7.jpg"),
+        ("7.jpg", "images/7.jpg"),
+    ],
+)
+def test_folders_of_an_image_s_name_are_kept(tmp_path, name, expected):
+    write_json(tmp_path, person(image=name))
+    people = load_mpii(tmp_path, "val")
+    assert people.images == (tmp_path / expected,)
+    assert people.image_ids.tolist() == [7]
+
+
 def test_head_sizes_come_from_gt_valid_row_by_row(tmp_path):
     write_json(tmp_path, person(), person())
     boxes = np.array([[[0, 0], [30, 40]], [[5, 5], [11, 13]]], float).transpose(1, 2, 0)
