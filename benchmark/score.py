@@ -16,7 +16,8 @@ DESCRIPTION = """Score predicted joints under the public evaluation conventions,
 
 MPII: PCKh@0.5 and @0.1 of each part and the mean, in percent; intervals by a bootstrap over people.
 LSP: PCK at 0.2, 0.1 and 0.05 of the torso's length, or at any threshold, person-centric and observer-centric; likewise.
-COCO: the ten keypoint metrics of pycocotools, as fractions from 0 to 1; intervals by a bootstrap over images.
+COCO: the ten keypoint metrics of pycocotools, as fractions from 0 to 1; intervals by a bootstrap over images. What deviates
+from COCO's formats, but is scored by pycocotools, is scored in the same way, with one warning for each kind.
 
 examples:
   python -m benchmark.score --annotations gt_valid.mat --predictions mine.mat --against theirs.mat
