@@ -18,7 +18,7 @@ from benchmark.core.errors import InputError
 from benchmark.data.annotation_files import read_json
 from benchmark.metrics.array_files import describe_json
 from benchmark.metrics.entry_table import AS_PYCOCOTOOLS, EntryTable, shorten_json
-from benchmark.metrics.oks import KEYPOINTS, PERSON, CocoDetections, CocoPeople, Id, check_detections, check_people, is_among
+from benchmark.metrics.oks import KEYPOINTS, PERSON, CocoDetections, CocoPeople, Id, check_detections, check_people
 
 
 def read_coco_annotations(path: Path) -> CocoPeople:
@@ -109,35 +109,45 @@ def _is_zero(value: Id) -> bool:
 
 def _select_annotated_category(table: EntryTable, listed: EntryTable) -> tuple[EntryTable, Id]:
     """Return the annotations of the listed category, and its id; annotations of categories that are not listed are left out."""
-    categories, known = table.ids("category_id"), listed.ids("id")
-    rows = is_among(categories, known)
-    annotated = np.unique(categories[rows]).tolist()
+    categories, known = _read_categories(table, "category_id"), set(_read_categories(listed, "id"))
+    annotated = known.intersection(categories)
     if not annotated:
-        found, expected = (", ".join(map(str, np.unique(values).tolist())) for values in (categories, known))
+        found, expected = (", ".join(map(shorten_json, values)) for values in (dict.fromkeys(categories), known))
         raise InputError(f"{table.source}: no annotation is of a listed category: {found}, listed are {expected}")
     if len(annotated) > 1:
-        ids = ", ".join(map(str, annotated))
+        ids = ", ".join(sorted(map(shorten_json, annotated)))
         raise InputError(f"{table.source}: annotations of {len(annotated)} categories ({ids}); keep those of people only")
-    table.warn(np.flatnonzero(~rows), "the category is not listed", f"left out, {AS_PYCOCOTOOLS}")
-    return table.select(np.flatnonzero(rows)), annotated[0]
+    (category,) = annotated
+    return _select_category(table, categories, category, "the category is not listed"), category
 
 
 def _select_detected_category(table: EntryTable, category: Id) -> EntryTable:
     """Return the detections of the annotated category."""
-    categories = table.ids("category_id")
-    rows = is_among(categories, np.array([category]))
-    if not rows.any():
-        others = np.unique(categories).tolist()
-        found = f"all have category_id {', '.join(map(str, others[:5]))}"
-        advice = f"give a file of detected people, or set category_id to {category}"
+    categories = _read_categories(table, "category_id")
+    if category not in categories:
+        others = list(dict.fromkeys(categories))
+        found = f"all have category_id {', '.join(map(shorten_json, others[:5]))}"
+        advice = f"give a file of detected people, or set category_id to {shorten_json(category)}"
         if others == [0] and category == PERSON:
-            found, advice = (
-                f"all {len(rows)} have category_id 0, so the file counts categories from 0",
-                f"write {PERSON} instead",
-            )
+            found = f"all {len(categories)} have category_id 0, so the file counts categories from 0"
+            advice = f"write {PERSON} instead"
         raise InputError(f"{table.source}: no detection is of category {category} (person): {found}; {advice}")
-    table.warn(np.flatnonzero(~rows), f"category_id is not {category} (person)", f"left out, {AS_PYCOCOTOOLS}")
-    return table if rows.all() else table.select(np.flatnonzero(rows))
+    return _select_category(table, categories, category, f"category_id is not {shorten_json(category)} (person)")
+
+
+def _read_categories(table: EntryTable, key: str) -> list[Id]:
+    categories = table.values(key, (int, float, str))
+    table.warn_of_types(key, categories, str, float, bool)
+    return categories
+
+
+def _select_category(table: EntryTable, categories: list[Id], category: Id, deviation: str) -> EntryTable:
+    """Return the entries of a category, after a warning of those that are left out."""
+    rows = np.array([value == category for value in categories])
+    if rows.all():
+        return table
+    table.warn(np.flatnonzero(~rows), deviation, f"left out, {AS_PYCOCOTOOLS}")
+    return table.select(np.flatnonzero(rows))
 
 
 def _read_images(table: EntryTable) -> np.ndarray:
@@ -171,7 +181,7 @@ def _read_keypoint_counts(table: EntryTable) -> np.ndarray:
     """Return the number of keypoints [N] that the file gives each person: 0 exactly where pycocotools finds it equal to 0."""
     values = table.values("num_keypoints", (int, float, str, type(None)), "a number")
     table.warn_of_types("num_keypoints", values, str, float, bool, type(None))
-    return np.array([0 if value == 0 else int(value) if type(value) is int else 1 for value in values], np.int64)
+    return np.array([min(abs(value), KEYPOINTS) if isinstance(value, int) else value != 0 for value in values], np.int64)
 
 
 def _replace_repeated(people: CocoPeople, ids: list[Id], table: EntryTable) -> CocoPeople:

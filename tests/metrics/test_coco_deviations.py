@@ -103,6 +103,10 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     "num_keypoints as text": (each("annotations", "num_keypoints", str), "num_keypoints is text"),
     "num_keypoints true or false": (each("annotations", "num_keypoints", bool, 2), "num_keypoints is true or false"),
     "num_keypoints null": (each("annotations", "num_keypoints", lambda _: None, 2), "num_keypoints is null"),
+    "num_keypoints beyond 64 bits or negative, and 1.0": (
+        each("annotations", "num_keypoints", lambda value: [0, 2**70, -1, 1.0][value % 4]),
+        "num_keypoints is a number with a decimal point",
+    ),
     "annotation ids as text": (each("annotations", "id", str), "id is text"),
     "annotation ids partly text": (each("annotations", "id", str, 2), "id is text"),
     "annotation ids 1.0": (each("annotations", "id", float), "id is a number with a decimal point"),
@@ -129,6 +133,7 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
         lambda a, d: a["annotations"].append({"id": 999, "image_id": a["images"][0]["id"], "category_id": 0}),
         "the category is not listed",
     ),
+    "annotations of a category in words": (add_annotations(category_id="dog"), "category_id is text"),
     "repeated detections": (add_detections(), "repeats an earlier detection"),
     "a detection three times": (lambda a, d: d.extend([d[0]] * 2), "repeats an earlier detection"),
     "people of zeros alone": (
@@ -139,6 +144,7 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     "detections counted from 0": (number_detections(0, 1), "id is 0 or that of an earlier detection"),
     "scores true or false": (true_after_the_first, "score is true or false"),
     "detections of other categories": (add_detections(category_id=3, score=0.95), "category_id is not 1 (person)"),
+    "detections of categories in words": (add_detections(category_id="dog", score=0.95), "category_id is text"),
     "bare detections of other categories": (
         both(
             lambda a, d: [entry.update(bbox=[0, 0, 40, 40]) for entry in d],
@@ -265,7 +271,7 @@ def test_what_pycocotools_cannot_score_is_refused(name: str):
         ([0.0], "all 3 have category_id 0, so"),
         ([2], "all have category_id 2; give a file of detected people, or set category_id to 1"),
         ([0, 3], "all have category_id 0, 3; give a file of detected people"),
-        (["person"], "all have category_id person; give a file of detected people"),
+        (["person"], 'all have category_id "person"; give a file of detected people'),
     ],
 )
 def test_a_file_without_detected_people_says_what_it_holds(ids: list[Any], message: str):
