@@ -41,6 +41,12 @@ def misplaced_content(content: bytes) -> str:
     return ""
 
 
+def file_format(path: Path) -> str:
+    """Return the suffix that names the format, in lower case; a final ``.gz`` or ``.zip`` does not count."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
+
+
 def read_content(path: Path) -> bytes:
     """Return the bytes of a file, unpacked if it is gzipped or the only file in a zip archive, whatever its name.
 

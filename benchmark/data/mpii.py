@@ -6,6 +6,7 @@ All four count pixels from (1, 1); positions become 0-based here. The person's b
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import file_format, read_content
 from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes
 from benchmark.data.annotation_files import (
     as_numbers,
@@ -97,10 +99,10 @@ def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None)
     path = annotations or first_existing(folder, SPLITS[split])
     if path is None:
         raise InputError(f"{folder}: no MPII annotations of {split}: none of {', '.join(SPLITS[split])}")
-    if path.suffix == ".json":
+    if file_format(path) == ".json":
         rows = _read_json_rows(path)
         _add_head_sizes(rows, folder, split)
-    elif path.suffix == ".h5":
+    elif file_format(path) == ".h5":
         rows = _read_h5_rows(path)
     else:
         rows = _read_mat_split(path, folder, split)
@@ -189,7 +191,7 @@ def _read_h5_rows(path: Path) -> _Rows:
     shapes = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
     with naming_record(path, "file"):
         try:
-            with h5py.File(path) as file:
+            with h5py.File(io.BytesIO(read_content(path))) as file:
                 count = len(file["imgname"])
                 names = [name.decode() for name in file["imgname"][()]]
                 columns = {key: as_numbers(file[key][()], (count, *shape), key) for key, shape in shapes.items()}

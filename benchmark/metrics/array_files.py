@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.file_content import PACKED, read_content
+from benchmark.core.file_content import file_format, read_content
 from benchmark.data.annotation_files import parse_json
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -46,12 +46,6 @@ class Contents(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     fields: tuple[str, ...] = ()
-
-
-def file_format(path: Path) -> str:
-    """Return the suffix that names the format, in lower case; a final ``.gz`` or ``.zip`` does not count."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
 def default_origin(path: Path) -> Literal[0, 1]:
