@@ -53,7 +53,7 @@ class EntryTable(NamedTuple):
         """Warn of values [N] of these types, which are read as the numbers that they stand for."""
         words = {str: "text", float: "a number with a decimal point", bool: "true or false", type(None): "null"}
         kinds = set(map(type, values))
-        for unusual in kinds.intersection(types):
+        for unusual in (kind for kind in types if kind in kinds):
             indices = [index for index, value in enumerate(values) if type(value) is unusual]
             self.warn(indices, f"{key} is {words[unusual]}, {shorten_json(values[indices[0]])}", f"accepted, {AS_PYCOCOTOOLS}")
 
