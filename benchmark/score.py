@@ -9,7 +9,6 @@ import tyro
 
 from benchmark.core.errors import InputError, run_command
 from benchmark.core.records import RECORDS, append_record
-from benchmark.metrics.published import format_published, published_report, score_published
 from benchmark.metrics.score_files import ScoreArguments, score_file
 from benchmark.metrics.score_tables import format_scores
 
@@ -17,12 +16,14 @@ DESCRIPTION = """Score predicted joints under the public evaluation conventions,
 
 MPII: PCKh@0.5 and @0.1 of each part and the mean, in percent; intervals by a bootstrap over people.
 LSP: PCK at 0.2, 0.1 and 0.05 of the torso's length, or at any threshold, person-centric and observer-centric; likewise.
-COCO: the ten keypoint metrics of pycocotools, as fractions from 0 to 1; intervals by a bootstrap over images.
+COCO: the ten keypoint metrics of pycocotools, as fractions from 0 to 1; intervals by a bootstrap over images. What deviates
+from COCO's formats, but is scored by pycocotools, is scored in the same way, with one warning for each kind.
 
 examples:
   python -m benchmark.score --annotations gt_valid.mat --predictions mine.mat --against theirs.mat
   python -m benchmark.score --dataset lsp --predictions mine.mat --threshold 0.2 0.15
   python -m benchmark.score --dataset coco --annotations person_keypoints_val2017.json --predictions mine.json --json
+  python -m benchmark.score --dataset coco --predictions mine.json --intervals none
   python -m benchmark.score --published --dataset mpii --keep
 """
 
@@ -47,7 +48,11 @@ def score_published_command(arguments: ScoreArguments) -> None:
     Raises:
         InputError: an option does not apply, or see :func:`benchmark.metrics.published.score_published`.
     """
-    arguments.refuse("does not apply to --published", "predictions", "against", "preset", "threshold", "sides", "origin")
+    # Imported here, because it takes a tenth of a second, as long as reading the annotations of COCO.
+    from benchmark.metrics.published import format_published, published_report, score_published
+
+    options = ("predictions", "against", "preset", "threshold", "sides", "origin", "intervals")
+    arguments.refuse("does not apply to --published", *options)
     if arguments.dataset == "coco":
         raise InputError("--published: no predictions on coco are listed; choose mpii or lsp")
     records, absent = score_published(arguments.dataset, arguments.annotation_file)

@@ -17,6 +17,11 @@ def exit_with_error(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def print_warning(message: str) -> None:
+    """Print ``message`` as one line on stderr."""
+    print("warning: " + " ".join(message.split()), file=sys.stderr)
+
+
 def run_command(command: Callable[[], object]) -> None:
     """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
     try:

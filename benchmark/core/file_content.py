@@ -1,14 +1,17 @@
-"""Read the bytes of a file that a user gives, unpacked if it is gzipped, and say in words if it is not what it should be."""
+"""Read the bytes of a file that a user gives, unpacked if it is packed, and say in words if it is not what it should be."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import zipfile
 import zlib
 from pathlib import Path
 
 from benchmark.core.errors import InputError
 
-GZIP = b"\x1f\x8b"
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+PACKED = (".gz", ".zip")  # suffixes, of which one may follow that of the format
 _LFS = b"version https://git-lfs"
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
@@ -38,11 +41,18 @@ def misplaced_content(content: bytes) -> str:
     return ""
 
 
+def file_format(path: Path) -> str:
+    """Return the suffix that names the format, in lower case; a final ``.gz`` or ``.zip`` does not count."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
+
+
 def read_content(path: Path) -> bytes:
-    """Return the bytes of a file, unpacked if it is gzipped, whatever its name.
+    """Return the bytes of a file, unpacked if it is gzipped or the only file in a zip archive, whatever its name.
 
     Raises:
-        InputError: the file is missing, unreadable, empty, a Git-LFS pointer, a web page, or a truncated or damaged gzip file.
+        InputError: the file is missing, unreadable, empty, a Git-LFS pointer, a web page, or a truncated or damaged gzip or zip
+            file; or an archive holds another number of files.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -57,6 +67,20 @@ def read_content(path: Path) -> bytes:
             raise InputError(f"{path}: truncated: its gzip stream has no end") from None
         except (OSError, zlib.error) as error:
             raise InputError(f"{path}: damaged gzip file: {error}") from None
+    elif content.startswith(ZIP):
+        content = _unzip(path, content)
     if problem := misplaced_content(content):
         raise InputError(f"{path}: {problem}")
     return content
+
+
+def _unzip(path: Path, content: bytes) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # macOS adds a file of its own attributes for each file.
+            members = [member for member in archive.infolist() if not member.is_dir() and "__MACOSX" not in member.filename]
+            if len(members) != 1:
+                raise InputError(f"{path}: the zip archive holds {len(members)} files, expected one")
+            return archive.read(members[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: truncated or damaged zip file: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import read_content
@@ -30,15 +32,42 @@ def dataset_label(dataset: str, folder: Path) -> str:
     return f"synthetic-{dataset}" if (folder / SYNTHETIC).is_file() else dataset
 
 
+def image_path(folder: Path, name: str) -> Path:
+    """Return the path of an image below ``folder``; ``name`` may have folders, which may repeat the end of ``folder``."""
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts:  # of another machine
+        return folder / parts[-1]
+    repeated = [count for count in range(1, len(parts)) if folder.parts[-count:] == parts[:count]]
+    return folder.joinpath(*parts[max(repeated, default=0) :])
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON in any encoding of Unicode; the last of several equal keys counts, and NaN and Infinity are numbers.
+
+    Raises:
+        ValueError: the content is not JSON.
+        RecursionError: it is nested too deeply for Python.
+    """
+    collects = gc.isenabled()
+    gc.disable()  # nothing here is garbage, and looking for it takes as long as parsing
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content)  # says what is wrong and where, or reads what only Python's reader accepts
+    finally:
+        if collects:
+            gc.enable()
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file, gzipped or not.
+    """Read a JSON file, packed or not.
 
     Raises:
         InputError: the file is not JSON, or is nested too deeply for Python; see also :func:`read_content`.
     """
     content = read_content(path)
     try:
-        return json.loads(content)
+        return parse_json(content)
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     except RecursionError:

@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, print_warning
 from benchmark.core.keypoints import COCO_JOINTS
-from benchmark.data.annotation_files import as_numbers, dataset_label, first_existing, naming_record, read_json, stack_rows
+from benchmark.data.annotation_files import (
+    as_numbers,
+    dataset_label,
+    first_existing,
+    image_path,
+    naming_record,
+    read_json,
+    stack_rows,
+)
 from benchmark.data.people import People
 
 K = len(COCO_JOINTS)
@@ -29,7 +37,7 @@ def load_coco(
 
     From annotations, everyone is loaded who has at least one annotated keypoint and is not a crowd; the box is COCO's, clipped
     to the image, as in HRNet and SimpleBaseline. From detections, a list of {image_id, category_id, bbox, score} as HRNet
-    publishes, every person is loaded; they have no joints, and ids are row numbers.
+    publishes, every person whose box is not empty is loaded; they have no joints, and ids are row numbers.
 
     Args:
         detections: a file of detections to read instead of annotated people.
@@ -83,7 +91,7 @@ def _read_images(path: Path) -> dict[int, tuple[str, float, float]]:
     images = {}
     for number, image in enumerate(content["images"]):
         with naming_record(path, f"image {number}"):
-            images[int(image["id"])] = (Path(image["file_name"]).name, float(image["width"]), float(image["height"]))
+            images[int(image["id"])] = (str(image["file_name"]), float(image["width"]), float(image["height"]))
     return images
 
 
@@ -94,13 +102,16 @@ def _load_annotations(
     content = read_json(path).get("annotations")
     if not isinstance(content, list):
         raise InputError(f"{path}: contains no list of annotations")
-    seen: set[int] = set()
+    last: dict[Any, int] = {}
     for number, annotation in enumerate(content):
-        with naming_record(path, f"annotation {annotation.get('id', number) if isinstance(annotation, dict) else number}"):
-            if annotation["id"] in seen:
-                raise ValueError("duplicate id")
-            seen.add(annotation["id"])
-            if annotation["category_id"] != PERSON or annotation.get("iscrowd", 0):
+        with naming_record(path, f"annotation {number}"):
+            last[annotation["id"]] = number
+    repeated = sorted(set(range(len(content))) - set(last.values()))
+    _warn_left_out(path, "annotation", repeated, len(content), "a later annotation has the same id")
+    for number in sorted(last.values()):
+        annotation = content[number]
+        with naming_record(path, f"annotation {annotation['id']}"):
+            if not _is_person(annotation) or annotation.get("iscrowd", 0):
                 continue
             if row := _annotation_row(annotation, images):
                 rows.append(row)
@@ -110,7 +121,7 @@ def _load_annotations(
     return People(
         dataset=dataset_label("coco", folder),
         split=split,
-        images=tuple(image_folder / images[row["image_id"]][0] for row in rows),
+        images=tuple(image_path(image_folder, images[row["image_id"]][0]) for row in rows),
         image_ids=np.array([row["image_id"] for row in rows], np.int64),
         ids=np.array([row["id"] for row in rows], np.int64),
         joints=np.where(visible[..., None] > 0, keypoints[..., :2], 0.0),
@@ -119,6 +130,15 @@ def _load_annotations(
         sizes=boxes[:, 2:],
         areas=np.array([row["area"] for row in rows], np.float64),
     )
+
+
+def _is_person(entry: dict[str, Any]) -> bool:
+    return entry["category_id"] in (PERSON, str(PERSON))
+
+
+def _warn_left_out(path: Path, row: str, numbers: list[int], count: int, reason: str) -> None:
+    if numbers:
+        print_warning(f"{path}: {row} {numbers[0]}: {reason} ({len(numbers)} of {count} {row}s): left out")
 
 
 def _annotation_row(annotation: dict[str, Any], images: dict[int, tuple[str, float, float]]) -> dict[str, Any] | None:
@@ -153,14 +173,16 @@ def _load_detections(
     if not isinstance(content, list):
         raise InputError(f"{path}: expected a list of detections")
     names, image_ids, ids, boxes, scores = [], [], [], [], []
+    empty: list[int] = []
     for number, detection in enumerate(content):
         with naming_record(path, f"detection {number}"):
-            if detection["category_id"] != PERSON:
+            if not _is_person(detection):
                 continue
             score = float(as_numbers(detection["score"], (), "score"))
             box = as_numbers(detection["bbox"], (4,), "bbox")
             if (box[2:] <= 0).any():
-                raise ValueError(f"bbox is {box[2]:g} by {box[3]:g} pixels")
+                empty.append(number)
+                continue
             image = int(detection["image_id"])
             if images is not None and image not in images:
                 raise ValueError(f"image {image} is not among the annotated images")
@@ -169,11 +191,12 @@ def _load_detections(
             ids.append(number)
             boxes.append(box)
             scores.append(score)
+    _warn_left_out(path, "detection", empty, len(content), "bbox has no width or no height")
     box_rows = stack_rows(boxes, (4,))
     return People(
         dataset=dataset_label("coco", folder),
         split=split,
-        images=tuple(image_folder / name for name in names),
+        images=tuple(image_path(image_folder, name) for name in names),
         image_ids=np.array(image_ids, np.int64),
         ids=np.array(ids, np.int64),
         joints=np.zeros((len(ids), K, 2)),

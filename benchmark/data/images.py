@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Literal, overload
@@ -11,8 +12,10 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 
-JPEG, PNG = b"\xff\xd8", b"\x89PNG"
-SCAN, END = b"\xff\xda", b"\xff\xd9"  # JPEG's markers before the pixels and after them
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+# JPEG's markers of segments, and that of its end. In pixel data, 0xff is followed by 0 or by one of the restart markers.
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+END = b"\xff\xd9"
 
 
 @overload
@@ -56,11 +59,29 @@ def _decode(path: Path) -> tuple[np.ndarray | None, str | None]:
 
 
 def is_truncated(encoded: bytes) -> bool:
-    """Return whether a JPEG or PNG lacks its end marker.
-
-    In a JPEG's pixel data 0xff is always escaped, so an end marker after the start of the last scan is the real one; the end
-    marker of an embedded thumbnail comes before it. Bytes after the end marker do not matter.
-    """
+    """Return whether a JPEG or PNG ends before its end marker; data behind the marker, such as a video, do not matter."""
     if encoded.startswith(JPEG):
-        return encoded.rfind(END) < encoded.rfind(SCAN)
-    return encoded.startswith(PNG) and b"IEND" not in encoded[-64:]
+        return _jpeg_is_truncated(encoded)
+    return encoded.startswith(PNG) and _png_is_truncated(encoded)
+
+
+def _jpeg_is_truncated(encoded: bytes) -> bool:
+    """Go from segment to segment until the end marker; an embedded thumbnail, with its own end marker, is within a segment."""
+    position = len(JPEG)
+    while marker := MARKER.search(encoded, position):
+        if marker[0] == END:
+            return False
+        length = int.from_bytes(encoded[marker.end() : marker.end() + 2], "big")
+        position = marker.end() + length
+    return True
+
+
+def _png_is_truncated(encoded: bytes) -> bool:
+    """Go from chunk to chunk (length, name, content and checksum) until the last."""
+    position = len(PNG)
+    while position + 12 <= len(encoded):
+        length, name = int.from_bytes(encoded[position : position + 4], "big"), encoded[position + 4 : position + 8]
+        position += 12 + length
+        if name == b"IEND":
+            return position > len(encoded)
+    return True

@@ -6,6 +6,7 @@ All four count pixels from (1, 1); positions become 0-based here. The person's b
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import file_format, read_content
 from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes
 from benchmark.data.annotation_files import (
     as_numbers,
     dataset_label,
     first_existing,
+    image_path,
     naming_record,
     read_json,
     read_mat,
@@ -71,7 +74,7 @@ class _Rows:
 
     def person_keys(self) -> list[tuple[str, int, int]]:
         """Return keys that identify people across files: the image and the annotated position."""
-        return [(name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
+        return [(Path(name).name, round(x), round(y)) for name, (x, y) in zip(self.names, self.positions, strict=True)]
 
 
 def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None) -> People:
@@ -96,10 +99,10 @@ def load_mpii(folder: Path, split: str = "val", annotations: Path | None = None)
     path = annotations or first_existing(folder, SPLITS[split])
     if path is None:
         raise InputError(f"{folder}: no MPII annotations of {split}: none of {', '.join(SPLITS[split])}")
-    if path.suffix == ".json":
+    if file_format(path) == ".json":
         rows = _read_json_rows(path)
         _add_head_sizes(rows, folder, split)
-    elif path.suffix == ".h5":
+    elif file_format(path) == ".h5":
         rows = _read_h5_rows(path)
     else:
         rows = _read_mat_split(path, folder, split)
@@ -118,7 +121,7 @@ def _people(rows: _Rows, folder: Path, split: str) -> People:
     return People(
         dataset=dataset_label("mpii", folder),
         split=split,
-        images=tuple(folder / "images" / name for name in rows.names),
+        images=tuple(image_path(folder / "images", name) for name in rows.names),
         image_ids=np.array([_image_id(name) for name in rows.names], np.int64),
         ids=np.array(rows.ids, np.int64),
         joints=np.where(visible[..., None] > 0, stack_rows(rows.joints, (K, 2)) - ORIGIN, 0.0),
@@ -144,7 +147,7 @@ def _read_json_rows(path: Path) -> _Rows:
         raise InputError(f"{path}: expected a list of people")
     for index, person in enumerate(content):
         with naming_record(path, f"person {index}"):
-            rows.names.append(Path(person["image"]).name)
+            rows.names.append(str(person["image"]))
             rows.ids.append(index)
             rows.positions.append(as_numbers(person["center"], (2,), "center"))
             rows.scales.append(_scale(person["scale"]))
@@ -188,7 +191,7 @@ def _read_h5_rows(path: Path) -> _Rows:
     shapes = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
     with naming_record(path, "file"):
         try:
-            with h5py.File(path) as file:
+            with h5py.File(io.BytesIO(read_content(path))) as file:
                 count = len(file["imgname"])
                 names = [name.decode() for name in file["imgname"][()]]
                 columns = {key: as_numbers(file[key][()], (count, *shape), key) for key, shape in shapes.items()}

@@ -151,7 +151,7 @@ def people_on_images(annotated: CocoPeople, images: np.ndarray) -> CocoPeople:
     """Return the annotated people of these images only; ``images``: their ids, ``[I]``."""
     rows = np.isin(annotated.image_ids, images)
     arrays = {name: value for name, value in vars(annotated).items() if isinstance(value, np.ndarray) and name != "images"}
-    columns = {name: value[rows] for name, value in arrays.items()}
+    columns: dict[str, Any] = {name: value[rows] for name, value in arrays.items()}
     return replace(annotated, images=annotated.images[np.isin(annotated.images, images)], **columns)
 
 

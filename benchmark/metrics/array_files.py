@@ -1,4 +1,4 @@
-"""Read all arrays of numbers of a .mat, .h5, .npy or .json file, gzipped or not, without executing any of its content."""
+"""Read all arrays of numbers of a .mat, .h5, .npy or .json file, packed or not, without executing any of its content."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.file_content import read_content
+from benchmark.core.file_content import file_format, read_content
+from benchmark.data.annotation_files import parse_json
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Offset and first bytes of each format; MATLAB 7.3 puts a header of 512 bytes before HDF5 content.
@@ -26,6 +27,15 @@ _MAGIC: Mapping[str, tuple[tuple[int, bytes], ...]] = {
 ORIGINS: Mapping[str, Literal[0, 1]] = {".mat": 1, ".h5": 1, ".npy": 0, ".json": 0}
 
 
+# What a JSON file is, by fields of the object or of the first of its objects.
+_KNOWN_JSON: Mapping[frozenset[str], str] = {
+    frozenset(("images", "annotations")): "these are COCO annotations, for --dataset coco --annotations",
+    frozenset(("image_id", "category_id", "score")): "these are COCO detections, for --dataset coco --predictions",
+    frozenset(("image", "center", "scale")): "these are MPII annotations in the format of HRNet's valid.json, without the head "
+    "boxes that PCKh needs; give gt_valid.mat or valid.h5 as --annotations of --dataset mpii",
+}
+
+
 class Contents(NamedTuple):
     """Content of a file.
 
@@ -38,15 +48,16 @@ class Contents(NamedTuple):
     fields: tuple[str, ...] = ()
 
 
-def file_format(path: Path) -> str:
-    """Return the suffix that names the format, in lower case and without a final ``.gz``."""
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix
-
-
 def default_origin(path: Path) -> Literal[0, 1]:
     """Return the usual coordinate of the top-left pixel's centre in a prediction file: 1 in .mat and .h5 files, else 0."""
     return ORIGINS.get(file_format(path), 0)
+
+
+def describe_json(data: Any) -> str:
+    """Say what parsed JSON is, if it is a known kind of file; else return ``""``."""
+    record = data[0] if data and isinstance(data, list) else data
+    fields = set(record) if isinstance(record, (dict, tuple)) else set()
+    return next((description for known, description in _KNOWN_JSON.items() if known <= fields), "")
 
 
 def read_arrays(path: Path) -> Contents:
@@ -57,7 +68,7 @@ def read_arrays(path: Path) -> Contents:
     """
     suffix = file_format(path)
     if suffix not in _READERS:
-        raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz")
+        raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz or .zip")
     content = read_content(path)
     try:
         contents = _READERS[suffix](content)
@@ -101,11 +112,11 @@ def _read_npy(content: bytes) -> Contents:
 
 
 def _read_json(content: bytes) -> Contents:
-    data = json.loads(content.decode("utf-8"))
+    data = parse_json(content)
     if isinstance(data, dict) and "preds" in data:
         data = data["preds"]
     if not isinstance(data, list):
-        raise ValueError("expected a list or an object with preds")
+        raise ValueError(describe_json(data) or "expected a list or an object with preds")
     if data and isinstance(data[0], dict):
         return Contents({}, tuple(map(str, data[0])))
     array = np.array(data)

@@ -47,39 +47,42 @@ class Matches:
     people: np.ndarray
 
 
-class _Curve(NamedTuple):
-    """The M matched detections of one area and threshold.
-
-    Attributes:
-        position: [M] indices among the steps.
-        hit: [M] 1 where the matched person counts, 0 where it is ignored.
-        correction: [M] difference to the number of detections counted by ``in_area``: +1 for a hit outside the area range, -1
-            for a detection inside it that is matched to an ignored person.
-    """
-
-    position: np.ndarray
-    hit: np.ndarray
-    correction: np.ndarray
-
-
 class _Curves(NamedTuple):
-    """The curves of all areas and thresholds, and their S common steps.
+    """The A x T curves of precision and recall, as far as they are the same for all replicates.
+
+    A curve has a point at each hit: a detection that is matched to a person who counts. Precision there is the number of hits
+    so far, divided by that of detections so far: those inside the area range, corrected by +1 for each hit outside it and by -1
+    for each detection inside it that is matched to an ignored person. Lists of all areas or curves stand in a row.
 
     Attributes:
         image: [S] image of each step.
         single: steps that represent one copy of their detection; every other step represents all copies.
         copy: number of the copy that each step in ``single`` represents.
-        in_area: [A, S] 0 or 1.
         people: [I, A].
-        curves: curves [A][T].
+        hits: [H] steps.
+        first_hit: [A * T + 1] index of the first hit of each curve, and H.
+        inside: steps inside each area range.
+        first_inside: [A] index of the first step of each area.
+        inside_so_far: [H] number of steps in ``inside`` up to each hit.
+        corrections: steps.
+        signs: +1 or -1.
+        first_correction: [A * T] index of the first correction of each curve.
+        corrections_so_far: [H] number of corrections up to each hit.
     """
 
     image: np.ndarray
     single: np.ndarray
     copy: np.ndarray
-    in_area: np.ndarray
     people: np.ndarray
-    curves: list[list[_Curve]]
+    hits: np.ndarray
+    first_hit: np.ndarray
+    inside: np.ndarray
+    first_inside: np.ndarray
+    inside_so_far: np.ndarray
+    corrections: np.ndarray
+    signs: np.ndarray
+    first_correction: np.ndarray
+    corrections_so_far: np.ndarray
 
 
 def compute_average_precision(matches: Matches) -> dict[str, float]:
@@ -98,7 +101,9 @@ def resample_average_precision(matches: Matches, counts: np.ndarray) -> dict[str
     Returns:
         [R] values of each metric; NaN for a replicate without any person to find.
     """
-    curves = _build_curves(matches, max_count=int(counts.max(initial=1)))
+    if not len(counts):
+        return dict.fromkeys(AP_METRICS, np.empty(0))
+    curves = _build_curves(matches, max_count=int(counts.max()))
     progress = tqdm(counts, desc="bootstrap", unit="replicate", delay=2, leave=False, disable=None)
     values = np.array([_compute_metrics(curves, row) for row in progress])
     values[values == UNDEFINED] = np.nan
@@ -113,18 +118,41 @@ def ap_interval(replicates: np.ndarray) -> tuple[float, float] | None:
 def _build_curves(matches: Matches, max_count: int) -> _Curves:
     """Compute everything that is the same for all counts up to ``max_count``."""
     source, copy = _split_into_steps(matches, max_count)
-    curves = []
-    for in_area, matched, ignored in zip(matches.in_area, matches.matched, matches.ignored, strict=True):
-        row = []
-        for is_matched, is_ignored in zip(matched, ignored, strict=True):
-            # A detection outside the area range counts only if it hits; every other match outside counts nowhere.
-            position = np.flatnonzero((is_matched & (in_area | ~is_ignored))[source])
-            hit = (~is_ignored)[source[position]].astype(float)
-            row.append(_Curve(position, hit, hit - in_area[source[position]]))
-        curves.append(row)
+    inside = [np.flatnonzero(in_area[source]) for in_area in matches.in_area]
+    first_inside = _starts(inside)[:-1]
+    found = (matches.matched & ~matches.ignored)[..., source]
+    corrected = (matches.matched & (matches.ignored == matches.in_area[:, None]))[..., source]
+    shape = (len(AREAS) * len(THRESHOLDS), len(source))
+    hits, corrections = ([np.flatnonzero(row) for row in rows.reshape(shape)] for rows in (found, corrected))
+    first_correction = _starts(corrections)[:-1]
+
+    def count_so_far(steps: list[np.ndarray], first: np.ndarray) -> np.ndarray:
+        counted = zip(steps, first, hits, strict=True)
+        return np.concatenate([begin + np.searchsorted(row, hit, side="right") for row, begin, hit in counted])
+
     single = np.flatnonzero(copy >= 0)
-    in_area = matches.in_area[:, source].astype(float)
-    return _Curves(matches.image[source], single, copy[single], in_area, matches.people.astype(float), curves)
+    return _Curves(
+        image=matches.image[source],
+        single=single,
+        copy=copy[single],
+        people=matches.people.astype(float),
+        hits=np.concatenate(hits),
+        first_hit=_starts(hits),
+        inside=np.concatenate(inside),
+        first_inside=first_inside,
+        inside_so_far=count_so_far([row for row in inside for _ in THRESHOLDS], np.repeat(first_inside, len(THRESHOLDS))),
+        corrections=np.concatenate(corrections),
+        signs=np.concatenate(
+            [np.where(row[steps], 1, -1) for row, steps in zip(found.reshape(shape), corrections, strict=True)]
+        ),
+        first_correction=first_correction,
+        corrections_so_far=count_so_far(corrections, first_correction),
+    )
+
+
+def _starts(rows: list[np.ndarray]) -> np.ndarray:
+    """Return where each of N rows begins if they are concatenated, and where the last one ends, [N + 1]."""
+    return np.cumsum([0, *map(len, rows)])
 
 
 def _split_into_steps(matches: Matches, max_count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,39 +181,56 @@ def _split_into_steps(matches: Matches, max_count: int) -> tuple[np.ndarray, np.
 
 def _compute_metrics(curves: _Curves, counts: np.ndarray) -> np.ndarray:
     """Compute the metrics [10] of the dataset that contains image i ``counts[i]`` times ([I])."""
-    weight = counts[curves.image]
+    weight = counts.astype(np.int64).take(curves.image)
     weight[curves.single] = weight[curves.single] > curves.copy
     people = counts @ curves.people
     values = np.full(len(AP_METRICS), UNDEFINED)
-    for area, (in_area, row) in enumerate(zip(curves.in_area, curves.curves, strict=True)):
-        if not people[area]:
-            continue
-        counted = np.cumsum(weight * in_area)
-        pairs = [_precision_and_recall(curve, weight, counted, people[area]) for curve in row]
-        precision, recall = (np.array(values) for values in zip(*pairs, strict=True))
+    precision, recall = _precision_and_recall(curves, weight, people)
+    for area in np.flatnonzero(people):
         if area == 0:
-            values[[0, 1, 2]] = [precision.ravel().mean(), precision[0].mean(), precision[5].mean()]
-            values[[5, 6, 7]] = [recall.mean(), recall[0], recall[5]]
+            values[[0, 1, 2]] = [precision[0].ravel().mean(), precision[0, 0].mean(), precision[0, 5].mean()]
+            values[[5, 6, 7]] = [recall[0].mean(), recall[0, 0], recall[0, 5]]
         else:
-            values[[2 + area, 7 + area]] = [precision.ravel().mean(), recall.mean()]
+            values[[2 + area, 7 + area]] = [precision[area].ravel().mean(), recall[area].mean()]
     return values
 
 
-def _precision_and_recall(curve: _Curve, weight: np.ndarray, counted: np.ndarray, people: float) -> tuple[np.ndarray, float]:
-    """Compute the interpolated precision [101] at each recall, and the highest recall.
+def _precision_and_recall(curves: _Curves, weight: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the interpolated precision [A, T, 101] at each recall, and the highest recall [A, T].
 
-    Precision rises only at hits, so its maximum over all later detections is the maximum over the later matched ones. All
-    sums are of whole numbers, so their order does not change the result.
+    Precision rises only at hits, so its maximum over all later detections is the maximum over the later hits. All sums are of
+    whole numbers, so their order does not change the result.
+
+    Args:
+        weight: [S] int, height of each step.
+        people: [A] number of people to find.
     """
-    precision = np.zeros(len(RECALLS))
-    if not len(curve.position):
-        return precision, 0.0
-    match_weight = weight[curve.position]
-    hits = np.cumsum(match_weight * curve.hit)
-    detections = counted[curve.position] + np.cumsum(match_weight * curve.correction)
-    highest = np.maximum.accumulate((hits / (detections + TINY))[::-1])[::-1]
-    recall = hits / people
-    first = np.searchsorted(recall, RECALLS)
-    reached = first < len(recall)
-    precision[reached] = highest[first[reached]]
-    return precision, recall[-1]
+    begin, end = curves.first_hit[:-1], curves.first_hit[1:]
+    hits, inside = _running_sum(weight.take(curves.hits)), _running_sum(weight.take(curves.inside))
+    corrections = _running_sum(weight.take(curves.corrections) * curves.signs)
+    earlier_hits = hits[begin]  # of earlier curves
+    earlier = np.repeat(inside[curves.first_inside], len(THRESHOLDS)) + corrections[curves.first_correction]
+    detections = inside.take(curves.inside_so_far) + corrections.take(curves.corrections_so_far)
+    detections -= np.repeat(earlier, end - begin)
+    precision = np.zeros(len(curves.hits) + 1)  # the last belongs to no curve
+    np.divide(hits[1:] - np.repeat(earlier_hits, end - begin), detections + TINY, out=precision[:-1])
+
+    # The least number of hits for each recall is the same for all thresholds.
+    needed = np.zeros((len(AREAS), len(RECALLS)), np.int64)
+    for area in np.flatnonzero(people):
+        needed[area] = np.searchsorted(np.arange(people[area] + 1) / people[area], RECALLS)
+    targets = earlier_hits[:, None] + np.repeat(needed, len(THRESHOLDS), axis=0)
+    first = np.searchsorted(hits[1:], targets).clip(begin[:, None], end[:, None])
+    # From each recall to the next, then from each recall on.
+    highest = np.where(first < end[:, None], np.maximum.reduceat(precision, first.ravel()).reshape(first.shape), 0)
+    highest = np.maximum.accumulate(highest[:, ::-1], axis=1)[:, ::-1]
+    shape = (len(AREAS), len(THRESHOLDS), len(RECALLS))
+    recall = (hits[end] - earlier_hits).reshape(shape[:2]) / np.maximum(people, 1)[:, None]
+    return np.ascontiguousarray(highest).reshape(shape), recall
+
+
+def _running_sum(values: np.ndarray) -> np.ndarray:
+    """Return the sums of the first 0 to N values, [N + 1]."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums

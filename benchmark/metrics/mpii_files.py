@@ -13,13 +13,12 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import compute_head_sizes
-from benchmark.metrics.array_files import read_arrays
+from benchmark.metrics.array_files import describe_json, read_arrays
 from benchmark.metrics.pckh import check_finite, check_truth
 from benchmark.metrics.point_files import read_points
 
 MPII_MAT = ("pos_gt_src", "jnt_missing", "headboxes_src")
 MPII_H5 = ("part", "normalize")
-MPII_JSON = ("center", "scale", "joints", "joints_vis")  # fields of a person in HRNet's valid.json
 
 
 class MpiiAnnotations(NamedTuple):
@@ -46,8 +45,6 @@ def read_mpii_annotations(path: Path) -> MpiiAnnotations:
         InputError: the file is missing, broken or has another layout, or a value in it is impossible.
     """
     arrays, fields = read_arrays(path)
-    if set(MPII_JSON) <= set(fields):
-        raise InputError(f"{path}: MPII annotations without head boxes, which PCKh needs; give gt_valid.mat or valid.h5")
     if all(key in arrays for key in MPII_MAT):
         joints, missing, boxes = (arrays[key] for key in MPII_MAT)
         people = joints.shape[-1]
@@ -60,7 +57,8 @@ def read_mpii_annotations(path: Path) -> MpiiAnnotations:
         _check_shape(path, "normalize", head_size, (len(joints),))
         annotations = MpiiAnnotations(joints, head_size, (joints != 0).any(-1))
     else:
-        raise InputError(f"{path}: not MPII annotations: contains neither {', '.join(MPII_MAT)} nor {', '.join(MPII_H5)}")
+        problem = describe_json(fields) or f"contains neither {', '.join(MPII_MAT)} nor {', '.join(MPII_H5)}"
+        raise InputError(f"{path}: not MPII ground truth: {problem}")
     if not len(annotations.joints):
         raise InputError(f"{path}: contains no people")
     check_truth(*annotations, source=str(path))

@@ -24,6 +24,8 @@ OKS_SIGMAS = (
 )
 OKS_VARIANCES = (OKS_SIGMAS * 2) ** 2
 KEYPOINTS = len(OKS_SIGMAS)
+PERSON = 1  # COCO's id of the only category that has keypoints
+Id = int | float | str  # as the file has it
 CHUNK = 4096  # pairs computed at once, so that intermediate results stay in the processor's cache
 
 
@@ -32,13 +34,16 @@ class CocoPeople:
     """N annotated people, in the file's order, and the I scored images, including those without people.
 
     Attributes:
-        images: [I] int, ids of all images.
-        image_ids: [N] int, image of each person.
+        images: [I] ids of all images: int or, in unusual files, float or str.
+        image_ids: [N] image of each person.
         keypoints: [N, 17, 3] x and y in pixels, and visibility: 0 where not annotated.
         boxes: [N, 4] x, y, width, height in pixels.
         areas: [N] square pixels, of the segment.
         crowd: [N] bool.
         annotated: [N] int, the file's own number of keypoints ("num_keypoints"); a person with 0 is ignored.
+        zero_id: [N] bool, whether the person's id is 0. pycocotools stores a match as the person's id, so a detection matched
+            to such a person counts as false.
+        category: the id of the only category.
     """
 
     images: np.ndarray
@@ -48,6 +53,8 @@ class CocoPeople:
     areas: np.ndarray
     crowd: np.ndarray
     annotated: np.ndarray
+    zero_id: np.ndarray
+    category: Id = PERSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,7 @@ class CocoDetections:
     """D detected people, in the file's order, which decides between equal scores.
 
     Attributes:
-        image_ids: [D] int.
+        image_ids: [D] of the same type as the ids of the images.
         keypoints: [D, 17, 2] x and y in pixels.
         scores: [D].
         areas: [D] square pixels, of the box, or of the keypoints' bounding box if the detector returns no boxes.
@@ -71,7 +78,7 @@ def match_detections(people: CocoPeople, detections: CocoDetections) -> Matches:
     """Match each detection to the most similar person still free, in every area range and at every threshold.
 
     Raises:
-        InputError: shapes disagree, a value is not finite, an area is negative, or an image is unknown or listed twice.
+        InputError: shapes disagree, a value is not finite, or an image is unknown or listed twice.
     """
     check_people(people)
     check_detections(detections, people.images)
@@ -93,7 +100,10 @@ def match_detections(people: CocoPeople, detections: CocoDetections) -> Matches:
     counts = ~(out_of_area | crowd | (people.annotated[by_image] == 0))  # [A, N]
     person, detection = _pair_within_images(person_image, detection_image, len(images))
     similarity = compute_oks(people, detections, by_image[person], best_first[detection])
-    matched, ignored = _assign(person_image, detection_image, person, detection, similarity, counts, crowd, len(images))
+    zero_id = people.zero_id[by_image]
+    matched, ignored = _assign(
+        person_image, detection_image, person, detection, similarity, counts, crowd, zero_id, len(images)
+    )
 
     # Sort the detections of all images by score.
     detected_areas = detections.areas[best_first]
@@ -168,6 +178,7 @@ def _assign(
     similarity: np.ndarray,
     counts: np.ndarray,
     crowd: np.ndarray,
+    zero_id: np.ndarray,
     images: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ``matched`` and ``ignored`` [A, T, D] of detections that choose among the people of their image, best first.
@@ -181,6 +192,7 @@ def _assign(
         person, detection, similarity: [P] every pair within an image.
         counts: [A, N] whether each person counts; all others are ignored.
         crowd: [N] bool.
+        zero_id: [N] bool, people of whom a match is not counted.
         images: number of images.
     """
     matched = np.zeros((len(AREAS), len(THRESHOLDS), len(detection_image)), dtype=bool)
@@ -207,7 +219,7 @@ def _assign(
         rank = np.empty(similar.shape, dtype=integer)
         np.put_along_axis(rank, similar.argsort(axis=0, kind="stable"), np.arange(1, size + 1)[:, None, None], 0)
         bonus = (counts[:, members].transpose(2, 0, 1) * size).astype(integer)  # [size, A, images]
-        reusable = crowd[members].T[:, None, None]
+        reusable, lost = (flags[members].T[:, None, None] for flags in (crowd, zero_id))
         free = np.ones((size, len(AREAS), len(THRESHOLDS), len(members)), dtype=bool)
         for turn in range(turns):
             similar_enough = similar[:, turn, None] >= THRESHOLDS[:, None]  # [size, T, images]
@@ -217,32 +229,41 @@ def _assign(
             best = preference.max(0)
             free &= (preference != np.where(best > 0, best, -1)) | reusable
             chooses = chooser[turn] >= 0
-            matched[..., chooser[turn, chooses]] = (best > 0)[..., chooses]
-            ignored[..., chooser[turn, chooses]] = ((best > 0) & (best <= size))[..., chooses]
+            taken, unimportant = best > 0, (best > 0) & (best <= size)
+            if lost.any():
+                taken &= unimportant | ~((preference == best) & lost).any(0)
+            matched[..., chooser[turn, chooses]] = taken[..., chooses]
+            ignored[..., chooser[turn, chooses]] = unimportant[..., chooses]
     return matched, ignored
 
 
-def check_people(people: CocoPeople, source: str = "annotations") -> None:
-    """Raise an error for annotations that cannot be scored.
+def check_people(people: CocoPeople, source: str = "annotations", numbers: np.ndarray | None = None) -> None:
+    """Raise an error for annotations that cannot be scored; ``numbers`` as in :func:`check_detections`.
 
     Raises:
-        InputError: shapes disagree, a value is not finite, an area is negative, or an image is unknown or listed twice.
+        InputError: shapes disagree, a value is not finite, or an image is unknown or listed twice.
     """
-    _check_shapes(people, (KEYPOINTS, 3), ("boxes", (4,)), ("crowd", ()), ("annotated", ()), source=source, row="annotation")
+    others = (("boxes", (4,)), ("crowd", ()), ("annotated", ()), ("zero_id", ()))
+    _check_shapes(people, (KEYPOINTS, 3), *others, source=source, row="annotation")
     ids, occurrences = np.unique(people.images, return_counts=True)
     if (repeated := occurrences > 1).any():
         raise InputError(f"{source}: image {ids[repeated][0]} is listed {occurrences[repeated][0]} times")
-    _check_rows(people, people.images, source, "annotation")
+    _check_rows(people, people.images, source, "annotation", numbers)
 
 
-def check_detections(detections: CocoDetections, images: np.ndarray, source: str = "detections") -> None:
+def check_detections(
+    detections: CocoDetections, images: np.ndarray, source: str = "detections", numbers: np.ndarray | None = None
+) -> None:
     """Raise an error for detections that cannot be scored on the images with these ids [I].
 
+    Args:
+        numbers: [D] number of each detection in its file, for messages; by default its index.
+
     Raises:
-        InputError: shapes disagree, a value is not finite, an area is negative, or an image is unknown.
+        InputError: shapes disagree, a value is not finite, or an image is unknown.
     """
     _check_shapes(detections, (KEYPOINTS, 2), ("scores", ()), source=source, row="detection")
-    _check_rows(detections, images, source, "detection")
+    _check_rows(detections, images, source, "detection", numbers)
 
 
 def _check_shapes(
@@ -254,16 +275,29 @@ def _check_shapes(
             raise InputError(f"{source}: {name} has shape {list(actual)}, expected {list(expected)} for {expected[0]} {row}s")
 
 
-def _check_rows(rows: CocoPeople | CocoDetections, images: np.ndarray, source: str, row: str) -> None:
-    unknown = np.flatnonzero(~np.isin(rows.image_ids, images))
-    if len(unknown):
-        image = rows.image_ids[unknown[0]]
-        raise InputError(f"{source}: {row} {unknown[0]}: image {image} is not among the annotated images")
+def _check_rows(
+    rows: CocoPeople | CocoDetections, images: np.ndarray, source: str, row: str, numbers: np.ndarray | None
+) -> None:
+    def place(index: int) -> int:
+        return index if numbers is None else int(numbers[index])
+
+    if (unknown := np.flatnonzero(~is_among(rows.image_ids, images))).size:
+        image, where = rows.image_ids[unknown[0]], place(unknown[0])
+        raise InputError(f"{source}: {row} {where}: image {image} is not among the annotated images{_types(image, images)}")
     for name, values in vars(rows).items():
-        if name != "images" and not np.isfinite(values).all():
+        # Ids are known to be those of images.
+        if name not in ("images", "image_ids", "category") and not np.isfinite(values).all():
             index, *rest = np.argwhere(~np.isfinite(values))[0].tolist()
-            where = f"{source}: {row} {index} (image {rows.image_ids[index]})"
-            raise InputError(f"{where}: {name}{rest or ''} is {values[(index, *rest)]:g}, must be finite")
-    if (negative := np.flatnonzero(rows.areas < 0)).size:
-        index = negative[0]
-        raise InputError(f"{source}: {row} {index} (image {rows.image_ids[index]}): area is negative, {rows.areas[index]:g}")
+            entry = f"{source}: {row} {place(index)} (image {rows.image_ids[index]})"
+            raise InputError(f"{entry}: {name}{rest or ''} is {values[(index, *rest)]:g}, must be finite")
+
+
+def is_among(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return which ids [N] are among the known ones; text never equals a number."""
+    return np.isin(ids, known) & ((ids.dtype.kind == "U") == (known.dtype.kind == "U"))
+
+
+def _types(image: Id, images: np.ndarray) -> str:
+    """Say that the ids of images are of another type than that of ``image``, or return ``""``."""
+    text = images.dtype.kind == "U"
+    return "" if isinstance(image, str) == text else f", whose ids are {'text' if text else 'numbers'}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_NAMES
-from benchmark.metrics.array_files import Contents, read_arrays
+from benchmark.metrics.array_files import Contents, describe_json, read_arrays
 
 USUAL_KEYS = ("preds", "pred", "predictions")
 AXES = ((0, 1, 2), (1, 2, 0), (2, 1, 0), (0, 2, 1))  # people, joints and coordinates, in each published order
@@ -77,5 +77,6 @@ def _select_predictions(path: Path, contents: Contents) -> np.ndarray:
     candidates = [array for array in arrays.values() if array.ndim == 3]
     if len(candidates) != 1:
         content = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items()) or "no array of numbers"
-        raise InputError(f"{path}: expected {USUAL_KEYS[0]} or exactly one array with three axes, but it contains {content}")
+        expected = f"expected {USUAL_KEYS[0]} or exactly one array with three axes, but it contains {content}"
+        raise InputError(f"{path}: {describe_json(contents.fields) or expected}")
     return candidates[0]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from benchmark.config.conventions import PCK_PRESETS, PCKH_PRESETS
+from benchmark.metrics.average_precision import UNDEFINED
 from benchmark.metrics.pckh import MEAN_COLUMN
 from benchmark.metrics.score_files import (
     DEFAULT_PCK,
@@ -91,7 +92,8 @@ def _mpii_label(name: str, threshold: str) -> str:
 
 def format_coco(arguments: ScoreArguments, scores: CocoScores) -> str:
     """Format the result of :func:`benchmark.metrics.score_files.score_coco` as text."""
-    lines = [f"COCO, images: {scores['n']}; fractions of 1, 95 % intervals over images", "", f"{arguments.predictions}"]
+    intervals = "" if arguments.intervals == "none" else ", 95 % intervals over images"
+    lines = [f"COCO, images: {scores['n']}; fractions of 1{intervals}", "", f"{arguments.predictions}"]
     lines += _coco_rows([(name, scores[name], scores["ci95"][name]) for name in METRIC_NAMES], "")
     if "against" in scores:
         lines += ["", f"{arguments.predictions} minus {arguments.against}, paired"]
@@ -100,8 +102,8 @@ def format_coco(arguments: ScoreArguments, scores: CocoScores) -> str:
 
 
 def _coco_rows(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], sign: str) -> list[str]:
-    return [
-        f"  {name:5}"
-        + (f"{value:{sign}8.4f}    [{ci95[0]:{sign}.4f}, {ci95[1]:{sign}.4f}]" if ci95 else "   undefined: no person to find")
-        for name, value, ci95 in rows
-    ]
+    lines = []
+    for name, value, ci95 in rows:
+        cell = "   undefined: no person to find" if value in (None, UNDEFINED) else f"{value:{sign}8.4f}"
+        lines.append(f"  {name:5}{cell}" + (f"    [{ci95[0]:{sign}.4f}, {ci95[1]:{sign}.4f}]" if ci95 else ""))
+    return lines

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from benchmark.report.markdown import grid
 
 MODELS = ("efficientpose_nas/C", "baselines/simple_baseline-r152", "efficientpose/IV")
+COCO_LIBRARIES = {"pycocotools": "pycocotools", "faster_coco_eval": "faster-coco-eval", "hotcoco": "hotcoco"}
 IMAGES = {"photographs": "96 images of 1280x720", "small": "96 small images"}
 
 
@@ -51,6 +52,18 @@ ROWS = (
     Row("OKS AP of val2017's size, from arrays", "test_from_arrays", "test_by_hotcoco", "hotcoco"),
     Row(
         "its 1,000 bootstrap replicates", "test_a_thousand_bootstrap_replicates", "test_by_pycocotools", "pycocotools", 1000, 20
+    ),
+    *(
+        Row("the same, from files to metrics", "test_from_files[none]", f"test_from_files_by_{name}", label, promised=1.5)
+        for name, label in COCO_LIBRARIES.items()
+    ),
+    Row(
+        "with 1,000 bootstrap replicates",
+        "test_from_files[bootstrap]",
+        "test_from_files_by_pycocotools",
+        "pycocotools",
+        1000,
+        4,
     ),
     *(
         Row(task, f"test_batches[{kind}-cached]", f"test_one_image_after_another[{kind}]", "one image after another")

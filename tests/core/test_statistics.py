@@ -90,3 +90,12 @@ def test_kendalls_tau_is_undefined_without_two_different_values():
         assert kendall_tau([], []) is None
         assert kendall_tau([1], [1]) is None
         assert kendall_tau([1, 2], [3, 3]) is None
+
+
+def test_counts_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    for sample_size, replicates in [(50, 40), (1, 7), (333, 5)]:
+        whole = draw_counts(sample_size, replicates)
+        for cached in (1, 100, 1000):
+            monkeypatch.setattr("benchmark.core.statistics.CACHED", cached)
+            np.testing.assert_array_equal(draw_counts(sample_size, replicates), whole)
+    assert draw_counts(5, replicates=0).shape == (0, 5)

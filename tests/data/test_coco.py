@@ -64,14 +64,54 @@ def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
         ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility is not 0, 1 or 2"),
         ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox is not finite"),
         ({"image_id": 6}, "annotation 9: image 6 is not among the images"),
-        ({"id": 1}, "annotation 1: duplicate id"),
         ({"area": "big"}, "annotation 9: area contains something other than numbers"),
     ],
 )
 def test_a_malformed_annotation_is_named_with_the_file(tmp_path, changes, message):
-    write_annotations(tmp_path, annotation(1), annotation(9, **changes) if "id" not in changes else annotation(**changes))
+    write_annotations(tmp_path, annotation(1), annotation(9, **changes))
     with pytest.raises(InputError, match=rf"person_keypoints_val2017\.json: {message}"):
         load_coco(tmp_path, "val")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"iscrowd": False}, {"id": "9"}, {"id": 9.0}, {"image_id": 5.0}, {"image_id": "5"}, {"category_id": "1"}, {"area": True}],
+)
+def test_values_in_another_notation_are_read(tmp_path, changes):
+    write_annotations(tmp_path, annotation(9, **changes))
+    people = load_coco(tmp_path, "val")
+    assert (people.ids.tolist(), people.image_ids.tolist()) == ([9], [5])
+
+
+def test_of_annotations_with_the_same_id_the_last_is_loaded_and_it_is_said(tmp_path, capsys):
+    write_annotations(tmp_path, *(annotation(number, area=area) for number, area in [(1, 6), (2, 7), (1, 8), (1, 9)]))
+    people = load_coco(tmp_path, "val")
+    assert (people.ids.tolist(), people.areas.tolist()) == ([2, 1], [7, 9])
+    path = tmp_path / "annotations/person_keypoints_val2017.json"
+    assert capsys.readouterr().err == (
+        f"warning: {path}: annotation 0: a later annotation has the same id (2 of 4 annotations): left out\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("5.jpg", "images/val2017/5.jpg"),
+        ("street/5.jpg", "images/val2017/street/5.jpg"),
+        ("a/b/5.jpg", "images/val2017/a/b/5.jpg"),
+        ("val2017/5.jpg", "images/val2017/5.jpg"),
+        ("images/val2017/5.jpg", "images/val2017/5.jpg"),
+        ("val2017/a/5.jpg", "images/val2017/a/5.jpg"),
+        ("/home/someone/coco/5.jpg", "images/val2017/5.jpg"),
+        ("../../5.jpg", "images/val2017/5.jpg"),
+    ],
+)
+def test_folders_of_a_file_name_are_kept(tmp_path, name, expected):
+    path = write_annotations(tmp_path, annotation())
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = name
+    path.write_text(json.dumps(content))
+    assert load_coco(tmp_path, "val").images == (tmp_path / expected,)
 
 
 def test_a_missing_field_is_named(tmp_path):
@@ -110,6 +150,14 @@ class TestDetections:
         assert people.areas is None
         assert not people.visible.any()
 
+    def test_empty_boxes_are_left_out_and_it_is_said(self, tmp_path, capsys):
+        boxes = [[0, 0, 5, 5], [0, 0, 0, 5], [0, 0, 5, 0], [1, 1, 0, 0], [0, 0, -3, 5], [2, 2, 5, 5]]
+        path = self.write(tmp_path, *(self.row(bbox=box) for box in boxes))
+        assert load_coco(tmp_path, "val", detections=path).ids.tolist() == [0, 5]
+        assert capsys.readouterr().err == (
+            f"warning: {path}: detection 1: bbox has no width or no height (4 of 6 detections): left out\n"
+        )
+
     def test_test_dev_is_made_of_them_alone(self, tmp_path):
         people = load_coco(tmp_path, "test-dev", detections=self.write(tmp_path, self.row()))
         assert people.images == (tmp_path / "images/test2017/000000000005.jpg",)
@@ -121,7 +169,6 @@ class TestDetections:
         ("changes", "message"),
         [
             ({"image_id": 6}, "detection 1: image 6 is not among the annotated images"),
-            ({"bbox": [0, 0, 0, 5]}, "detection 1: bbox is 0 by 5 pixels"),
             ({"score": float("nan")}, "detection 1: score is not finite"),
         ],
     )

@@ -31,10 +31,37 @@ def test_an_image_cut_short_is_refused_though_opencv_would_fill_it_with_grey(tmp
         read_image(path)
 
 
-def test_bytes_after_the_end_do_not_matter(tmp_path):
-    path = tmp_path / "a.jpg"
-    path.write_bytes(encoded(".jpg") + bytes(1000))
-    assert read_image(path).shape == (40, 60, 3)
+# What cameras and programs write behind an image, some of it like a beginning of another one.
+TAILS = {
+    "zeros": bytes(1000),
+    "a video": b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 8,
+    "markers alone": b"\xff\xda\xff\xd8\xff\xe1",
+    "a second image": encoded(".jpg"),
+    "half a second image": encoded(".jpg")[:1500],
+    "half a PNG": encoded(".png")[:300],
+    "text": b"SEFH\x6a\x00\x00\x00SEFT" * 20,
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_data_behind_the_end_of_an_image_do_not_matter(tmp_path, suffix, tail):
+    path, plain = tmp_path / f"a{suffix}", tmp_path / f"plain{suffix}"
+    path.write_bytes(encoded(suffix) + TAILS[tail])
+    plain.write_bytes(encoded(suffix))
+    np.testing.assert_array_equal(read_image(path), read_image(plain))
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)])
+def test_a_jpeg_cut_anywhere_is_truncated(options):
+    whole = cv2.imencode(".jpg", IMAGE, options)[1].tobytes()
+    assert not is_truncated(whole)
+    assert all(is_truncated(whole[:length]) for length in range(2, len(whole)))
+
+
+def test_a_png_cut_anywhere_is_truncated():
+    whole = encoded(".png")
+    assert all(is_truncated(whole[:length]) for length in range(8, len(whole)))
 
 
 def test_the_end_marker_of_an_embedded_thumbnail_is_not_the_image_s():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -47,6 +49,33 @@ def test_positions_lose_matlab_s_one_and_the_centre_goes_down_by_15_scales(tmp_p
     assert people.image_ids.tolist() == [7]
     assert people.images == (tmp_path / "images" / "000000007.jpg",)
     assert people.head_sizes is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a/7.jpg", "images/a/7.jpg"),
+        ("images/7.jpg", "images/7.jpg"),
+        ("images/b/7.jpg", "images/b/7.jpg"),
+        ("7.jpg", "images/7.jpg"),
+    ],
+)
+def test_folders_of_an_image_s_name_are_kept(tmp_path, name, expected):
+    write_json(tmp_path, person(image=name))
+    people = load_mpii(tmp_path, "val")
+    assert people.images == (tmp_path / expected,)
+    assert people.image_ids.tolist() == [7]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.gz", ".json.zip"])
+def test_packed_annotations_are_read(tmp_path, suffix):
+    path, plain = tmp_path / f"people{suffix}", json.dumps([person()]).encode()
+    if suffix.endswith("zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("people.json", plain)
+    else:
+        path.write_bytes(gzip.compress(plain) if suffix.endswith("gz") else plain)
+    assert load_mpii(tmp_path, "val", annotations=path).image_ids.tolist() == [7]
 
 
 def test_head_sizes_come_from_gt_valid_row_by_row(tmp_path):

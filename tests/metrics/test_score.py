@@ -152,7 +152,7 @@ def test_published_figures_through_the_command(pose_data: Path, capsys: pytest.C
         ("nan.npy", [], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
         ("pickled.npy", [], "allow_pickle=False"),
         ("good.mat", ["--against", "nan.npy"], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
-        ("good.mat", ["--annotations", "good.mat"], "good.mat: not MPII annotations"),
+        ("good.mat", ["--annotations", "good.mat"], "good.mat: not MPII ground truth"),
         ("good.mat", ["--preset", "coco"], "--preset coco: unknown, choose from mpii_official, hrnet, mmpose, pytorch_pose"),
         ("good.mat", ["--preset"], "--preset: give at least one of mpii_official"),
     ],
@@ -268,6 +268,29 @@ def test_coco_table_shows_the_figures_of_the_json(coco):
         assert paired.split()[1] == f"{scores['against'][name]['difference']:+.4f}"
 
 
+def test_without_intervals_the_values_are_the_same_and_nothing_is_resampled(coco, monkeypatch: pytest.MonkeyPatch):
+    whole = json.loads(coco(ANNOTATIONS, BETTER, OTHER, "--json"))
+    monkeypatch.delattr("benchmark.metrics.average_precision.percentile_interval")
+    scores = check_report(CocoScores, coco(ANNOTATIONS, BETTER, OTHER, "--json", "--intervals", "none"))
+    assert {name: scores[name] for name in AP_METRICS} == {name: whole[name] for name in AP_METRICS}
+    assert set(scores["ci95"].values()) == {None}
+    differences = {name: row["difference"] for name, row in whole["against"].items()}
+    assert scores["against"] == {name: {"difference": value, "ci95": None} for name, value in differences.items()}
+    text = coco(ANNOTATIONS, BETTER, OTHER, "--intervals", "none")
+    assert f"  AP   {scores['AP']:8.4f}\n" in text
+    assert f"  AP   {differences['AP']:+8.4f}\n" in text
+    assert "  [" not in text
+    assert "95 %" not in text
+
+
+@pytest.mark.parametrize("dataset", ["mpii", "lsp"])
+def test_only_coco_goes_without_intervals(files: Path, capsys: pytest.CaptureFixture[str], dataset: str):
+    for arguments in (["--predictions", str(files / "good.mat")], ["--published"]):
+        with pytest.raises(SystemExit):
+            main(["--dataset", dataset, "--annotations", str(files / "gt.mat"), "--intervals", "none", *arguments])
+        assert "--intervals: " in capsys.readouterr().err
+
+
 def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: pytest.CaptureFixture[str]):
     paths = [pose_data / f"coco/oks_fixture/{name}_dataset.json" for name in ("gt", "dt")]
     for path in paths:
@@ -286,7 +309,7 @@ def test_the_public_coco_fixture_through_the_command(pose_data: Path, capsys: py
         ({"keypoints": [float("nan")] * 51}, [], "predictions.json: detection 0 (image {image}): keypoints[0, 0] is nan"),
         ({"image_id": 999}, [], "predictions.json: detection 0: image 999 is not among the annotated images"),
         ({"keypoints": [1.0] * 48}, [], "predictions.json: detection 0: keypoints has 48 numbers, expected 51"),
-        (BETTER[1], [], "predictions.json: detections 0 and 1 have the same image, score and keypoints"),
+        ({"score": "0.5"}, [], 'predictions.json: detection 0: score must be a number, not "0.5"'),
         ({}, ["--origin", "1"], "--origin: does not apply to COCO"),
         ({}, ["--preset", "hrnet"], "--preset: does not apply to COCO"),
     ],
