@@ -10,19 +10,8 @@ import tyro
 
 from benchmark.core.errors import run_command
 from benchmark.core.records import RECORDS
-from benchmark.evaluation.distributed import process_group
-from benchmark.training.loader import load_training_people
-from benchmark.training.records import format_training, training_report
-from benchmark.training.run import (
-    TrainArguments,
-    cached_loader,
-    describe_run,
-    execute_training,
-    find_rate,
-    plan_training,
-    print_estimate,
-    with_people,
-)
+from benchmark.models.external import resolve_model
+from benchmark.training.arguments import TrainArguments
 
 DESCRIPTION = """Train a network by a recipe, test it, and keep the results.
 
@@ -45,6 +34,22 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     Raises:
         InputError: see :func:`plan_training` and :func:`benchmark.training.trainer.train_network`.
     """
+    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
+        resolve_model(arguments.model)
+
+    from benchmark.evaluation.distributed import process_group
+    from benchmark.training.loader import load_training_people
+    from benchmark.training.records import format_training, training_report
+    from benchmark.training.run import (
+        cached_loader,
+        describe_run,
+        execute_training,
+        find_rate,
+        plan_training,
+        print_estimate,
+        with_people,
+    )
+
     with process_group() as (rank, count):
         run = plan_training(arguments, count, folder)
         people, absent = load_training_people(run.recipe, arguments.root)

@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmark.config.latency import MAX_RELATIVE_IQR
-from benchmark.config.searches import CostKind, SearchConfig
+from benchmark.config.searches import LOOKUP_ROUNDS, CostKind, SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
-from benchmark.nas.lookup_table import LOOKUP_ROUNDS, Component, LookupTable, load_table, measure_table, save_table
+from benchmark.nas.lookup_table import Component, LookupTable, load_table, measure_table, save_table
 from benchmark.nas.trainer import search_module
 
 LOOKUP_FOLDER = Path("out/lookup")

@@ -25,6 +25,7 @@ from benchmark.report.latency import latency_page
 from benchmark.report.lsp import lsp_page
 from benchmark.report.markdown import without_address_links
 from benchmark.report.models import models_page
+from benchmark.report.names import README, REPORTS
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
 from benchmark.report.plots import accuracy_figure, verdicts_figure
@@ -33,9 +34,6 @@ from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
 from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
-
-REPORTS = Path(__file__).parent.parent.parent / "reports"
-README = "../README.md"  # the project's, relative to the report
 
 
 def build_report(paper: str | None = None) -> dict[str, bytes]:
