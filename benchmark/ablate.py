@@ -15,6 +15,7 @@ import tyro
 from benchmark.ablation.arguments import AblateArguments, check_plan
 from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.core.errors import run_command
+from benchmark.core.files import check_output_folder
 from benchmark.core.records import RECORDS
 
 DESCRIPTION = """Train and test every variant of an ablation, and keep the results.
@@ -53,6 +54,8 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         for ablation in ablations:
             print(forecast_jobs(ablation, arguments, folder))
         return
+    for place in (arguments.work, arguments.cache, folder):
+        check_output_folder(place)
     run_plan(ablations, arguments, folder)
     if arguments.trials_only:
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import run_command
+from benchmark.core.files import check_output_folder
 from benchmark.core.records import RECORDS
 from benchmark.models.external import resolve_model
 from benchmark.training.arguments import TrainArguments
@@ -52,6 +53,9 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
 
     with process_group() as (rank, count):
         run = plan_training(arguments, count, folder)
+        if rank == 0:
+            for place in (run.folder, arguments.cache, *([folder] if arguments.keep else [])):
+                check_output_folder(place)
         people, absent = load_training_people(run.recipe, arguments.root)
         run = with_people(run, people)
         verbose = rank == 0 and not arguments.as_json

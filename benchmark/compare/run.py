@@ -18,17 +18,18 @@ from benchmark.compare.accuracy import (
 from benchmark.compare.arguments import CompareArguments
 from benchmark.compare.cost import Candidate, count_candidate, default_baselines
 from benchmark.compare.output import Comparison
-from benchmark.compare.table_row import build_row, find_table_named, save_text, table_lines, write_row_files
+from benchmark.compare.table_row import build_row, find_table_named, table_lines, write_row_files
 from benchmark.config.identities import load_current
 from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
+from benchmark.core.files import check_output_folder, hold_folder, write_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
 from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
 from benchmark.models.external import resolve_model
-from benchmark.papers.tables import Table, load_papers
+from benchmark.papers.tables import Paper, Table, load_papers
 
 
 def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Comparison:
@@ -42,6 +43,13 @@ def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Com
     """
     paper, table = find_table_named(arguments.table) if arguments.table else (None, None)
     check_arguments(arguments)
+    with hold_folder(arguments.out):
+        return _compare(arguments, paper, table, folder)
+
+
+def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | None, folder: Path) -> Comparison:
+    """Compare as :func:`compare_networks` says, with the folder of the results at hand."""
+    check_output_folder(arguments.out)
     joints = choose_joints(arguments, table)
     size = arguments.input or (table.input if table else "") or "256x256"
     parse_size(size)
@@ -198,4 +206,4 @@ def write_pareto_plot(out: Path, dataset: str, comparison: Comparison, records: 
         value, ci95, _ = accuracy.estimates[metric]
         estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
     figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate)
-    return save_text(out / "pareto.svg", figure)
+    return write_file(out / "pareto.svg", figure)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from benchmark.config.packages import default_protocol, find_protocol, package_of
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
+from benchmark.core.files import check_output_file, check_output_folder
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES
 from benchmark.core.records import RECORDS, Record
@@ -52,6 +53,7 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     input_hw = parse_size(arguments.input or find_entry(arguments.model).inputs[0])
     if not external.model:
         check_heatmaps(external, joints, input_hw)
+    check_places(arguments, folder)
     with process_group() as (rank, world_size):
         # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)
@@ -107,6 +109,22 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     if record_results and readable.all():
         evaluation.keep(records, folder)
     return evaluation, records
+
+
+def check_places(arguments: EvaluateArguments, folder: Path) -> None:
+    """Check that everything that an evaluation writes can be written, before the network is run.
+
+    Args:
+        folder: Folder of the records.
+
+    Raises:
+        InputError: a place cannot be written; it is named.
+    """
+    if arguments.submission:
+        check_output_file(arguments.submission)
+    for place in (arguments.work, arguments.draw, folder if arguments.keep else None):
+        if place:
+            check_output_folder(place)
 
 
 def choose_protocols(arguments: EvaluateArguments) -> dict[str, Protocol]:

@@ -11,6 +11,7 @@ from benchmark.config.identities import search_identity
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DataPart, SearchConfig
+from benchmark.core.files import check_output_folder
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import RECORDS, Record, append_record, load_records
 from benchmark.data.people import People
@@ -47,6 +48,8 @@ def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list
     """
     config = find_search(arguments.package, arguments.scale, arguments.dataset)
     verbose = not arguments.as_json
+    for place in (search_folder(arguments, config), arguments.cache, *([folder] if arguments.keep else [])):
+        check_output_folder(place)
     people, absent = load_training_people(config.recipe, arguments.root)
     table = find_table(arguments.package, config, arguments.cost, arguments.table, noisy=arguments.noisy, show=verbose)
     run = plan_search(arguments, config, table)
@@ -81,16 +84,20 @@ def recorded_search(arguments: SearchArguments, config: SearchConfig, device: st
 # --- plan --------------------------------------------------------------------------------------------------------------------
 
 
+def search_folder(arguments: SearchArguments, config: SearchConfig) -> Path:
+    """Return the folder of a search."""
+    return arguments.out or Path("out/search") / f"{arguments.package}-{config.name}-{arguments.cost}-s{arguments.seed}"
+
+
 def plan_search(arguments: SearchArguments, config: SearchConfig, table: LookupTable) -> SearchRun:
     """Return the search as a run."""
-    name = f"{arguments.package}-{config.name}-{arguments.cost}-s{arguments.seed}"
     return SearchRun(
         model=arguments.package,
         recipe=config.recipe,
         start=config.start,
         seed=arguments.seed,
         device=choose_device(arguments.device),
-        folder=arguments.out or Path("out/search") / name,
+        folder=search_folder(arguments, config),
         scale=config,
         table=table,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import run_command
+from benchmark.core.files import check_output_folder
 from benchmark.report.names import README, REPORTS
 
 
@@ -26,6 +27,8 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
     """
     from benchmark.report.build import build_report, stale_files, write_files  # imports matplotlib, which is slow
 
+    if not check:
+        check_output_folder(out)
     files = build_report(paper)
     if out.resolve() != REPORTS:
         files.pop(README, None)  # the project's README belongs to the committed report only

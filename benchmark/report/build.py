@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import hold_folder, write_file
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -108,10 +108,14 @@ def format_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write each file completely or not at all."""
-    for name, content in files.items():
-        with atomic_write(folder / name) as temporary:
-            temporary.write_bytes(content)
+    """Write each file completely or not at all.
+
+    Raises:
+        InputError: a file cannot be written, or another process writes to the folder.
+    """
+    with hold_folder(folder):
+        for name, content in files.items():
+            write_file(folder / name, content)
 
 
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:

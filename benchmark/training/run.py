@@ -35,7 +35,7 @@ from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
 from benchmark.training.records import find_rate_record, find_training_records, rate_identity, training_records
-from benchmark.training.trainer import TrainingRun, time_steps, train_network
+from benchmark.training.trainer import TrainingRun, initial_network, time_steps, train_network
 from benchmark.training.validation import Validator
 
 # --- plan --------------------------------------------------------------------------------------------------------------------
@@ -70,9 +70,9 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
     if start != "scratch" and start not in recipe.starts:
         try:
             locate_weights(Path(start))
-        except InputError:
+        except InputError as problem:
             known = ", ".join(("scratch", *recipe.starts))
-            raise InputError(f"--start {start}: neither a file nor one of {known}") from None
+            raise InputError(f"--start {start}: neither a file nor one of {known}; {problem}") from None
     run = TrainingRun(
         model=model,
         recipe=recipe,
@@ -87,6 +87,8 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
         device=choose_device(arguments.device),
         folder=arguments.out or default_folder(model, recipe, start, arguments.seed),
     )
+    if run.start != "scratch" and run.start not in recipe.starts:
+        check_start(run)
     if not arguments.find_lr:
         run = with_found_rate(run, folder)
     return run
@@ -128,6 +130,18 @@ def check_trainable(external: ExternalModel, recipe: Recipe) -> None:
     targets = Targets(torch.zeros(1, joints, *expected), torch.ones(1, joints))
     with user_code_errors(external):
         import_object(recipe.loss)(outputs, targets, **recipe.loss_options)
+
+
+def check_start(run: TrainingRun) -> None:
+    """Check that a file of weights fits the network that is to start from it, before anything long is done.
+
+    Raises:
+        InputError: it is not a file of weights, or holds those of another network.
+    """
+    try:
+        initial_network(run, run.model)
+    except InputError as problem:
+        raise InputError(f"--start: {problem}") from None
 
 
 def default_folder(model: str, recipe: Recipe, start: str, seed: int) -> Path:
