@@ -9,7 +9,7 @@ from benchmark.core.errors import exit_with_error, run_command
 
 COMMANDS = {
     "report": "regenerate every table and plot from the records, or check that they are up to date",
-    "measure": "count a network's operations, time it, or compare the routes from images to training inputs",
+    "measure": "list the networks, count their operations, time them, or compare the routes from images to training inputs",
     "score": "score a file of predictions by PCKh or OKS AP, with intervals and paired differences",
     "evaluate": "run a network with given weights on a dataset, and score it or write a submission",
     "train": "train a network by a paper's recipe or a short one",

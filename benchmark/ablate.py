@@ -11,22 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
-from benchmark.ablation.engines import run_in_processes, run_locally, run_on_ray
-from benchmark.ablation.jobs import (
-    AblateArguments,
-    Job,
-    check_plan,
-    evaluate_published_weights,
-    forecast_jobs,
-    list_jobs,
-    list_trials,
-)
-from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
-from benchmark.config.ablations import Ablation, find_ablation, known_ablations
-from benchmark.config.identities import load_current
+from benchmark.ablation.arguments import AblateArguments, check_plan
+from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.core.errors import InputError, run_command
+from benchmark.core.files import check_output_folder
 from benchmark.core.records import RECORDS
 
 DESCRIPTION = """Train and test every variant of an ablation, and keep the results.
@@ -57,10 +46,18 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         raise InputError(f"name an ablation, or all; known: {', '.join(known_ablations())}")
     for ablation in ablations:
         check_plan(ablation, arguments)
+
+    from benchmark.ablation.engines import run_plan
+    from benchmark.ablation.jobs import evaluate_published_weights, forecast_jobs
+    from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
+    from benchmark.config.identities import load_current
+
     if arguments.dry_run:
         for ablation in ablations:
             print(forecast_jobs(ablation, arguments, folder))
         return
+    for place in (arguments.work, arguments.cache, folder):
+        check_output_folder(place)
     run_plan(ablations, arguments, folder)
     if arguments.trials_only:
         return
@@ -77,33 +74,6 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         print(json.dumps(effects_report(effects, arguments.protocol), allow_nan=False))
     else:
         print("\n".join(format_effect(find_ablation(name), effect) for name in effects for effect in effects[name]))
-
-
-def run_plan(ablations: Sequence[Ablation], arguments: AblateArguments, folder: Path) -> None:
-    """Run the jobs of ablations that are not done: trials, each following from those before it, and then trainings."""
-    if arguments.budget or arguments.jobs > 1:
-        with tqdm(unit=" jobs", disable=True if arguments.as_json else None) as bar:
-            run_in_processes(ablations, arguments, folder, lambda job: show_progress(bar, job))
-        return
-    records = load_current(folder)
-    while trials := [job for ablation in ablations for job in list_trials(ablation, arguments.protocol, records)]:
-        run_jobs(trials, arguments, folder)
-        records = load_current(folder)
-    if not arguments.trials_only:
-        run_jobs([job for ablation in ablations for job in list_jobs(ablation, arguments, records)], arguments, folder)
-
-
-def run_jobs(jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> None:
-    """Run the jobs that are not done, in any number of processes, with a progress bar."""
-    run = run_on_ray if arguments.engine == "ray" else run_locally
-    with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
-        run(jobs, arguments, folder, lambda job: show_progress(bar, job))
-
-
-def show_progress(bar: tqdm, job: Job) -> None:
-    """Advance a bar by one job, and name it."""
-    bar.update()
-    bar.set_postfix_str(str(job))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -9,10 +9,8 @@ from collections.abc import Sequence
 import tyro
 
 from benchmark.core.errors import InputError, run_command
-from benchmark.evaluation.distributed import process_rank
-from benchmark.evaluation.published import evaluate_published, format_published, published_report
-from benchmark.evaluation.records import evaluation_report, format_evaluation
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.arguments import EvaluateArguments
+from benchmark.models.external import resolve_model
 
 DESCRIPTION = """Crop, predict, decode, score and record: a network's accuracy with 95 % intervals.
 
@@ -34,6 +32,15 @@ def evaluate_command(arguments: EvaluateArguments) -> None:
     if arguments.published:
         evaluate_zoo(arguments)
         return
+    if not arguments.model or arguments.weights is None:
+        raise InputError("give a network and its --weights, or --published")
+    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
+        resolve_model(arguments.model)
+
+    from benchmark.evaluation.distributed import process_rank
+    from benchmark.evaluation.records import evaluation_report, format_evaluation
+    from benchmark.evaluation.run import evaluate_model
+
     evaluation, records = evaluate_model(arguments)
     if process_rank() != 0:
         return
@@ -54,6 +61,10 @@ def evaluate_zoo(arguments: EvaluateArguments) -> None:
     """
     if arguments.weights or arguments.submission or arguments.draw:
         raise InputError("--published takes neither --weights nor --submission nor --draw")
+
+    from benchmark.evaluation.distributed import process_rank
+    from benchmark.evaluation.published import evaluate_published, format_published, published_report
+
     results = []
     for result in evaluate_published(arguments):
         results.append(result)

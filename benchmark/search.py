@@ -9,11 +9,10 @@ from pathlib import Path
 
 import tyro
 
+from benchmark.config.packages import find_search
 from benchmark.core.errors import run_command
 from benchmark.core.records import RECORDS
-from benchmark.nas.lookup_command import LookupCommand
-from benchmark.nas.records import format_search, search_report
-from benchmark.nas.run import SearchArguments, search_and_train
+from benchmark.nas.arguments import LookupArguments, SearchArguments
 
 DESCRIPTION = """Search an architecture and train it; by the same recipe, train the best of a random search at equal cost.
 
@@ -36,17 +35,36 @@ def search_command(arguments: SearchArguments, folder: Path = RECORDS) -> None:
     Raises:
         InputError: see :func:`benchmark.nas.run.search_and_train`.
     """
+    find_search(arguments.package, arguments.scale, arguments.dataset)  # an unknown one is refused before torch is imported
+
+    from benchmark.nas.records import format_search, search_report
+    from benchmark.nas.run import search_and_train
+
     records = search_and_train(arguments, folder)
     if records:
         print(json.dumps(search_report(records), allow_nan=False) if arguments.as_json else format_search(records))
+
+
+def lookup_command(arguments: LookupArguments, folder: Path = RECORDS) -> None:
+    """Measure or load a lookup table, validate it if that is asked for, and print.
+
+    Args:
+        folder: Folder of the records.
+
+    Raises:
+        InputError: see :func:`benchmark.nas.lookup_command.look_up`.
+    """
+    from benchmark.nas.lookup_command import look_up
+
+    look_up(arguments, folder)
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
     args = list(sys.argv[1:] if args is None else args)
     if args[:1] == ["lookup"]:
-        command = tyro.cli(LookupCommand, args=args[1:], prog="python -m benchmark.search lookup")
-        run_command(command)
+        lookup = tyro.cli(LookupArguments, args=args[1:], prog="python -m benchmark.search lookup")
+        run_command(lambda: lookup_command(lookup))
     else:
         arguments = tyro.cli(SearchArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.search")
         run_command(lambda: search_command(arguments))

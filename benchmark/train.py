@@ -9,20 +9,10 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import run_command
+from benchmark.core.files import check_output_folder
 from benchmark.core.records import RECORDS
-from benchmark.evaluation.distributed import process_group
-from benchmark.training.loader import load_training_people
-from benchmark.training.records import format_training, training_report
-from benchmark.training.run import (
-    TrainArguments,
-    cached_loader,
-    describe_run,
-    execute_training,
-    find_rate,
-    plan_training,
-    print_estimate,
-    with_people,
-)
+from benchmark.models.external import resolve_model
+from benchmark.training.arguments import TrainArguments
 
 DESCRIPTION = """Train a network by a recipe, test it, and keep the results.
 
@@ -45,8 +35,27 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     Raises:
         InputError: see :func:`plan_training` and :func:`benchmark.training.trainer.train_network`.
     """
+    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
+        resolve_model(arguments.model)
+
+    from benchmark.evaluation.distributed import process_group
+    from benchmark.training.loader import load_training_people
+    from benchmark.training.records import format_training, training_report
+    from benchmark.training.run import (
+        cached_loader,
+        describe_run,
+        execute_training,
+        find_rate,
+        plan_training,
+        print_estimate,
+        with_people,
+    )
+
     with process_group() as (rank, count):
         run = plan_training(arguments, count, folder)
+        if rank == 0:
+            for place in (run.folder, arguments.cache, *([folder] if arguments.keep else [])):
+                check_output_folder(place)
         people, absent = load_training_people(run.recipe, arguments.root)
         run = with_people(run, people)
         verbose = rank == 0 and not arguments.as_json

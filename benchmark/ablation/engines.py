@@ -12,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from benchmark.ablation.arguments import AblateArguments, parse_budget
 from benchmark.ablation.jobs import (
-    AblateArguments,
     Job,
     estimate_seconds,
     is_done,
     job_recipe,
     list_jobs,
     list_trials,
-    parse_budget,
     run_job,
 )
 from benchmark.analysis.effects import Plan, measure_effects
@@ -29,6 +30,35 @@ from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record
 from benchmark.training.loader import load_training_people
+
+# --- the jobs of ablations ---------------------------------------------------------------------------------------------------
+
+
+def run_plan(ablations: Sequence[Ablation], arguments: AblateArguments, folder: Path) -> None:
+    """Run the jobs of ablations that are not done: trials, each following from those before it, and then trainings."""
+    if arguments.budget or arguments.jobs > 1:
+        with tqdm(unit=" jobs", disable=True if arguments.as_json else None) as bar:
+            run_in_processes(ablations, arguments, folder, lambda job: show_progress(bar, job))
+        return
+    records = load_current(folder)
+    while trials := [job for ablation in ablations for job in list_trials(ablation, arguments.protocol, records)]:
+        run_jobs(trials, arguments, folder)
+        records = load_current(folder)
+    if not arguments.trials_only:
+        run_jobs([job for ablation in ablations for job in list_jobs(ablation, arguments, records)], arguments, folder)
+
+
+def run_jobs(jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> None:
+    """Run the jobs that are not done, in any number of processes, with a progress bar."""
+    run = run_on_ray if arguments.engine == "ray" else run_locally
+    with tqdm(total=len(jobs), unit=" jobs", disable=True if arguments.as_json else None) as bar:
+        run(jobs, arguments, folder, lambda job: show_progress(bar, job))
+
+
+def show_progress(bar: tqdm, job: Job) -> None:
+    """Advance a bar by one job, and name it."""
+    bar.update()
+    bar.set_postfix_str(str(job))
 
 
 def run_locally(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
-import tyro
-
+from benchmark.ablation.arguments import AblateArguments
 from benchmark.ablation.feature_maps import measure_feature_maps
 from benchmark.analysis.effects import detectable_difference
 from benchmark.analysis.runs import DECODERS_CHOSEN_ON, EFFECT_METRICS, published_protocol
@@ -19,7 +16,6 @@ from benchmark.analysis.trials import TRIAL_SEED, family_trials, planned_rate
 from benchmark.config.ablations import (
     BUDGETS,
     Ablation,
-    BudgetName,
     Trial,
     Variant,
     family_variant,
@@ -42,47 +38,9 @@ from benchmark.evaluation.run import EvaluateArguments, evaluate_model
 from benchmark.nas.run import SearchArguments, estimate_search_seconds, recorded_search, search_and_train
 from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
 from benchmark.training.records import find_training_records, run_identity
-from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_found_rate, with_people
+from benchmark.training.run import execute_training, format_duration, with_found_rate, with_people
 from benchmark.training.trainer import TrainingRun, time_steps
 from benchmark.training.validation import MAIN_METRIC
-
-
-@dataclass(frozen=True, kw_only=True)
-class AblateArguments:
-    """Arguments of ``python -m benchmark.ablate``."""
-
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """Ablations: names of files under ablations/, or all."""
-    protocol: BudgetName = "lsp"
-    """Dataset, input size and length of the training, which all variants share."""
-    seeds: int | None = None
-    """Number of seeds, which start at 0; default: the protocol's number."""
-    trials_only: bool = False
-    """Only find the learning rates and check the lengths of the trainings, on people who are held out."""
-    budget: str | None = None
-    """Time that may be used, as in 28m or 3h: runs the jobs that end in time, for the most uncertain comparisons first."""
-    jobs: int = 1
-    """Number of jobs that run at the same time, each in a process of its own; they share the GPU if there is one."""
-    engine: Literal["here", "ray"] = "here"
-    """here: run one job after another locally. ray: run the jobs on a Ray cluster (pip install '.[cluster]')."""
-    address: str | None = None
-    """Address of a running Ray cluster; default: one is started on this machine."""
-    gpus: float = 0.0
-    """Ray: number of GPUs for each job, which may be a fraction."""
-    cpus: float = 1.0
-    """Ray: number of processors for each job."""
-    dry_run: bool = False
-    """Print the jobs, an estimate of their duration and the smallest difference that they can detect, and stop."""
-    root: Path | None = None
-    """The data root; default: POSE_DATA."""
-    work: Path = Path("out/ablate")
-    """Folder of the runs and locks. If several machines work on one ablation, they must share it and the folder of records."""
-    cache: Path = CROP_CACHE
-    """Folder in which person crops are cached between runs."""
-    device: str | None = None
-    """A device as PyTorch names it; default: a GPU if there is one."""
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the effects as JSON."""
 
 
 class Job(NamedTuple):
@@ -113,38 +71,6 @@ class Job(NamedTuple):
 
 
 # --- plan --------------------------------------------------------------------------------------------------------------------
-
-
-def check_plan(ablation: Ablation, arguments: AblateArguments) -> None:
-    """Check that an ablation can be run.
-
-    Raises:
-        InputError: the ablation does not have the protocol, or an argument cannot be meant.
-    """
-    for option, number in (("seeds", arguments.seeds), ("jobs", arguments.jobs)):
-        if number is not None and number < 1:
-            raise InputError(f"--{option} {number}: at least one is needed")
-    if arguments.engine == "ray" and (arguments.budget or arguments.jobs > 1):
-        raise InputError("--engine ray: a cluster has its own number of jobs and no --budget; leave --jobs and --budget out")
-    parse_budget(arguments.budget)
-    for variant in ablation.variants:
-        variant_recipe(ablation, variant, arguments.protocol)  # refuses a protocol that the ablation does not have
-    if arguments.trials_only and not BUDGETS[arguments.protocol].held_out:
-        raise InputError(f"--trials-only: nothing is chosen under {arguments.protocol}")
-
-
-def parse_budget(text: str | None) -> float:
-    """Return the seconds of a duration such as ``28m``; infinity for None.
-
-    Raises:
-        InputError: It is not a positive number followed by s, m or h.
-    """
-    if text is None:
-        return math.inf
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if not match or not float(match[1]):
-        raise InputError(f"--budget {text}: give a number and a unit, as in 90s, 28m or 3h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def list_trials(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> list[Job]:

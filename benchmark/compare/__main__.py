@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import tyro
 
-from benchmark.compare.output import comparison_report, format_comparison
-from benchmark.compare.run import CompareArguments, compare_networks
+from benchmark.compare.arguments import CompareArguments
 from benchmark.core.errors import run_command
+from benchmark.models.external import resolve_model
 
 DESCRIPTION = """Compare your own network with the papers': cost, latency and accuracy, each measured as in the printed table.
 
@@ -28,6 +28,12 @@ def compare_command(arguments: CompareArguments) -> None:
     Raises:
         InputError: see :func:`benchmark.compare.run.compare_networks`.
     """
+    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
+        resolve_model(arguments.model)
+
+    from benchmark.compare.output import comparison_report, format_comparison
+    from benchmark.compare.run import compare_networks
+
     comparison = compare_networks(arguments)
     print(json.dumps(comparison_report(comparison), allow_nan=False) if arguments.as_json else format_comparison(comparison))
 

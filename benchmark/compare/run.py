@@ -3,83 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from tqdm import tqdm
 
 from benchmark.compare.accuracy import (
     Accuracy,
-    Dataset,
     Estimate,
     Trial,
     accuracy_from_predictions,
     accuracy_from_weights,
 )
+from benchmark.compare.arguments import CompareArguments
 from benchmark.compare.cost import Candidate, count_candidate, default_baselines
 from benchmark.compare.output import Comparison
-from benchmark.compare.table_row import build_row, find_table_named, save_text, table_lines, write_row_files
+from benchmark.compare.table_row import build_row, find_table_named, table_lines, write_row_files
 from benchmark.config.identities import load_current
 from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
+from benchmark.core.files import check_output_folder, hold_folder, write_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
 from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
-from benchmark.models.external import MODEL_SPECS_ONNX, resolve_model
-from benchmark.papers.tables import Table, load_papers
-
-ROUNDS = 6  # enough for a first estimate; latencies that are recorded take more
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareArguments:
-    """Arguments of ``python -m benchmark.compare``."""
-
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS_ONNX}.")]
-    table: str | None = None
-    """A printed table, such as efficientpose_nas/table2; the network becomes a row of it."""
-    input: str | None = None
-    """Height x width of the image in pixels; default: the table's, or else 256x256."""
-    joints: int | None = None
-    """Number of keypoints that the network predicts; default: that of the table's or the given dataset, or else 16."""
-    name: str | None = None
-    """Name of the network in tables and plots."""
-    against: tuple[str, ...] | None = None
-    """Baselines, given like the network; MODEL@FILE adds its weights, or with --predictions its predictions, for paired
-    differences. Default: the table's rows nearest in cost."""
-    weights: Path | None = None
-    """Trained weights, in any kind of file that benchmark.evaluate reads; default: the weights that
-    the function returns."""
-    dataset: Dataset | None = None
-    """With weights: the dataset to test on. With predictions: mpii or coco."""
-    split: str | None = None
-    """Default: test for LSP, val for MPII and COCO; sample is a small number of annotated images."""
-    root: Path | None = None
-    """The data root, or the dataset's own folder; default: POSE_DATA."""
-    detections: Path | None = None
-    """COCO: boxes of a detector instead of annotated ones."""
-    protocol: str | None = None
-    """The protocol (crop, averaging and decoding), as in benchmark.evaluate; default: the dataset's usual one."""
-    predictions: Path | None = None
-    """A file of predicted joints, as in benchmark.score."""
-    annotations: Path | None = None
-    """Ground truth of --predictions; default: that of the dataset below the data root."""
-    latency: bool = True
-    """Time the networks in interleaved rounds."""
-    threads: int = 1
-    """Number of threads of each network."""
-    rounds: int = ROUNDS
-    """Number of interleaved rounds."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """Device on which networks are timed and tested."""
-    out: Path = Path("out/compare")
-    """Folder for row.md, row.tex, row.csv, table.md and pareto.svg."""
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
+from benchmark.models.external import resolve_model
+from benchmark.papers.tables import Paper, Table, load_papers
 
 
 def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Comparison:
@@ -93,6 +43,13 @@ def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Com
     """
     paper, table = find_table_named(arguments.table) if arguments.table else (None, None)
     check_arguments(arguments)
+    with hold_folder(arguments.out):
+        return _compare(arguments, paper, table, folder)
+
+
+def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | None, folder: Path) -> Comparison:
+    """Compare as :func:`compare_networks` says, with the folder of the results at hand."""
+    check_output_folder(arguments.out)
     joints = choose_joints(arguments, table)
     size = arguments.input or (table.input if table else "") or "256x256"
     parse_size(size)
@@ -249,4 +206,4 @@ def write_pareto_plot(out: Path, dataset: str, comparison: Comparison, records: 
         value, ci95, _ = accuracy.estimates[metric]
         estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
     figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate)
-    return save_text(out / "pareto.svg", figure)
+    return write_file(out / "pareto.svg", figure)

@@ -15,7 +15,7 @@ from benchmark.compare.accuracy import Accuracy
 from benchmark.config.conventions import FLOPS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import write_file
 from benchmark.core.records import Record
 from benchmark.ledger.predicates import cost_setting
 from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS
@@ -228,21 +228,7 @@ def write_row_files(folder: Path, row: NewRow, rows: Sequence[Sequence[str]], no
         + "\n",
     }
     contents |= {name: without_address_links(text) for name, text in contents.items() if name.endswith(".md")}
-    return [save_text(folder / name, content.encode()) for name, content in contents.items()]
-
-
-def save_text(path: Path, content: bytes) -> Path:
-    """Write a file, and create the folders above it.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as problem:
-        raise InputError(f"--out: {path} cannot be written: {problem.strerror}") from None
-    return path
+    return [write_file(folder / name, content.encode()) for name, content in contents.items()]
 
 
 def _format_csv(rows: Sequence[Sequence[str]]) -> str:

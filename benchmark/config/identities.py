@@ -125,7 +125,7 @@ def training_setting(recipe: Recipe, start: str, overrides: Mapping[str, Any], r
 
     Args:
         recipe: Recipe of the training.
-        start: Name of the initial weights, or of a weight file.
+        start: Name of the initial weights, or the name and hash of a weight file.
         overrides: Fields that differ from the recipe, by name.
         rate: Factor of the recipe's learning rate.
     """

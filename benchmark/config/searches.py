@@ -17,6 +17,7 @@ from benchmark.config.recipes import Assumption, Optimizer, Recipe
 CostKind = Literal["flops", "cpu", "cuda"]
 DataPart = Literal["trained", "held out"]
 Strategy = Literal["searched", "best of random search"]
+LOOKUP_ROUNDS = 20  # interleaved rounds in which the times of a lookup table are measured
 WEIGHTS_PHASE, ARCHITECTURE_PHASE = "weights", "architecture"
 SEARCHED: Strategy = "searched"
 RANDOM: Strategy = "best of random search"

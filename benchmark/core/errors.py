@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, a file-size limit, a quota
 
 
 class InputError(ValueError):
@@ -26,15 +30,18 @@ def run_command(command: Callable[[], object]) -> None:
     """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
     try:
         command()
+        sys.stdout.flush()
     except InputError as error:
         exit_with_error(str(error))
     except BrokenPipeError:  # the reader closed the pipe: `... | head`
         sys.stderr.close()
         raise SystemExit(0) from None
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
-        exit_with_error(f"{error.filename}: {error.strerror}")
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left would fail again at exit
+        exit_with_error(f"{error.filename or 'standard output'}: {error.strerror}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

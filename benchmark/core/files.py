@@ -6,13 +6,73 @@ import fcntl
 import hashlib
 import os
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmark.core.errors import InputError
+
+_BLOCK = 4096  # bytes that a check writes: a full disk still takes an empty file
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path``, or what lies in it, into one line that names it: a full disk, a file for a folder, ...
+
+    Raises:
+        InputError: the body failed to write. An error of the system about another file is passed on.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not _concerns(error.filename, path):
+            raise
+        in_the_way = _obstacle(Path(error.filename)) if isinstance(error, FileExistsError | NotADirectoryError) else ""
+        raise InputError(f"{path}: cannot be written: {in_the_way or error.strerror or error}") from None
+
+
+def _concerns(filename: str | bytes, path: Path) -> bool:
+    """Return whether a file lies beside or below ``path``, or is a folder above it."""
+    named, target = Path(os.fsdecode(filename)).absolute(), path.absolute()
+    return named.is_relative_to(target.parent) or target.is_relative_to(named)
+
+
+def _obstacle(folder: Path) -> str:
+    """Return what stands in the place of a folder, or of one above it; an empty string if nothing does."""
+    folders = (folder.absolute(), *folder.absolute().parents)
+    obstacle = next((path for path in folders if os.path.lexists(path) and not path.is_dir()), None)
+    return f"{obstacle} is a file, not a folder" if obstacle else ""
+
+
+def check_output_folder(folder: Path) -> None:
+    """Check that results can be written to a folder, before anything long is done; nothing is left there.
+
+    Raises:
+        InputError: the folder cannot be made or written to, or its disk is full.
+    """
+    try:
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(_BLOCK))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {_obstacle(folder) or error.strerror}") from None
+
+
+def check_output_file(path: Path) -> None:
+    """Check that a file can be written, before anything long is done; it stays as it is.
+
+    Raises:
+        InputError: something other than a file has its name, or see :func:`check_output_folder`.
+    """
+    with writing(path):
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be written: it is {'a folder' if path.is_dir() else 'a device'}, not a file")
+    check_output_folder(path.parent)
 
 
 @contextmanager
@@ -24,18 +84,55 @@ def atomic_write(path: Path) -> Iterator[Path]:
     at the same time use separate temporary files; the last one to finish wins. Folders above ``path`` are created.
 
     Raises:
-        OSError: the file cannot be written, or the body did not write one.
+        InputError: the file cannot be written.
+        FileNotFoundError: the body did not write one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        if path.exists() and not path.is_file():  # a device would be replaced
+            raise InputError(f"{path}: cannot be written: it is {'a folder' if path.is_dir() else 'a device'}, not a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
     # Not from tempfile, whose files only their owner can read; the body creates this one with the usual permissions.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
+        with writing(path):
+            yield temporary
+        with open(temporary, "rb") as file, writing(path):
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a file as a whole or not at all, and return its path; see :func:`atomic_write`."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Create a folder for results, and hold it against other processes until the end of the block; nothing is left there.
+
+    Raises:
+        InputError: the folder cannot be made, or another process writes to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {_obstacle(folder) or error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InputError(f"{folder}: another process is writing to this folder; wait for it, or choose another --out") from None
+    except OSError:  # some network file systems do not lock folders
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -47,10 +144,15 @@ def lock_file(path: Path, *, wait: bool) -> Iterator[bool]:
 
     Args:
         wait: Wait until the other process releases the lock, so that the result is always True.
+
+    Raises:
+        InputError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with open(path, "ab") as file:
+        with ExitStack() as stack:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(open(path, "ab"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
@@ -82,6 +184,14 @@ def sha256_of_file(path: Path) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_stamp(path: Path) -> tuple[str, int, int] | str:
+    """Return a file's name, bytes and time of modification, which tell it from a file that replaces it; else its name alone."""
+    if not path.is_file():
+        return path.name
+    status = path.stat()
+    return path.name, status.st_size, status.st_mtime_ns
 
 
 def read_toml(path: Path) -> dict[str, Any]:

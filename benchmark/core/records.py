@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import lock_file
+from benchmark.core.files import lock_file, writing
 
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
@@ -165,27 +165,16 @@ def _lines(path: Path) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
-def check_record_folder(folder: Path = RECORDS) -> None:
-    """Check that records can be stored, before anything long is measured.
-
-    Raises:
-        InputError: the folder cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise InputError(f"{folder}: records cannot be stored: {problem.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder}: records cannot be stored: it cannot be written to")
-
-
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
     """Append a record to ``<kind>.jsonl``; return False if its id is there already.
 
     Safe under several writers (a lock) and under ``kill -9`` (one synced write of one line).
+
+    Raises:
+        InputError: the line cannot be written as a whole; nothing is left of it.
     """
     path = folder / f"{record.kind}.jsonl"
-    with lock_file(path, wait=True), open(path, "a+b") as file:
+    with lock_file(path, wait=True), writing(path), open(path, "a+b", buffering=0) as file:
         file.seek(0)
         content = file.read()
         end = content.rfind(b"\n") + 1
@@ -193,8 +182,14 @@ def append_record(record: Record, folder: Path = RECORDS) -> bool:
             file.truncate(end)
         if f'{{"id": "{record.id}"'.encode() in content[:end]:
             return False
-        os.write(file.fileno(), format_line(record).encode())
-        os.fsync(file.fileno())
+        line = format_line(record).encode()
+        try:
+            while line:  # a full disk takes a part first
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
     return True
 
 

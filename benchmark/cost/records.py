@@ -43,23 +43,29 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
 def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> tuple[dict[str, Any], Any]:
     """Count parameters and operations of a network that is not this project's, and return also its output for the image.
 
-    The output is on the meta device: it has shapes, but no values.
+    A network that asks for the values of its tensors runs on the processor, any other without values on the meta device.
 
     Raises:
-        InputError: the network cannot be built, or cannot run on the meta device or on images of this size.
+        InputError: the network cannot be built, or cannot run on images of this size.
     """
     import torch
 
     from benchmark.cost.counters import count_operations
     from benchmark.cost.trace import trace_network
 
-    network = external.build(joints, (height, width))
-    outputs: list[Any] = []
-    network.register_forward_hook(lambda module, images, output: outputs.append(output))
-    # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
-    with user_code_errors(external), torch.device("meta"):
-        trace = trace_network(network, height, width)
-    return {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}}, outputs[-1]
+    def count_on(device: str) -> tuple[dict[str, Any], Any]:
+        network = external.build(joints, (height, width))
+        outputs: list[Any] = []
+        network.register_forward_hook(lambda module, images, output: outputs.append(output))
+        # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
+        with user_code_errors(external), torch.device(device):
+            trace = trace_network(network, height, width, device=device)
+        return {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}}, outputs[-1]
+
+    try:
+        return count_on("meta")
+    except InputError:
+        return count_on("cpu")  # its error, if there is one, is that of the network in use
 
 
 def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> Record:

@@ -38,16 +38,19 @@ class Trace:
         return [op for op in self.ops if any(op.scope == p or op.scope.startswith(p + ".") for p in prefixes)]
 
 
-def trace_network(network: nn.Module, height: int, width: int, *, channels: int = 3) -> Trace:
+def trace_network(network: nn.Module, height: int, width: int, *, channels: int = 3, device: str = "meta") -> Trace:
     """Run a network once on one image ``[channels, height, width]``, in inference mode, and return its trace.
 
     The network is moved to the meta device and loses its weights. Pass one that was built for this, preferably under
     ``torch.device("meta")``, where building is fast too.
+
+    Args:
+        device: ``cpu`` runs a network that asks for the values of its tensors, which those on the meta device lack.
     """
-    network = network.to("meta").eval()
+    network = network.to(device).eval()
     tracker = ModuleTracker()
     recorder = _Recorder(tracker, network)
-    image = torch.empty(1, channels, height, width, device="meta")
+    image = torch.zeros(1, channels, height, width, device=device)
     # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
         network(image)
@@ -80,7 +83,8 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        result = _result_by_shape(name, args)
+        is_meta = bool(args) and isinstance(args[0], torch.Tensor) and args[0].is_meta
+        result = _result_by_shape(name, args) if is_meta else None
         if result is None:
             result = func(*args, **(kwargs or {}))
         output = result[0] if isinstance(result, tuple) else result

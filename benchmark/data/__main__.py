@@ -12,6 +12,7 @@ import tyro
 from tqdm import tqdm
 
 from benchmark.core.errors import InputError, run_command
+from benchmark.core.files import check_output_folder
 from benchmark.data import dataset_folder
 from benchmark.data.check import check_dataset, format_status, is_whole, status_report
 from benchmark.data.fetch import Fetch
@@ -81,6 +82,7 @@ class Synthetic:
 
     def run(self) -> int:
         """Draw the people, and return the exit status."""
+        check_output_folder(self.out)
         with tqdm(total=self.people, unit="person", desc="drawing") as bar:
             write_datasets(
                 self.out,

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from benchmark.core.errors import InputError
+from benchmark.core.errors import FULL, InputError
 from benchmark.core.file_content import misplaced_content
-from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file
+from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file, writing
 from benchmark.data.archives import extract_archive
 from benchmark.models.checkpoints import checkpoints
 from benchmark.models.registry import packages
@@ -107,13 +107,17 @@ def _source(path: Path, **columns: Any) -> Source:
 def fetch_source(source: Source, root: Path) -> bool:
     """Download, check and unpack a source; return False when everything that it provides exists already.
 
+    A file that is there already is compared with the published digest, too.
+
     Raises:
-        InputError: see :func:`download_file` and :func:`benchmark.data.archives.extract_archive`, the source has no address, or
-            the archive lacks what the source should provide.
+        InputError: another file has the source's name, the source has no address, or the archive lacks what the source should
+            provide; see also :func:`download_file` and :func:`benchmark.data.archives.extract_archive`.
     """
-    if all((root / path).exists() for path in source.provides):
-        return False
     target = root / source.file
+    if all((root / path).exists() for path in source.provides):
+        if source.sha256 and target.is_file() and not (digest := sha256_of_file(target)).startswith(source.sha256):
+            raise InputError(f"{target}: SHA-256 is {digest}, expected {source.sha256}; remove the file to download it again")
+        return False
     if not source.url and not target.exists():
         raise InputError(f"{source.name} has no address to download from: get it from {source.home} and put it at {target}")
     if not target.exists():
@@ -150,14 +154,12 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
         raise InputError(f"{url}: only http and https URLs can be downloaded")
     recorded = _digest_file(target)
     expected = sha256 or (recorded.read_text().split()[0] if recorded.is_file() else None)
-    try:
+    with writing(target):
         origin = "" if sha256 else f", as {recorded} has it from an earlier download"
         digest = _download(url, target, expected, size, origin)
         if not expected:
             with atomic_write(recorded) as temporary:
                 temporary.write_text(f"{digest}  {target.name}\n")
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     return digest
 
 
@@ -215,6 +217,8 @@ def _transfer(url: str, file: BinaryIO, part: Path, size: int | None, checked: b
             if error.code < 500 or attempt == ATTEMPTS:
                 raise InputError(f"{url}: the server answered {error.code} {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+            if getattr(error, "errno", None) in FULL:
+                raise  # what has arrived is kept, and no further attempt would help
             if attempt == ATTEMPTS:
                 received = file.seek(0, os.SEEK_END)
                 advice = f"; {received} bytes are kept, run the command again to resume" if received else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import data_root
+from benchmark.core.files import check_output_folder, data_root
 from benchmark.data.download import fetch_source, list_sources
 
 
@@ -58,6 +58,7 @@ def fetch_all(name: str, root: Path) -> Iterator[str]:
         datasets = [known for known in downloads if not known.startswith("weights/")]
         nearest = difflib.get_close_matches(name, downloads, n=3, cutoff=0.6) or [*datasets, "weights/ID"]
         raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(nearest)}")
+    check_output_folder(root)
     for source in downloads[name]:
         downloaded = fetch_source(source, root)
         paths = ", ".join(str(root / path) for path in source.provides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Backend(NamedTuple):
         input_hw: Height and width of the input.
         sha256: The weight file's hash.
         published: The published file that the weights are, if they are one.
+        model: Id and version of a model of this project: others may take the same tensors.
     """
 
     forward: Forward
@@ -42,6 +44,7 @@ class Backend(NamedTuple):
     input_hw: tuple[int, int]
     sha256: str
     published: Checkpoint | None = None
+    model: str = ""
 
 
 def load_backend(
@@ -73,7 +76,7 @@ def load_backend(
         network, joints = _load_network(model, weights, JOINT_NAMES[head])
         forward = network_runner(network.to(device).eval(), model, len(joints))
     sha256 = sha256_of_file(weights)
-    return Backend(forward, joints, input_hw, sha256, find_published(model, weights, sha256))
+    return Backend(forward, joints, input_hw, sha256, find_published(model, weights, sha256), f"{entry.id} {entry.version}")
 
 
 def _load_network(model: str, weights: Path, joints: tuple[str, ...]) -> tuple[nn.Module, tuple[str, ...]]:
@@ -126,12 +129,28 @@ def load_external(
 def network_fingerprint(external: ExternalModel, network: nn.Module) -> str:
     """Hash a user's network with its weights, so that cached predictions are never taken for another network's."""
     digest = hashlib.sha256(external.spec.encode())
-    for file in (external.onnx, external.code):
-        if file is not None:
-            digest.update(file.read_bytes())
+    for file in _source_files(external):
+        digest.update(file.read_bytes())
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _source_files(external: ExternalModel) -> list[Path]:
+    """List the files that a user's network comes from: its Python file with those that it imports from beside it, or below.
+
+    An exported network is its file and those that hold its weights.
+    """
+    if external.onnx:
+        from benchmark.models.onnx import external_data
+
+        return [external.onnx, *external_data(external.onnx)]
+    if external.code is None:
+        return []
+    folder = external.code.parent
+    imported = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    beside = (file for file in imported if file.is_relative_to(folder) and "site-packages" not in file.parts and file.is_file())
+    return sorted({external.code, *beside})
 
 
 def network_runner(network: nn.Module, model: str, joints: int) -> Forward:

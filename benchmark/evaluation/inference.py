@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config.protocols import Protocol
-from benchmark.core.files import atomic_write
+from benchmark.core.files import atomic_write, file_stamp
 from benchmark.core.keypoints import mirrored_indices
 from benchmark.core.versions import versions_of
 from benchmark.data.images import read_image
@@ -154,11 +154,8 @@ def _cache_key(chunk: People, backend: Backend, protocol: Protocol, broken: str)
     versions = versions_of("inference", "crops", "batches", "decoding")
     defaults = asdict(Protocol())
     options = {key: value for key, value in asdict(protocol).items() if value != defaults[key] and key != "description"}
-    files = [
-        (path.name, *((stat := path.stat()).st_size, stat.st_mtime_ns)) if path.is_file() else path.name
-        for path in chunk.images
-    ]
-    identity = json.dumps([versions, backend.sha256, backend.input_hw, options, chunk.dataset, files, broken])
+    files = [file_stamp(path) for path in chunk.images]
+    identity = json.dumps([versions, backend.model, backend.sha256, backend.input_hw, options, chunk.dataset, files, broken])
     return hashlib.sha256(identity.encode() + chunk.centers.tobytes() + chunk.sizes.tobytes()).hexdigest()[:24]
 
 

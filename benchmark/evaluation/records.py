@@ -16,13 +16,12 @@ from benchmark.config.identities import Identity, describe_evaluation, evaluatio
 from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.data.people import People
+from benchmark.evaluation.arguments import TestDataset
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import Predictions
 from benchmark.evaluation.scoring import MetricResult, MetricResults, metric_names
 from benchmark.models.checkpoints import AUTHORS, Checkpoint
 from benchmark.models.registry import canonical_id, find_entry
-
-TestDataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,87 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from benchmark.config.packages import default_protocol, find_protocol, package_of
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
+from benchmark.core.files import check_output_file, check_output_folder
 from benchmark.core.input_size import parse_size
-from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES, joint_set_of
+from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES
 from benchmark.core.records import RECORDS, Record
 from benchmark.data import find_dataset, load_people
 from benchmark.data.coco import load_coco
 from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.backends import load_external
 from benchmark.evaluation.distributed import broadcast, choose_device, gather_parts, process_group
 from benchmark.evaluation.inference import Predictions, assemble_chunks, count_people_of_shard, predict_people
-from benchmark.evaluation.records import Evaluation, TestDataset
+from benchmark.evaluation.records import Evaluation
 from benchmark.evaluation.scoring import score_predictions, to_coco_detections
 from benchmark.evaluation.submission import release_file, write_coco, write_mpii
 from benchmark.evaluation.visualize import check_ignored_folder, draw_predictions
-from benchmark.models.external import MODEL_SPECS, check_heatmaps, register_external, resolve_model
+from benchmark.models.external import check_heatmaps, register_external, resolve_model
 from benchmark.models.registry import find_entry
 from benchmark.models.weights import locate_weights
 
 EVALUATION_SPLITS = {"lsp": "test", "mpii": "val", "coco": "val"}
 HIDDEN_SPLITS = {"mpii": ("test",), "coco": ("test-dev",)}  # only the servers know their labels
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
-    """Arguments of ``python -m benchmark.evaluate``."""
-
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")] = ""
-    weights: Path | None = None
-    """Its weights: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, .h5 or .tflite, with our names for the tensors or those of a
-    publisher. A path, or a path below the data root."""
-    dataset: TestDataset
-    """The people to test on; the dataset determines the metric."""
-    split: str | None = None
-    """Default: test for LSP, val for MPII and COCO; sample is a small number of annotated images."""
-    protocol: tuple[str, ...] = ()
-    """Protocols, which define crop, averaging and decoding, or all for the model's own. Each is compared with the first."""
-    head: Literal["mpii", "coco", "lsp"] | None = None
-    """The joint set that the network predicts, if the weight file does not determine it; default: the dataset's."""
-    input: str | None = None
-    """Height x width of the network's input; default: the model's own."""
-    detections: Path | None = None
-    """COCO: boxes of a detector instead of annotated ones."""
-    root: Path | None = None
-    """The data root, or the dataset's own folder; default: POSE_DATA (Synthetic people: its folder synthetic)."""
-    limit: int | None = None
-    """Test only this number of people (COCO: all people on their images). Nothing is recorded."""
-    broken: Literal["raise", "skip"] = "raise"
-    """Stop at an image that cannot be read, or skip it. After a skip, nothing is recorded."""
-    submission: Path | None = None
-    """Write the file for the benchmark's server: COCO's .json, MPII's .mat. Needs a single protocol."""
-    draw: Path | None = None
-    """Draw predictions next to the annotations into this folder, which git must ignore."""
-    published: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Evaluate all published weights for the dataset, or those of one model, each at its own input size. Missing files are
-    downloaded; python -m benchmark.data fetch lists them."""
-    offline: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """With --published: download nothing, and evaluate the files that are in the data root."""
-    device: str | None = None
-    """Device in PyTorch's notation; default: a GPU if there is one."""
-    work: Path = Path("out/evaluate")
-    """Where predictions are cached, in chunks, so that a killed evaluation can resume."""
-    keep: bool = True
-    """Store the results as records under reports/records."""
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-
-    @property
-    def kind(self) -> str:
-        """The dataset whose format, joints and metric are used: mpii, coco or lsp."""
-        return joint_set_of(self.dataset)
 
 
 def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tuple[Evaluation, list[Record]]:
@@ -95,8 +45,7 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
         InputError: the model, weights, data, protocol or options do not fit together.
     """
     path = arguments.weights
-    if not arguments.model or path is None:
-        raise InputError("give a network and its --weights, or --published")
+    assert path is not None
     external = resolve_model(arguments.model)
     arguments = replace(arguments, model=external.model or register_external(external))
     protocols = choose_protocols(arguments)
@@ -104,6 +53,7 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     input_hw = parse_size(arguments.input or find_entry(arguments.model).inputs[0])
     if not external.model:
         check_heatmaps(external, joints, input_hw)
+    check_places(arguments, folder)
     with process_group() as (rank, world_size):
         # Load the people, the weights and the network.
         people, dataset_folder = load_test_people(arguments)
@@ -159,6 +109,22 @@ def evaluate_model(arguments: EvaluateArguments, folder: Path = RECORDS) -> tupl
     if record_results and readable.all():
         evaluation.keep(records, folder)
     return evaluation, records
+
+
+def check_places(arguments: EvaluateArguments, folder: Path) -> None:
+    """Check that everything that an evaluation writes can be written, before the network is run.
+
+    Args:
+        folder: Folder of the records.
+
+    Raises:
+        InputError: a place cannot be written; it is named.
+    """
+    if arguments.submission:
+        check_output_file(arguments.submission)
+    for place in (arguments.work, arguments.draw, folder if arguments.keep else None):
+        if place:
+            check_output_folder(place)
 
 
 def choose_protocols(arguments: EvaluateArguments) -> dict[str, Protocol]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import write_file
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 
@@ -53,15 +54,13 @@ def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tu
     Raises:
         InputError: an image cannot be read, or a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for row, path in enumerate(people.images):
         image = read_image(path)
         center, size = people.centers[row], people.sizes[row]
         annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
         predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
-        target = folder / f"{path.stem}-{people.ids[row]}.png"
-        if not cv2.imwrite(str(target), cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR)):
-            raise InputError(f"{target}: cannot be written")
+        _, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR))
+        write_file(folder / f"{path.stem}-{people.ids[row]}.png", encoded.tobytes())
 
 
 def draw_panel(

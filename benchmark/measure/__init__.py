@@ -1,1 +1,1 @@
-"""Measure costs, latencies, and the agreement of the routes to training images."""
+"""List models, and measure costs, latencies, and the agreement of the routes to training images."""

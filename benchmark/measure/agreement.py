@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from benchmark.core.records import append_record
+from benchmark.core.files import check_output_folder
+from benchmark.core.records import RECORDS, append_record
 
 
 @dataclass
@@ -25,6 +26,8 @@ class AgreementCommand:
         # Imported here, so that the other subcommands start without torch.
         from benchmark.pipeline.agreement import agreement_records, agreement_report, format_agreement, measure_agreement
 
+        if self.keep:
+            check_output_folder(RECORDS)
         agreements = list(measure_agreement())
         if self.keep:
             for record in agreement_records(agreements):

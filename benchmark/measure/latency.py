@@ -29,7 +29,8 @@ from benchmark.config.latency import (
     TimedPart,
 )
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, append_record, check_record_folder, load_records, record_id
+from benchmark.core.files import check_output_folder
+from benchmark.core.records import RECORDS, Record, append_record, load_records, record_id
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import DEFAULT_ROUNDS, measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX
@@ -91,7 +92,7 @@ class LatencyCommand:
         if self.runs > 1 and not MIN_GAP <= self.gap < math.inf:
             raise InputError(f"--gap {self.gap:g}: runs less than {MIN_GAP:g} seconds apart share the state of the machine")
         if self.keep:
-            check_record_folder()
+            check_output_folder(RECORDS)
         groups = list(self.settings())
         for group in groups:
             for setting in group:

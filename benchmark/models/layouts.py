@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmark.core.files import write_file
+
 Rule = tuple[str, str]
 _FIELD = re.compile(r"\{(\d)((?:(?:\+|-|\*|//|%)\d+)*)\}")
 _STEP = re.compile(r"(\+|-|\*|//|%)(\d+)")
@@ -106,5 +108,4 @@ def read_manifest(path: Path) -> dict[str, tuple[int, ...]]:
 def write_manifest(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Write a manifest; the same tensors give the same bytes."""
     text = "".join(" ".join([name, *map(str, shape)]) + "\n" for name, shape in shapes.items())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    write_file(path, gzip.compress(text.encode(), mtime=0))

@@ -69,6 +69,17 @@ class OnnxNetwork(nn.Module):
         )
 
 
+def external_data(path: Path) -> list[Path]:
+    """List the files beside an ONNX file that hold its weights; none where they are in the file itself.
+
+    Raises:
+        InputError: see :func:`read_onnx`.
+    """
+    parts = (tensor.external_data for tensor in read_onnx(path).graph.initializer)
+    names = {entry.value for part in parts for entry in part if entry.key == "location"}
+    return [file for name in sorted(names) if (file := path.parent / name).is_file()]
+
+
 def read_onnx(path: Path) -> Any:
     """Read the graph of an ONNX file as an ``onnx.ModelProto``, without weights that are stored in other files.
 

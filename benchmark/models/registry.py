@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 FILE_PREFIX = "file:"  # of the variant in the id of an architecture file
+LIST_MODELS = "python -m benchmark.measure models"
 Evidence = Literal["author code", "paper text", "reconstruction"]
 
 
@@ -205,7 +206,8 @@ def find_entry(model: str) -> Entry:
     if is_architecture_id(base):
         raise InputError(f"{base} is the id of an architecture file; give the path of the file instead")
     near = difflib.get_close_matches(base, [*entries(), *_LOCAL_ENTRIES], n=3, cutoff=0.4)
-    raise InputError(f"unknown model {base!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    hint = f" did you mean {', '.join(near)}?" if near else ""
+    raise InputError(f"unknown model {base!r};{hint} {LIST_MODELS} lists all")
 
 
 def is_known(model: str) -> bool:

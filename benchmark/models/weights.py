@@ -26,6 +26,7 @@ TFLITE = ".tflite"
 # Under which name programs keep the tensors in a file that holds more, and what they put before the name of each.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
 PREFIXES = ("module.", "model.", "_orig_mod.")
+MAX_HEADER = 100_000_000  # bytes of a safetensors header
 ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
 # What PyTorch and safetensors say of a file that runs code, and of one whose end is missing.
 _REFUSED = re.compile(r"GLOBAL (\S+)")
@@ -71,7 +72,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} is a web page, saved in place of the weights; download the file itself")
     if start.startswith(HDF5):
         return _read_keras(path)
-    if start.startswith((ZIP, PICKLE)):
+    # The length of safetensors' header may begin as a pickle does; no pickle has so small a number there.
+    is_safetensors = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < MAX_HEADER
+    if start.startswith((ZIP, PICKLE)) and not is_safetensors:
         return _find_tensors(_read_pytorch(path), path)
     if start[8:9] == b"{":  # after the length of the header
         return _read_safetensors(path)

@@ -6,10 +6,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmark.config.latency import MAX_RELATIVE_IQR
-from benchmark.config.searches import CostKind, SearchConfig
+from benchmark.config.searches import LOOKUP_ROUNDS, CostKind, SearchConfig
 from benchmark.core.errors import InputError
+from benchmark.core.files import check_output_file
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
-from benchmark.nas.lookup_table import LOOKUP_ROUNDS, Component, LookupTable, load_table, measure_table, save_table
+from benchmark.nas.lookup_table import Component, LookupTable, load_table, measure_table, save_table
 from benchmark.nas.trainer import search_module
 
 LOOKUP_FOLDER = Path("out/lookup")
@@ -41,6 +42,7 @@ def find_table(
     path, joints = path or table_path(package, config, cost), JOINT_COUNTS[joint_set_of(config.recipe.dataset)]
     components: dict[str, Component] = search_module(package).list_components(config, joints)
     if cost == "flops" or not path.exists():
+        check_output_file(path)
         table = measure_table(components, cost, input=config.cost_input, joints=joints, rounds=rounds, show=show)
         if table.noisy and not noisy:
             raise InputError(

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmark.config.conventions import LOOKUP_CONVENTION
 from benchmark.config.latency import MAX_RELATIVE_IQR
-from benchmark.config.searches import CostKind
+from benchmark.config.searches import LOOKUP_ROUNDS, CostKind
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.versions import VERSIONS
@@ -36,7 +36,6 @@ from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cu
 
 LOOKUP_BATCH: Mapping[CostKind, int] = {"flops": 1, "cpu": 1, "cuda": 32}
 COST_UNITS: Mapping[CostKind, str] = {"flops": "MFLOPs (hrnet)", "cpu": "ms", "cuda": "ms"}
-LOOKUP_ROUNDS = 20
 BURST_SECONDS, MAX_BURST_CALLS = 0.002, 50  # how long a component is called without a pause
 WARM_UP_PATIENCE = 5.0  # seconds after which a component counts as warm
 

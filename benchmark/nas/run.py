@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from benchmark.config.conventions import LOOKUP_CONVENTION
 from benchmark.config.identities import search_identity
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
-from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, CostKind, DataPart, SearchConfig
+from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DataPart, SearchConfig
+from benchmark.core.files import check_output_folder
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import RECORDS, Record, append_record, load_records
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
+from benchmark.nas.arguments import SearchArguments
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import COST_UNITS, LookupTable
 from benchmark.nas.random_search import best_candidate, images_per_candidate, short_training_recipe, train_candidates
@@ -32,46 +31,9 @@ from benchmark.nas.trainer import (
     write_architecture,
 )
 from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
-from benchmark.training.run import CROP_CACHE, execute_training, format_duration, with_people
+from benchmark.training.run import execute_training, format_duration, with_people
 from benchmark.training.trainer import TrainingRun
 from benchmark.training.validation import MAIN_METRIC
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchArguments:
-    """Arguments of ``python -m benchmark.search``."""
-
-    package: Annotated[str, tyro.conf.Positional]
-    """The paper whose search is run, as in efficientpose_nas."""
-    dataset: str | None = None
-    """Dataset whose joints the networks learn; default: the config's."""
-    scale: str = "small"
-    """Size of the search: a name in the package's search_configs.py."""
-    cost: CostKind = "flops"
-    """The cost to reduce: operations, or the latency that a lookup table measured on this machine predicts, cpu or cuda."""
-    seed: int = 0
-    """Seed of the initial weights, the order of people, the augmentation and all samples."""
-    random: bool = True
-    """Also run a random search at equal cost."""
-    dry_run: bool = False
-    """Print the plan and an estimate of its duration, and stop."""
-    noisy: bool = False
-    """Accept a lookup table whose times vary too much."""
-    table: Path | None = None
-    """File of the lookup table, which is measured if the file does not exist; default:
-    out/lookup/<package>-<scale>-<cost>.json."""
-    root: Path | None = None
-    """The data root; default: POSE_DATA."""
-    out: Path | None = None
-    """Folder of the search; default: out/search/<package>-<scale>-<cost>-s<seed>."""
-    cache: Path = CROP_CACHE
-    """Folder in which person crops are cached between runs."""
-    device: str | None = None
-    """A device as PyTorch names it; default: a GPU if there is one."""
-    keep: bool = True
-    """Keep the results as records under reports/records."""
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the results as JSON."""
 
 
 def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list[Record]:
@@ -86,6 +48,8 @@ def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list
     """
     config = find_search(arguments.package, arguments.scale, arguments.dataset)
     verbose = not arguments.as_json
+    for place in (search_folder(arguments, config), arguments.cache, *([folder] if arguments.keep else [])):
+        check_output_folder(place)
     people, absent = load_training_people(config.recipe, arguments.root)
     table = find_table(arguments.package, config, arguments.cost, arguments.table, noisy=arguments.noisy, show=verbose)
     run = plan_search(arguments, config, table)
@@ -120,16 +84,20 @@ def recorded_search(arguments: SearchArguments, config: SearchConfig, device: st
 # --- plan --------------------------------------------------------------------------------------------------------------------
 
 
+def search_folder(arguments: SearchArguments, config: SearchConfig) -> Path:
+    """Return the folder of a search."""
+    return arguments.out or Path("out/search") / f"{arguments.package}-{config.name}-{arguments.cost}-s{arguments.seed}"
+
+
 def plan_search(arguments: SearchArguments, config: SearchConfig, table: LookupTable) -> SearchRun:
     """Return the search as a run."""
-    name = f"{arguments.package}-{config.name}-{arguments.cost}-s{arguments.seed}"
     return SearchRun(
         model=arguments.package,
         recipe=config.recipe,
         start=config.start,
         seed=arguments.seed,
         device=choose_device(arguments.device),
-        folder=arguments.out or Path("out/search") / name,
+        folder=search_folder(arguments, config),
         scale=config,
         table=table,
     )

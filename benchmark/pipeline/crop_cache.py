@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write, lock_file
+from benchmark.core.files import atomic_write, file_stamp, lock_file, writing
 from benchmark.core.versions import VERSIONS
 from benchmark.data.images import read_image
 from benchmark.data.people import People
@@ -101,8 +101,8 @@ def build_cache(
         progress: called with the number of people each time some are finished.
 
     Raises:
-        InputError: an image cannot be read, the crops need more than ``MAX_BYTES``, another process builds the same cache, or
-            the folder holds a cache of other crops.
+        InputError: an image cannot be read, the crops need more than ``MAX_BYTES``, another process builds the same cache,
+            the folder holds a cache of other crops, or it cannot be written.
     """
     identity = cache_digest(people, regions, resolutions)
     if folder.exists():  # it is complete then, and several processes may open it at once
@@ -112,11 +112,12 @@ def build_cache(
         if not locked:
             raise InputError(f"{folder}: another process is building this cache")
         if not folder.exists():
-            partial.mkdir(parents=True, exist_ok=True)
-            _write_crops(partial, identity, people, regions, resolutions, threads or os.cpu_count() or 1, progress)
-            partial.rename(folder)
-            for leftover in ("entries.bin", identity):
-                (folder / leftover).unlink()
+            with writing(folder):
+                partial.mkdir(parents=True, exist_ok=True)
+                _write_crops(partial, identity, people, regions, resolutions, threads or os.cpu_count() or 1, progress)
+                partial.rename(folder)
+                for leftover in ("entries.bin", identity):
+                    (folder / leftover).unlink()
     return open_cache(folder, identity)
 
 
@@ -173,9 +174,9 @@ def extract_crop(image: np.ndarray, region: np.ndarray, resolution: float) -> tu
 
 
 def cache_digest(people: People, regions: np.ndarray, resolutions: np.ndarray) -> str:
-    """Compute a digest of everything that the cached bytes depend on, except the contents of the images."""
+    """Compute a digest of everything that the cached bytes depend on; images are known by name, size and modification time."""
     digest = hashlib.sha256(f"{VERSIONS['crop_cache']} {people.dataset} {people.split}".encode())
-    digest.update("\n".join(image.name for image in people.images).encode())
+    digest.update(json.dumps([file_stamp(image) for image in people.images]).encode())
     for column in (people.ids, regions, resolutions):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

@@ -13,7 +13,8 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import run_command
-from benchmark.report.build import README, REPORTS, build_report, stale_files, write_files
+from benchmark.core.files import check_output_folder
+from benchmark.report.names import README, REPORTS
 
 
 def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> None:
@@ -24,6 +25,10 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
         out: The folder to write to.
         check: Write nothing; exit with status 1 if a file differs from what would be written.
     """
+    from benchmark.report.build import build_report, stale_files, write_files  # imports matplotlib, which is slow
+
+    if not check:
+        check_output_folder(out)
     files = build_report(paper)
     if out.resolve() != REPORTS:
         files.pop(README, None)  # the project's README belongs to the committed report only

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import hold_folder, write_file
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -25,6 +25,7 @@ from benchmark.report.latency import latency_page
 from benchmark.report.lsp import lsp_page
 from benchmark.report.markdown import without_address_links
 from benchmark.report.models import models_page
+from benchmark.report.names import README, REPORTS
 from benchmark.report.papers import paper_page
 from benchmark.report.pipeline import pipeline_page
 from benchmark.report.plots import accuracy_figure, verdicts_figure
@@ -33,9 +34,6 @@ from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
 from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
-
-REPORTS = Path(__file__).parent.parent.parent / "reports"
-README = "../README.md"  # the project's, relative to the report
 
 
 def build_report(paper: str | None = None) -> dict[str, bytes]:
@@ -110,10 +108,14 @@ def format_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write each file completely or not at all."""
-    for name, content in files.items():
-        with atomic_write(folder / name) as temporary:
-            temporary.write_bytes(content)
+    """Write each file completely or not at all.
+
+    Raises:
+        InputError: a file cannot be written, or another process writes to the folder.
+    """
+    with hold_folder(folder):
+        for name, content in files.items():
+            write_file(folder / name, content)
 
 
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:

@@ -1,9 +1,13 @@
-"""Name printed tables and their rows as their papers do."""
+"""Name the report's folder, and printed tables and their rows as their papers do."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmark.papers.tables import DASH, Cell, Paper, Table
 
+REPORTS = Path(__file__).parent.parent.parent / "reports"
+README = "../README.md"  # the project's, relative to the report
 YES_OR_NO = ("Y", "N")  # cells that name nothing
 OURS = ("Ours", "ours")
 PLACE = "where"  # column that says where the text prints a row

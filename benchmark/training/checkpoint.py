@@ -5,6 +5,7 @@ A checkpoint is a file of PyTorch's that is replaced as a whole and read with ``
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write, lock_file
+from benchmark.core.files import atomic_write, lock_file, write_file
 from benchmark.evaluation.distributed import broadcast, process_rank
 from benchmark.models.layouts import OWN, Layout
 from benchmark.models.registry import build_on_meta
@@ -73,8 +74,7 @@ def open_run(
                 "remove it or train into another folder with --out"
             )
     elif process_rank() == 0:
-        with atomic_write(description) as partial:
-            partial.write_text(json.dumps(identity, indent=1) + "\n")
+        write_file(description, (json.dumps(identity, indent=1) + "\n").encode())
     if process_rank() == 0:
         for partial in folder.glob(".*.part"):  # of a process that was killed as it wrote
             partial.unlink(missing_ok=True)
@@ -100,8 +100,10 @@ def save_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Sta
         # A NumPy number, for example, could be written but not read: everything becomes JSON's types, or fails here.
         "progress": json.loads(json.dumps(progress)),
     }
+    buffer = io.BytesIO()  # PyTorch reports a full disk in words of its own
+    torch.save(content, buffer)
     with atomic_write(path) as partial:
-        torch.save(content, partial)
+        partial.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizers: Mapping[str, Stateful]) -> dict[str, Any]:
@@ -178,8 +180,7 @@ def save_weights(path: Path, network: nn.Module, metadata: Mapping[str, str]) ->
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
-    with atomic_write(path) as partial:
-        partial.write_bytes(save(tensors, dict(metadata)))
+    write_file(path, save(tensors, dict(metadata)))
 
 
 def load_initial_weights(network: nn.Module, path: Path, model: str, layouts: Iterable[Layout] = ()) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import write_file, writing
 
 FLUSH_EVERY = 50  # steps whose losses stay on the device until they are written together
 
@@ -33,21 +35,23 @@ class TrainingLog:
         self.last, self.since = math.nan, time.monotonic()
         lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
         earlier_lines = [line for line in lines if _step_of(line) < step]
-        with atomic_write(self.path) as partial:
-            partial.write_text("".join(line + "\n" for line in earlier_lines))
+        write_file(self.path, "".join(line + "\n" for line in earlier_lines).encode())
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(folder), purge_step=step)
+            threading.excepthook = _report_thread_error
+            with writing(folder):
+                self.writer = SummaryWriter(str(folder), purge_step=step)
 
     def __enter__(self) -> TrainingLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.waiting:
-            self.flush(check=False)
-        if self.writer:
-            self.writer.close()
+        with writing(self.path.parent), ExitStack() as stack:
+            if self.writer:
+                stack.callback(self.writer.close)
+            if self.waiting:
+                self.flush(check=False)
 
     def step(self, step: int, epoch: int, loss: Tensor, rate: float) -> None:
         """Log a step; its loss is read from the device later, together with others."""
@@ -76,11 +80,11 @@ class TrainingLog:
             }
             for (step, epoch, _, rate), loss in zip(self.waiting, losses, strict=True)
         ]
-        if self.writer:
-            for line in lines:
+        self._write(lines)
+        with writing(self.path.parent):
+            for line in lines if self.writer else ():
                 self.writer.add_scalar("loss", line["loss"] or math.nan, line["step"])
                 self.writer.add_scalar("lr", line["lr"], line["step"])
-        self._write(lines)
         self.waiting.clear()
         self.last, self.since = sum(losses) / len(losses), time.monotonic()
         if check and not math.isfinite(self.last):
@@ -90,14 +94,20 @@ class TrainingLog:
     def evaluation(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
         """Log the values of an evaluation."""
         self._write([{"step": step, "epoch": epoch, "figures": dict(values)}])
-        if self.writer:
-            for name, value in values.items():
+        with writing(self.path.parent):
+            for name, value in values.items() if self.writer else ():
                 self.writer.add_scalar(name, value, step)
         self.since = time.monotonic()
 
     def _write(self, lines: list[dict[str, Any]]) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _report_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Report an error of a thread as Python does, except one that TensorBoard's writer failed by: the next call raises it."""
+    if not (isinstance(error.exc_value, OSError) and type(error.thread).__name__ == "_AsyncWriterThread"):
+        threading.__excepthook__(error)
 
 
 def _step_of(line: str) -> float:

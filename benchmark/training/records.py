@@ -66,8 +66,7 @@ class TrainingReport(TypedDict):
 
 def run_setting(run: TrainingRun) -> dict[str, Any]:
     """Return what identifies a run among those of its network and seed."""
-    start = Path(run.start).name if Path(run.start).is_file() else run.start
-    return training_setting(run.recipe, start, run.overrides, run.rate) | identify_external(run.model)
+    return training_setting(run.recipe, run.start_label, run.overrides, run.rate) | identify_external(run.model)
 
 
 def run_identity(run: TrainingRun, metric: str) -> Identity:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-import tyro
 
 from benchmark.config.conventions import FLOPS
 from benchmark.config.packages import find_recipe
@@ -20,7 +19,6 @@ from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
 from benchmark.models.external import (
-    MODEL_SPECS,
     ExternalModel,
     check_heatmaps,
     identify_external,
@@ -31,64 +29,14 @@ from benchmark.models.external import (
 from benchmark.models.outputs import final_heatmaps
 from benchmark.models.registry import check_input_size, find_entry, import_object
 from benchmark.models.weights import locate_weights
+from benchmark.training.arguments import CROP_CACHE, TrainArguments
 from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
 from benchmark.training.records import find_rate_record, find_training_records, rate_identity, training_records
-from benchmark.training.trainer import TrainingRun, time_steps, train_network
+from benchmark.training.trainer import TrainingRun, initial_network, time_steps, train_network
 from benchmark.training.validation import Validator
-
-CROP_CACHE = Path("out/cache")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainArguments:
-    """Arguments of ``python -m benchmark.train``."""
-
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
-    dataset: Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
-    """Dataset whose joints the network learns."""
-    recipe: str | None = None
-    """Name of a recipe; default: the first of the model's package for the dataset. A network of your own is trained by a
-    general recipe, or by that of a model of this project, as in --recipe efficientpose_nas/A."""
-    start: str | None = None
-    """scratch, one of the recipe's named starts, or a weight file, as for benchmark.evaluate; default: the recipe's."""
-    seed: int = 0
-    """Seed of the initial weights, the order of people and the augmentation."""
-    epochs: int | None = None
-    """Number of epochs instead of the recipe's; the schedule's milestones scale with it."""
-    batch: int | None = None
-    """Effective batch size instead of the recipe's."""
-    lr: float | None = None
-    """Largest learning rate instead of the recipe's."""
-    accumulate: int = 1
-    """Number of micro-batches over which each process accumulates gradients before a step."""
-    micro_batch: int | None = None
-    """People in a micro-batch; default: the recipe's batch / (accumulate x processes)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16: mixed precision by autocast."""
-    layout: Literal["channels_last", "contiguous"] = "channels_last"
-    """Memory layout of images and weights."""
-    compile: bool = False
-    """Compile the network first: some minutes more at the start, less time for each step."""
-    find_lr: bool = False
-    """Find the largest learning rate with which the first cycle does not diverge, by halving; record it, and stop."""
-    dry_run: bool = False
-    """Print the plan and an estimate of its duration, and stop."""
-    root: Path | None = None
-    """The data root; default: POSE_DATA."""
-    out: Path | None = None
-    """Folder of the run; default: out/train/<model>-<recipe>-<start>-s<seed>."""
-    cache: Path = CROP_CACHE
-    """Folder in which person crops are cached between runs."""
-    device: str | None = None
-    """A device as PyTorch names it; default: a GPU if there is one."""
-    keep: bool = True
-    """Keep the results as records under reports/records."""
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
-    """Print the results as JSON."""
-
 
 # --- plan --------------------------------------------------------------------------------------------------------------------
 
@@ -122,9 +70,9 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
     if start != "scratch" and start not in recipe.starts:
         try:
             locate_weights(Path(start))
-        except InputError:
+        except InputError as problem:
             known = ", ".join(("scratch", *recipe.starts))
-            raise InputError(f"--start {start}: neither a file nor one of {known}") from None
+            raise InputError(f"--start {start}: neither a file nor one of {known}; {problem}") from None
     run = TrainingRun(
         model=model,
         recipe=recipe,
@@ -139,6 +87,8 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
         device=choose_device(arguments.device),
         folder=arguments.out or default_folder(model, recipe, start, arguments.seed),
     )
+    if run.start != "scratch" and run.start not in recipe.starts:
+        check_start(run)
     if not arguments.find_lr:
         run = with_found_rate(run, folder)
     return run
@@ -180,6 +130,18 @@ def check_trainable(external: ExternalModel, recipe: Recipe) -> None:
     targets = Targets(torch.zeros(1, joints, *expected), torch.ones(1, joints))
     with user_code_errors(external):
         import_object(recipe.loss)(outputs, targets, **recipe.loss_options)
+
+
+def check_start(run: TrainingRun) -> None:
+    """Check that a file of weights fits the network that is to start from it, before anything long is done.
+
+    Raises:
+        InputError: it is not a file of weights, or holds those of another network.
+    """
+    try:
+        initial_network(run, run.model)
+    except InputError as problem:
+        raise InputError(f"--start: {problem}") from None
 
 
 def default_folder(model: str, recipe: Recipe, start: str, seed: int) -> Path:

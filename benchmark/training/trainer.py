@@ -26,6 +26,7 @@ from benchmark.config.packages import layouts_of
 from benchmark.config.recipes import Optimizer, Recipe, without_average
 from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
+from benchmark.core.files import sha256_of_file
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.versions import VERSIONS
 from benchmark.evaluation.distributed import mean_over_processes, process_rank
@@ -91,6 +92,14 @@ class TrainingRun:
         """Return the number of people in a micro-batch."""
         return self.recipe.batch // self.parts
 
+    @property
+    def start_label(self) -> str:
+        """Return the start by name; of a file of weights, its name and the beginning of its hash."""
+        if self.start == "scratch" or self.start in self.recipe.starts:
+            return self.start
+        path = locate_weights(Path(self.start))
+        return f"{path.name} {sha256_of_file(path)[:8]}"
+
     def identity(self) -> dict[str, Any]:
         """Return the fields that must match for a run to be resumed.
 
@@ -100,7 +109,7 @@ class TrainingRun:
             "model": self.model,
             "recipe": self.recipe.name,
             "digest": self.recipe.digest(),
-            "start": self.start,
+            "start": self.start_label,
             **({"weights_of": self.weights_of} if self.weights_of else {}),
             "seed": self.seed,
             "micro_batch": self.micro_batch,
@@ -115,9 +124,9 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
     Raises:
         InputError: The weights to start from do not exist or do not fit.
     """
-    network = _initial_network(run, run.model)
+    network = initial_network(run, run.model)
     if run.weights_of:
-        drawn, shared = network.state_dict(), _initial_network(run, run.weights_of).state_dict()
+        drawn, shared = network.state_dict(), initial_network(run, run.weights_of).state_dict()
         same = {name for name in drawn.keys() & shared.keys() if drawn[name].shape == shared[name].shape}
         network.load_state_dict(drawn | {name: shared[name] for name in same})
     network = network.to(run.device)
@@ -126,7 +135,7 @@ def build_training(run: TrainingRun) -> tuple[nn.Module, torch.optim.Optimizer]:
     return network.train(), build_optimizer(network, run.recipe.optimizer)
 
 
-def _initial_network(run: TrainingRun, model: str) -> nn.Module:
+def initial_network(run: TrainingRun, model: str) -> nn.Module:
     """Build a model with the initial weights that the run's seed and start give it."""
     torch.manual_seed(run.seed)
     network = build_model(model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])

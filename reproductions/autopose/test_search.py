@@ -23,9 +23,9 @@ from benchmark.cost.counters import count_cost
 from benchmark.cost.records import measure_cost
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.registry import build_model, find_entry
+from benchmark.nas.arguments import SearchArguments
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import LOOKUP_CONVENTION, LookupTable, measure_table
-from benchmark.nas.run import SearchArguments
 from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, split_people, write_architecture
 from benchmark.report.search import search_figures, search_page
 from benchmark.search import search_command

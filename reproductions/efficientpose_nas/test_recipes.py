@@ -10,7 +10,8 @@ import pytest
 from benchmark.config.packages import default_protocol, find_protocol, find_recipe, find_search, known_protocols
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.config.recipes import Recipe
-from benchmark.evaluation.run import EvaluateArguments, choose_protocols
+from benchmark.evaluation.arguments import EvaluateArguments
+from benchmark.evaluation.run import choose_protocols
 from reproductions.efficientpose_nas import ENTRIES
 from reproductions.efficientpose_nas.recipes import RECIPES
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from benchmark.ablate import ablate_command
-from benchmark.ablation.jobs import AblateArguments, Job, is_done, job_recipe, list_jobs, list_trials, plan_job, run_job
+from benchmark.ablation.arguments import AblateArguments
+from benchmark.ablation.jobs import Job, is_done, job_recipe, list_jobs, list_trials, plan_job, run_job
 from benchmark.analysis.effects import EffectsReport, judged_plans, measure_effects
 from benchmark.analysis.trials import TRIAL_METRIC
 from benchmark.config.ablations import find_ablation, known_ablations, variant_model, variant_recipe, variant_search

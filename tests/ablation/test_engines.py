@@ -9,8 +9,9 @@ import pytest
 
 from benchmark.ablate import ablate_command
 from benchmark.ablation import engines
+from benchmark.ablation.arguments import parse_budget
 from benchmark.ablation.engines import order_jobs, run_in_processes
-from benchmark.ablation.jobs import Job, parse_budget
+from benchmark.ablation.jobs import Job
 from benchmark.config.ablations import find_ablation
 from benchmark.core.errors import InputError
 from benchmark.core.records import load_records

@@ -27,9 +27,10 @@ from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.data.mpii import load_mpii
 from benchmark.evaluation import inference
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.backends import Backend, network_runner
 from benchmark.evaluation.inference import assemble_chunks, predict_people
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.run import evaluate_model
 from benchmark.models.registry import build_model
 from reproductions.network_checks import randomise_batch_norms
 from tests.bench import plain_evaluation

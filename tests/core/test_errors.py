@@ -30,7 +30,10 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path, capsys: 
     with pytest.raises(SystemExit) as status:
         run_command(command)
     assert status.value.code == 2
-    assert capsys.readouterr().err == f"error: {tmp_path / 'file'}: File exists\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {tmp_path / 'file' / 'page.md'}: cannot be written: {tmp_path / 'file'} is a file, not a folder\n"
+    )
 
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:

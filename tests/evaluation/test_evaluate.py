@@ -32,10 +32,11 @@ from benchmark.data.mpii import load_mpii, split_mpii_ids
 from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluate import main
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import CHUNK, CPU_BATCH, Predictions, assemble_chunks, predict_people
 from benchmark.evaluation.records import EvaluationReport, evaluation_report, format_evaluation
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model, load_test_people
+from benchmark.evaluation.run import evaluate_model, load_test_people
 from benchmark.evaluation.scoring import metric_names, to_coco_detections
 from benchmark.evaluation.submission import release_file, write_mpii
 from benchmark.metrics.average_precision import AP_METRICS

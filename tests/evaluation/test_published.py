@@ -19,8 +19,9 @@ from benchmark.data import download
 from benchmark.data.fetch import fetch_all
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluate import main
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.published import PublishedReports, evaluate_published
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.run import evaluate_model
 from benchmark.models import checkpoints as zoo
 from benchmark.models.checkpoints import AUTHORS, RETRAINING, Checkpoint
 from benchmark.models.layouts import manifest_path, read_manifest

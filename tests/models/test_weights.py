@@ -328,3 +328,14 @@ def test_tensors_that_hold_no_plain_numbers_are_refused_by_name(tmp_path: Path, 
     torch.save({**state, "weight": spoil(state["weight"])}, tmp_path / "net.pth")
     with pytest.raises(InputError, match="weight is no plain tensor of numbers"):
         load_weights(network, tmp_path / "net.pth", "mine")
+
+
+def test_a_safetensors_file_is_read_whatever_the_length_of_its_header(tmp_path: Path) -> None:
+    """Check header lengths whose first byte is every one that occurs; 0x80 is also how a pickle begins."""
+    firsts = set()
+    for length in range(300):
+        path = tmp_path / "weights.safetensors"
+        save_file({"a": torch.ones(2)}, path, {"note": "n" * length})
+        firsts.add(path.read_bytes()[0])
+        assert torch.equal(read_tensors(path)["a"], torch.ones(2))
+    assert 0x80 in firsts

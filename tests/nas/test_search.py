@@ -29,25 +29,26 @@ from benchmark.core.errors import InputError
 from benchmark.core.records import Record, load_records
 from benchmark.cost.records import measure_cost
 from benchmark.data.synthetic.write import write_datasets
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.arguments import EvaluateArguments
+from benchmark.evaluation.run import evaluate_model
 from benchmark.models.external import resolve_model
 from benchmark.models.registry import check_input_size, find_entry
 from benchmark.nas import random_search
-from benchmark.nas.lookup_command import LookupCommand
+from benchmark.nas.arguments import LookupArguments, SearchArguments
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import Component, LookupTable, compare_predictions, load_table, measure_table, save_table
 from benchmark.nas.random_search import cost_bounds, sample_architectures
 from benchmark.nas.records import LookupTableReport, SearchReport
-from benchmark.nas.run import SearchArguments
 from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, search_module, split_people
 from benchmark.report.lookup_tables import lookup_figure_name, lookup_records
 from benchmark.report.search import search_figures, search_page
-from benchmark.search import search_command
+from benchmark.search import lookup_command, search_command
 from benchmark.train import train_command
+from benchmark.training.arguments import TrainArguments
 from benchmark.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.losses import Targets
-from benchmark.training.run import TrainArguments, plan_training
+from benchmark.training.run import plan_training
 from benchmark.training.validation import heatmap_accuracy
 from reproductions.efficientpose_nas.architectures import A, B, format_architecture
 
@@ -418,13 +419,13 @@ def test_predictions_are_judged_by_order_offset_and_scatter() -> None:
 
 def test_the_command_says_how_well_a_table_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Check that operations are predicted exactly."""
-    LookupCommand(package=PACKAGE, scale="tiny", validate=4, table=tmp_path / "table.json", as_json=True)()
+    lookup_command(LookupArguments(package=PACKAGE, scale="tiny", validate=4, table=tmp_path / "table.json", as_json=True))
     printed = json.loads(capsys.readouterr().out)
     assert TypeAdapter(LookupTableReport).validate_python(printed, strict=True) == printed
     assert re.fullmatch("[0-9a-f]{8}", printed["table"]["digest"])
     assert printed["validation"] == pytest.approx({"rank": 1.0, "bias": 0.0, "error": 0.0})
     with pytest.raises(InputError, match="--validate 2"):
-        LookupCommand(package=PACKAGE, validate=2)()
+        lookup_command(LookupArguments(package=PACKAGE, validate=2))
 
 
 def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
@@ -432,7 +433,7 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
 ) -> None:
     folder = tmp_path / "records"
     shutil.copytree(finished / "records", folder)
-    LookupCommand(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
+    lookup_command(LookupArguments(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json"), folder)
     assert "rank correlation 1.000" in capsys.readouterr().out
     records = load_records(folder)
     (table,) = lookup_records(PACKAGE, records)
@@ -445,7 +446,7 @@ def test_what_was_searched_is_measured_whole_and_shown_with_the_table(
     assert f"| tiny {SCALE.version}, cost flops | searched | 0 | {ends(finished)[0].value:.2f} |" in page
     assert b"measured, MFLOPs (hrnet)" in plot
     before = (folder / "search.jsonl").read_bytes()
-    LookupCommand(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json")(folder)
+    lookup_command(LookupArguments(package=PACKAGE, scale="tiny", validate=4, keep=True, table=tmp_path / "table.json"), folder)
     assert (folder / "search.jsonl").read_bytes() == before, "what is on record is not kept twice"
 
 

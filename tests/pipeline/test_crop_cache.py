@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.data.images import read_image
 from benchmark.data.people import People
-from benchmark.pipeline.crop_cache import CropCache, build_cache, crop_resolutions, extract_crop, open_cache
+from benchmark.pipeline.crop_cache import CropCache, build_cache, cache_digest, crop_resolutions, extract_crop, open_cache
 from benchmark.pipeline.crops import transform_points
 from tests.evaluation.generated_people import people as write_people
 from tests.evaluation.generated_people import scene
@@ -180,3 +182,25 @@ def test_processes_that_want_the_same_cache_at_once_share_one(tmp_path: Path, pe
         caches = list(pool.map(lambda _: build(tmp_path / "cache", people, wait=True), range(3)))
     assert len(reads) == len(people)
     assert all(np.array_equal(cache.pixels, caches[0].pixels) for cache in caches)
+
+
+@pytest.mark.parametrize("replace_by", ["another size", "another time"])
+def test_crops_of_photographs_that_were_replaced_are_cut_again(tmp_path: Path, people: People, replace_by: str) -> None:
+    regions, resolutions = regions_of(people), np.ones(len(people))
+    before = cache_digest(people, regions, resolutions)
+    build(tmp_path / before, people)
+    image = people.images[3]
+    status = image.stat()
+    cv2.imwrite(str(image), 255 - read_image(image))
+    if replace_by == "another size":
+        image.write_bytes(image.read_bytes() + bytes(max(0, 1 + status.st_size - image.stat().st_size)))
+        os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    after = cache_digest(people, regions, resolutions)
+    assert after != before
+    with pytest.raises(InputError, match="holds a cache of other crops"):
+        build(tmp_path / before, people)
+    cache = build(tmp_path / after, people)
+    top, left = -cache.transforms[3, 1, 2].astype(int), -cache.transforms[3, 0, 2].astype(int)
+    np.testing.assert_array_equal(cache[3][0, 0], read_image(image)[top, left])

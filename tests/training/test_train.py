@@ -28,11 +28,12 @@ from benchmark.models.layouts import manifest_path, read_manifest
 from benchmark.models.registry import build_model, packages
 from benchmark.train import train_command
 from benchmark.training import trainer
+from benchmark.training.arguments import TrainArguments
 from benchmark.training.checkpoint import claim_folder, load_checkpoint, load_initial_weights, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.log import read_log
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
-from benchmark.training.run import TrainArguments, plan_training
+from benchmark.training.run import plan_training
 from benchmark.training.trainer import TrainingStep, train_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")

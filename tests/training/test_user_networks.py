@@ -15,14 +15,16 @@ from torch import nn
 from benchmark.core.errors import InputError
 from benchmark.core.records import load_records, select
 from benchmark.data.synthetic.write import write_datasets
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.records import evaluation_report
-from benchmark.evaluation.run import EvaluateArguments, evaluate_model
+from benchmark.evaluation.run import evaluate_model
 from benchmark.measure.cost import CostCommand
 from benchmark.models.external import MODEL_SPECS, resolve_model
 from benchmark.report.training import training_page
 from benchmark.train import train_command
+from benchmark.training.arguments import TrainArguments
 from benchmark.training.records import TrainingReport
-from benchmark.training.run import TrainArguments, default_folder, plan_training
+from benchmark.training.run import default_folder, plan_training
 
 NETWORK = """
 from torch import nn

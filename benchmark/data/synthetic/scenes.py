@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmark.core.files import write_file
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
 from benchmark.core.versions import VERSIONS
 from benchmark.data.synthetic.painting import (
@@ -311,7 +312,5 @@ def draw_preview(folder: Path, seed: int = 0) -> Path:
                     )
         row, column = divmod(number, columns)
         sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = cv2.resize(image, (size, size))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "synthetic_people.png"
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    return path
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return write_file(folder / "synthetic_people.png", encoded.tobytes())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write
+from benchmark.core.files import hold_folder, write_file, writing
 from benchmark.core.keypoints import COCO_JOINTS, MPII_JOINTS
 from benchmark.core.versions import VERSIONS
 from benchmark.data.annotation_files import SYNTHETIC
@@ -45,7 +45,7 @@ def write_datasets(
         progress: called with the number of people each time some are finished.
 
     Raises:
-        InputError: a number is out of range, or a folder to be written already contains other files.
+        InputError: a number is out of range, a folder to be written already contains other files, or it cannot be written.
     """
     validation = people // 5 if validation is None else validation
     if people < 1:
@@ -63,21 +63,21 @@ def write_datasets(
         "people": counts,
     }
     writers: list[_Mpii | _Coco] = []
-    for kind in (_Mpii, _Coco):
-        if layout in (kind.name, "both"):
-            _prepare_folder(out / kind.name, identity)
-            writers.append(kind(out / kind.name))
-    for split in SPLITS:
-        for number, scene in _scenes(seed, split, counts[split], size):
-            bgr = cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR)
-            _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-            for writer in writers:
-                writer.add(split, number, scene, encoded.tobytes())
-            progress(len(scene.people))
-    for writer in writers:
-        writer.finish()
-        with atomic_write(writer.folder / SYNTHETIC) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n")
+    with hold_folder(out), writing(out):
+        for kind in (_Mpii, _Coco):
+            if layout in (kind.name, "both"):
+                _prepare_folder(out / kind.name, identity)
+                writers.append(kind(out / kind.name))
+        for split in SPLITS:
+            for number, scene in _scenes(seed, split, counts[split], size):
+                bgr = cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR)
+                _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+                for writer in writers:
+                    writer.add(split, number, scene, encoded.tobytes())
+                progress(len(scene.people))
+        for writer in writers:
+            writer.finish()
+            _write_marker(writer.folder, identity)
 
 
 def _prepare_folder(folder: Path, identity: dict[str, Any]) -> None:
@@ -87,8 +87,11 @@ def _prepare_folder(folder: Path, identity: dict[str, Any]) -> None:
         raise InputError(f"{folder}: not empty, and not written by Synthetic people; choose another --out")
     if marker.is_file() and json.loads(marker.read_text()) != identity:
         raise InputError(f"{folder}: contains Synthetic people of other settings (see {SYNTHETIC}); choose another --out")
-    with atomic_write(marker) as temporary:
-        temporary.write_text(json.dumps(identity, indent=1) + "\n")
+    _write_marker(folder, identity)
+
+
+def _write_marker(folder: Path, identity: dict[str, Any]) -> None:
+    write_file(folder / SYNTHETIC, (json.dumps(identity, indent=1) + "\n").encode())
 
 
 def _scenes(seed: int, split: str, people: int, size: int) -> Iterator[tuple[int, Scene]]:
