@@ -114,6 +114,8 @@ def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Com
     for candidate in comparison.networks:
         if candidate.missing_reason:
             comparison.notes.append(f"{candidate.name}: empty cells were not counted: {candidate.missing_reason}")
+        if candidate.not_counted:
+            comparison.notes.append(f"{candidate.name}: {candidate.not_counted}")
     for candidate in comparison.networks:
         if candidate.no_heatmaps_reason:
             comparison.notes.append(f"{candidate.no_heatmaps_reason}, so only its cost and latency are compared")
@@ -132,7 +134,7 @@ def compare_networks(arguments: CompareArguments, folder: Path = RECORDS) -> Com
             comparison.notes.append(f"empty: {', '.join(empty)}: {reason}")
         if table.input and size != table.input:
             comparison.notes.append(f"{network.name} was counted at {size}, the table's input size is {table.input}")
-        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes)
+        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes, network.not_counted)
     dataset = plotted_dataset(joints, table)
     if dataset and network.gmacs is not None and not network.no_heatmaps_reason:
         comparison.files.append(write_pareto_plot(arguments.out, dataset, comparison, records))
@@ -248,5 +250,5 @@ def write_pareto_plot(out: Path, dataset: str, comparison: Comparison, records: 
     if accuracy and (accuracy.dataset, accuracy.split, accuracy.not_comparable_reason) == (dataset, "val", ""):
         value, ci95, _ = accuracy.estimates[metric]
         estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
-    figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate)
+    figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate, network.not_counted)
     return save_text(out / "pareto.svg", figure)
