@@ -145,6 +145,18 @@ def test_composite_operators_count_what_they_are_made_of(kind: str) -> None:
     assert counts["params"] == expected["params"]
 
 
+def test_a_module_may_be_given_a_parameter() -> None:
+    class Token(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.linear = nn.Parameter(torch.zeros(1, 3)), nn.Linear(3, 5)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.linear(self.token) + image.mean()
+
+    assert count_cost(Token(), 6, 8)["flops"]["macs"] == 3 * 5
+
+
 # --- parameters ---------------------------------------------------------------------------------------------------------------
 
 
