@@ -154,7 +154,7 @@ class NetworkReport(TypedDict):
     Attributes:
         params: Parameters by convention.
         flops: Operations of one image by convention.
-        not_counted: Why a convention is missing; empty if none is.
+        not_counted: Why a convention is missing, and which operators the counts leave out; empty if there is neither.
         latency: Null if the network was not timed.
     """
 
@@ -256,7 +256,7 @@ def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport
         "input": candidate.input,
         "params": candidate.counts.get("params", {}),
         "flops": candidate.counts.get("flops", {}),
-        "not_counted": candidate.missing_reason,
+        "not_counted": "; ".join(filter(None, (candidate.missing_reason, candidate.not_counted))),
         "latency": _latency_report(candidate.timing, reference.timing) if candidate.timing and reference.timing else None,
     }
 

@@ -15,12 +15,14 @@ from benchmark.models.registry import build_on_meta, check_input_size, find_entr
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
     """Count parameters and operations of a model for one image, and of each of its named parts (``scopes``).
 
+    ``not_counted`` names operators without a rule, if there are any.
+
     Raises:
         InputError: the model is unknown, or its network does not take images of this size.
     """
     from torch import nn  # here, so that a usage error is reported without waiting for torch
 
-    from benchmark.cost.counters import count_operations
+    from benchmark.cost.counters import count_operations, count_trace
     from benchmark.cost.trace import count_parameters, trace_network
 
     check_input_size(model, (height, width))
@@ -32,12 +34,12 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
         raise InputError(f"{model} cannot run on {height}x{width} images: {str(error).splitlines()[0]}") from None
     scopes = {
         name: {
-            "params": count_parameters(nn.ModuleList(network.get_submodule(part) for part in parts)),
+            "params": count_parameters(nn.ModuleList(network.get_submodule(part) for part in parts), trace.multiplied),
             "flops": count_operations(trace.within(parts)),
         }
         for name, parts in entry.scopes.items()
     }
-    return {"params": trace.params, "flops": count_operations(trace.ops), "scopes": scopes}
+    return count_trace(trace) | {"scopes": scopes}
 
 
 def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> tuple[dict[str, Any], Any]:
@@ -50,17 +52,15 @@ def measure_external_cost(external: ExternalModel, joints: int, height: int, wid
     """
     import torch
 
-    from benchmark.cost.counters import count_operations
+    from benchmark.cost.counters import count_trace
     from benchmark.cost.trace import trace_network
 
     def count_on(device: str) -> tuple[dict[str, Any], Any]:
         network = external.build(joints, (height, width))
-        outputs: list[Any] = []
-        network.register_forward_hook(lambda module, images, output: outputs.append(output))
         # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
         with user_code_errors(external), torch.device(device):
             trace = trace_network(network, height, width, device=device)
-        return {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}}, outputs[-1]
+        return count_trace(trace) | {"scopes": {}}, trace.output
 
     try:
         return count_on("meta")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
-from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.core.errors import InputError
 from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
@@ -111,17 +111,21 @@ class Counts(TypedDict):
 
 
 class ModelCost(Counts):
-    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's."""
+    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's.
+
+    ``not_counted`` has the number of calls of each operator without a rule, which add nothing to the counts.
+    """
 
     model: str
     evidence: Evidence | None
+    not_counted: dict[str, int]
     scopes: dict[str, Counts]
 
 
 class CostReport(TypedDict):
     """The output of ``python -m benchmark.measure cost --json``."""
 
-    schema: Literal[1]
+    schema: Literal[2]
     input: str
     joints: int
     models: list[ModelCost]
@@ -137,13 +141,14 @@ def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
         {
             "model": model,
             "evidence": _evidence(model),
+            "not_counted": counts.get("not_counted", {}),
             "params": counts["params"],
             "flops": counts["flops"],
             "scopes": counts["scopes"],
         }
         for model, counts in costs.items()
     ]
-    return {"schema": 1, "input": size, "joints": joints, "models": models}
+    return {"schema": 2, "input": size, "joints": joints, "models": models}
 
 
 def _evidence(model: str) -> Evidence | None:
@@ -164,6 +169,8 @@ def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) 
         cells = [_format_cell(counts["params"].get(name), 1e6, "13.3f") for name in PARAMS]
         cells += [_format_cell(counts["flops"].get(name), convention.giga, "15.4f") for name, convention in FLOPS.items()]
         lines.append(f"{model:40}{''.join(cells)}".rstrip())
+        if note := format_not_counted(counts.get("not_counted", {})):
+            lines.append(f"  {note}")
     return "\n".join(lines)
 
 
