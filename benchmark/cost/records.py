@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from benchmark.config.identities import cost_identity
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.processes import NetworkProcess, ProcessEndedError
 from benchmark.core.records import Record, provenance
 from benchmark.models.external import ExternalModel, user_code_errors
 from benchmark.models.registry import build_on_meta, check_input_size, find_entry
+
+Device = Literal["meta", "cpu"]
+CountedOn = Literal["meta", "cpu", "file"]  # a run without values, a run on the processor, or the nodes of an ONNX file
 
 
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
@@ -40,32 +45,80 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
     return {"params": trace.params, "flops": count_operations(trace.ops), "scopes": scopes}
 
 
-def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> tuple[dict[str, Any], Any]:
-    """Count parameters and operations of a network that is not this project's, and return also its output for the image.
+@dataclass(frozen=True, kw_only=True)
+class ExternalCost:
+    """Cost of a network that is not this project's.
 
-    A network that asks for the values of its tensors runs on the processor, any other without values on the meta device.
+    Attributes:
+        counts: ``{"params": ..., "flops": ..., "scopes": ...}``, as :func:`measure_cost` returns them.
+        device: Where the network ran: ``meta`` without values, or ``cpu``.
+        off_meta_reason: Why it could not run without values, if it ran on the processor.
+        failure: Why it could not run at all, if so; its operations are then not counted.
+        misfit: How its output differs from heatmaps; see :func:`benchmark.models.outputs.heatmap_misfit`.
+        joints: Number of joints of the heatmaps, if it returns some.
+    """
+
+    counts: dict[str, Any]
+    device: Device
+    off_meta_reason: str = ""
+    failure: str = ""
+    misfit: str = ""
+    joints: int | None = None
+
+
+def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> ExternalCost:
+    """Count parameters and operations of a network that is not this project's, in a process of its own.
+
+    A network that needs the values of its tensors runs on the processor, any other without values on the meta device.
 
     Raises:
-        InputError: the network cannot be built, or cannot run on images of this size.
+        InputError: the network cannot be built.
+    """
+
+    def count_on(device: Device) -> ExternalCost:
+        arguments = {"spec": external.spec, "name": external.name, "joints": joints, "height": height, "width": width}
+        with NetworkProcess("benchmark.cost.worker", external.name) as process:
+            try:
+                return ExternalCost(device=device, **process.ask("count", device=device, **arguments))
+            except ProcessEndedError as problem:
+                return ExternalCost(counts={"params": {}, "flops": {}, "scopes": {}}, device=device, failure=str(problem))
+
+    cost = count_on("meta")
+    # The second process knows nothing of the first, so that the network is again built for the first time.
+    return replace(count_on("cpu"), off_meta_reason=cost.failure) if cost.failure else cost
+
+
+def describe_device(cost: ExternalCost) -> str:
+    """Say that a network was counted in a run on the processor, and why; nothing of one that ran without values."""
+    if not cost.off_meta_reason or cost.failure:
+        return ""
+    return f"counted in a run on the processor, with an image of zeros; without values: {cost.off_meta_reason}"
+
+
+def count_external(external: ExternalModel, joints: int, height: int, width: int, device: Device) -> dict[str, Any]:
+    """Build, run and count a network in this process, and return the fields of :class:`ExternalCost`.
+
+    Raises:
+        InputError: the network cannot be built.
     """
     import torch
 
     from benchmark.cost.counters import count_operations
-    from benchmark.cost.trace import trace_network
+    from benchmark.cost.trace import count_parameters, trace_network
+    from benchmark.models.outputs import heatmap_misfit, joints_of_heatmaps
 
-    def count_on(device: str) -> tuple[dict[str, Any], Any]:
-        network = external.build(joints, (height, width))
-        outputs: list[Any] = []
-        network.register_forward_hook(lambda module, images, output: outputs.append(output))
+    network = external.build(joints, (height, width))
+    try:
         # Tensors that the network creates while it runs, such as positions, must be on the device of its weights.
         with user_code_errors(external), torch.device(device):
             trace = trace_network(network, height, width, device=device)
-        return {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}}, outputs[-1]
-
-    try:
-        return count_on("meta")
-    except InputError:
-        return count_on("cpu")  # its error, if there is one, is that of the network in use
+    except InputError as problem:
+        return {"counts": {"params": count_parameters(network), "flops": {}, "scopes": {}}, "failure": str(problem)}
+    return {
+        "counts": {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}},
+        "misfit": heatmap_misfit(trace.output, joints, "--joints"),
+        "joints": joints_of_heatmaps(trace.output),
+    }
 
 
 def cost_record(model: str, dataset: str, size: str, counts: dict[str, Any]) -> Record:

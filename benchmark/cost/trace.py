@@ -27,10 +27,11 @@ INPLACE = {f"{name}_" for name in UNARY | PAIRWISE}
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The operators of one forward pass, and the network's parameter counts from :func:`count_parameters`."""
+    """The operators of one forward pass, the network's parameter counts from :func:`count_parameters`, and its output."""
 
     ops: tuple[Op, ...]
     params: Mapping[str, int]
+    output: Any
 
     def within(self, scopes: Iterable[str]) -> list[Op]:
         """Return the operators called inside any of the named submodules."""
@@ -47,14 +48,15 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     Args:
         device: ``cpu`` runs a network that asks for the values of its tensors, which those on the meta device lack.
     """
-    network = network.to(device).eval()
+    network.to(device)
+    network.eval()
     tracker = ModuleTracker()
     recorder = _Recorder(tracker, network)
     image = torch.zeros(1, channels, height, width, device=device)
     # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
-        network(image)
-    return Trace(ops=tuple(recorder.ops), params=count_parameters(network))
+        output = network(image)
+    return Trace(ops=tuple(recorder.ops), params=count_parameters(network), output=output)
 
 
 def count_parameters(network: nn.Module) -> dict[str, int]:
