@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from benchmark.core.processes import Request, answer_requests
 from benchmark.cost.records import count_external
 from benchmark.models.external import resolve_model
@@ -20,6 +22,7 @@ def handle(message: Request) -> dict[str, Any]:
         InputError: the network cannot be found or built.
     """
     external = replace(resolve_model(message["spec"]), name=message["name"])
+    torch.manual_seed(0)  # what a detector computes depends on its random weights
     return count_external(external, message["joints"], message["height"], message["width"], message["device"])
 
 
