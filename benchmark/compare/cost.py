@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
@@ -56,6 +57,11 @@ class Candidate:
     no_heatmaps_reason: str = ""
     timing: Timing | None = None
     not_timed_reason: str = ""
+
+    @property
+    def not_counted(self) -> str:
+        """Operators that the counts leave out, as text; empty if there are none."""
+        return format_not_counted(self.counts.get("not_counted", {}))
 
     @property
     def gmacs(self) -> float | None:

@@ -154,7 +154,7 @@ class NetworkReport(TypedDict):
         params: Parameters by convention.
         flops: Operations of one image by convention.
         counted_on: ``meta``, a run without values; ``cpu``, a run on the processor; ``file``, the nodes of an ONNX file.
-        not_counted: Why a convention is missing; empty if none is.
+        not_counted: Why a convention is missing, and which operators the counts leave out; empty if there is neither.
         latency: Null if the network was not timed.
         not_timed: Why it could not be timed; empty if it was, or should not be.
     """
@@ -260,7 +260,7 @@ def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport
         "params": candidate.counts.get("params", {}),
         "flops": candidate.counts.get("flops", {}),
         "counted_on": candidate.counted_on,
-        "not_counted": candidate.missing_reason,
+        "not_counted": "; ".join(filter(None, (candidate.missing_reason, candidate.not_counted))),
         "latency": _latency_report(candidate.timing, reference.timing) if candidate.timing else None,
         "not_timed": candidate.not_timed_reason,
     }

@@ -17,13 +17,20 @@ NEW_NETWORK_COLOUR = "#111111"
 
 
 def pareto_figure(
-    papers: Mapping[str, Paper], records: Mapping[str, Record], dataset: str, name: str, gmacs: float, accuracy: Estimate | None
+    papers: Mapping[str, Paper],
+    records: Mapping[str, Record],
+    dataset: str,
+    name: str,
+    gmacs: float,
+    accuracy: Estimate | None,
+    not_counted: str = "",
 ) -> bytes:
     """Draw the figure as SVG; a network whose accuracy was not measured is a line at its cost.
 
     Args:
         gmacs: Multiply-accumulates of the new network in 10^9.
         accuracy: Of the new network, in percent.
+        not_counted: Operators that its multiply-accumulates leave out, as text.
     """
     metric, axis = AXES[dataset]
     printed = [
@@ -53,6 +60,7 @@ def pareto_figure(
             points.append(Labelled(label, (gmacs,), value))
         axes.set_ylim(axes.get_ylim())
         place_labels(axes, points)
+        title = "; ".join(filter(None, (title, not_counted)))
         axes.set_title(title, loc="left", fontsize=STYLE["font.size"])
         figure.legend(ncols=len(papers), loc="upper center", frameon=False)
         return svg(figure)

@@ -74,6 +74,8 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
             comparison.notes.append(f"{candidate.name}: empty cells were not counted: {candidate.missing_reason}")
         if candidate.count_note:
             comparison.notes.append(f"{candidate.name}: {candidate.count_note}")
+        if candidate.not_counted:
+            comparison.notes.append(f"{candidate.name}: {candidate.not_counted}")
     for candidate in comparison.networks:
         if candidate.no_heatmaps_reason:
             comparison.notes.append(f"{candidate.no_heatmaps_reason}, so only its cost and latency are compared")
@@ -94,7 +96,7 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
             comparison.notes.append(f"empty: {', '.join(empty)}: {reason}")
         if table.input and size != table.input:
             comparison.notes.append(f"{network.name} was counted at {size}, the table's input size is {table.input}")
-        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes)
+        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes, network.not_counted)
     dataset = plotted_dataset(joints, table)
     if dataset and network.gmacs is not None and not network.no_heatmaps_reason:
         comparison.files.append(write_pareto_plot(arguments.out, dataset, comparison, records))
@@ -243,5 +245,5 @@ def write_pareto_plot(out: Path, dataset: str, comparison: Comparison, records: 
     if accuracy and (accuracy.dataset, accuracy.split, accuracy.not_comparable_reason) == (dataset, "val", ""):
         value, ci95, _ = accuracy.estimates[metric]
         estimate = Estimate(scale * value, (scale * ci95[0], scale * ci95[1]) if ci95 else None)
-    figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate)
+    figure = pareto_figure(load_papers(), records, dataset, network.name, network.gmacs, estimate, network.not_counted)
     return write_file(out / "pareto.svg", figure)

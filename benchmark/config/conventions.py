@@ -57,7 +57,8 @@ FLOPS: Mapping[str, FlopsConvention] = {
     ),
     "torchstat": FlopsConvention(
         2**30,
-        "as Lite-HRNet's authors: true MACs, biases, batch norm, ReLU and pooling, of layers alone and each once, over 2^30",
+        "as Lite-HRNet's authors: true MACs, biases, batch norm, ReLU and pooling, of layers alone and each once, over 2^30; "
+        "none of a network with a linear layer whose input is not [N, C], at which their tool stops",
         counter="benchmark.cost.counters:count_torchstat",
         whole_trace=True,
         version=1,
@@ -70,9 +71,25 @@ FLOPS: Mapping[str, FlopsConvention] = {
     ),
 }
 LOOKUP_CONVENTION = "hrnet"  # counts the operations in lookup tables and searches
+# What no convention counts: said wherever conventions are explained.
+UNCOUNTED = (
+    "Multiply-accumulates are those of convolutions, linear layers, matrix and vector products, attention, bilinear layers "
+    "and distances; resizing, normalisation and element-wise work have some under the conventions that say so. An operator "
+    "without a rule, such as a Fourier transform or a custom kernel, adds nothing and is named as “not counted”. Left out are "
+    "also what a parametrization computes from weights alone, interpolation inside deformable convolutions, and what a mask of "
+    "attention may save."
+)
+
+
+def format_not_counted(not_counted: Mapping[str, int]) -> str:
+    """Format the operators that a network's counts leave out: ``not counted: torchvision::nms ×3``; empty if there are none."""
+    names = ", ".join(f"{name} ×{times}" for name, times in not_counted.items())
+    return f"not counted: {names}" if names else ""
+
+
 PARAMS: Mapping[str, str] = {
     "trainable": "parameters that take a gradient",
-    "weights": "weights of convolutions and linear layers alone, without biases and norms",
+    "weights": "weights of convolutions and linear layers, and other parameters in products; without biases and norms",
     "stored": "everything a weight file holds, with batch-norm statistics and frozen weights",
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from math import prod
 from typing import Any
@@ -11,15 +13,15 @@ from torch import nn
 
 from benchmark.config.conventions import FLOPS, FlopsConvention
 from benchmark.core.errors import InputError
-from benchmark.cost.ops import NORM, WINDOW_POOL, Op
-from benchmark.cost.trace import trace_network
+from benchmark.cost.ops import NORM, POOL, RESIZE, WINDOW_POOL, Op
+from benchmark.cost.rules import DEFORMABLE, PRODUCTS
+from benchmark.cost.trace import Trace, trace_network
 from benchmark.models.registry import import_object
 
-Counter = Callable[[Sequence[Op]], int]
-LINEAR = {"mm", "addmm"}
+Count = Callable[[Sequence[Op]], int | None]
+LINEAR = {"linear", "mm", "addmm", "mv", "addmv"}
+LAYERS = LINEAR | {"convolution", DEFORMABLE}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
-POOL = WINDOW_POOL | {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
-UPSAMPLE = {"upsample_nearest2d", "upsample_bilinear2d"}
 TORCHSTAT_RELU = {"ReLU", "ReLU6", "PReLU", "ELU", "LeakyReLU"}  # layers of torch.nn that torchstat knows
 
 # Operations per output element that TensorFlow's profiler has registered for element-wise operators. A sigmoid and a batch
@@ -31,23 +33,44 @@ TF_ELEMENTWISE = dict.fromkeys(
 
 
 def count_cost(network: nn.Module, height: int, width: int) -> dict[str, Any]:
-    """Trace a network on one image and return its counts: ``{"params": {...}, "flops": {convention: count}}``."""
-    trace = trace_network(network, height, width)
-    return {"params": trace.params, "flops": count_operations(trace.ops)}
+    """Trace a network on one image and return its counts: ``{"params": {...}, "flops": {convention: count}}``.
+
+    ``not_counted`` names operators without a rule, if there are any; see :func:`find_uncounted`.
+    """
+    return count_trace(trace_network(network, height, width))
+
+
+def count_trace(trace: Trace) -> dict[str, Any]:
+    """Return the counts of a traced network, as :func:`count_cost` does."""
+    counts = {"params": dict(trace.params), "flops": count_operations(trace.ops)}
+    not_counted = find_uncounted(trace.ops)
+    return counts | ({"not_counted": not_counted} if not_counted else {})
 
 
 def count_operations(ops: Iterable[Op]) -> dict[str, int]:
-    """Count operators under every convention of :data:`benchmark.config.conventions.FLOPS`.
+    """Count operators under every convention of :data:`benchmark.config.conventions.FLOPS` that has a count for them.
 
     Raises:
         InputError: A convention names a counter that cannot be imported.
     """
     ops = list(ops)
-    return {name: counter(ops) for name, counter in load_counters().items()}
+    counts = {name: counter(ops) for name, counter in load_counters().items()}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def find_uncounted(ops: Iterable[Op]) -> dict[str, int]:
+    """Name what is missing in the counts of these operators, with the number of calls, in the order of the first ones.
+
+    It is every operator that has no rule in :mod:`benchmark.cost.rules` and is not known to multiply nothing.
+    """
+    ops = list(ops)
+    names = [op.name if "::" in op.name else f"aten::{op.name}" for op in ops if not (op.free or op.name in PRODUCTS)]
+    names += ["torchstat of a linear layer whose input is not [N, C]" for op in ops if _stops_torchstat(op)]
+    return dict(Counter(names))
 
 
 @cache
-def load_counters() -> dict[str, Counter]:
+def load_counters() -> dict[str, Count]:
     """Import the counter of every convention, as functions of a whole trace.
 
     Raises:
@@ -56,7 +79,7 @@ def load_counters() -> dict[str, Counter]:
     return {name: _load_counter(name, convention) for name, convention in FLOPS.items()}
 
 
-def _load_counter(name: str, convention: FlopsConvention) -> Counter:
+def _load_counter(name: str, convention: FlopsConvention) -> Count:
     try:
         count = import_object(convention.counter)
     except (ImportError, AttributeError, ValueError) as problem:
@@ -67,21 +90,6 @@ def _load_counter(name: str, convention: FlopsConvention) -> Counter:
 # --- operations of one operator ---------------------------------------------------------------------------------------------
 
 
-def _conv_macs(op: Op, positions: int) -> int:
-    """Count multiply-accumulates of a convolution whose kernel is applied at this number of positions in an image."""
-    weight = op.inputs[1]  # [out, in / groups, *kernel], or [in, out / groups, *kernel] when transposed
-    return op.inputs[0][0] * positions * prod(weight)
-
-
-def _linear_macs(op: Op) -> int:
-    match op.name:
-        case "mm" | "bmm":
-            return prod(op.inputs[0]) * op.inputs[1][-1]
-        case "addmm" | "baddbmm":
-            return prod(op.inputs[1]) * op.inputs[2][-1]
-    return 0
-
-
 def _is_global_pool(op: Op) -> bool:
     """Check for a global average pool, which reaches the dispatcher as a mean over an image's height and width."""
     return op.name == "mean" and len(op.inputs[0]) == 4
@@ -89,9 +97,8 @@ def _is_global_pool(op: Op) -> bool:
 
 def count_macs(op: Op) -> int:
     """Count true multiply-accumulates: transposed convolutions at their input positions, products with padding included."""
-    if op.name == "convolution":
-        return _conv_macs(op, prod(op.inputs[0][2:] if op.transposed else op.output[2:]))
-    return _linear_macs(op)
+    rule = PRODUCTS.get(op.name)
+    return rule.count(op, *op.inputs[rule.operands]) if rule else 0
 
 
 def count_hrnet(op: Op) -> int:
@@ -100,14 +107,14 @@ def count_hrnet(op: Op) -> int:
     Its counter only sees convolution and linear modules, so it misses products of activations, as in attention.
     """
     if op.name == "convolution":
-        return _conv_macs(op, prod(op.output[2:]))
-    return _linear_macs(op) if op.name in LINEAR else 0
+        return count_macs(replace(op, transposed=False))
+    return count_macs(op) if op.name in LAYERS else 0
 
 
 def count_exact(op: Op) -> int:
     """Count multiply-accumulates on real pixels: products with zero padding are left out."""
     if op.name != "convolution":
-        return _linear_macs(op)
+        return count_macs(op)
     size, kernel = op.inputs[0][2:], op.inputs[1][2:]
     small, large = (size, op.output[2:]) if op.transposed else (op.output[2:], size)
     taps = 1
@@ -118,43 +125,47 @@ def count_exact(op: Op) -> int:
 
 def count_mmcv(op: Op) -> int:
     """Count as mmcv does: true MACs, biases, two per element of an affine norm, one per element of ReLU, pooling, resizing."""
-    if op.name == "convolution":
-        return count_macs(op) + (prod(op.output) if op.bias else 0)
-    if op.name in LINEAR:
-        return _linear_macs(op) + (prod(op.output) if op.name == "addmm" else 0)
+    if op.name in LAYERS:
+        return count_macs(op) + _biases(op)
     if op.name in NORM:
         return prod(op.inputs[0]) * (2 if op.affine else 1)
     if op.name in POOL or _is_global_pool(op):
         return prod(op.inputs[0])
-    if op.name in RELU or op.name in UPSAMPLE:
+    if op.name in RELU or op.name in RESIZE:
         return prod(op.output)
     return 0
 
 
 def count_tf_profiler(op: Op) -> int:
     """Count as TensorFlow's profiler does: two per MAC, one per bias, and its own rules for pooling, means and arithmetic."""
-    if op.name == "convolution":
-        return 2 * count_macs(op) + (prod(op.output) if op.bias else 0)
     if op.name == "mean":
         return prod(op.inputs[0])
     if op.name in WINDOW_POOL:
         return prod(op.kernel) * prod(op.output)
     if op.name in TF_ELEMENTWISE:
         return TF_ELEMENTWISE[op.name] * prod(op.output)
-    return 2 * _linear_macs(op) + (prod(op.output) if op.name == "addmm" else 0)
+    return 2 * count_macs(op) + _biases(op)
+
+
+def _biases(op: Op) -> int:
+    return prod(op.output) if op.bias else 0
 
 
 # --- operations of a whole trace --------------------------------------------------------------------------------------------
 
 
-def count_torchstat(ops: Sequence[Op]) -> int:
+def count_torchstat(ops: Sequence[Op]) -> int | None:
     """Count as the torchstat does that Lite-HRNet's authors count with (their repository, tools/torchstat/compute_flops.py).
 
     It sees layers of ``torch.nn`` alone, so functional pooling or resizing counts nothing, and it stores one result per layer,
     the last one, so a layer that is called twice counts once. An adaptive pooling has one row and one column too many in each
-    window, a linear layer no bias, and an up-sampling no channels. It takes no layer norm and no activation but those of
-    :data:`TORCHSTAT_RELU`.
+    window, and an up-sampling no channels. It takes no layer norm and no activation but those of :data:`TORCHSTAT_RELU`.
+
+    A linear layer of ``[N, C]`` counts N times its weights and no bias (``compute_Linear_flops``, as in Swall0w/torchstat, from
+    which the file is). For any other input it stops with an error, so that there is no count of the network: None.
     """
+    if any(_stops_torchstat(op) for op in ops):
+        return None
     last: dict[str, int] = {}
     for op in ops:
         count = _count_torchstat_layer(op)
@@ -163,11 +174,15 @@ def count_torchstat(ops: Sequence[Op]) -> int:
     return sum(last.values())
 
 
+def _stops_torchstat(op: Op) -> bool:
+    return op.module == "Linear" and op.name == "linear" and len(op.inputs[0]) != 2
+
+
 def _count_torchstat_layer(op: Op) -> int | None:
     """Count the operator that gives a layer its count; None for any other operator."""
     match op.module:
         case "Conv2d" | "ConvTranspose2d" if op.name == "convolution":
-            return count_macs(op) + (prod(op.output) if op.bias else 0)
+            return count_macs(op) + _biases(op)
         case "BatchNorm2d" if op.name in NORM:
             return prod(op.inputs[0]) * (2 if op.affine else 1)
         case "AvgPool2d" | "MaxPool2d" if op.name in WINDOW_POOL:
@@ -176,10 +191,10 @@ def _count_torchstat_layer(op: Op) -> int | None:
             # A mean has no spatial axes left, or has kept them with size one.
             height, width = (_sum_windows(n, m) for n, m in zip(op.inputs[0][2:], (*op.output[2:], 1, 1), strict=False))
             return prod(op.inputs[0][:2]) * height * width
-        case "Upsample" if op.name in UPSAMPLE:
+        case "Upsample" if op.name in RESIZE:
             return op.output[0] * prod(op.output[2:])
-        case "Linear" if op.name in LINEAR:
-            return _linear_macs(op)
+        case "Linear" if op.name == "linear":
+            return count_macs(op)
         case layer if layer in TORCHSTAT_RELU and op.name in RELU:
             return prod(op.inputs[0])
     return None

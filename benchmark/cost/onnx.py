@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from benchmark.config.conventions import format_not_counted
 from benchmark.cost.counters import load_counters
 from benchmark.cost.ops import Op, Shape
 from benchmark.models.onnx import fix_input, read_onnx
 
 COUNTED = ("hrnet", "hrnet_1e9", "macs")
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# Nodes that multiply in ways not counted here, or that contain other nodes.
-UNCOUNTED = {
-    *("ConvInteger", "QLinearConv", "MatMulInteger", "QLinearMatMul", "DeformConv", "Einsum", "Attention"),
-    *("RNN", "LSTM", "GRU", "If", "Loop", "Scan"),
-}
+# Nodes without products of matrices. Any other node, such as one that contains other nodes, cannot be counted.
+FREE = frozenset(
+    """
+    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Bernoulli BitShift BitwiseAnd
+    BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat Constant ConstantOfShape
+    Cos Cosh CumProd CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Equal Erf Exp Expand EyeLike
+    Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual
+    GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN
+    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool Max MaxPool MaxUnpool Mean
+    MeanVarianceNormalization Min Mish Mod Mul Multinomial Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear
+    RMSNormalization RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2
+    ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
+    ReverseSequence Round ScatterElements ScatterND Scatter Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus
+    Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze
+    Upsample Where Xor
+    """.split()  # noqa: SIM905
+)
 
 
 def count_onnx(path: Path, input_hw: tuple[int, int]) -> tuple[dict[str, Any], str]:
@@ -38,9 +52,16 @@ def count_onnx(path: Path, input_hw: tuple[int, int]) -> tuple[dict[str, Any], s
     except Exception as error:  # onnx raises errors of many types
         return {}, f"the shapes in {path.name} cannot be inferred: {str(error).splitlines()[0]}"
     graph = model.graph
-    uncounted = [node.op_type for node in graph.node if node.op_type in UNCOUNTED or node.domain not in ("", "ai.onnx")]
-    if uncounted or model.functions:
-        return {}, f"{path.name} has a node of type {uncounted[0] if uncounted else 'function'}, which cannot be counted"
+    functions = {(function.domain, function.name) for function in model.functions}
+    uncounted = Counter(
+        f"{node.domain or 'onnx'}::{node.op_type}"
+        for node in graph.node
+        if node.domain not in ("", "ai.onnx")
+        or (node.domain, node.op_type) in functions
+        or node.op_type not in FREE | {*PRODUCTS}
+    )
+    if uncounted:
+        return {}, f"{path.name} has nodes that cannot be counted; {format_not_counted(uncounted)}"
 
     # The shapes of all operands are needed.
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
@@ -92,6 +113,8 @@ def _to_op(node: Any, shapes: Mapping[str, Shape], constant: Set[str]) -> Op:
         left = left[::-1] if attributes.get("transA") else left
         right = right[::-1] if attributes.get("transB") else right
         return Op(name="addmm", scope=node.name, inputs=((right[-1],), left, right), output=output)
+    if len(right) == 1:  # a vector is a matrix of one column
+        right, output = (*right, 1), (*output, 1)
     # A product of two activations, as in attention, belongs to no linear layer.
     name = "mm" if constant & set(node.input) else "bmm"
     return Op(name=name, scope=node.name, inputs=((*output[:-1], left[-1]), right), output=output)

@@ -20,12 +20,14 @@ CountedOn = Literal["meta", "cpu", "file"]  # a run without values, a run on the
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
     """Count parameters and operations of a model for one image, and of each of its named parts (``scopes``).
 
+    ``not_counted`` names operators without a rule, if there are any.
+
     Raises:
         InputError: the model is unknown, or its network does not take images of this size.
     """
     from torch import nn  # here, so that a usage error is reported without waiting for torch
 
-    from benchmark.cost.counters import count_operations
+    from benchmark.cost.counters import count_operations, count_trace
     from benchmark.cost.trace import count_parameters, trace_network
 
     check_input_size(model, (height, width))
@@ -37,12 +39,12 @@ def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, 
         raise InputError(f"{model} cannot run on {height}x{width} images: {str(error).splitlines()[0]}") from None
     scopes = {
         name: {
-            "params": count_parameters(nn.ModuleList(network.get_submodule(part) for part in parts)),
+            "params": count_parameters(nn.ModuleList(network.get_submodule(part) for part in parts), trace.multiplied),
             "flops": count_operations(trace.within(parts)),
         }
         for name, parts in entry.scopes.items()
     }
-    return {"params": trace.params, "flops": count_operations(trace.ops), "scopes": scopes}
+    return count_trace(trace) | {"scopes": scopes}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ def count_external(external: ExternalModel, joints: int, height: int, width: int
     """
     import torch
 
-    from benchmark.cost.counters import count_operations
+    from benchmark.cost.counters import count_trace
     from benchmark.cost.trace import count_parameters, trace_network
     from benchmark.models.outputs import heatmap_misfit, joints_of_heatmaps
 
@@ -113,9 +115,11 @@ def count_external(external: ExternalModel, joints: int, height: int, width: int
         with user_code_errors(external), torch.device(device):
             trace = trace_network(network, height, width, device=device)
     except InputError as problem:
-        return {"counts": {"params": count_parameters(network), "flops": {}, "scopes": {}}, "failure": str(problem)}
+        params = count_parameters(network)
+        del params["weights"]  # only a run shows which parameters are multiplied
+        return {"counts": {"params": params, "flops": {}, "scopes": {}}, "failure": str(problem)}
     return {
-        "counts": {"params": dict(trace.params), "flops": count_operations(trace.ops), "scopes": {}},
+        "counts": count_trace(trace) | {"scopes": {}},
         "misfit": heatmap_misfit(trace.output, joints, "--joints"),
         "joints": joints_of_heatmaps(trace.output),
     }

@@ -7,30 +7,46 @@ missed because its module type has no hook; :mod:`benchmark.cost.counters` then 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.module_tracker import ModuleTracker
+from torch.utils._pytree import tree_leaves
 
 from benchmark.cost.ops import BATCH_NORM, NORM, WINDOW_POOL, Op
+from benchmark.cost.rules import FREE, PRODUCTS
 
 # Operators whose result has the shape of their first argument: see _result_by_shape.
 UNARY = {"relu", "silu", "sigmoid", "hardtanh", "hardswish", "hardsigmoid", "gelu", "elu", "leaky_relu"}
 PAIRWISE = {"add", "sub", "mul", "div"}
 INPLACE = {f"{name}_" for name in UNARY | PAIRWISE}
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+SAME_AS = {"_convolution": "convolution"}  # TorchScript's convolution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The operators of one forward pass, the network's parameter counts from :func:`count_parameters`, and its output."""
+    """The operators of one forward pass, and what else it shows of the network.
+
+    Attributes:
+        ops: Operators in the order in which they were called.
+        params: Parameter counts from :func:`count_parameters`.
+        multiplied: Parameters that are an operand of a product, such as the weight of a convolution.
+        output: The network's output, on the meta device.
+    """
 
     ops: tuple[Op, ...]
     params: Mapping[str, int]
+    multiplied: frozenset[nn.Parameter]
     output: Any
 
     def within(self, scopes: Iterable[str]) -> list[Op]:
@@ -48,57 +64,124 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     Args:
         device: ``cpu`` runs a network that asks for the values of its tensors, which those on the meta device lack.
     """
-    network.to(device)
+    _move(network, device)
     network.eval()
-    tracker = ModuleTracker()
-    recorder = _Recorder(tracker, network)
+    recorder = _Recorder(network)
     image = torch.zeros(1, channels, height, width, device=device)
     # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracker, recorder:
-        output = network(image)
-    return Trace(ops=tuple(recorder.ops), params=count_parameters(network), output=output)
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), parametrize.cached():
+        _compute_parametrizations(network)
+        with register_module_forward_pre_hook(recorder.enter), register_module_forward_hook(recorder.leave), recorder:
+            output = network(image)
+    multiplied = frozenset(p for p in network.parameters() if p.untyped_storage()._cdata in recorder.operands)
+    return Trace(ops=tuple(recorder.ops), params=count_parameters(network, multiplied), multiplied=multiplied, output=output)
 
 
-def count_parameters(network: nn.Module) -> dict[str, int]:
-    """Count a network's parameters in the three ways in use.
+def count_parameters(network: nn.Module, multiplied: Collection[nn.Parameter] = ()) -> dict[str, int]:
+    """Count a network's parameters in the three ways in use; a tensor that several modules share counts once.
 
     ``trainable`` are those that take a gradient. ``stored`` is everything that a weight file holds: frozen parameters and
     batch-norm statistics too, but not their step counters. ``weights`` are the weights of convolutions and linear layers,
     without biases and norms.
+
+    Args:
+        multiplied: Parameters that a forward pass multiplies: ``weights`` too, whatever module holds them.
     """
     stored = [*network.parameters(), *(b for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))]
-    weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
+    # A layer with a parametrization has its weight computed from other parameters.
+    in_layers = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    others = (p for p in network.parameters() if p in multiplied and id(p) not in in_layers)
+    weights = {id(weight): weight.numel() for weight in chain((layer.weight for layer in layers), others)}
     return {
         "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "stored": sum(tensor.numel() for tensor in stored),
-        "weights": sum(weight.numel() for weight in weights),
+        "weights": sum(weights.values()),
     }
 
 
+def _move(network: nn.Module, device: str) -> None:
+    """Move a network with shared tensors still shared, which ``Module.to`` alone would separate on the meta device."""
+    names: dict[int, list[str]] = {}
+    tensors = _named_tensors(network)
+    for name, tensor in tensors.items():
+        names.setdefault(id(tensor), []).append(name)
+    network.to(device)
+    tensors = _named_tensors(network)
+    for first, *others in names.values():
+        for name in others:
+            module, _, attribute = name.rpartition(".")
+            setattr(network.get_submodule(module), attribute, tensors[first])
+
+
+def _named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    return dict(chain(network.named_parameters(remove_duplicate=False), network.named_buffers(remove_duplicate=False)))
+
+
+def _compute_parametrizations(network: nn.Module) -> None:
+    """Compute weights that are functions of other parameters, once and not for each image; they are kept in the cache."""
+    for module in network.modules():
+        if parametrize.is_parametrized(module):
+            for name, _ in module.get_submodule("parametrizations").named_children():
+                getattr(module, name)
+
+
 class _Recorder(TorchDispatchMode):
-    def __init__(self, tracker: ModuleTracker, network: nn.Module) -> None:
+    supports_higher_order_operators = True
+
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.ops: list[Op] = []
-        self.tracker = tracker
-        named = network.named_modules(remove_duplicate=False)
-        self.classes = {name: _layer_class(module) for name, module in named}
+        self.operands: dict[
+            int, torch.UntypedStorage
+        ] = {}  # of products, by their address, which is theirs while they are kept
+        self.composites: list[str] = []  # operators that are being decomposed
+        self.layers = {module: (name, _layer_class(module)) for name, module in network.named_modules()}
+        self.calls = [("", "")]  # scope and class of each module that is running
+
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Note that a module begins to run; one that the network creates as it runs belongs to its caller."""
+        self.calls.append(self.layers.get(module, self.calls[-1]))
+
+    def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """Note that a module has run."""
+        self.calls.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
+        name, kwargs = _operator_name(func), kwargs or {}
+        if name not in PRODUCTS and _is_composite(func):
+            self.composites.append(name)
+            with self:  # PyTorch's own kernel: a decomposition for compilers may take other operators
+                result = func._op_dk(COMPOSITE, *args, **kwargs)
+            self.composites.pop()
+            return result
         is_meta = bool(args) and isinstance(args[0], torch.Tensor) and args[0].is_meta
         result = _result_by_shape(name, args) if is_meta else None
         if result is None:
-            result = func(*args, **(kwargs or {}))
-        output = result[0] if isinstance(result, tuple) else result
-        if isinstance(output, torch.Tensor):
-            scope = self._scope()
-            self.ops.append(_to_op(name, scope, self.classes.get(scope, ""), args, output))
+            result = func(*args, **kwargs)
+        self._record(func, name, args, result)
         return result
 
-    def _scope(self) -> str:
-        # Parents are qualified by the root's class name: "Global", "SimpleBaseline", "SimpleBaseline.head.0", ...
-        path = max(self.tracker.parents, key=lambda name: (name != "Global", name.count("."), len(name)))
-        return path.partition(".")[2]
+    def _record(self, func: Any, name: str, args: Any, result: Any) -> None:
+        if name == "mul" and "einsum" in self.composites:
+            name = "outer"  # of the products of einsum, the one that sums nothing
+        tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
+        output = next((leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)), None)
+        if name in PRODUCTS:
+            for storage in (tensor.untyped_storage() for tensor in tensors[PRODUCTS[name].operands]):
+                self.operands[storage._cdata] = storage
+        scope, module = self.calls[-1]
+        self.ops.append(
+            Op(
+                name=name,
+                scope=scope,
+                module=module,
+                inputs=tuple(tuple(tensor.shape) for tensor in tensors),
+                output=() if output is None else tuple(output.shape),
+                free=_is_free(func, name),
+                **_details(name, args, tensors),
+            )
+        )
 
 
 def _layer_class(module: nn.Module) -> str:
@@ -106,6 +189,30 @@ def _layer_class(module: nn.Module) -> str:
     if next(module.children(), None) is not None:
         return ""
     return next(kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn."))
+
+
+@cache
+def _operator_name(func: OpOverload | HigherOrderOperator) -> str:
+    """Return the name of an operator as :class:`Op` has it; a product in place is called as the product."""
+    if isinstance(func, HigherOrderOperator):
+        return f"{func.namespace}::{func.name()}"
+    packet = func.overloadpacket.__name__
+    if func.namespace != "aten":
+        return f"{func.namespace}::{packet}"
+    return packet.removesuffix("_") if packet.removesuffix("_") in PRODUCTS else SAME_AS.get(packet, packet)
+
+
+@cache
+def _is_composite(func: OpOverload | HigherOrderOperator) -> bool:
+    """Check whether PyTorch defines an operator by others, so that autograd needs no formula of its own for it."""
+    return isinstance(func, OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), COMPOSITE)
+
+
+@cache
+def _is_free(func: OpOverload | HigherOrderOperator, name: str) -> bool:
+    if not isinstance(func, OpOverload):
+        return False
+    return name.removesuffix("_") in FREE or func.is_view or torch.Tag.pointwise in func.tags
 
 
 def _result_by_shape(name: str, args: Any) -> Any:
@@ -121,21 +228,21 @@ def _result_by_shape(name: str, args: Any) -> Any:
     return torch.empty_like(args[0]) if same or name in UNARY else None
 
 
-def _to_op(name: str, scope: str, module: str, args: Any, output: torch.Tensor) -> Op:
-    tensors = args[0] if name in ("cat", "stack") else [a for a in args if isinstance(a, torch.Tensor)]
-    details: dict[str, Any] = {}
+def _details(name: str, args: Any, tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
+    """Return those fields of :class:`Op` that only some operators have."""
     if name == "convolution":
         _, _, bias, stride, padding, dilation, transposed, *_ = args
-        details = {
+        return {
             "stride": tuple(stride),
             "padding": tuple(padding),
             "dilation": tuple(dilation),
             "transposed": transposed,
             "bias": bias is not None,
         }
-    elif name in NORM:
-        details = {"affine": any(isinstance(a, torch.Tensor) for a in args[1:3])}
-    elif name in WINDOW_POOL:
-        details = {"kernel": tuple(args[1])}
-    inputs = tuple(tuple(tensor.shape) for tensor in tensors)
-    return Op(name=name, scope=scope, inputs=inputs, output=tuple(output.shape), module=module, **details)
+    if name == "linear":
+        return {"bias": len(tensors) > 2}
+    if name in ("addmm", "addmv"):
+        return {"bias": True}
+    if name in NORM:
+        return {"affine": any(isinstance(a, torch.Tensor) for a in args[1:3])}
+    return {"kernel": tuple(args[1])} if name in WINDOW_POOL else {}

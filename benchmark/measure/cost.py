@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
-from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.core.errors import InputError
 from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
@@ -125,11 +125,15 @@ class Counts(TypedDict):
 
 
 class ModelCost(Counts):
-    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's."""
+    """Counts of a model, and of its named parts (``scopes``); ``evidence`` is None for a network that is not this project's.
+
+    ``not_counted`` has the number of calls of each operator without a rule, which add nothing to the counts.
+    """
 
     model: str
     evidence: Evidence | None
     counted_on: CountedOn
+    not_counted: dict[str, int]
     scopes: dict[str, Counts]
 
 
@@ -153,6 +157,7 @@ def cost_report(size: str, joints: int, costs: Mapping[str, MeasuredCost]) -> Co
             "model": model,
             "evidence": _evidence(model),
             "counted_on": cost.counted_on,
+            "not_counted": cost.counts.get("not_counted", {}),
             "params": cost.counts["params"],
             "flops": cost.counts["flops"],
             "scopes": cost.counts["scopes"],
@@ -180,8 +185,8 @@ def format_cost(size: str, joints: int, costs: Mapping[str, MeasuredCost]) -> st
         cells = [_format_cell(cost.counts["params"].get(name), 1e6, "13.3f") for name in PARAMS]
         cells += [_format_cell(cost.counts["flops"].get(name), convention.giga, "15.4f") for name, convention in FLOPS.items()]
         lines.append(f"{model:40}{''.join(cells)}".rstrip())
-        if cost.note:
-            lines.append(f"  {cost.note}")
+        notes = (cost.note, format_not_counted(cost.counts.get("not_counted", {})))
+        lines += [f"  {note}" for note in notes if note]
     return "\n".join(lines)
 
 

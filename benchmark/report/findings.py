@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record
 from benchmark.report.finding_rules.ablation import find_blind_ablations
@@ -154,7 +154,7 @@ def _format_value(record: Record) -> str:
         counted, sizes = record.value["flops"], record.value["params"]
         flops = [f"{name} {counted[name] / convention.giga:.4g} G" for name, convention in FLOPS.items() if name in counted]
         params = [f"{name} {sizes[name] / 1e6:.4g} M" for name in PARAMS if name in sizes]
-        return ", ".join([*flops, *params])
+        return ", ".join(filter(None, [*flops, *params, format_not_counted(record.value.get("not_counted", {}))]))
     if not isinstance(record.value, int | float):
         return f"record {record.id}"
     interval = " [{:.4g}, {:.4g}]".format(*record.interval) if record.interval else ""

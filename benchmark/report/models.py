@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.config.conventions import FLOPS, PARAMS
+from benchmark.config.conventions import FLOPS, PARAMS, UNCOUNTED, format_not_counted
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record, select
@@ -42,6 +42,7 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
         "Each network was counted once, operator by operator. The columns give this count under each convention that is in "
         "use, in units of the convention's own G.",
         grid(("convention", "counts"), [(f"`{name}`", convention.description) for name, convention in FLOPS.items()]),
+        UNCOUNTED,
         grid(("parameters", "counts"), [(f"`{name}`", description) for name, description in PARAMS.items()]),
         "## Accuracy against cost, as printed and on equal terms",
         "An empty marker stands at the GFLOPs that a paper prints, the full one beside it at the network's true MACs, which "
@@ -54,20 +55,31 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
     # Variants that explanations are held against stay in the records, but for the size at which ablations compare them too.
     variants = set(variant_costs(papers)) - set(required_costs(papers))
     for dataset, size in dict.fromkeys((record.dataset, record.setting["input"]) for record in costs):
+        shown = [
+            record
+            for record in costs
+            if (record.dataset, record.setting["input"]) == (dataset, size)
+            and ((dataset, size) == COMMON_TERMS or (record.subject, dataset, size) not in variants)
+        ]
         rows = [
             (
                 f"`{record.subject}`",
                 find_entry(record.subject).evidence,
                 *(f"{record.value['params'][name] / 1e6:.3f}" for name in PARAMS),
-                *(f"{record.value['flops'][name] / convention.giga:.4g}" for name, convention in FLOPS.items()),
+                *(_format_count(record, name) for name in FLOPS),
             )
-            for record in costs
-            if (record.dataset, record.setting["input"]) == (dataset, size)
-            and ((dataset, size) == COMMON_TERMS or (record.subject, dataset, size) not in variants)
+            for record in shown
         ]
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
         blocks += [f"## {models_heading(dataset, size)}", grid(header, rows)]
+        notes = {record.subject: format_not_counted(record.value.get("not_counted", {})) for record in shown}
+        blocks += ["\n".join(f"- `{model}`: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []
     return page(*blocks)
+
+
+def _format_count(record: Record, convention: str) -> str:
+    count = record.value["flops"].get(convention)
+    return "" if count is None else f"{count / FLOPS[convention].giga:.4g}"
 
 
 def models_heading(dataset: str, size: str) -> str:

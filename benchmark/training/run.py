@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmark.config.conventions import FLOPS
+from benchmark.config.conventions import FLOPS, format_not_counted
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
@@ -239,16 +239,17 @@ def describe_cost(run: TrainingRun) -> str:
     external = find_entry(run.model).kwargs.get("external")
     try:
         if isinstance(external, ExternalModel):
-            cost = measure_external_cost(external, joints, height, width)
-            if cost.failure:
-                return f"not counted ({cost.failure})"
-            counts = cost.counts
+            measured = measure_external_cost(external, joints, height, width)
+            if measured.failure:
+                return f"not counted ({measured.failure})"
+            counts = measured.counts
         else:
             counts = measure_cost(run.model, joints, height, width)
     except InputError as problem:  # what cannot be counted without weights may still be trained
         return f"not counted ({problem})"
     parameters, operations = counts["params"]["trainable"], counts["flops"]["hrnet"] / FLOPS["hrnet"].giga
-    return f"{parameters / 1e6:.2f} M parameters, {operations:.3f} GFLOPs (hrnet)"
+    cost = f"{parameters / 1e6:.2f} M parameters, {operations:.3f} GFLOPs (hrnet)"
+    return ", ".join(filter(None, (cost, format_not_counted(counts.get("not_counted", {})))))
 
 
 def format_duration(seconds: float) -> str:

@@ -287,6 +287,40 @@ def test_what_an_export_cannot_tell_is_not_counted(tmp_path: Path) -> None:
     assert "Einsum" in why
 
 
+class Vectors(nn.Module):
+    """Network that multiplies by vectors from either side, with and without a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.vector = nn.Conv2d(3, 8, 8, stride=8, bias=False), nn.Parameter(torch.randn(8))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)  # [1, 64, 8]
+        scores = tokens @ self.vector
+        return self.vector @ (scores[..., None] * tokens).transpose(1, 2)
+
+
+@pytest.mark.usefixtures("onnx")
+def test_an_export_counts_products_with_vectors(tmp_path: Path) -> None:
+    counts, _ = count_onnx(exported(Vectors(), tmp_path / "network.onnx"), HW)
+    assert counts["flops"]["macs"] == 64 * 8 * 3 * 64 + 64 * 8 + 8 * 64 == count_cost(Vectors(), *HW)["flops"]["macs"]
+
+
+@pytest.mark.usefixtures("onnx")
+def test_nodes_that_cannot_be_counted_are_all_named(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    image = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])
+    maps = helper.make_tensor_value_info("maps", TensorProto.FLOAT, None)
+    nodes = [helper.make_node("Det", ["images"], ["a"]), helper.make_node("Det", ["images"], ["b"])]
+    nodes += [helper.make_node("Kernel", ["a"], ["c"], domain="own"), helper.make_node("Add", ["b", "c"], ["maps"])]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    save(helper.make_model(helper.make_graph(nodes, "g", [image], [maps]), opset_imports=opsets), tmp_path / "network.onnx")
+    counts, why = count_onnx(tmp_path / "network.onnx", HW)
+    assert counts == {}
+    assert "onnx::Det ×2, own::Kernel ×1" in why
+
+
 @pytest.mark.usefixtures("onnx")
 def test_an_onnx_file_for_other_images_is_refused(tmp_path: Path) -> None:
     path = exported(build(), tmp_path / "network.onnx")
