@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
+from benchmark.core.processes import NetworkProcess
 from benchmark.core.records import Record
 from benchmark.cost.onnx import count_onnx
-from benchmark.cost.records import CountedOn, describe_device, measure_cost, measure_external_cost
+from benchmark.cost.records import CountedOn, describe_device, measure_cost, measure_external_cost, start_process
 from benchmark.latency.timer import Timing
 from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
 from benchmark.models.outputs import heatmap_misfit, joints_of_heatmaps
@@ -71,23 +71,25 @@ class Candidate:
 
 
 def count_candidates(candidates: Sequence[Candidate], joints: int) -> None:
-    """Count networks; those of users, which have a process each, at the same time.
+    """Count networks; the processes of those of users start together.
 
     Raises:
         InputError: see :func:`count_candidate`.
     """
-    in_processes = [candidate for candidate in candidates if not (candidate.external.model or candidate.external.onnx)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = [pool.submit(count_candidate, candidate, joints) for candidate in in_processes]
-        for candidate in candidates:
-            if candidate not in in_processes:
-                count_candidate(candidate, joints)
-        for count in counts:
-            count.result()
+    with ExitStack() as stack:
+        processes = [
+            None if external.model or external.onnx else stack.enter_context(start_process(external))
+            for external in (candidate.external for candidate in candidates)
+        ]
+        for candidate, process in zip(candidates, processes, strict=True):
+            count_candidate(candidate, joints, process)
 
 
-def count_candidate(candidate: Candidate, joints: int) -> None:
+def count_candidate(candidate: Candidate, joints: int, process: NetworkProcess | None) -> None:
     """Fill in the cost of a network, and whether it predicts heatmaps of ``joints`` joints.
+
+    Args:
+        process: That of a user's network.
 
     Raises:
         InputError: the network cannot be built, or a user's own network predicts another number of joints.
@@ -108,7 +110,7 @@ def count_candidate(candidate: Candidate, joints: int) -> None:
             return
         misfit, actual = heatmap_misfit(output, joints, "--joints"), joints_of_heatmaps(output)
     else:
-        cost = measure_external_cost(external, joints, *input_hw)
+        cost = measure_external_cost(external, joints, *input_hw, process)
         candidate.counts, candidate.counted_on, candidate.missing_reason = cost.counts, cost.device, cost.failure
         candidate.count_note = describe_device(cost)
         misfit, actual = cost.misfit, cost.joints

@@ -53,6 +53,8 @@ class NetworkProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.log.closed:  # a process that was started early may be ended early, too
+            return
         self.process.kill()
         self.process.communicate()
         self.log.close()

@@ -68,26 +68,38 @@ class ExternalCost:
     joints: int | None = None
 
 
-def measure_external_cost(external: ExternalModel, joints: int, height: int, width: int) -> ExternalCost:
+def start_process(external: ExternalModel) -> NetworkProcess:
+    """Start the process in which a network is counted."""
+    return NetworkProcess("benchmark.cost.worker", external.name)
+
+
+def measure_external_cost(
+    external: ExternalModel, joints: int, height: int, width: int, process: NetworkProcess | None = None
+) -> ExternalCost:
     """Count parameters and operations of a network that is not this project's, in a process of its own.
 
     A network that needs the values of its tensors runs on the processor, any other without values on the meta device.
+
+    Args:
+        process: Of :func:`start_process`; by default a new one.
 
     Raises:
         InputError: the network cannot be built.
     """
 
-    def count_on(device: Device) -> ExternalCost:
+    def count_on(device: Device, process: NetworkProcess) -> ExternalCost:
         arguments = {"spec": external.spec, "name": external.name, "joints": joints, "height": height, "width": width}
-        with NetworkProcess("benchmark.cost.worker", external.name) as process:
-            try:
-                return ExternalCost(device=device, **process.ask("count", device=device, **arguments))
-            except ProcessEndedError as problem:
-                return ExternalCost(counts={"params": {}, "flops": {}, "scopes": {}}, device=device, failure=str(problem))
+        try:
+            return ExternalCost(device=device, **process.ask("count", device=device, **arguments))
+        except ProcessEndedError as problem:
+            return ExternalCost(counts={"params": {}, "flops": {}, "scopes": {}}, device=device, failure=str(problem))
 
-    cost = count_on("meta")
-    # The second process knows nothing of the first, so that the network is again built for the first time.
-    return replace(count_on("cpu"), off_meta_reason=cost.failure) if cost.failure else cost
+    with process or start_process(external) as first:
+        cost = count_on("meta", first)
+    if not cost.failure:
+        return cost
+    with start_process(external) as second:  # knows nothing of the first, so that the network is again built for the first time
+        return replace(count_on("cpu", second), off_meta_reason=cost.failure)
 
 
 def describe_device(cost: ExternalCost) -> str:

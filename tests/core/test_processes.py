@@ -95,6 +95,12 @@ def test_the_end_of_a_process_is_one_line(process: NetworkProcess, request_: str
         process.ask(request_)
 
 
+def test_a_process_may_be_ended_twice(process: NetworkProcess) -> None:
+    with process:
+        assert process.ask("", value=1) == {"echo": 1}
+    assert process.process.poll() is not None  # and once more by the fixture
+
+
 def test_a_module_that_cannot_be_run_is_one_line() -> None:
     with (
         NetworkProcess("surely_not_installed", "net.py:build") as process,
