@@ -34,8 +34,7 @@ def evaluate_command(arguments: EvaluateArguments) -> None:
         return
     if not arguments.model or arguments.weights is None:
         raise InputError("give a network and its --weights, or --published")
-    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
-        resolve_model(arguments.model)
+    resolve_model(arguments.model)  # an unknown one is refused before torch is imported; a Python file is executed later
 
     from benchmark.evaluation.distributed import process_rank
     from benchmark.evaluation.records import evaluation_report, format_evaluation

@@ -35,8 +35,7 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     Raises:
         InputError: see :func:`plan_training` and :func:`benchmark.training.trainer.train_network`.
     """
-    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
-        resolve_model(arguments.model)
+    resolve_model(arguments.model)  # an unknown one is refused before torch is imported; a Python file is executed later
 
     from benchmark.evaluation.distributed import process_group
     from benchmark.training.loader import load_training_people

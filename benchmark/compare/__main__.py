@@ -28,8 +28,7 @@ def compare_command(arguments: CompareArguments) -> None:
     Raises:
         InputError: see :func:`benchmark.compare.run.compare_networks`.
     """
-    if ":" not in arguments.model:  # an unknown id is refused before torch is imported; a Python file is executed once, later
-        resolve_model(arguments.model)
+    resolve_model(arguments.model)  # an unknown one is refused before torch is imported; a Python file is executed later
 
     from benchmark.compare.output import comparison_report, format_comparison
     from benchmark.compare.run import compare_networks

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
+from benchmark.core.processes import NetworkProcess
 from benchmark.core.records import Record
 from benchmark.cost.onnx import count_onnx
-from benchmark.cost.records import measure_cost, measure_external_cost
+from benchmark.cost.records import CountedOn, describe_device, measure_cost, measure_external_cost, start_process
 from benchmark.latency.timer import Timing
 from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
-from benchmark.models.outputs import heatmap_misfit
+from benchmark.models.outputs import heatmap_misfit, joints_of_heatmaps
 from benchmark.papers.tables import Table
 
 NEAREST_ROWS = 3  # baselines taken from a printed table
@@ -36,9 +38,12 @@ class Candidate:
         input: Input size as ``HxW``.
         file: Its weights or predictions.
         counts: ``{"params": ..., "flops": ..., "scopes": ...}``, whole numbers of one image of ``input``.
+        counted_on: See :data:`benchmark.cost.records.CountedOn`.
         missing_reason: Why some counts are missing.
+        count_note: How it was counted, if not as usual.
         no_heatmaps_reason: Why its accuracy cannot be measured, if it does not predict heatmaps.
         timing: Its latency, if it was timed.
+        not_timed_reason: Why it could not be timed, if so.
     """
 
     external: ExternalModel
@@ -46,9 +51,12 @@ class Candidate:
     input: str
     file: Path | None = None
     counts: Mapping[str, Any] = field(default_factory=dict)
+    counted_on: CountedOn = "meta"
     missing_reason: str = ""
+    count_note: str = ""
     no_heatmaps_reason: str = ""
     timing: Timing | None = None
+    not_timed_reason: str = ""
 
     @property
     def not_counted(self) -> str:
@@ -62,26 +70,53 @@ class Candidate:
         return None if macs is None else macs / 1e9
 
 
-def count_candidate(candidate: Candidate, joints: int) -> None:
-    """Fill in the cost of a network, and check that it predicts heatmaps of ``joints`` joints.
+def count_candidates(candidates: Sequence[Candidate], joints: int) -> None:
+    """Count networks; the processes of those of users start together.
 
     Raises:
-        InputError: the network cannot be built or run, or a user's own network predicts something else.
+        InputError: see :func:`count_candidate`.
     """
-    external, (height, width) = candidate.external, parse_size(candidate.input)
+    with ExitStack() as stack:
+        processes = [
+            None if external.model or external.onnx else stack.enter_context(start_process(external))
+            for external in (candidate.external for candidate in candidates)
+        ]
+        for candidate, process in zip(candidates, processes, strict=True):
+            count_candidate(candidate, joints, process)
+
+
+def count_candidate(candidate: Candidate, joints: int, process: NetworkProcess | None) -> None:
+    """Fill in the cost of a network, and whether it predicts heatmaps of ``joints`` joints.
+
+    Args:
+        process: That of a user's network.
+
+    Raises:
+        InputError: the network cannot be built, or a user's own network predicts another number of joints.
+    """
+    external, input_hw = candidate.external, parse_size(candidate.input)
     if external.model:
-        candidate.counts = measure_cost(external.model, joints, height, width)
+        candidate.counts = measure_cost(external.model, joints, *input_hw)
         return
     if external.onnx:
-        network = external.build(joints, (height, width))
-        candidate.counts, candidate.missing_reason = count_onnx(external.onnx, (height, width))
-        with user_code_errors(external):
-            output: Any = network(torch.zeros(1, 3, height, width))
+        candidate.counts, candidate.missing_reason = count_onnx(external.onnx, input_hw)
+        candidate.counted_on = "file"
+        try:
+            network = external.build(joints, input_hw)
+            with user_code_errors(external):
+                output: Any = network(torch.zeros(1, 3, *input_hw))
+        except InputError as problem:  # what onnxruntime cannot run may still be counted
+            candidate.no_heatmaps_reason = f"{external.name} does not run: {problem}"
+            return
+        misfit, actual = heatmap_misfit(output, joints, "--joints"), joints_of_heatmaps(output)
     else:
-        candidate.counts, output = measure_external_cost(external, joints, height, width)
-    if misfit := heatmap_misfit(output, joints, "--joints"):
+        cost = measure_external_cost(external, joints, *input_hw, process)
+        candidate.counts, candidate.counted_on, candidate.missing_reason = cost.counts, cost.device, cost.failure
+        candidate.count_note = describe_device(cost)
+        misfit, actual = cost.misfit, cost.joints
+    if misfit:
         candidate.no_heatmaps_reason = f"{external.name} {misfit}"
-        if external.predicts_heatmaps:
+        if external.predicts_heatmaps and actual is not None:
             raise InputError(candidate.no_heatmaps_reason)
 
 
@@ -91,6 +126,8 @@ def default_baselines(
     """Choose the baselines if the user names none: the rows of the table that are nearest in cost, each at its own size."""
     if table is None:
         for model in DEFAULT_BASELINES:
+            if model == new_network.external.model:
+                continue
             yield Candidate(external=resolve_model(model), name=model, input=new_network.input)
         return
     distances: dict[str, tuple[float, str]] = {}  # by model: the ratio of costs as a logarithm, and the input size

@@ -15,6 +15,7 @@ from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.latency import BackendName
+from benchmark.cost.records import CountedOn
 from benchmark.latency.timer import Timing
 from benchmark.papers.tables import Size
 
@@ -61,7 +62,7 @@ def format_comparison(comparison: Comparison) -> str:
         title = f"{table.paper}, {table.where}: {table.title} ({setting}); rows as printed, the last one measured"
         blocks.append(f"{title}\n{format_rows(table, comparison.rows)}")
     blocks.append("\n".join(_cost_lines(comparison.networks)))
-    if network.timing:
+    if any(candidate.timing for candidate in comparison.networks):
         blocks.append("\n".join(_latency_lines(comparison)))
     if comparison.accuracy:
         blocks.append("\n".join(_accuracy_lines(comparison.accuracy)))
@@ -74,7 +75,7 @@ def format_comparison(comparison: Comparison) -> str:
 
 def _cost_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
     width = max(len(candidate.name) for candidate in candidates) + 2
-    yield "one image: parameters in millions, operations in each convention's own G"
+    yield "one image: parameters in millions, operations in each convention's own G; run without values where no note differs"
     columns = [f"{name + ' M':>13}" for name in PARAMS] + [f"{name:>12}" for name in FLOPS]
     yield f"   {'':{width}}{'input':9}{''.join(columns)}"
     for candidate in candidates:
@@ -85,22 +86,20 @@ def _cost_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
 
 
 def _latency_lines(comparison: Comparison) -> Iterator[str]:
-    reference = comparison.new_network.timing
-    assert reference is not None
+    timings = {candidate.name: candidate.timing for candidate in comparison.networks if candidate.timing}
+    first, reference = next(iter(timings.items()))
     setting = reference.setting
-    width = max(len(candidate.name) for candidate in comparison.networks) + 2
+    width = max(map(len, timings)) + 2
     threads = f"{setting.threads} thread" + "s" * (setting.threads > 1)
     device = reference.device or setting.device
     conditions = f"{threads}, batch {setting.batch}, {setting.backend}"
     yield f"latency on {device}, {conditions}; {setting.estimator} of the calls of one run, so without intervals"
-    yield f"   {'':{width}}{'input':9}{'ms':>10}   10 % to 90 %        times as long as {comparison.new_network.name}"
-    for candidate in comparison.networks:
-        timing = candidate.timing
-        assert timing is not None
+    yield f"   {'':{width}}{'input':9}{'ms':>10}   10 % to 90 %        times as long as {first}"
+    for name, timing in timings.items():
         low, high = timing.percentiles
         spread = f"{low * 1e3:.2f} to {high * 1e3:.2f}"
-        line = f"   {candidate.name:{width}}{candidate.input:9}{timing.seconds * 1e3:10.2f}   {spread:20}"
-        if candidate is not comparison.new_network:
+        line = f"   {name:{width}}{timing.setting.input:9}{timing.seconds * 1e3:10.2f}   {spread:20}"
+        if name != first:
             line += f"{timing.seconds / reference.seconds:.2f}"
         yield line.rstrip()
 
@@ -135,7 +134,7 @@ class NetworkLatencyReport(TypedDict):
         estimator: How the time of a run is computed from its calls.
         ms: The time. One run has no interval: the rounds of a run share the state of the machine.
         p10_ms: 10th percentile of all calls, and ``p90_ms`` the 90th.
-        ratio: Time relative to the new network's.
+        ratio: Time relative to the new network's; null if that was not timed.
     """
 
     device: str
@@ -145,7 +144,7 @@ class NetworkLatencyReport(TypedDict):
     ms: Positive
     p10_ms: Positive
     p90_ms: Positive
-    ratio: Positive
+    ratio: Positive | None
 
 
 class NetworkReport(TypedDict):
@@ -154,16 +153,20 @@ class NetworkReport(TypedDict):
     Attributes:
         params: Parameters by convention.
         flops: Operations of one image by convention.
+        counted_on: ``meta``, a run without values; ``cpu``, a run on the processor; ``file``, the nodes of an ONNX file.
         not_counted: Why a convention is missing, and which operators the counts leave out; empty if there is neither.
         latency: Null if the network was not timed.
+        not_timed: Why it could not be timed; empty if it was, or should not be.
     """
 
     name: str
     input: Size
     params: dict[str, Count]
     flops: dict[str, Count]
+    counted_on: CountedOn
     not_counted: str
     latency: NetworkLatencyReport | None
+    not_timed: str
 
 
 class EstimateReport(TypedDict):
@@ -223,7 +226,7 @@ class ComparisonReport(TypedDict):
         notes: Remarks for the reader.
     """
 
-    schema: Literal[2]
+    schema: Literal[3]
     name: str
     subject: str
     joints: Annotated[int, Field(ge=1)]
@@ -238,7 +241,7 @@ def comparison_report(comparison: Comparison) -> ComparisonReport:
     """Return the report that ``--json`` prints."""
     network = comparison.new_network
     return {
-        "schema": 2,
+        "schema": 3,
         "name": network.name,
         "subject": network.external.name,
         "joints": comparison.joints,
@@ -256,12 +259,14 @@ def _network_report(candidate: Candidate, reference: Candidate) -> NetworkReport
         "input": candidate.input,
         "params": candidate.counts.get("params", {}),
         "flops": candidate.counts.get("flops", {}),
+        "counted_on": candidate.counted_on,
         "not_counted": "; ".join(filter(None, (candidate.missing_reason, candidate.not_counted))),
-        "latency": _latency_report(candidate.timing, reference.timing) if candidate.timing and reference.timing else None,
+        "latency": _latency_report(candidate.timing, reference.timing) if candidate.timing else None,
+        "not_timed": candidate.not_timed_reason,
     }
 
 
-def _latency_report(timing: Timing, reference: Timing) -> NetworkLatencyReport:
+def _latency_report(timing: Timing, reference: Timing | None) -> NetworkLatencyReport:
     low, high = timing.percentiles
     return {
         "device": timing.device,
@@ -271,7 +276,7 @@ def _latency_report(timing: Timing, reference: Timing) -> NetworkLatencyReport:
         "ms": timing.seconds * 1e3,
         "p10_ms": low * 1e3,
         "p90_ms": high * 1e3,
-        "ratio": timing.seconds / reference.seconds,
+        "ratio": timing.seconds / reference.seconds if reference else None,
     }
 
 

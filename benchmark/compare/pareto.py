@@ -56,7 +56,8 @@ def pareto_figure(
             errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
             title = f"{name}, 95 % interval (star)"
             axes.errorbar([gmacs], [value], yerr=errors, fmt="*", color=NEW_NETWORK_COLOUR, markersize=9)
-            points.append(Labelled(name, (gmacs,), value))
+            label = f"{name} (star)" if name in [point.text for point in points] else name
+            points.append(Labelled(label, (gmacs,), value))
         axes.set_ylim(axes.get_ylim())
         place_labels(axes, points)
         title = "; ".join(filter(None, (title, not_counted)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from benchmark.compare.accuracy import (
     accuracy_from_weights,
 )
 from benchmark.compare.arguments import CompareArguments
-from benchmark.compare.cost import Candidate, count_candidate, default_baselines
+from benchmark.compare.cost import Candidate, count_candidates, default_baselines
 from benchmark.compare.output import Comparison
 from benchmark.compare.table_row import build_row, find_table_named, table_lines, write_row_files
 from benchmark.config.identities import load_current
@@ -28,7 +29,7 @@ from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
 from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
-from benchmark.models.external import resolve_model
+from benchmark.models.external import distinct_names, resolve_models
 from benchmark.papers.tables import Paper, Table, load_papers
 
 
@@ -53,24 +54,26 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
     joints = choose_joints(arguments, table)
     size = arguments.input or (table.input if table else "") or "256x256"
     parse_size(size)
-    external = resolve_model(arguments.model)
+    network, *baselines = resolve_candidates(arguments, size)
     records = load_current(folder)
 
     # Cost. It also shows whether the network predicts heatmaps, and which rows of the table are the nearest baselines.
-    network = Candidate(external=external, name=arguments.name or external.name, input=size, file=arguments.weights)
-    count_candidate(network, joints)
-    if network.no_heatmaps_reason and (arguments.dataset or arguments.predictions):
+    count_candidates([network, *baselines], joints)
+    with_accuracy = arguments.dataset or arguments.predictions
+    if network.no_heatmaps_reason and with_accuracy:
         raise InputError(f"{network.no_heatmaps_reason}: cost and latency can be compared, accuracy cannot")
+    if not (network.counts.get("flops") or arguments.latency or with_accuracy):
+        raise InputError(network.missing_reason)
     if arguments.against is None:
         baselines = list(default_baselines(network, table, joints, records))
-    else:
-        baselines = resolve_baselines(arguments.against, size)
-    for baseline in baselines:
-        count_candidate(baseline, joints)
+        count_candidates(baselines, joints)
+    check_name(network, baselines, table)
     comparison = Comparison(new_network=network, baselines=baselines, joints=joints)
     for candidate in comparison.networks:
         if candidate.missing_reason:
             comparison.notes.append(f"{candidate.name}: empty cells were not counted: {candidate.missing_reason}")
+        if candidate.count_note:
+            comparison.notes.append(f"{candidate.name}: {candidate.count_note}")
         if candidate.not_counted:
             comparison.notes.append(f"{candidate.name}: {candidate.not_counted}")
     for candidate in comparison.networks:
@@ -81,6 +84,8 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
     comparison.accuracy = measure_accuracy(arguments, comparison)
     if arguments.latency:
         time_networks(arguments, comparison)
+    if not (network.counts.get("flops") or network.timing or comparison.accuracy):
+        raise InputError(network.missing_reason)
 
     # The row of the printed table, and the plot.
     if table and paper:
@@ -126,20 +131,43 @@ def choose_joints(arguments: CompareArguments, table: Table | None) -> int:
     return arguments.joints or JOINT_COUNTS.get(table.dataset if table else kind) or JOINT_COUNTS.get(kind) or 16
 
 
-def resolve_baselines(specs: tuple[str, ...], size: str) -> list[Candidate]:
-    """Resolve the baselines that the user gives, each as MODEL or MODEL@FILE.
+def resolve_candidates(arguments: CompareArguments, size: str) -> list[Candidate]:
+    """Resolve the new network, and the baselines that the user gives as MODEL or MODEL@FILE; no two have the same name.
 
     Raises:
         InputError: a model is unknown, or is given twice.
     """
-    baselines: list[Candidate] = []
-    for text in specs:
-        spec, at, file = text.partition("@")
-        external = resolve_model(spec)
-        if external.name in [baseline.name for baseline in baselines]:
-            raise InputError(f"--against: {external.name} is given twice")
-        baselines.append(Candidate(external=external, name=external.name, input=size, file=Path(file) if at else None))
-    return baselines
+    specs, files = [arguments.model], [arguments.weights]
+    for text in arguments.against or ():
+        spec, _, weights = text.partition("@")
+        specs.append(spec)
+        files.append(Path(weights) if weights else None)
+    models = resolve_models(specs)
+    paths = [f"{model.spec}@{file.resolve()}" if file else model.spec for model, file in zip(models, files, strict=True)]
+    candidates: list[Candidate] = []
+    for model, file, path in zip(models, files, paths, strict=True):
+        if paths.index(path) < len(candidates):
+            raise InputError(f"{model.name} is given twice")
+        if file and model.name in [candidate.name for candidate in candidates]:  # the same network with other weights
+            same = [other for other in paths if other.startswith(f"{model.spec}@")]
+            end = distinct_names(same, [1] * len(same))[same.index(path)]
+            model = replace(model, name=f"{model.name}@{end}")
+        candidates.append(Candidate(external=model, name=model.name, input=size, file=file))
+    if arguments.name:
+        candidates[0].name = arguments.name
+    return candidates
+
+
+def check_name(network: Candidate, baselines: Sequence[Candidate], table: Table | None) -> None:
+    """Check that no other row has the new network's name.
+
+    Raises:
+        InputError: a baseline or a printed row has it.
+    """
+    first_column = next(iter(table.columns)) if table else ""
+    printed = [table.printed.get((row, first_column)) for row in table.rows] if table else []
+    if network.name in [*(baseline.name for baseline in baselines), *printed]:
+        raise InputError(f"--name {network.name}: another row has this name")
 
 
 def measure_accuracy(arguments: CompareArguments, comparison: Comparison) -> Accuracy | None:
@@ -169,7 +197,10 @@ def measure_accuracy(arguments: CompareArguments, comparison: Comparison) -> Acc
 
 
 def time_networks(arguments: CompareArguments, comparison: Comparison) -> None:
-    """Time all networks in interleaved rounds; if one is an ONNX file, all of them run in onnxruntime."""
+    """Time all networks in interleaved rounds; if one is an ONNX file, all of them run in onnxruntime.
+
+    A network that cannot be timed is left out, with a note.
+    """
     exported = any(candidate.external.onnx for candidate in comparison.networks)
     settings = [
         Setting(
@@ -184,9 +215,16 @@ def time_networks(arguments: CompareArguments, comparison: Comparison) -> None:
     ]
     if exported and len(settings) > 1:
         comparison.notes.append("an ONNX file runs in onnxruntime, so the other networks were exported and timed there too")
+
+    def leave_out(number: int, problem: InputError) -> None:
+        candidate = comparison.networks[number]
+        candidate.not_timed_reason = str(problem)
+        comparison.notes.append(f"{candidate.name}: not timed: {problem}")
+
     with tqdm(total=1, unit=" runs", desc="latency", disable=None) as bar:
-        timings = measure_latency(settings, rounds=arguments.rounds, progress=show_progress(bar))
-    for candidate, timing in zip(comparison.networks, timings, strict=True):
+        timings = measure_latency(settings, rounds=arguments.rounds, progress=show_progress(bar), failed=leave_out)
+    timed = [candidate for candidate in comparison.networks if not candidate.not_timed_reason]
+    for candidate, timing in zip(timed, timings, strict=True):
         candidate.timing = timing
 
 

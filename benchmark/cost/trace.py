@@ -64,7 +64,8 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     Args:
         device: ``cpu`` runs a network that asks for the values of its tensors, which those on the meta device lack.
     """
-    network = _move(network, device).eval()
+    _move(network, device)
+    network.eval()
     recorder = _Recorder(network)
     image = torch.zeros(1, channels, height, width, device=device)
     # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
@@ -99,19 +100,18 @@ def count_parameters(network: nn.Module, multiplied: Collection[nn.Parameter] = 
     }
 
 
-def _move(network: nn.Module, device: str) -> nn.Module:
+def _move(network: nn.Module, device: str) -> None:
     """Move a network with shared tensors still shared, which ``Module.to`` alone would separate on the meta device."""
     names: dict[int, list[str]] = {}
     tensors = _named_tensors(network)
     for name, tensor in tensors.items():
         names.setdefault(id(tensor), []).append(name)
-    network = network.to(device)
+    network.to(device)
     tensors = _named_tensors(network)
     for first, *others in names.values():
         for name in others:
             module, _, attribute = name.rpartition(".")
             setattr(network.get_submodule(module), attribute, tensors[first])
-    return network
 
 
 def _named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:

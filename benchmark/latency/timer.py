@@ -9,33 +9,27 @@ the state of the machine and the memory that each process was given, so an inter
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from benchmark.config.latency import ESTIMATORS, RUNTIMES, Setting
 from benchmark.core.errors import InputError
+from benchmark.core.processes import KEEP_MEMORY, THREAD_VARIABLES, NetworkProcess
 
 DEFAULT_ROUNDS = 10
 BURST_SECONDS, MAX_BURST_CALLS = 0.1, 8  # a burst lasts about this long and has at most this many calls
 LONG_CALL_SECONDS = 0.5  # calls shorter than this get an untimed one at the start of each burst
 PAUSE_SECONDS = 0.01  # between bursts, so that the threads of the last worker stop spinning
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# By default, glibc returns freed memory to the system: large blocks, and the end of its heap. Every call then waits for the
-# kernel to map and clear the same pages again, which takes a good part of its time, and in each process another part.
-KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +89,21 @@ def show_progress(bar: tqdm) -> Callable[[int, int], object]:
 
 
 def measure_latency(
-    settings: Sequence[Setting], *, rounds: int = DEFAULT_ROUNDS, progress: Callable[[int, int], object] | None = None
+    settings: Sequence[Setting],
+    *,
+    rounds: int = DEFAULT_ROUNDS,
+    progress: Callable[[int, int], object] | None = None,
+    failed: Callable[[int, InputError], object] | None = None,
 ) -> list[Timing]:
     """Time networks in interleaved rounds; all of them are in memory at once.
 
     Args:
         settings: one network under one setting each.
         progress: called with the number of steps done and the number of all steps.
+        failed: called with the number of a setting whose network cannot be built or run, and the reason; it is left out.
 
     Raises:
-        InputError: a setting is impossible, or a network cannot be found, built or run under its setting.
+        InputError: a setting is impossible; or, without ``failed``, a network cannot be found, built or run under its setting.
     """
     if not settings or rounds < 2:
         raise InputError("latency needs at least one model and two rounds")
@@ -118,28 +117,51 @@ def measure_latency(
         if progress:
             progress(done, total)
 
+    workers: dict[int, Worker] = {}  # by number of the setting
+    excluded: set[int] = set()
+
+    def take(step: Callable[[int], object], numbers: Iterable[int]) -> None:
+        """Take a step with one network after another, except with those that have failed before."""
+        for number in numbers:
+            try:
+                if number not in excluded:
+                    step(number)
+            except InputError as problem:
+                if failed is None:
+                    raise
+                excluded.add(number)
+                workers.pop(number, None)
+                failed(number, problem)
+
+    def start(number: int) -> None:
+        onnx = _export_if_needed(settings[number], folder)
+        workers[number] = stack.enter_context(Worker(settings[number], onnx))
+
+    def warm(number: int) -> None:
+        workers[number].warm()
+        count_step()
+
+    def burst(number: int) -> None:
+        time.sleep(PAUSE_SECONDS)
+        workers[number].burst()
+        count_step()
+
     with ExitStack() as stack:
         # Start a process per network, and build the networks.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        workers = [stack.enter_context(Worker(setting, _export_if_needed(setting, folder))) for setting in settings]
-        for worker in workers:
-            worker.open()
+        take(start, range(len(settings)))
+        take(lambda number: workers[number].open(), list(workers))
 
         # Warm up one network after another, so that no other worker is busy meanwhile.
-        for worker in workers:
-            worker.warm()
-            count_step()
+        take(warm, list(workers))
 
         # Time the networks in interleaved rounds, A B C C B A: each has a burst on the way there and one on the way back, so
         # that a drift of the machine's speed affects all of them alike.
         for _ in range(rounds):
-            for worker in workers:
+            for worker in workers.values():
                 worker.start_round()
-            for worker in [*workers, *reversed(workers)]:
-                time.sleep(PAUSE_SECONDS)
-                worker.burst()
-                count_step()
-        return [worker.timing() for worker in workers]
+            take(burst, [*workers, *reversed(workers)])
+        return [worker.timing() for worker in workers.values()]
 
 
 def _export_if_needed(setting: Setting, folder: Path) -> str:
@@ -149,8 +171,8 @@ def _export_if_needed(setting: Setting, folder: Path) -> str:
     """
     if setting.backend not in RUNTIMES:
         return ""
-    names = [setting.model, setting.input, setting.joints, setting.batch]
-    path = folder / ("-".join(map(str, names)).replace("/", "_") + ".onnx")
+    identity = repr((setting.model, setting.input, setting.joints, setting.batch))
+    path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()}.onnx"
     if path.exists():
         return str(path)
     with Worker(replace(setting, threads=1)) as worker:
@@ -163,32 +185,16 @@ def worker_variables(setting: Setting) -> dict[str, str]:
     return os.environ | dict.fromkeys(THREAD_VARIABLES, str(setting.threads)) | allocator
 
 
-class Worker:
-    """The process of one network; requests and replies are JSON objects, one per line."""
+class Worker(NetworkProcess):
+    """The process that times one network."""
 
     def __init__(self, setting: Setting, onnx: str = "") -> None:
+        super().__init__("benchmark.latency.worker", f"{setting.model} failed at {setting.label}", worker_variables(setting))
         self.setting, self.onnx = setting, onnx
         self.state: dict[str, Any] = {}  # replies to `open` and `warm`
         self.bursts: list[dict[str, list[float]]] = []  # for each round, the seconds of each part
         self.cpu: list[list[float]] = []  # for each round, the CPU seconds
         self.calls_per_burst = 1
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmark.latency.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env=worker_variables(setting),
-        )
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.log.close()
 
     def open(self) -> None:
         """Build the network."""
@@ -227,32 +233,5 @@ class Worker:
         )
 
     def ask(self, request: str, **arguments: object) -> dict[str, Any]:
-        """Send a request to the process, and return its reply.
-
-        Raises:
-            InputError: the network cannot be found, built or run, or the process was killed.
-            RuntimeError: the process died of a bug; the message holds its log.
-        """
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        message = {"request": request, "setting": asdict(self.setting), **arguments}
-        try:
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self._raise_exit()
-        reply: dict[str, Any] = json.loads(line)
-        if "error" in reply:
-            raise InputError(reply["error"])
-        return reply
-
-    def _raise_exit(self) -> NoReturn:
-        status = self.process.wait()
-        if status < 0:
-            hint = ", as happens when the system runs out of memory" if -status == signal.SIGKILL else ""
-            raise InputError(f"{self.setting.model}: its process was ended by {signal.Signals(-status).name}{hint}")
-        self.log.seek(0)
-        raise RuntimeError(f"the process that timed {self.setting.model} failed:\n{self.log.read()}")
+        """Send a request with the setting to the process, and return its reply; see :meth:`NetworkProcess.ask`."""
+        return super().ask(request, setting=asdict(self.setting), **arguments)

@@ -1,17 +1,13 @@
 """The worker of latency measurements: a process that builds one network, warms it up and times it on request.
 
-``python -m benchmark.latency.worker`` reads requests, one JSON object per line, and answers each with one JSON object per line;
-:mod:`benchmark.latency.timer` sends the requests.
+It is run as ``python -m benchmark.latency.worker`` by :mod:`benchmark.latency.timer`, which sends the requests.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import signal
 import sys
-from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +18,7 @@ import torch
 
 from benchmark.config.latency import RUNTIMES, Setting
 from benchmark.core.errors import InputError
+from benchmark.core.processes import Request, answer_requests
 from benchmark.latency.clocks import (
     Timer,
     device_name,
@@ -32,7 +29,8 @@ from benchmark.latency.clocks import (
     timer_overhead,
     warm_up,
 )
-from benchmark.latency.workloads import export_onnx, forward_pass, heatmap_function, pipeline_pass
+from benchmark.latency.workloads import export_onnx, forward_pass, network_function, pipeline_pass
+from benchmark.models.process_state import changed_values, read_state
 
 WARM_UP_PATIENCE = 5.0  # seconds; on a busy machine, times may never converge, and slow calls count for little
 
@@ -47,20 +45,34 @@ class PreparedNetwork:
     def __init__(self, setting: Setting, onnx: str) -> None:
         device_name(setting.device)  # raises an error if the device is missing
         torch.set_num_threads(setting.threads)
-        torch.set_num_interop_threads(1)
         cv2.setNumThreads(setting.threads)
         # Denormal numbers are slow to compute with. Untrained networks may produce them, trained ones do not.
         torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False
+        self.state = read_state()
         self.setting = setting
         self.timer: Timer = time_on_cuda if setting.device == "cuda" else time_on_cpu
         if setting.backend != "eager":
             # The runtime is imported here, so that its memory does not count as the network's.
             import_module({"compile": "torch._inductor.compile_fx"}.get(setting.backend, setting.backend))
         self.memory_before = _reset_peak_memory() if setting.device == "cpu" else 0
-        heatmaps = heatmap_function(setting, onnx)
-        self.run = (pipeline_pass if setting.part == "pipeline" else forward_pass)(setting, heatmaps)
+        network = network_function(setting, onnx)
+        torch.manual_seed(0)  # the same images for all networks
+        if torch.get_num_interop_threads() != 1:
+            torch.set_num_interop_threads(1)  # after the network is built, as it can be set only once
+        self.run = (pipeline_pass if setting.part == "pipeline" else forward_pass)(setting, network)
+        self.check_state()
+
+    def check_state(self) -> None:
+        """Check that the process is as the setting has it: building a network cannot change that, running it could.
+
+        Raises:
+            InputError: a value has changed; it is named.
+        """
+        if changed := changed_values(self.state):
+            values = ", ".join(f"{name} {value} instead of {self.state[name]}" for name, value in changed.items())
+            raise InputError(f"{self.setting.model} cannot be timed at {self.setting.label}: as it runs, it sets {values}")
 
     @torch.inference_mode()
     def call(self) -> tuple[dict[str, float], float]:
@@ -115,7 +127,7 @@ class RequestHandler:
     def __init__(self) -> None:
         self.prepared: PreparedNetwork | None = None
 
-    def handle(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    def handle(self, message: Request) -> dict[str, Any]:
         """Carry out a request, and return the reply.
 
         Raises:
@@ -135,11 +147,13 @@ class RequestHandler:
         match message["request"]:
             case "warm":
                 median, stable = warm_up(lambda: sum(call()[0].values()), patience=WARM_UP_PATIENCE)
+                self.prepared.check_state()
                 return {"median": median, "stable": stable}
             case "burst":
                 for _ in range(message["untimed"]):
                     call()
                 calls, cpu_seconds = zip(*(call() for _ in range(message["calls"])), strict=True)
+                self.prepared.check_state()
                 parts = {part: [seconds[part] for seconds in calls] for part in calls[0]}
                 return {"seconds": parts, "cpu_seconds": cpu_seconds}
             case "memory":
@@ -147,24 +161,5 @@ class RequestHandler:
         raise ValueError(f"unknown request {message['request']!r}")
 
 
-def main() -> None:
-    """Answer requests until the input is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # output of a user's module goes to stderr, so that it does not mix with the replies
-    handler = RequestHandler()
-    for line in sys.stdin:
-        message = json.loads(line)
-        try:
-            reply = handler.handle(message)
-        except InputError as error:
-            reply = {"error": str(error)}
-        except Exception as problem:  # a user's network may raise anything
-            setting = Setting(**message["setting"])
-            first_line = next(iter(str(problem).splitlines()), "")
-            reply = {"error": f"{setting.model} failed at {setting.label}: {type(problem).__name__}: {first_line}"}
-        print(json.dumps(reply), file=replies, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_requests(RequestHandler().handle)

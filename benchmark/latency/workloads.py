@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from benchmark.core.keypoints import JOINT_NAMES, mirrored_indices
 from benchmark.data.people import People
 from benchmark.data.synthetic.scenes import draw_scene
 from benchmark.models.external import resolve_model
+from benchmark.models.onnx import image_dtype
 from benchmark.models.outputs import final_heatmaps
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import invert_transforms, person_transforms, sample_inputs, transform_points
@@ -32,13 +34,20 @@ IMAGE_SIDE = 480  # pixels, about a side of COCO's images
 # One pass over a batch; it yields the name of each part when the part is done.
 Pass = Callable[[], Iterator[str]]
 
-HeatmapFunction = Callable[[Tensor], Tensor]  # images [B, 3, H, W] to final heatmaps [B, K, h, w]
+
+class NetworkFunction(NamedTuple):
+    """Computes the output of a network for images ``[B, 3, H, W]``; an exported one may take them in another type."""
+
+    run: Callable[[Tensor], Any]
+    dtype: torch.dtype = torch.float32
 
 
 def build_network(setting: Setting) -> nn.Module:
     """Build a setting's network in eval mode, with random weights that are the same every time."""
     torch.manual_seed(0)
-    return resolve_model(setting.model).build(setting.joints, parse_size(setting.input)).eval()
+    network = resolve_model(setting.model).build(setting.joints, parse_size(setting.input))
+    network.eval()
+    return network
 
 
 def export_onnx(setting: Setting, path: Path) -> Path:
@@ -62,8 +71,8 @@ def export_onnx(setting: Setting, path: Path) -> Path:
 # --- backends -----------------------------------------------------------------------------------------------------------------
 
 
-def heatmap_function(setting: Setting, onnx: str) -> HeatmapFunction:
-    """Return a function that computes the final heatmaps of images by the setting's backend.
+def network_function(setting: Setting, onnx: str) -> NetworkFunction:
+    """Return a function that computes the output of a network for images by the setting's backend.
 
     Args:
         onnx: the exported network, for a backend that runs ONNX files.
@@ -77,26 +86,27 @@ def heatmap_function(setting: Setting, onnx: str) -> HeatmapFunction:
         return _run_by_openvino(onnx, setting.threads)
     if resolve_model(setting.model).onnx:
         raise InputError(f"{setting.model}: an ONNX file needs --backend onnxruntime or openvino")
-    network = build_network(setting).to(setting.device).to(memory_format=_memory_format(setting))
-    run = torch.compile(network) if setting.backend == "compile" else network
-    return lambda images: final_heatmaps(run(images))
+    network = build_network(setting)
+    network.to(setting.device)
+    network.to(memory_format=_memory_format(setting))
+    return NetworkFunction(torch.compile(network) if setting.backend == "compile" else network)
 
 
 def _memory_format(setting: Setting) -> torch.memory_format:
     return torch.channels_last if setting.layout == "nhwc" else torch.contiguous_format
 
 
-def _run_by_onnxruntime(path: str, threads: int) -> HeatmapFunction:
+def _run_by_onnxruntime(path: str, threads: int) -> NetworkFunction:
     onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    input_name = session.get_inputs()[0].name
-    return lambda images: torch.from_numpy(session.run(None, {input_name: images.numpy()})[-1])
+    input_name, dtype = session.get_inputs()[0].name, image_dtype(session)
+    return NetworkFunction(lambda images: torch.from_numpy(session.run(None, {input_name: images.numpy()})[-1]), dtype)
 
 
-def _run_by_openvino(path: str, threads: int) -> HeatmapFunction:
+def _run_by_openvino(path: str, threads: int) -> NetworkFunction:
     openvino = import_module("openvino")
     options = {
         "INFERENCE_NUM_THREADS": threads,
@@ -111,25 +121,25 @@ def _run_by_openvino(path: str, threads: int) -> HeatmapFunction:
         request.infer({0: images.numpy()}, share_inputs=True)
         return torch.from_numpy(request.get_output_tensor(last).data.copy())  # the next call overwrites the tensor
 
-    return heatmaps
+    return NetworkFunction(heatmaps, torch.from_numpy(np.empty(0, compiled.inputs[0].get_element_type().to_dtype())).dtype)
 
 
 # --- passes -------------------------------------------------------------------------------------------------------------------
 
 
-def forward_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
+def forward_pass(setting: Setting, network: NetworkFunction) -> Pass:
     """Return a pass of the network alone, on a random batch that is on its device already."""
     images = torch.rand(setting.batch, 3, *parse_size(setting.input))
-    images = images.to(setting.device).contiguous(memory_format=_memory_format(setting))
+    images = images.to(setting.device, network.dtype).contiguous(memory_format=_memory_format(setting))
 
     def run() -> Iterator[str]:
-        heatmaps(images)
+        network.run(images)
         yield "forward"
 
     return run
 
 
-def pipeline_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
+def pipeline_pass(setting: Setting, network: NetworkFunction) -> Pass:
     """Return a pass of all steps of the protocol ``hrnet``, from decoded images of Synthetic people to their joints.
 
     The pass returns the joints ``[B, K, 2]`` in pixels. A test compares them with :mod:`benchmark.evaluation.inference`.
@@ -139,6 +149,10 @@ def pipeline_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
     mirrored = mirrored_indices(joint_names)
     people, images = synthetic_people(setting.batch, joint_names)
 
+    def heatmaps(inputs: Tensor) -> Tensor:
+        inputs = inputs.to(network.dtype).contiguous(memory_format=_memory_format(setting))
+        return final_heatmaps(network.run(inputs)).float()
+
     def run() -> Generator[str, None, np.ndarray]:
         transforms = person_transforms(people, images, protocol, input_hw)
         pixels = torch.from_numpy(sample_inputs(images, transforms, input_hw, antialias=protocol.antialias))
@@ -147,7 +161,7 @@ def pipeline_pass(setting: Setting, heatmaps: HeatmapFunction) -> Pass:
         yield "normalise"
         of_inputs = heatmaps(inputs)
         yield "forward"
-        of_mirrored = heatmaps(inputs.flip(-1).contiguous(memory_format=_memory_format(setting)))
+        of_mirrored = heatmaps(inputs.flip(-1))
         yield "flipped forward"
         mean = (of_inputs + flip_back(of_mirrored, mirrored, shift=protocol.flip == "shifted")) / 2
         yield "average"

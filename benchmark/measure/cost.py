@@ -17,8 +17,8 @@ from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import RECORDS, append_record
-from benchmark.cost.records import cost_record, measure_cost, measure_external_cost
-from benchmark.models.external import MODEL_SPECS_ONNX, ExternalModel, resolve_model
+from benchmark.cost.records import CountedOn, cost_record, describe_device, measure_cost, measure_external_cost
+from benchmark.models.external import MODEL_SPECS_ONNX, ExternalModel, resolve_models
 from benchmark.models.registry import Evidence, find_entry
 
 
@@ -61,17 +61,14 @@ class CostCommand:
             return
         height, width = parse_size(self.input)
         dataset = {count: dataset for dataset, count in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
-        costs = {}
-        for external in map(resolve_model, self.models):
+        costs: dict[str, MeasuredCost] = {}
+        for external in resolve_models(self.models):
             model = external.model or external.name
             if model in costs:
                 raise InputError(f"{model} is given twice")
-            if external.model:
-                costs[model] = measure_cost(model, self.joints, height, width)
-            else:
-                costs[model] = count_external(external, self.joints, (height, width))
+            costs[model] = count_model(external, self.joints, (height, width))
             if self.keep and external.model:
-                append_record(cost_record(model, dataset, self.input, costs[model]))
+                append_record(cost_record(model, dataset, self.input, costs[model].counts))
             elif self.keep:
                 print(f"{model}: not recorded; only the costs of ids and architecture files are", file=sys.stderr)
         if self.json:
@@ -80,24 +77,41 @@ class CostCommand:
             print(format_cost(self.input, self.joints, costs))
 
 
-def count_external(external: ExternalModel, joints: int, input_hw: tuple[int, int]) -> dict[str, Any]:
-    """Count a network that is not this project's; print on stderr why counts of an exported one are missing.
+@dataclass(frozen=True, kw_only=True)
+class MeasuredCost:
+    """The counts of a network, and how it was counted.
+
+    Attributes:
+        counts: As :func:`benchmark.cost.records.measure_cost` returns them.
+        counted_on: See :data:`CountedOn`.
+        note: What a reader of the counts has to know; printed below them.
+    """
+
+    counts: dict[str, Any]
+    counted_on: CountedOn = "meta"
+    note: str = ""
+
+
+def count_model(external: ExternalModel, joints: int, input_hw: tuple[int, int]) -> MeasuredCost:
+    """Count a network; print on stderr what is not as it usually is.
 
     Raises:
         InputError: the network cannot be read or built, or does not run on images of this size.
     """
-    if not external.onnx:
-        from benchmark.models.outputs import heatmap_misfit  # imports torch, which is slow
+    if external.model:
+        return MeasuredCost(counts=measure_cost(external.model, joints, *input_hw))
+    if external.onnx:
+        from benchmark.cost.onnx import count_onnx  # imports torch, which is slow
 
-        counts, output = measure_external_cost(external, joints, *input_hw)
-        if misfit := heatmap_misfit(output, joints):
-            print(f"{external.name} {misfit}: it is counted as it is", file=sys.stderr)
-        return counts
-    from benchmark.cost.onnx import count_onnx  # imports torch, which is slow
-
-    counts, missing_reason = count_onnx(external.onnx, input_hw)
-    print(f"{external.name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
-    return {"params": {}, "flops": {}, "scopes": {}} | counts
+        counts, missing_reason = count_onnx(external.onnx, input_hw)
+        print(f"{external.name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
+        return MeasuredCost(counts={"params": {}, "flops": {}, "scopes": {}} | counts, counted_on="file")
+    cost = measure_external_cost(external, joints, *input_hw)
+    if cost.failure:
+        raise InputError(cost.failure)
+    if cost.misfit:
+        print(f"{external.name} {cost.misfit}: it is counted as it is", file=sys.stderr)
+    return MeasuredCost(counts=cost.counts, counted_on=cost.device, note=describe_device(cost))
 
 
 class Counts(TypedDict):
@@ -118,6 +132,7 @@ class ModelCost(Counts):
 
     model: str
     evidence: Evidence | None
+    counted_on: CountedOn
     not_counted: dict[str, int]
     scopes: dict[str, Counts]
 
@@ -131,22 +146,23 @@ class CostReport(TypedDict):
     models: list[ModelCost]
 
 
-def cost_report(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) -> CostReport:
+def cost_report(size: str, joints: int, costs: Mapping[str, MeasuredCost]) -> CostReport:
     """Return the content of ``--json``.
 
     Args:
-        costs: each model's counts, as :func:`benchmark.cost.records.measure_cost` returns them.
+        costs: By model.
     """
     models: list[ModelCost] = [
         {
             "model": model,
             "evidence": _evidence(model),
-            "not_counted": counts.get("not_counted", {}),
-            "params": counts["params"],
-            "flops": counts["flops"],
-            "scopes": counts["scopes"],
+            "counted_on": cost.counted_on,
+            "not_counted": cost.counts.get("not_counted", {}),
+            "params": cost.counts["params"],
+            "flops": cost.counts["flops"],
+            "scopes": cost.counts["scopes"],
         }
-        for model, counts in costs.items()
+        for model, cost in costs.items()
     ]
     return {"schema": 2, "input": size, "joints": joints, "models": models}
 
@@ -159,18 +175,18 @@ def _evidence(model: str) -> Evidence | None:
     return entry.evidence if entry.version else None
 
 
-def format_cost(size: str, joints: int, costs: Mapping[str, Mapping[str, Any]]) -> str:
+def format_cost(size: str, joints: int, costs: Mapping[str, MeasuredCost]) -> str:
     """Format the counts as a table: parameters in millions, operations in each convention's own G."""
     lines = [
         f"{size}, {joints} joints",
         f"{'':40}" + "".join(f"{name + ' M':>13}" for name in PARAMS) + "".join(f"{name + ' G':>15}" for name in FLOPS),
     ]
-    for model, counts in costs.items():
-        cells = [_format_cell(counts["params"].get(name), 1e6, "13.3f") for name in PARAMS]
-        cells += [_format_cell(counts["flops"].get(name), convention.giga, "15.4f") for name, convention in FLOPS.items()]
+    for model, cost in costs.items():
+        cells = [_format_cell(cost.counts["params"].get(name), 1e6, "13.3f") for name in PARAMS]
+        cells += [_format_cell(cost.counts["flops"].get(name), convention.giga, "15.4f") for name, convention in FLOPS.items()]
         lines.append(f"{model:40}{''.join(cells)}".rstrip())
-        if note := format_not_counted(counts.get("not_counted", {})):
-            lines.append(f"  {note}")
+        notes = (cost.note, format_not_counted(cost.counts.get("not_counted", {})))
+        lines += [f"  {note}" for note in notes if note]
     return "\n".join(lines)
 
 

@@ -139,8 +139,11 @@ class LatencyCommand:
         """
         if not self.models:
             raise InputError("give at least one model")
-        if len(set(self.models)) < len(self.models):
-            raise InputError(f"{next(model for model in self.models if self.models.count(model) > 1)} is given twice")
+        subjects = [latency_subject(model) for model in self.models]
+        if twice := next(
+            (model for model, subject in zip(self.models, subjects, strict=True) if subjects.count(subject) > 1), ""
+        ):
+            raise InputError(f"{twice} is given twice")
         numbers = [_split_list(name, getattr(self, name), int) for name in ("batch", "threads")]
         names = ("layout", "backend", "part", "allocator")
         words: list[list[Any]] = [_split_list(name, getattr(self, name), str) for name in names]

@@ -7,7 +7,8 @@
     mine.arch, mine.autopose.toml    an architecture file that one of the packages reads
     mine.onnx                        an exported network
 
-A function is called with ``joints=K`` if it has that parameter, and without arguments otherwise.
+A function is called with ``joints=K`` if it has that parameter, and without arguments otherwise. A user's code is executed when
+the network is built, not when its spec is resolved.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import InputError
+from benchmark.core.files import file_stamp
 from benchmark.models.registry import (
     Entry,
     architecture_format,
@@ -59,7 +62,7 @@ class ExternalModel:
         name: Name to show.
         factory: Builds the network from the number of joints and the input size (height, width).
         model: Id, for a model of this project.
-        code: The user's Python file; an error in it is reported with its line.
+        source: The Python file or module of a function.
         predicts_heatmaps: False for a model of a library, which may predict something else.
         onnx: The ONNX file, for an exported network.
     """
@@ -68,20 +71,35 @@ class ExternalModel:
     name: str
     factory: Callable[[int, tuple[int, int]], Any]
     model: str = ""
-    code: Path | None = None
+    source: str = ""
     predicts_heatmaps: bool = True
     onnx: Path | None = None
 
+    @property
+    def code(self) -> Path | None:
+        """The user's Python file, in which errors are reported with their line; that of a module is known once it is loaded."""
+        if self.source.endswith(".py"):
+            return Path(self.source)
+        file = getattr(sys.modules.get(self.source), "__file__", None)
+        return Path(file) if file else None
+
     def build(self, joints: int, input_hw: tuple[int, int]) -> nn.Module:
         """Build the network for images of ``input_hw`` pixels; onnxruntime runs that of an ONNX file.
+
+        Its weights are float32, and what its code changes in this process is put back: see
+        :mod:`benchmark.models.process_state`.
 
         Raises:
             InputError: the network cannot be built, is not a module, or does not take images of that size.
         """
         from torch import nn
 
-        with user_code_errors(self):
+        from benchmark.models.process_state import kept_state
+
+        with user_code_errors(self), kept_state(self.source):
             network = self.factory(joints, input_hw)
+            if isinstance(network, nn.Module) and not self.model:
+                _complete(network, input_hw)
         if not isinstance(network, nn.Module):
             raise InputError(f"{self.name} returned {type(network).__name__}, not a torch.nn.Module")
         return network
@@ -131,6 +149,52 @@ def resolve_model(spec: str) -> ExternalModel:
         model=model,
         factory=lambda joints, hw: _build_registered(model, joints, hw),
     )
+
+
+def resolve_models(specs: Sequence[str]) -> list[ExternalModel]:
+    """Resolve model specs; where files of the same name lie in several folders, the models' names begin with these folders.
+
+    Raises:
+        InputError: see :func:`resolve_model`.
+    """
+    models = [resolve_model(spec) for spec in specs]
+    depths = [len(Path(model.name).parts) for model in models]
+    names = distinct_names([model.spec for model in models], depths)
+    return [replace(model, name=name) for model, name in zip(models, names, strict=True)]
+
+
+def distinct_names(paths: Sequence[str], depths: Sequence[int]) -> list[str]:
+    """Return the end of each path, with as many folders as tell it from all other paths.
+
+    Args:
+        depths: Smallest number of parts of each name.
+    """
+
+    def end(path: str, depth: int) -> str:
+        return "/".join(Path(path).parts[-depth:])
+
+    names = []
+    for path, smallest in zip(paths, depths, strict=True):
+        others = {other for other in paths if other != path}
+        lengths = range(smallest, len(Path(path).parts) + 1)
+        names.append(next(end(path, n) for n in lengths if end(path, n) not in {end(other, n) for other in others}))
+    return names
+
+
+def _complete(network: nn.Module, input_hw: tuple[int, int]) -> None:
+    """Turn weights of half or double precision to float32, and give lazy layers their weights, in place."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
+        was_training = network.training
+        network.eval()
+        with torch.no_grad():
+            network(torch.zeros(1, 3, *input_hw, dtype=torch.float32))
+        network.train(was_training)
+    dtypes = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()}
+    if len(dtypes) == 1 and dtypes != {torch.float32}:
+        network.float()
 
 
 # --- users' networks in the place of a model of this project ------------------------------------------------------------------
@@ -193,7 +257,8 @@ def check_heatmaps(external: ExternalModel, joints: int, input_hw: tuple[int, in
 
     from benchmark.models.outputs import heatmap_misfit
 
-    network = external.build(joints, input_hw).eval()
+    network = external.build(joints, input_hw)
+    network.eval()
     with user_code_errors(external), torch.no_grad():
         output = network(torch.zeros(1, 3, *input_hw))
     if misfit := heatmap_misfit(output, joints):
@@ -216,56 +281,74 @@ def _load_onnx(path: Path, input_hw: tuple[int, int]) -> nn.Module:
 
 
 def _resolve_function(source: str, name: str) -> ExternalModel:
-    """Resolve the function ``name`` of a Python file or of an importable module."""
+    """Resolve the function ``name`` of a Python file or of an importable module, which is not executed yet."""
     is_file = source.endswith(".py")
-    module = _import_file(Path(source)) if is_file else _import_module(source)
-    function = getattr(module, name, None)
-    if not callable(function):
-        defined = [
-            key
-            for key, value in vars(module).items()
-            if callable(value) and getattr(value, "__module__", "") == module.__name__
-        ]
-        nearest = difflib.get_close_matches(name, defined, n=3, cutoff=0.4) or defined[:3]
-        problem = f"{name} is {'not a function' if hasattr(module, name) else 'not defined'}"
-        if not name:
-            problem = "add the function that builds the network after the colon"
-        raise InputError(f"{source}: {problem}; the file defines {', '.join(nearest) or 'no function'}")
-    code = Path(module.__file__) if module.__file__ else None
-    spec = f"{Path(source).resolve()}:{name}" if is_file else f"{source}:{name}"
+    if is_file and not Path(source).is_file():
+        raise InputError(f"{source}: no such file")
+    resolved = str(Path(source).resolve()) if is_file else source
     return ExternalModel(
-        spec=spec, name=f"{Path(source).name}:{name}", code=code, factory=lambda joints, hw: _call_builder(function, joints)
+        spec=f"{resolved}:{name}",
+        name=f"{Path(source).name}:{name}",
+        source=resolved,
+        factory=lambda joints, hw: _call_builder(_load_function(resolved, name), joints),
     )
 
 
-def _import_file(path: Path) -> ModuleType:
-    """Execute a Python file as a module, which can import the files beside it."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    path = path.resolve()
+def _load_function(source: str, name: str) -> Callable[..., Any]:
+    """Return a function of a Python file or module, which is executed unless it was already."""
+    module = _import_file(Path(source), file_stamp(Path(source))) if source.endswith(".py") else _import_module(source)
+    function = getattr(module, name, None)
+    if callable(function):
+        return function
+    defined = [
+        key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == module.__name__
+    ]
+    nearest = difflib.get_close_matches(name, defined, n=3, cutoff=0.4) or defined[:3]
+    problem = f"{name} is {'not a function' if hasattr(module, name) else 'not defined'}"
+    if not name:
+        problem = "add the function that builds the network after the colon"
+    raise InputError(f"{source}: {problem}; the file defines {', '.join(nearest) or 'no function'}")
+
+
+_FOLDERS: set[Path] = set()  # of the files that were executed
+
+
+@cache
+def _import_file(path: Path, stamp: object) -> ModuleType:
+    """Execute a Python file as a module, which can import the files beside it; once, as it may register what it defines."""
+    _forget_namesakes(path.parent)
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_{path.parent.name}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     assert module_spec is not None
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module  # needed by dataclasses and pickle
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    with user_code_errors(ExternalModel(spec=str(path), name=path.name, code=path, factory=lambda joints, hw: None)):
+    sys.path.insert(0, str(path.parent))
+    try:
         module_spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Make imports from a folder find its own modules, not those of the same names in the folders of other networks."""
+    for name, module in list(sys.modules.items()):
+        top, file = name.partition(".")[0], getattr(module, "__file__", None)
+        is_here = (folder / f"{top}.py").is_file() or (folder / top).is_dir()
+        if file and is_here and _FOLDERS.intersection(Path(file).parents) and folder not in Path(file).parents:
+            del sys.modules[name]
+    _FOLDERS.add(folder)
 
 
 def _import_module(name: str) -> ModuleType:
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as problem:
         if problem.name and (name == problem.name or name.startswith(problem.name + ".")):
             raise InputError(f"no module {name}; give a file with its suffix, as in {name}.py:build") from None
-        raise InputError(f"{name}: {problem}") from None
-    except (Exception, SystemExit) as problem:
-        raise InputError(_format_problem(problem, None, name)) from None
+        raise
 
 
 def _call_builder(function: Callable[..., Any], joints: int) -> Any:
@@ -278,14 +361,14 @@ def _call_builder(function: Callable[..., Any], joints: int) -> Any:
 
 
 def _format_problem(problem: BaseException, code: Path | None, name: str) -> str:
-    """Format an error as one line that begins with the failing line of the user's code, or else with ``name``."""
+    """Format an error as one line that begins with the network's name, and the failing line of the user's code if known."""
     frames = traceback.extract_tb(problem.__traceback__)
     user_frames = [frame for frame in frames if code and Path(frame.filename) == code]
     where = name
     if isinstance(problem, SyntaxError) and problem.filename:
-        where = f"{problem.filename}:{problem.lineno}"
+        where = f"{name}: {problem.filename}:{problem.lineno}"
     elif user_frames:
-        where = f"{user_frames[-1].filename}:{user_frames[-1].lineno}"
+        where = f"{name}: {user_frames[-1].filename}:{user_frames[-1].lineno}"
     message = (problem.msg if isinstance(problem, SyntaxError) else str(problem)).strip()
     return f"{where}: {type(problem).__name__}: {message.splitlines()[0] if message else 'without a message'}"
 

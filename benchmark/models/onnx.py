@@ -10,6 +10,13 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import InputError
 
+IMAGE_DTYPES = {
+    "tensor(float)": torch.float32,
+    "tensor(float16)": torch.float16,
+    "tensor(double)": torch.float64,
+    "tensor(uint8)": torch.uint8,
+}
+
 
 def fix_input(graph: Any, path: Path, input_hw: tuple[int, int]) -> None:
     """Set the open dimensions of the graph's one input to a single image of ``input_hw`` pixels.
@@ -19,8 +26,11 @@ def fix_input(graph: Any, path: Path, input_hw: tuple[int, int]) -> None:
     """
     parameters = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in parameters]
-    dims = inputs[0].type.tensor_type.shape.dim if len(inputs) == 1 else []
     expected = (1, 3, *input_hw)
+    if len(inputs) == 1 and not inputs[0].type.tensor_type.HasField("shape"):
+        for _ in expected:
+            inputs[0].type.tensor_type.shape.dim.add()
+    dims = inputs[0].type.tensor_type.shape.dim if len(inputs) == 1 else []
     declared = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
     if len(dims) != 4 or any(size not in (None, wanted) for size, wanted in zip(declared, expected, strict=True)):
         shape = "x".join(str(size or "?") for size in declared) if declared else f"{len(inputs)} inputs"
@@ -53,19 +63,34 @@ def load_onnx(path: Path, input_hw: tuple[int, int]) -> nn.Module:
     return OnnxNetwork(session)
 
 
+def image_dtype(session: Any) -> torch.dtype:
+    """Return the type in which a network that onnxruntime runs takes its images.
+
+    Raises:
+        InputError: it takes something else than numbers.
+    """
+    kind = session.get_inputs()[0].type
+    if kind not in IMAGE_DTYPES:
+        raise InputError(f"an ONNX file takes images of type {kind}, not of {', '.join(IMAGE_DTYPES)}")
+    return IMAGE_DTYPES[kind]
+
+
 class OnnxNetwork(nn.Module):
-    """Network that an onnxruntime session runs, one image at a time."""
+    """Network that an onnxruntime session runs, one image at a time; its outputs are float32."""
 
     def __init__(self, session: Any) -> None:
         super().__init__()
         self.session = session
         self.input_name = session.get_inputs()[0].name
+        self.dtype = image_dtype(session)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images ``[N, 3, H, W]``, with the images along the first axis of each."""
-        runs = [self.session.run(None, {self.input_name: image[None].cpu().numpy()}) for image in images]
+        inputs = images.to("cpu", self.dtype)
+        runs = [self.session.run(None, {self.input_name: image[None].numpy()}) for image in inputs]
         return tuple(
-            torch.cat([torch.from_numpy(array) for array in arrays]).to(images.device) for arrays in zip(*runs, strict=True)
+            torch.cat([torch.from_numpy(array) for array in arrays]).to(images.device, torch.float32)
+            for arrays in zip(*runs, strict=True)
         )
 
 

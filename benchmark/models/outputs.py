@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,15 +15,28 @@ def iter_maps(outputs: Any) -> Iterator[Tensor]:
     """Iterate over all maps in a network's output, ``[B, C, h, w]`` each, in order; the final heatmaps come last.
 
     Raises:
-        InputError: the output is neither a tensor nor a (nested) tuple or list of tensors.
+        InputError: the output is neither a tensor nor a (nested) tuple or list of tensors, nor a dictionary with one of these.
     """
+    outputs = _only_value(outputs)
     if isinstance(outputs, Tensor):
         yield outputs
     elif isinstance(outputs, tuple | list):
         for part in outputs:
             yield from iter_maps(part)
     else:
-        raise InputError(f"a network returns maps, or tuples of them, not {type(outputs).__name__}")
+        raise InputError(f"a network returns maps, or tuples of them, not {_kind(outputs)}")
+
+
+def _only_value(output: Any) -> Any:
+    """Return the value of a dictionary that has one; anything else as it is, as the order of several says nothing."""
+    while isinstance(output, Mapping) and len(output) == 1:
+        (output,) = output.values()
+    return output
+
+
+def _kind(output: Any) -> str:
+    keys = f" of {', '.join(map(str, output))}" if isinstance(output, Mapping) and output else ""
+    return f"{type(output).__name__}{keys}"
 
 
 def final_heatmaps(outputs: Any) -> Tensor:
@@ -41,14 +54,26 @@ def heatmap_misfit(output: Any, joints: int, option: str = "") -> str:
     Returns:
         An empty string if the last tensor of the output has that shape.
     """
-    while isinstance(output, tuple | list) and output:
-        output = output[-1]
-    expected = f"not heatmaps [1, {joints}, h, w]"
+    output, expected = _last(output), f"not heatmaps [1, {joints}, h, w]"
     if not isinstance(output, Tensor):
-        return f"returns {type(output).__name__}, {expected}"
+        return f"returns {_kind(output)}, {expected}"
     shape = list(output.shape)
     if len(shape) == 4 and shape[:2] == [1, joints]:
         return ""
-    is_joint_count = len(shape) == 4 and shape[0] == 1 and shape[1] in JOINT_COUNTS.values()
-    hint = f"; give {option} {shape[1]} if that is intended" if option and is_joint_count else ""
+    number = joints_of_heatmaps(output)
+    hint = f"; give {option} {number} if that is intended" if option and number else ""
     return f"returns {shape}, {expected}{hint}"
+
+
+def joints_of_heatmaps(output: Any) -> int | None:
+    """Return the number of joints whose heatmaps a network returned for one image; None if they are none of a known number."""
+    output = _last(output)
+    is_heatmaps = isinstance(output, Tensor) and output.dim() == 4 and output.shape[0] == 1
+    return output.shape[1] if is_heatmaps and output.shape[1] in JOINT_COUNTS.values() else None
+
+
+def _last(output: Any) -> Any:
+    output = _only_value(output)
+    while isinstance(output, tuple | list) and output:
+        output = _only_value(output[-1])
+    return output

@@ -238,11 +238,13 @@ def describe_cost(run: TrainingRun) -> str:
     joints, (height, width) = JOINT_COUNTS[joint_set_of(run.recipe.dataset)], parse_size(run.recipe.input)
     external = find_entry(run.model).kwargs.get("external")
     try:
-        counts = (
-            measure_external_cost(external, joints, height, width)[0]
-            if isinstance(external, ExternalModel)
-            else measure_cost(run.model, joints, height, width)
-        )
+        if isinstance(external, ExternalModel):
+            measured = measure_external_cost(external, joints, height, width)
+            if measured.failure:
+                return f"not counted ({measured.failure})"
+            counts = measured.counts
+        else:
+            counts = measure_cost(run.model, joints, height, width)
     except InputError as problem:  # what cannot be counted without weights may still be trained
         return f"not counted ({problem})"
     parameters, operations = counts["params"]["trainable"], counts["flops"]["hrnet"] / FLOPS["hrnet"].giga

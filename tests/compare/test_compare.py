@@ -24,11 +24,12 @@ from benchmark.compare.__main__ import main
 from benchmark.compare.accuracy import Accuracy, Estimate, Trial, accuracy_from_weights
 from benchmark.compare.example_net import build
 from benchmark.compare.output import ComparisonReport
-from benchmark.compare.run import CompareArguments, compare_networks
+from benchmark.compare.run import CompareArguments, compare_networks, resolve_candidates
 from benchmark.compare.table_row import accuracy_in_column, format_like_column
 from benchmark.config.latency import Setting
 from benchmark.config.packages import default_protocol, find_protocol
 from benchmark.config.protocols import PROTOCOLS
+from benchmark.core.errors import InputError
 from benchmark.cost.counters import count_cost
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.inference import assemble_chunks, predict_people
@@ -65,7 +66,8 @@ class Returning(nn.Conv2d):
         maps = super().forward(images)
         if self.what == "error":
             raise KeyError("maps")
-        return {"dict": {"maps": maps}, "flat": maps.flatten(1), "list": [maps.flatten(1), (maps,)], "none": None}[self.what]
+        outputs = {"dict": {"maps": maps, "points": maps.flatten(2)}, "flat": maps.flatten(1), "none": None}
+        return [maps.flatten(1), (maps,)] if self.what == "list" else outputs[self.what]
 
 class Positions(nn.Conv2d):
     def forward(self, images):
@@ -189,6 +191,29 @@ def test_a_classifier_is_compared_by_cost_alone(command) -> None:
     assert report["files"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "output"), [("flat", "[1, 65536]"), ("a_dict", "dict of maps, points"), ("nothing", "NoneType")]
+)
+def test_what_returns_something_else_is_compared_by_cost(command, nets: Path, name: str, output: str) -> None:
+    report = command(f"{nets}:{name}", "--against", "--json")
+    misfit = f"nets.py:{name} returns {output}, not heatmaps [1, 16, h, w]"
+    assert report["notes"] == [f"{misfit}, so only its cost and latency are compared"]
+    assert report["networks"][0]["flops"]["macs"] == 16 * 3 * 64 * 64**2
+
+
+def test_text_json_and_markdown_say_that_a_network_needed_values(command, nets: Path, tmp_path: Path) -> None:
+    nets.write_text(NETS.replace("torch.arange(images.shape[-1])", "images.mean().item()"))
+    options = [f"{nets}:positions", "--against", "--table", TABLE2]
+    report = command(*options, "--json")
+    assert report["networks"][0]["counted_on"] == "cpu"
+    line = nets.read_text()[: nets.read_text().index(".item()")].count("\n") + 1
+    note = "nets.py:positions: counted in a run on the processor, with an image of zeros; without values: "
+    note += f"nets.py:positions: {nets}:{line}: RuntimeError: Tensor.item() cannot be called on meta tensors"
+    assert note in report["notes"]
+    assert f"- {note}\n" in (tmp_path / "out/table.md").read_text()
+    assert f"- {note}\n" in command(*options)
+
+
 def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime (the extra 'runtimes') is not installed")
     from reproductions.network_checks import export_onnx
@@ -224,6 +249,55 @@ def test_each_row_is_counted_at_its_own_size(command) -> None:
 def test_without_a_table_there_are_two_baselines(command) -> None:
     report = command(EXAMPLE, "--json")
     assert [network["name"] for network in report["networks"][1:]] == ["efficientpose_nas/A", "baselines/simple_baseline-r50"]
+
+
+def checkouts(folder: Path, *widths: int) -> list[str]:
+    """Write checkouts of one project, each with its own width; return the specs of their networks."""
+    for width in widths:
+        (folder / f"v{width}").mkdir()
+        (folder / f"v{width}/layers.py").write_text(f"WIDTH = {width}\n")
+        net = "from torch import nn\nfrom layers import WIDTH\n"
+        net += "def build(joints): return nn.Sequential(nn.Conv2d(3, WIDTH, 4, 4), nn.Conv2d(WIDTH, joints, 1))\n"
+        (folder / f"v{width}/net.py").write_text(net)
+    return [f"{folder}/v{width}/net.py:build" for width in widths]
+
+
+def test_checkouts_of_one_project_are_told_apart(command, tmp_path: Path) -> None:
+    specs = checkouts(tmp_path, 8, 16, 24)
+    report = command(specs[0], "--against", *specs[1:], "efficientpose_nas/A", "--input", "64x64", "--json")
+    counted = {network["name"]: network["flops"]["macs"] for network in report["networks"]}
+    assert counted.pop("efficientpose_nas/A") > 0
+    assert counted == {f"v{width}/net.py:build": 256 * width * (3 * 16 + 16) for width in (8, 16, 24)}
+
+
+def test_one_network_with_several_weights_has_several_names(tmp_path: Path) -> None:
+    (spec,) = checkouts(tmp_path, 8)
+    against = tuple(f"{spec}@{tmp_path}/{file}" for file in ("a/best.pth", "b/best.pth", "last.pth"))
+    arguments = CompareArguments(model=spec, weights=tmp_path / "first.pth", against=against)
+    names = [candidate.name for candidate in resolve_candidates(arguments, "64x64")]
+    assert names == ["net.py:build", "net.py:build@a/best.pth", "net.py:build@b/best.pth", "net.py:build@last.pth"]
+
+
+@pytest.mark.parametrize("again", ["{spec}", "{spec}@w.pth", "{folder}/v8/../v8/net.py:build"])
+def test_the_same_network_twice_is_refused(tmp_path: Path, again: str) -> None:
+    (spec,) = checkouts(tmp_path, 8)
+    weights = Path("w.pth") if "@" in again else None
+    arguments = CompareArguments(model=spec, weights=weights, against=(again.format(spec=spec, folder=tmp_path),))
+    with pytest.raises(InputError, match=r"net\.py:build is given twice"):
+        resolve_candidates(arguments, "64x64")
+
+
+@pytest.mark.parametrize("name", ["efficientpose_nas/A", "baselines/simple_baseline-r50", "EfficientPose-A", "CPMs"])
+def test_a_name_that_another_row_has_is_refused(command, capsys, name: str) -> None:
+    table = [] if "/" in name else ["--table", TABLE2, "--against"]
+    with pytest.raises(SystemExit):
+        command("efficientpose/RT", "--name", name, *table)
+    assert f"--name {name}: another row has this name" in capsys.readouterr().err
+
+
+def test_a_default_baseline_is_not_compared_with_itself(command) -> None:
+    report = command("efficientpose_nas/A", "--input", "64x64", "--json")
+    assert [network["name"] for network in report["networks"]] == ["efficientpose_nas/A", "baselines/simple_baseline-r50"]
 
 
 # --- files and text --------------------------------------------------------------------------------------------------------
@@ -412,7 +486,7 @@ def test_the_command_tests_on_photographs(command, root: Path, monkeypatch: pyte
 def test_all_networks_take_turns_under_one_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     timed = []
 
-    def measure(settings, *, rounds, progress):
+    def measure(settings, *, rounds, progress, failed):
         timed.extend(settings)
         progress(1, 1)
         return [
@@ -457,6 +531,32 @@ def test_an_onnx_file_takes_all_networks_into_its_runtime(monkeypatch: pytest.Mo
     assert any("exported and timed there too" in note for note in comparison.notes)
 
 
+def test_what_cannot_be_timed_or_counted_is_left_out_with_a_note(nets: Path, tmp_path: Path) -> None:
+    nets.write_text(NETS + "\ndef without_values(): return Returning('values')\n")
+    nets.write_text(
+        nets.read_text().replace(
+            'if self.what == "error":',
+            'if self.what == "values" and images.any():\n            return maps\n        if self.what in ("error", "values"):',
+        )
+    )
+    comparison = compare_networks(
+        CompareArguments(model=f"{nets}:without_values", against=(f"{nets}:error", f"{nets}:good"), out=tmp_path, rounds=2)
+    )
+    from benchmark.compare.output import comparison_report, format_comparison
+
+    report = check_report(ComparisonReport, json.dumps(comparison_report(comparison)))
+    timed_only, neither, good = report["networks"]
+    assert (timed_only["flops"], neither["flops"]) == ({}, {})
+    assert timed_only["params"] == neither["params"]
+    assert neither["params"].items() < good["params"].items()
+    assert timed_only["latency"]["ms"] > 0
+    assert (neither["latency"], good["not_timed"]) == (None, "")
+    assert "nets.py:error failed at " in neither["not_timed"]
+    text = format_comparison(comparison)
+    assert re.search(r"^- nets\.py:error: not timed: .*KeyError: 'maps'$", text, re.M)
+    assert re.search(r"^- nets\.py:without_values: empty cells were not counted: .*KeyError: 'maps'$", text, re.M)
+
+
 def test_the_example_is_compared_in_under_a_minute(tmp_path: Path) -> None:
     """Run the README's command in its own process: it takes under a minute of one processor's time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -489,7 +589,10 @@ def test_the_example_is_short() -> None:
         (torch.zeros(1, 17, 4, 4), "returns [1, 17, 4, 4], not heatmaps [1, 16, h, w]; give --joints 17 if that is intended"),
         (torch.zeros(1, 18, 4, 4), "returns [1, 18, 4, 4], not heatmaps [1, 16, h, w]"),
         (torch.zeros(1, 1000), "returns [1, 1000], not heatmaps [1, 16, h, w]"),
-        ({"maps": torch.zeros(1, 16, 4, 4)}, "returns dict, not heatmaps [1, 16, h, w]"),
+        ({"maps": torch.zeros(1, 16, 4, 4)}, ""),
+        ([torch.zeros(1, 3), {"maps": [torch.zeros(1, 16, 4, 4)]}], ""),
+        ({"maps": torch.zeros(1, 16, 4, 4), "points": 1}, "returns dict of maps, points, not heatmaps [1, 16, h, w]"),
+        ([{"boxes": 1, "scores": 2}], "returns dict of boxes, scores, not heatmaps [1, 16, h, w]"),
         ((), "returns tuple, not heatmaps [1, 16, h, w]"),
     ],
 )
@@ -501,10 +604,7 @@ def test_outputs_that_are_no_heatmaps(output: Any, message: str) -> None:
     ("arguments", "message"),
     [
         (["{nets}:seventeen"], "nets.py:seventeen returns [1, 17, 64, 64], not heatmaps [1, 16, h, w]; give --joints 17"),
-        (["{nets}:flat"], "nets.py:flat returns [1, 65536], not heatmaps [1, 16, h, w]"),
-        (["{nets}:a_dict"], "nets.py:a_dict returns dict, not heatmaps"),
-        (["{nets}:nothing"], "nets.py:nothing returns NoneType, not heatmaps"),
-        (["{nets}:error"], "nets.py:19: KeyError: 'maps'"),
+        (["{nets}:error"], "nets.py:error: {nets}:19: KeyError: 'maps'"),
         (["{nets}:good", "--input", "2x2"], "nets.py:good: RuntimeError: "),
         (["{nets}:good", "--input", "256"], "'256' is not an input size"),
         (["{nets}:good", "--joints", "0"], "--joints 0: at least one keypoint is needed"),
@@ -536,7 +636,7 @@ def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, argumen
     assert exit_info.value.code == 2
     assert output.out == ""
     assert output.err.startswith("error: ")
-    assert message in output.err
+    assert message.format(nets=nets) in output.err
     assert output.err.count("\n") == 1
 
 

@@ -281,6 +281,6 @@ def test_listing_recipes_needs_no_torch() -> None:
 
 def test_outputs_that_are_neither_maps_nor_tuples_are_named() -> None:
     maps = torch.zeros(1, 16, 8, 8)
-    assert len(list(iter_maps(([maps, (maps,)], maps)))) == 3
-    with pytest.raises(InputError, match="returns maps, or tuples of them, not dict"):
-        list(iter_maps({"out": maps}))
+    assert len(list(iter_maps(([maps, (maps,)], {"out": maps})))) == 3
+    with pytest.raises(InputError, match="returns maps, or tuples of them, not dict of out, aux"):
+        list(iter_maps({"out": maps, "aux": maps}))

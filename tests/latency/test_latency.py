@@ -47,7 +47,7 @@ from benchmark.latency import timer
 from benchmark.latency.clocks import hardware_counters, time_on_cpu, time_on_cuda, time_with_cpu, timer_overhead, warm_up
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import Timing, measure_latency, worker_variables
-from benchmark.latency.workloads import export_onnx, heatmap_function, pipeline_pass, synthetic_people
+from benchmark.latency.workloads import export_onnx, network_function, pipeline_pass, synthetic_people
 from benchmark.measure.latency import LatencyCommand, LatencyReport
 
 SMALL, LARGE = "efficientpose_nas/A", "baselines/hrnet-w32"
@@ -463,8 +463,8 @@ def test_a_runtime_computes_the_same_maps(nets: str, backend: Any, tmp_path: Pat
     pytest.importorskip("onnx", reason="not_run: the extra 'runtimes' is not installed")
     pytest.importorskip(backend, reason="not_run: the extra 'runtimes' is not installed")
     setting = Setting(model=f"{nets}:wide", input="64x32", batch=2, backend=backend)
-    run = heatmap_function(setting, str(export_onnx(setting, tmp_path / "net.onnx")))
-    eager = heatmap_function(replace(setting, backend="eager"), "")
+    run = network_function(setting, str(export_onnx(setting, tmp_path / "net.onnx"))).run
+    eager = network_function(replace(setting, backend="eager"), "").run
     batches = torch.rand(2, 2, 3, 64, 32)
     with torch.inference_mode():
         outputs = [run(images) for images in batches]  # the second must not overwrite the first
@@ -474,8 +474,8 @@ def test_a_runtime_computes_the_same_maps(nets: str, backend: Any, tmp_path: Pat
 
 def test_a_pipeline_finds_what_evaluation_finds(nets: str, tmp_path: Path) -> None:
     setting = Setting(model=f"{nets}:wide", input="64x64", batch=3, part="pipeline")
-    heatmaps = heatmap_function(setting, "")
-    run, parts = pipeline_pass(setting, heatmaps)(), []
+    network = network_function(setting, "")
+    run, parts = pipeline_pass(setting, network)(), []
     with torch.inference_mode():
         while True:
             try:
@@ -489,7 +489,7 @@ def test_a_pipeline_finds_what_evaluation_finds(nets: str, tmp_path: Path) -> No
     paths = tuple(tmp_path / path.name for path in people.images)
     for path, image in zip(paths, images, strict=True):
         cv2.imwrite(str(path), image[..., ::-1])
-    backend = Backend(lambda images: (heatmaps(images),), MPII_JOINTS, (64, 64), "-")
+    backend = Backend(lambda images: (network.run(images),), MPII_JOINTS, (64, 64), "-")
     protocols = {"hrnet": PROTOCOLS["hrnet"]}
     with torch.inference_mode():
         chunks = predict_people(replace(people, images=paths), backend, protocols, tmp_path / "chunks")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.compare.run import resolve_baselines
+from benchmark.compare.run import CompareArguments, resolve_candidates
 from benchmark.config.packages import find_recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
@@ -51,7 +51,9 @@ UNKNOWN: dict[str, Callable[[str], object]] = {
     "any command": resolve_model,
     "cost": lambda model: CostCommand((model,))(),
     "latency": lambda model: LatencyCommand((model,))(),
-    "compare --against": lambda model: resolve_baselines((model,), "256x256"),
+    "compare --against": lambda model: resolve_candidates(
+        CompareArguments(model="efficientpose/RT", against=(model,)), "256x256"
+    ),
     "train --recipe": lambda model: find_recipe(model, "mpii"),
 }
 

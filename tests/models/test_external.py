@@ -134,7 +134,7 @@ def test_a_function_that_fails_is_named_with_its_line(net: Path, name: str, mess
 def test_a_file_that_fails_is_named_with_its_line(net: Path, content: str, message: str) -> None:
     net.write_text(content)
     with pytest.raises(InputError, match=message):
-        resolve_model(f"{net}:build")
+        resolve_model(f"{net}:build").build(14, HW)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_file_that_fails_is_named_with_its_line(net: Path, content: str, messa
 )
 def test_what_does_not_exist_is_refused(net: Path, spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        resolve_model(spec.format(net=net))
+        resolve_model(spec.format(net=net)).build(14, HW)
 
 
 def test_an_architecture_file(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""The process of a network answers requests, whatever the code in it does; its errors are one line with the network's name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.errors import InputError
+from benchmark.core.processes import NetworkProcess, ProcessEndedError
+
+WORKER = """
+import os, signal, sys
+from benchmark.core.errors import InputError
+from benchmark.core.processes import answer_requests
+
+def handle(message):
+    match message["request"]:
+        case "print":
+            print("printed")
+            os.write(1, b"written")
+        case "read":
+            input()
+        case "read bytes":
+            return {"read": os.read(0, 9).decode()}
+        case "change":
+            os.chdir("/")
+            os.environ["WORKER_WAS_HERE"] = sys.path[0] = "changed"
+        case "refuse":
+            raise InputError("net.py: refused")
+        case "fail":
+            raise KeyError("maps\\nand more")
+        case "exit":
+            sys.exit("no more")
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave":
+            print("last words", file=sys.stderr)
+            os._exit(3)
+    return {"echo": message["value"]}
+
+answer_requests(handle)
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[NetworkProcess]:
+    (tmp_path / "a_worker.py").write_text(WORKER)
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    with NetworkProcess("a_worker", "net.py:build", {**os.environ, "PYTHONPATH": paths}) as process:
+        yield process
+
+
+def test_output_and_input_of_a_users_code_do_not_mix_with_the_replies(process: NetworkProcess) -> None:
+    assert process.ask("print", value=1) == {"echo": 1}
+    with pytest.raises(InputError, match=r"^net\.py:build: EOFError: EOF when reading a line$"):
+        process.ask("read", value=2)
+    assert process.ask("read bytes") == {"read": ""}
+    assert process.ask("", value=[3, "4"]) == {"echo": [3, "4"]}
+
+
+def test_what_a_users_code_changes_stays_in_its_process(process: NetworkProcess) -> None:
+    before = (os.getcwd(), dict(os.environ), list(sys.path))
+    process.ask("change", value=0)
+    assert (os.getcwd(), dict(os.environ), list(sys.path)) == before
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ("refuse", r"^net\.py: refused$"),
+        ("fail", r"^net\.py:build: KeyError: 'maps\\nand more'$"),
+        ("exit", r"^net\.py:build: SystemExit: no more$"),
+        ("no value", r"^net\.py:build: KeyError: 'value'$"),
+    ],
+)
+def test_an_error_is_one_line_and_the_process_goes_on(process: NetworkProcess, request_: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        process.ask(request_)
+    assert process.ask("", value=1) == {"echo": 1}
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ("die", r"^net\.py:build: its process was ended by SIGKILL, as happens when the system runs out of memory$"),
+        ("leave", r"^net\.py:build: its process ended with status 3: last words$"),
+    ],
+)
+def test_the_end_of_a_process_is_one_line(process: NetworkProcess, request_: str, message: str) -> None:
+    with pytest.raises(ProcessEndedError, match=message):
+        process.ask(request_)
+
+
+def test_a_process_may_be_ended_twice(process: NetworkProcess) -> None:
+    with process:
+        assert process.ask("", value=1) == {"echo": 1}
+    assert process.process.poll() is not None  # and once more by the fixture
+
+
+def test_a_module_that_cannot_be_run_is_one_line() -> None:
+    with (
+        NetworkProcess("surely_not_installed", "net.py:build") as process,
+        pytest.raises(ProcessEndedError, match=r"net\.py:build: its process ended with status 1: .*No module named surely"),
+    ):
+        process.ask("count")
