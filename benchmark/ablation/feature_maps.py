@@ -28,7 +28,7 @@ from benchmark.data.mpii import load_mpii
 from benchmark.data.people import People
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.outputs import final_heatmaps
-from benchmark.models.registry import build_model
+from benchmark.models.registry import build_model, build_on_meta
 from benchmark.models.weights import load_weights
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import person_transforms, sample_inputs
@@ -90,14 +90,23 @@ def measure_feature_maps(run: TrainingRun, spec: FeatureMapSpec, root: Path | No
     """
     last, every = run.recipe.epochs, run.recipe.evaluate_every
     epochs = [*range(every, last, every), last] if spec.every_evaluation else [last]
-    records = load_records(folder)
-    missing = [epoch for epoch in epochs if record_id(_identity(run, "checkerboard", HEATMAPS, epoch)) not in records]
+    records, network = load_records(folder), dict(build_on_meta(run.model, joints=_joints(run)).named_modules())
+    present = [name for name in spec.modules if name in network or name == HEATMAPS]
+
+    def unmeasured(epoch: int) -> tuple[str, ...]:
+        return tuple(name for name in present if record_id(_identity(run, "checkerboard", name, epoch)) not in records)
+
+    missing = {epoch: names for epoch in epochs if (names := unmeasured(epoch))}
     if not missing:
         return []
     people = load_annotated_people(*run.recipe.test, root).present()
     images = _input_images(people.select(np.arange(min(MAX_PEOPLE, len(people)))), run)
     shown = _synthetic_person(run) if run.seed == 0 else None  # one seed is enough for a report's figure
-    return [record for epoch in missing for record in _measure_epoch(run, epoch, spec.modules, images, shown)]
+    return [record for epoch, names in missing.items() for record in _measure_epoch(run, epoch, names, images, shown)]
+
+
+def _joints(run: TrainingRun) -> int:
+    return JOINT_COUNTS[joint_set_of(run.recipe.dataset)]
 
 
 def _identity(run: TrainingRun, metric: str, module: str, epoch: int) -> Identity:
@@ -110,7 +119,7 @@ def _measure_epoch(
     """Iterate over the records of one evaluation's weights.
 
     Args:
-        names: Modules to measure, of which those that the network lacks are left out, and ``heatmaps``.
+        names: Modules to measure, or ``heatmaps``.
         images: Network inputs ``[N, 3, H, W]``.
         shown: Network input ``[1, 3, H, W]`` whose maps are stored as images.
     """
@@ -118,18 +127,16 @@ def _measure_epoch(
     path = run.folder / f"epoch-{epoch}.safetensors"
     if not path.is_file():
         raise InputError(f"no weights at {path}: give the folder of the runs with --work")
-    network = build_model(run.model, joints=JOINT_COUNTS[joint_set_of(run.recipe.dataset)])
+    network = build_model(run.model, joints=_joints(run))
     load_weights(network, path, run.model)
-    modules = dict(network.named_modules())
-    present = [name for name in names if name in modules or name == HEATMAPS]
 
     # Run it.
     sigmoid = find_protocol(run.model, run.recipe.protocol).activation == "sigmoid"
-    outputs = _module_outputs(network.eval(), present, images, sigmoid=sigmoid)
-    shown_outputs = _module_outputs(network, present, shown, sigmoid=sigmoid) if shown is not None else {}
+    outputs = _module_outputs(network.eval(), list(names), images, sigmoid=sigmoid)
+    shown_outputs = _module_outputs(network, list(names), shown, sigmoid=sigmoid) if shown is not None else {}
 
     # Measure its maps.
-    for module in present:
+    for module in names:
         metrics = {"checkerboard": checkerboard(outputs[module])}
         if module == HEATMAPS:
             metrics |= {"peak": peak_height(outputs[module]), "sigma": peak_sigma(outputs[module])}

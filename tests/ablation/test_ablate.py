@@ -17,7 +17,7 @@ from benchmark.ablation.arguments import AblateArguments
 from benchmark.ablation.jobs import Job, is_done, job_recipe, list_jobs, list_trials, plan_job, run_job
 from benchmark.analysis.effects import EffectsReport, judged_plans, measure_effects
 from benchmark.analysis.trials import TRIAL_METRIC
-from benchmark.config.ablations import find_ablation, known_ablations, variant_model, variant_recipe, variant_search
+from benchmark.config.ablations import HEATMAPS, find_ablation, known_ablations, variant_model, variant_recipe, variant_search
 from benchmark.config.identities import accuracy_identity, search_identity, training_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
@@ -135,6 +135,17 @@ def test_the_maps_of_trained_variants_are_measured_where_each_has_them(grid: Pat
     assert modules == sorted((network, module, 2) for network in expected for module in expected[network])
     assert all(0 <= record.value <= 100 for record in energies)
     assert "![feature maps of one Synthetic person]" not in page_of(grid), "synthetic is not reported"
+
+
+def test_maps_of_modules_that_another_ablation_does_not_measure_are_measured_later(
+    root: Path, grid: Path, tmp_path: Path
+) -> None:
+    """Ablations share a training, and one of them may measure its heatmaps alone."""
+    kept = [r for r in load_records(grid / "records").values() if r.setting.get("module", HEATMAPS) == HEATMAPS]
+    for record in kept:
+        append_record(record, tmp_path / "records")
+    ablate_command(arguments(root, grid / "work"), tmp_path / "records")
+    assert load_records(tmp_path / "records").keys() == load_records(grid / "records").keys() != {r.id for r in kept}
 
 
 def test_what_is_on_record_is_not_trained_again(
