@@ -84,7 +84,7 @@ def index_page(
         "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
         f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
         "otherwise it is `ambiguous`.",
-        explanation_sentence(papers, records),
+        explanation_sentence(papers, records, verdicts),
         grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
     )
 

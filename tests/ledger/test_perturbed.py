@@ -137,7 +137,10 @@ def test_every_value_changed_in_turn_gets_a_verdict_that_does_not_agree(judged: 
                 verdicts = judge_all(records, {**papers, paper.id: replace(paper, claims=claims)})
                 check(verdicts)
                 changed = next(v for v in verdicts if (v.paper, v.table, v.row_id) == (paper.id, "claims", claim.id))
-                assert (changed.measured in AGREES, changed.internal) == (False, "inconsistent"), claim.id
+                # A sentence that gives no exact number, as "nearly 500", is not contradicted by another.
+                assert (changed.measured in AGREES, changed.internal) == (
+                    (False, "-") if claim.is_approximate else (False, "inconsistent")
+                ), claim.id
 
 
 def test_a_claim_on_a_structure_with_another_structure_in_it_is_judged() -> None:
