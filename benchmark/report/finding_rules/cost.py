@@ -13,8 +13,7 @@ from typing import NamedTuple
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record, select
-from benchmark.ledger.predicates import count_in_unit
-from benchmark.ledger.verdicts import cost_setting
+from benchmark.ledger.predicates import cost_setting, count_in_unit, source_setting
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Column, Table
@@ -29,11 +28,11 @@ RELEASED = "author code"  # evidence of a network that was built from its author
 
 
 def _count(cell: Cell, records: Mapping[str, Record]) -> Record | None:
-    """Return our count of a released network at the printed input size; None for others."""
+    """Return our count of a released network at the printed input size, or that of the row's source; None for others."""
     row = cell.row
     if not row.model or row.needs or find_entry(row.model).evidence != RELEASED:
         return None
-    return records.get(cost_record_id(row.model, *cost_setting(cell)))
+    return records.get(cost_record_id(row.model, *(source_setting(cell) or cost_setting(cell))))
 
 
 def _models_section(record: Record) -> str:
