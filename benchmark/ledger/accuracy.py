@@ -6,7 +6,7 @@ and names no paper.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -76,7 +76,7 @@ def judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict
 
 def _judge_by_own_recipe(cell: Cell, records: Mapping[str, Record]) -> AccuracyVerdict | None:
     """Judge by networks trained by the paper's own recipe; for a row of an ablation, by the ablation's recipe."""
-    ablation, variant = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), (None, None))
+    ablation, variant = _ablation_of(cell)
     try:
         if ablation and variant and cell.dataset in ablation.protocols and not variant.weights:
             model, (recipe, overrides) = variant.model, variant_recipe(ablation, variant, cell.dataset)
@@ -173,12 +173,19 @@ def _judge_estimate(cell: Cell, estimate: Estimate, how: str, record: str, basis
     return AccuracyVerdict(verdict, estimate.value, how, record, basis)
 
 
+def _ablation_of(cell: Cell) -> tuple[Ablation, Variant] | tuple[None, None]:
+    """Return the first ablation that trains a row's network for this row; what trains another network judges no row."""
+    variants = ablation_rows().get((cell.paper, cell.table.id, cell.row.id), ())
+    network = canonical_id(cell.row.model)
+    return next(((a, variant) for a, variant in variants if canonical_id(variant.model) == network), (None, None))
+
+
 @cache
-def ablation_rows() -> Mapping[tuple[str, str, str], tuple[Ablation, Variant]]:
-    """Return the ablation and variant of each row that an ablation covers, by (paper, table, row)."""
-    return {
-        (ablation.paper, ablation.table, variant.row): (ablation, variant)
-        for ablation in known_ablations().values()
-        for variant in ablation.variants
-        if variant.row
-    }
+def ablation_rows() -> Mapping[tuple[str, str, str], Sequence[tuple[Ablation, Variant]]]:
+    """Return the ablations and variants that name each row, by (paper, table, row)."""
+    rows: dict[tuple[str, str, str], list[tuple[Ablation, Variant]]] = {}
+    for ablation in known_ablations().values():
+        for variant in ablation.variants:
+            if variant.row:
+                rows.setdefault((ablation.paper, ablation.table, variant.row), []).append((ablation, variant))
+    return rows

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from benchmark.ledger.internal import APPROXIMATE, InternalVerdict, digits_of
 from benchmark.ledger.tokens import Basis, Measured
 from benchmark.papers.expressions import NotComputable, evaluate_expression, printed_value
-from benchmark.papers.rounding import round_half_up
+from benchmark.papers.rounding import round_half_up, truncate
 from benchmark.papers.tables import Cell, Paper
 
 NAMED_SOURCES = 4  # at most, of those that lack a measurement or differ; the others are counted
@@ -152,8 +152,11 @@ def judge_by_sources(
     if internal.token in ("consistent", "rounding"):
         # The authors computed with the printed sources: the value is right, explained or in doubt as these are.
         token = next((token for token in ("contradicted", "ambiguous") if token in differing.values()), "explained")
+        rival = truncate(value, decimals) == digits
         if token != "contradicted":
-            return Judgement(token, f"printed_sources: {internal.cause}; {cause}", value, basis)
+            token = "ambiguous" if rival else token
+            rivals = f"; rivals: {'truncated' if rival else 'none'}"
+            return Judgement(token, f"printed_sources: {internal.cause}; {cause}{rivals}", value, basis)
     return Judgement("contradicted", cause, value, basis)
 
 

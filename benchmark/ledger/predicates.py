@@ -34,6 +34,7 @@ COST_PREDICATES: Mapping[str, str] = {
 FROM_SOURCE = ("source_setting", "source_quantity")  # predicates that a declared source supports
 PLACES = ("whole numbers", "tenths", "hundredths", "thousandths", "ten-thousandths")  # by decimals that are kept
 MEGABYTE = Fraction(2**20, 4)  # parameters of four bytes
+STATED_WITHIN = Fraction(1, 50)  # relative difference up to which a stated size is that of the network that we count
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Prediction:
         printed: The string that it would print.
         value: Our value under it, before rounding.
         record: Id of the record that the value comes from.
-        fitted: What of the convention was inferred from printed numbers; empty if nothing was.
+        fitted: What of convention or source was inferred from printed numbers; empty if nothing was.
     """
 
     predicate: str
@@ -145,11 +146,14 @@ class CountedCell:
         if record and value is not None:
             kept = decimals if source.decimals is None else min(source.decimals, decimals)
             printed = _pad(round_half_up(value, kept), "0" * (decimals - kept))
-            yield Prediction("source_setting", source.id, printed, value, record.id, _fitted(convention))
+            fitted = source.fitted or _fitted(convention)
+            yield Prediction("source_setting", source.id, printed, value, record.id, fitted)
         if source.megabytes and cell.column.metric == "params":
+            stated = parse_number(source.megabytes).value
             megabytes = Fraction(self.record.value["params"][cell.column.convention]) / MEGABYTE
-            stated = f"{parse_number(source.megabytes).value:.{decimals}f}"
-            yield Prediction("source_quantity", f"{source.id}, {source.megabytes} MB", stated, megabytes, self.record.id)
+            if abs(megabytes / Fraction(stated) - 1) <= STATED_WITHIN:
+                detail, printed = f"{source.id} states {source.megabytes} MB, ours has", f"{stated:.{decimals}f}"
+                yield Prediction("source_quantity", detail, printed, megabytes, self.record.id, source.fitted)
 
 
 def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | None:

@@ -69,12 +69,12 @@ GROUP_OF: Mapping[Measured, Group] = {
 MEASURED_MEANING: Mapping[Measured, str] = {
     "reproduced": "our measurement agrees: a count rounds to the printed value, an accuracy is equivalent to it within the "
     "margin of its metric",
-    "matches_release": "counted on a network from the authors' released code, or read in their configuration, it is the "
-    "printed value",
+    "matches_release": "counted on a network from the authors' released code, or read in their code or configuration, it is "
+    "the printed value",
     "explained": "our measurement differs, and a reason from a closed list, supported from outside the value, yields exactly "
     "the printed value",
-    "ambiguous": "our measurement differs, and a reason yields the printed value, but others do too or it fails elsewhere in "
-    "the column",
+    "ambiguous": "our measurement differs, and a reason yields or allows the printed value, but it is not established: others "
+    "do too, it fails elsewhere in the column, or it was read off the printed values",
     "contradicted": "our measurement differs, and no reason from the list yields the printed value",
     "inconclusive": "our interval neither lies within the margin around the printed value nor outside it",
     "proxy": "a ratio of times on another device of the printed kind, or an accuracy of somebody else's training: shown beside "

@@ -119,14 +119,18 @@ def collect_sources(
 ) -> Sources:
     """Collect our measurements of the cells that derived cells and claims may refer to.
 
-    A count is the one under its column's convention, whatever explains the printed one. A value that was fitted to the printed
-    one, or that comes from a network built from the paper's own words, is no measurement.
+    A count is the one under its column's convention, whatever explains the printed one. A value that was fitted to a printed
+    one, or that comes from a reconstruction or from a network built from the paper's own words, is no measurement, whether it
+    agrees or not.
     """
     measurements: dict[str, Measurement] = {}
     missing = {name: judgement.token for name, judgement in judged.items()}
     for cell in cells:
         judgement = judged.get(cell.name)
         if judgement is None or GROUP_OF[judgement.token] not in MEASURED_GROUPS:
+            continue
+        if cell.column.kind == "cost" and (counted[cell.name].fitted or judgement.basis == "reconstruction"):
+            missing[cell.name] = "fitted" if counted[cell.name].fitted else "as_built"
             continue
         value: float | None = None
         if cell.column.kind == "cost":
@@ -209,7 +213,7 @@ def _judge_cost(
     if entry.evidence == "reconstruction":
         cause = f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
         return Judgement("no_definition", cause, own.value, entry.evidence, record)
-    cause = f"{convention} counts {format_value(own.value)} ({entry.evidence})"
+    cause = f"{convention} counts {format_value(own.value)} ({entry.evidence})" + f"; fitted: {own.fitted}" * bool(own.fitted)
     return Judgement("contradicted", cause, own.value, entry.evidence, record)
 
 
@@ -240,9 +244,14 @@ def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Judgement:
     if basis == "data":
         return Judgement("given", f"taken over as {value}", value, record=record.id)
     same = value.replace(" ", "") == cell.printed.replace(" ", "")
-    if basis == "author code":
-        token: Measured = "matches_release" if same else "contradicted"
-        return Judgement(token, f"counted as {value} on a network from author code", value, basis, record.id)
+    if basis in ("author code", "author constant"):
+        counted = f"counted as {value} on a network from author code"
+        cause = f"a constant of author code gives {value}; nothing is counted" if basis == "author constant" else counted
+        allowed = cell.row.allows.get(cell.column.name, "")
+        token: Measured = "matches_release" if same else "ambiguous" if allowed else "contradicted"
+        if allowed and not same:
+            cause += f"; {allowed}"
+        return Judgement(token, cause, value, "author code", record.id)
     cause = f"counted as {value} on a network that we built from the {basis.removeprefix('paper ')}"
     return Judgement("as_built" if same else "contradicted", cause, value, basis, record.id)
 

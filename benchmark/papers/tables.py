@@ -146,8 +146,9 @@ class Source:
         convention: Convention by which it counts operations; empty for the column's.
         input: Input size at which it counts, as ``HxW``; empty for the row's.
         dataset: Dataset whose joints its network predicts; empty for the row's.
-        decimals: Decimals that it prints, where the row prints more; None for the row's.
+        decimals: Decimals that are kept before the row's zeros, as far as the row shows; None for the row's own decimals.
         megabytes: Size of the network in MB that it states, where the row prints it as millions of parameters.
+        fitted: What of this the source does not state and was read off the printed numbers; empty if nothing was.
     """
 
     id: Slug
@@ -157,6 +158,11 @@ class Source:
     dataset: str = ""
     decimals: StrictInt | None = None
     megabytes: str = ""
+    fitted: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimals is not None and not self.fitted:
+            raise InputError("decimals are read off the printed numbers: say so in fitted")
 
 
 @no_unknown_fields
@@ -176,6 +182,7 @@ class Row:
         source: Where the row's costs were taken from; in the file, its id among the paper's ``sources``.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
+        allows: By column, why the paper's own words allow the release another structure than the printed one.
         note: Remark on the row.
     """
 
@@ -189,6 +196,7 @@ class Row:
     source: Source | None = None
     restored: Mapping[str, Text] = field(default_factory=dict)
     fitted: str = ""
+    allows: Mapping[str, Text] = field(default_factory=dict)
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -415,6 +423,10 @@ def _load_table(
     for row, column in settings:
         if (row, column) not in printed or columns[column].kind != "setting":
             raise InputError(f"{folder / 'release.toml'}: table {name} prints no setting at [{row}, {column}]")
+    for name_of_row, row_spec in rows.items():
+        for column in row_spec.allows:
+            if (name_of_row, column) not in printed or columns[column].kind != "architecture":
+                raise InputError(f"{where}, row {name_of_row}: allows names {column!r}, which prints no structure")
     derived = {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed, "released": settings}
     return _build(Table, where, fields, **derived)
 

@@ -47,7 +47,7 @@ from benchmark.report.ablation_plots import (
     variant_gflops,
 )
 from benchmark.report.conclusions import conclusion
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import grid, heading_anchor, page
 
 EFFECT_HEADER = ("power", "comparison", "metric", "measured, points", "printed, points", "p, Holm", "direction")
 
@@ -208,7 +208,7 @@ def _overview(ablations: Mapping[str, Ablation], effects: Effects) -> str:
 
 
 def _link(ablation: Ablation) -> str:
-    return f"[{ablation.title}](#{ablation.title.lower().replace(' ', '-')})"
+    return f"[{ablation.title}](#{heading_anchor(ablation.title)})"
 
 
 def _mean_pose(budget: Budget, records: Mapping[str, Record]) -> str:

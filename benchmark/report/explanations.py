@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.core.records import Record
-from benchmark.ledger.explanations import WINDOW, Chance, compute_chance, explain_cost
+from benchmark.ledger.explanations import WINDOW, Chance, compute_chance
 from benchmark.ledger.predicates import count_cells
+from benchmark.ledger.tokens import Measured, Verdict, counted
 from benchmark.papers.tables import Paper
 
+DIFFERING: tuple[Measured, ...] = ("explained", "ambiguous", "contradicted")
 
-def explanation_sentence(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
+
+def explanation_sentence(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> str:
     """Return the counts of ``explained`` and ``ambiguous`` costs, with the share that chance would give, as text."""
-    counted = count_cells(papers, records)
-    chances = {name: compute_chance(cell, counted) for name, cell in counted.items()}
-    differing = {name: cell for name, cell in counted.items() if cell.plain != str(cell.cell.number)}
-    explanations = [explain_cost(cell.cell, cell.record, cell.variants, counted) for cell in differing.values()]
-    statuses = [explanation.status for explanation in explanations if explanation]
+    measured = {v.name: v.measured for v in counted(verdicts) if v.kind == "cost" and v.measured in ("reproduced", *DIFFERING)}
+    differing = [name for name, token in measured.items() if token in DIFFERING]
+    cells = count_cells(papers, records)
+    chances = {name: compute_chance(cells[name], cells) for name in measured}
     explained, ambiguous, number = mean_chance(chances.values())
     expected = mean_chance([chances[name] for name in differing])
+    tokens = list(measured.values())
+    counts = {token: tokens.count(token) for token in DIFFERING}
     return (
-        f"Of {len(counted)} printed costs that we counted, {len(differing)} differ from our count; "
-        f"{statuses.count('explained')} of these are `explained` and {statuses.count('ambiguous')} `ambiguous`. "
+        f"{len(measured)} printed costs were compared with our count, as in the table above; {len(differing)} differ from it: "
+        f"{counts['explained']} `explained`, {counts['ambiguous']} `ambiguous` and {counts['contradicted']} `contradicted`. "
         f"Were a printed cost another string with as many decimals and within {100 * float(WINDOW):g} % of it, it would be "
         f"`explained` in {100 * explained:.1f} % of cases and `ambiguous` in {100 * ambiguous:.1f} %: all such strings were "
         f"tried, for the {number} costs that have some. Over the {len(differing)} that differ, {expected[0] * expected[2]:.1f} "

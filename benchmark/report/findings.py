@@ -59,7 +59,7 @@ class Rule:
 RULES = (
     Rule("Counting conventions", "ratio of the two counts", find_conventions),
     Rule("Order of networks", "the smaller of the two opposite ratios", find_reversals),
-    Rule("Gains within noise", "share of gains within noise", find_noise),
+    Rule("Differences within noise", "share of differences within noise", find_noise),
     Rule("Means of parts", "points by which the implied accuracy is impossible", find_means),
     Rule("Sentences and tables", "logarithm of the stated number over the one that follows", find_sentences),
     Rule("Printed and released networks", "largest ratio of two numbers in the same place", find_structures),

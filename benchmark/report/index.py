@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.core.records import Record
+from benchmark.core.records import Record, select
 from benchmark.ledger.explanations import MIN_REACH, PREDICATES
 from benchmark.ledger.tokens import (
     GROUP_MEANING,
@@ -61,7 +61,7 @@ def index_page(
         "that anyone can measure again; [verdicts.csv](verdicts.csv) has them all.",
         "### Measured",
         count_by_kind(verdicts),
-        _describe_basis(once),
+        _describe_basis(once, records),
         "![what measuring came to, by paper and kind](figures/verdicts.svg)",
         "#### By paper and kind",
         _count_by_paper(papers, verdicts),
@@ -84,7 +84,7 @@ def index_page(
         "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
         f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
         "otherwise it is `ambiguous`.",
-        explanation_sentence(papers, records),
+        explanation_sentence(papers, records, verdicts),
         grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
     )
 
@@ -125,17 +125,25 @@ def count_by_kind(verdicts: Sequence[Verdict]) -> str:
     return grid(("kind", "values", *GROUPS), rows)
 
 
-def _describe_basis(verdicts: Sequence[Verdict]) -> str:
-    """Say what the agreeing values rest on."""
+def _describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+    """Say what the agreeing values rest on, and of which networks it was tested that they are those of public code."""
     agreeing = [verdict.basis for verdict in verdicts if verdict.group == "agrees"]
     parts = [f"{agreeing.count(basis)} on {basis}" for basis in sorted(set(agreeing), key=lambda b: (-agreeing.count(b), b))]
+    if not parts:
+        return ""
     costs = [v for v in verdicts if v.group == "agrees" and v.kind == "cost"]
     distinct = {(v.paper, v.record, v.metric, v.printed) for v in costs}
+    differences = {r.subject: r.value for r in select(records, kind="agreement", metric="largest difference")}
+    tested = [differences[records[v.record].subject] for v in costs if records[v.record].subject in differences]
+    equality = (
+        f" {len(tested)} of them are of networks whose outputs were compared with those of the publishers' own code, given the "
+        f"same weights: they differ by {max(tested, default=0):.0e} or less."
+    )
     return (
         f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}. Papers print some costs "
         f"in several tables: the {len(costs)} that agree are {len(distinct)} different values of a network."
-        if parts
-        else ""
+        + equality
+        * bool(tested)
     )
 
 

@@ -58,10 +58,14 @@ def latency_page(records: Mapping[str, Record]) -> str:
         "and -1 for opposite ones.",
         *_repeatability(sessions),
     ]
+    compared: list[Session] = []
     for paper in papers.values():
         for cells in _printed_columns(paper):
-            blocks += _column_section(paper, cells, sessions, records, papers)
-    blocks += [*_savings(papers, sessions, records), *_pipelines(sessions)]
+            of_same_kind = [session for session in sessions if _is_of_same_kind(cells, session)]
+            blocks += _column_section(paper, cells, of_same_kind, records, papers)
+            compared += of_same_kind
+    others = [s for s in sessions if s.setting.part == "forward" and not any(s is session for session in compared)]
+    blocks += [*_savings(papers, sessions, records), *_uncompared(others, records), *_pipelines(sessions)]
     return page(*blocks)
 
 
@@ -91,23 +95,27 @@ def _column_section(
 ) -> list[str]:
     table, column = cells[0].table, cells[0].column
     blocks = [f"## {paper.short}, {table.where}: {column.header}, {column.unit}"]
-    comparable = [s for s in sessions if matches_setting(cells[0], s.setting) and len(_timed(cells, s)) > 1]
-    of_same_kind = [session for session in comparable if session.setting.device == printed_kind(cells[0])]
-    if not of_same_kind:
+    if not sessions:
         kind = KIND_NAMES[printed_kind(cells[0])]
         needs = f"Not measured on a {kind}, so no verdict: needs {printed_device(cells[0])}."
         blocks.append(f"{needs} The command is `{latency_command(cells[0])}`.")
-        if comparable:
-            blocks.append("These are times from another kind of device, for want of better ones. They judge nothing.")
-    for session in of_same_kind or comparable:
+    for session in sessions:
         blocks += [
             f"### {_describe_session(session)}",
+            f"{session.device} stands in for {printed_device(cells[0])}.",
             _times(cells, session, records),
             _order(cells, session),
             _time_per_operation(cells, session, records),
             _judge_claims(paper, papers, cells, session),
         ]
     return blocks
+
+
+def _is_of_same_kind(cells: Sequence[Cell], session: Session) -> bool:
+    """Check that a session timed networks of a column under its setting, on the printed kind of device."""
+    setting = session.setting
+    matches = matches_setting(cells[0], setting) and setting.device == printed_kind(cells[0])
+    return matches and len(_timed(cells, session)) > 1
 
 
 def _timed(cells: Sequence[Cell], session: Session) -> list[Cell]:
@@ -126,10 +134,10 @@ def _times(cells: Sequence[Cell], session: Session, records: Mapping[str, Record
             continue
         time, comparison = format_estimate(session.time(model)), compare_with_session(cell, first, session)
         holds = {"compared": "yes" if comparison.agrees else "no", "noisy": "noisy"}.get(comparison.outcome, "")
-        ratio = "1" if cell is first else f"{format_estimate(comparison.ours)} on {session.device}"
+        ratio = "1" if cell is first else format_estimate(comparison.ours)
         rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", ratio, holds, time, *_per_gmac(cell, session, records)))
     unit = cells[0].column.unit
-    ratios = ("printed ratio", f"our ratio, standing in for {printed_device(first)}", "printed ratio in interval")
+    ratios = ("printed ratio", f"our ratio, on {session.device}", "printed ratio in interval")
     per_gmac = ("GMACs", "printed ms per GMAC", "our ms per GMAC")
     return grid(("network", f"printed, {unit}", *ratios, "our ms", *per_gmac), rows)
 
@@ -245,6 +253,36 @@ def _claim(
     if claim.unit not in ("%", "×"):  # a time or rate in its own unit holds only for its device
         return None
     return claim.description, f"{claim.printed} {claim.unit}", format_estimate(estimate_over_runs(values))
+
+
+# --- sets without a printed time --------------------------------------------------------------------------------------------
+
+
+def _uncompared(sessions: Sequence[Session], records: Mapping[str, Record]) -> list[str]:
+    """Show the times of sets for which no table prints times on this kind of device, beside operations."""
+    if not sessions:
+        return []
+    blocks = [
+        "## Sets without a printed time",
+        "No table prints times of these networks on this kind of device, so nothing printed stands beside them.",
+    ]
+    for session in sessions:
+        first, dataset = session.models[0], _dataset_of(session)
+        rows = []
+        for model in session.models:
+            ratio = "1" if model == first else format_estimate(session.ratio(model, first))
+            time = session.time(model)
+            record = records.get(cost_record_id(model, dataset, session.setting.input))
+            gmacs = record.value["flops"][MACS] / FLOPS[MACS].giga if record else None
+            per_gmac = (f"{gmacs:.3f}", f"{time.value / session.setting.batch / gmacs:.1f}") if gmacs else ("", "")
+            rows.append((f"`{model}`", format_estimate(time), ratio, *per_gmac))
+        header = ("network", "ms", f"times as long as {first}", "GMACs", "ms per GMAC")
+        blocks += [f"### {_describe_session(session)}", grid(header, rows)]
+    return blocks
+
+
+def _dataset_of(session: Session) -> str:
+    return next((name for name, joints in JOINT_COUNTS.items() if joints == session.setting.joints), "")
 
 
 # --- operations saved, time saved -------------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) 
     blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
     blocks += _sources(table)
     blocks += [f"- `{part.header}`, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
-    blocks += [f"- `{row.id}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
+    blocks += [f"- `{row.id}`, counted as `{row.model}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
+    blocks += [f"- `{row.id}`, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
     # One row per value that was compared with a measurement or with other printed cells.
     judged = [v for v in verdicts if _is_compared(v)]
     if judged:
@@ -126,7 +127,10 @@ def _sources(table: Table) -> list[str]:
     for row in table.rows.values():
         if row.source:
             rows.setdefault(row.source, []).append(f"`{row.id}`")
-    return [f"- Source of {', '.join(names)}: {source.reference}" for source, names in rows.items()]
+    return [
+        f"- Source of {', '.join(names)}: {source.reference}" + f"; fitted: {source.fitted}" * bool(source.fitted)
+        for source, names in rows.items()
+    ]
 
 
 def _count_values(number: int) -> str:

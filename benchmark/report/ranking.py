@@ -10,7 +10,7 @@ from typing import Literal
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record
-from benchmark.ledger.verdicts import cost_setting
+from benchmark.ledger.predicates import cost_setting, source_setting
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
@@ -23,16 +23,15 @@ class RankedNetwork:
 
     Attributes:
         cell: The first cell that prints its GFLOPs.
-        record: Our count with the printed head at the printed input size.
         printed: The printed GFLOPs.
-        own_gmacs: True multiply-accumulates with the printed head at the printed input size, in 1e9.
+        own_gmacs: True multiply-accumulates with the printed head at the printed input size, in 1e9; at those of the row's
+            source, where it states them.
         gmacs: Those with the common head at the common input size, in 1e9.
         params: Trainable parameters with the common head, in millions.
     """
 
     model: str
     cell: Cell
-    record: Record
     printed: float
     own_gmacs: float
     gmacs: float
@@ -51,12 +50,11 @@ def networks_with_printed_flops(
                 if column.metric != "flops" or column.scope or column.unit != "G" or cell.dataset != dataset or not model:
                     continue
                 common = records.get(cost_record_id(model, *COMMON_TERMS))
-                own = records.get(cost_record_id(model, *cost_setting(cell)))
+                own = records.get(cost_record_id(model, *(source_setting(cell) or cost_setting(cell))))
                 if common and own and model not in networks and not cell.row.needs:
                     networks[model] = RankedNetwork(
                         model=model,
                         cell=cell,
-                        record=own,
                         printed=printed_value(cell),
                         own_gmacs=own.value["flops"]["macs"] / 1e9,
                         gmacs=common.value["flops"]["macs"] / 1e9,
@@ -104,7 +102,8 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
             costs = f"{network.own_gmacs:.3f}", f"{network.gmacs:.3f}", f"{network.params:.2f}"
             evidence = find_entry(network.model).evidence
             rows.append((rank, f"`{network.model}`", *costs, printed_rank, change, printed, evidence))
-        pairs = len(networks) * (len(networks) - 1) // 2
+        pairs, reversals = len(networks) * (len(networks) - 1) // 2, reversed_pairs(networks)
+        alike = sum(a.cell.table is b.cell.table and a.cell.input == b.cell.input for a, b in reversals)
         header = (
             *("rank", "network", "GMACs at the printed size", f"GMACs at {size}", "params M"),
             *("rank as printed", "change", "printed GFLOPs", "evidence"),
@@ -112,8 +111,8 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
         blocks += [
             f"## {ranking_heading(dataset)}",
             grid(header, rows),
-            f"Of {pairs} pairs of networks, {len(reversed_pairs(networks))} have the opposite order by true "
-            f"multiply-accumulates at their printed input sizes, and {len(reversed_pairs(networks, 'gmacs'))} if all have "
-            f"an input of {size}.",
+            f"Of {pairs} pairs of networks, {len(reversals)} have the opposite order by true multiply-accumulates at their "
+            f"printed input sizes ({alike} of them stand in one table with one size), and "
+            f"{len(reversed_pairs(networks, 'gmacs'))} if all have an input of {size}.",
         ]
     return page(*blocks)

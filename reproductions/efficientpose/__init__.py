@@ -84,7 +84,9 @@ PACKAGE = PaperPackage(
         "text_structure:openpose_*": "reconstruction",
         "text_structure:variants/*": "data",
         "text_scaling:*": "data",
+        "table1:b0/depth_factor": "data",  # any number to the power of 0
+        "table1:*/depth_factor": "author constant",
         "table2:*/*_input": "data",
     },
-    structure_version=3,
+    structure_version=4,
 )

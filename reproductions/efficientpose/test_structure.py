@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmark.models import registry
 from benchmark.models.registry import entries
 from benchmark.papers.tables import load_papers
 from reproductions.efficientpose import backbone, network, openpose, structure
 from reproductions.efficientpose.backbone import BLOCKS, SCALING
 from reproductions.efficientpose.network import ESwish
 from reproductions.efficientpose.variants import VARIANTS
+
+
+@pytest.fixture(autouse=True)
+def fresh_entries() -> Iterator[None]:
+    """Let no test see entries that another one changed, or that were looked up before it changed them."""
+    registry._entry_with_switches.cache_clear()
+    yield
+    registry._entry_with_switches.cache_clear()
 
 
 def printed(table: str) -> dict[str, str]:

@@ -113,6 +113,18 @@ def test_rows_of_other_sources_are_out_of_a_sources_reach() -> None:
     assert explain(cost_column(under_mmcv("5.2"), missed, sources={0: THEIRS})).status == "explained"
 
 
+def test_what_was_read_off_the_printed_numbers_explains_nothing_though_a_source_is_named() -> None:
+    """Whatever was read off: here the convention, the size of the network, or what the zeros stand for."""
+    read_off = replace(THEIRS, fitted="the convention was read off the row")
+    explanation = explain(cost_column(under_mmcv("5.2"), sources={0: read_off}))
+    assert (explanation.predicate, explanation.status) == ("source_setting", "ambiguous")
+    assert explanation.fitted in explanation.cause
+    padded = Source(id="theirs", reference="their code", convention="mmcv", decimals=0, fitted="the zeros were")
+    assert explain(cost_column(("5.0", {"macs": 4.3, "mmcv": 5.2}), sources={0: padded})).status == "ambiguous"
+    whole = cost_column(*map(under_mmcv, ("5.2", "7.3", "9.1")), sources=dict.fromkeys(range(3), read_off))
+    assert explain(whole).status == "ambiguous"  # though it fits wherever it makes a difference
+
+
 # --- chance -------------------------------------------------------------------------------------------------------------------
 
 
@@ -180,12 +192,12 @@ def real(name: str, counted: dict[str, CountedCell]) -> Explanation:
 
 
 @pytest.mark.parametrize(("column", "value"), [("gflops", 175.4), ("params", 31.2)])
-def test_cpm_is_counted_at_its_authors_size_with_their_joints(
+def test_cpm_is_counted_at_its_authors_size_but_its_way_of_counting_was_read_off_the_row(
     column: str, value: float, counted: dict[str, CountedCell]
 ) -> None:
     explanation = real(f"efficientpose_nas/table2[cpm, {column}]", counted)
-    assert (explanation.predicate, explanation.status) == ("source_setting", "explained")
-    assert "368×368" in explanation.support
+    assert (explanation.predicate, explanation.status) == ("source_setting", "ambiguous")
+    assert "was read off the row" in explanation.fitted
     assert round(float(explanation.value), 1) == value
 
 

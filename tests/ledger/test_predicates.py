@@ -79,12 +79,24 @@ def test_no_rule_yields_the_plain_string_or_more_than_one() -> None:
 
 
 def test_a_source_counts_by_its_own_convention_size_and_precision() -> None:
-    source = Source(id="theirs", reference="their code", convention="mmcv", input="384x288", decimals=0)
+    source = Source(id="theirs", reference="their code", convention="mmcv", input="384x288", decimals=0, fitted="the zeros")
     [cell] = cost_column(("7.0", {"macs": 3.1, "mmcv": 3.2}), sources={0: source})
     assert not [p for p in cell.predictions.values() if p.predicate == "source_setting"]  # not counted at that size yet
     cell = replace(cell, source_record=cost_record(MODELS[0], {"macs": 6.9, "mmcv": 7.2}, "384x288"))
     assert cell.predictions["source_setting", "theirs"].printed == "7.0"
     assert ("other_convention", "mmcv") not in cell.predictions  # the same rule, with less behind it
+
+
+@pytest.mark.parametrize(
+    ("stated", "yields"), [("102", True), ("103", True), ("105", True), ("101", False), ("106", False), ("27", False)]
+)
+def test_a_size_that_a_source_states_is_quoted_only_if_it_is_that_of_our_network(stated: str, yields: bool) -> None:
+    """CPN has 27.01 M parameters, which are 103.0 MB of 2^20 bytes: a stated size may differ from that by 2 %."""
+    counted = count_cells(load_papers(), load_current())["efficientpose_nas/table4[cpn, params]"]
+    source = Source(id="theirs", reference="their paper", megabytes=stated)
+    cell = replace(counted.cell, row=replace(counted.cell.row, source=source))
+    quoted = [p for p in replace(counted, cell=cell).predictions.values() if p.predicate == "source_quantity"]
+    assert [p.printed for p in quoted] == [f"{stated}.0"] * yields
 
 
 def test_the_counts_that_sources_need_are_required_and_found() -> None:

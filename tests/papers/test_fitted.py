@@ -50,5 +50,10 @@ def test_fitted_rows_and_columns() -> None:
     assert fitted == COLUMNS
 
 
+def test_fitted_sources() -> None:
+    rows = [row for paper in load_papers().values() for table in paper.tables.values() for row in table.rows.values()]
+    assert {row.source.id for row in rows if row.source and row.source.fitted} == {"cpm"}
+
+
 def test_no_convention_is_fitted() -> None:
     assert not [name for name, convention in FLOPS.items() if convention.fitted]

@@ -145,6 +145,24 @@ def test_a_row_knows_the_source_of_its_numbers(folder: Path) -> None:
             'order = 1\n[sources.them]\nreference = "x"\nsize = 1',
             r"paper.toml: source them: unknown field 'size'",
         ),
+        (
+            "paper.toml",
+            "order = 1",
+            'order = 1\n[sources.them]\nreference = "x"\ndecimals = 0',
+            r"paper.toml: source them: decimals are read off the printed numbers: say so in fitted",
+        ),
+        (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", allows = { params = "x" }',
+            r"table table1, row small: allows names 'params', which prints no structure",
+        ),
+        (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", allows = { depth = "x" }',
+            r"table table1, row small: allows names 'depth', which prints no structure",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_in_one_line(folder: Path, file: str, old: str, new: str, message: str) -> None:

@@ -12,25 +12,32 @@ from benchmark.ledger.tokens import Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.explanations import explanation_sentence
+from benchmark.report.index import count_by_kind
 from benchmark.report.papers import paper_page
 
 
 @pytest.fixture(scope="module")
-def costs() -> list[Verdict]:
-    return [verdict for verdict in judge_all() if verdict.kind == "cost"]
+def verdicts() -> list[Verdict]:
+    return judge_all()
 
 
-def test_the_sentence_counts_what_the_verdicts_say(costs: list[Verdict]) -> None:
-    sentence = explanation_sentence(load_papers(), load_current())
-    counted, differing, explained, ambiguous = map(int, re.findall(r"\d+", sentence)[:4])
-    tokens = [verdict.measured for verdict in costs]
-    assert (explained, ambiguous) == (tokens.count("explained"), tokens.count("ambiguous"))
-    assert counted == sum(verdict.ours != "-" for verdict in costs)
-    assert differing == counted - sum(token in ("reproduced", "fitted", "as_built") for token in tokens)
+@pytest.fixture(scope="module")
+def costs(verdicts: list[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.kind == "cost"]
 
 
-def test_chance_alone_would_explain_less_than_was_explained(costs: list[Verdict]) -> None:
-    sentence = explanation_sentence(load_papers(), load_current())
+def test_the_sentence_counts_what_the_table_above_it_counts(verdicts: list[Verdict]) -> None:
+    sentence = explanation_sentence(load_papers(), load_current(), verdicts)
+    compared, differing, explained, ambiguous, contradicted = map(int, re.findall(r"\d+", sentence)[:5])
+    row = next(line for line in count_by_kind(verdicts).splitlines() if line.startswith("| cost |"))
+    _kind, _values, agrees, *groups = row.strip("| ").split(" | ")
+    assert [explained, ambiguous, contradicted] == [int(group) for group in groups[:3]]
+    assert differing == explained + ambiguous + contradicted
+    assert compared == int(agrees) + differing
+
+
+def test_chance_alone_would_explain_less_than_was_explained(verdicts: list[Verdict], costs: list[Verdict]) -> None:
+    sentence = explanation_sentence(load_papers(), load_current(), verdicts)
     match = re.search(r"that differ, ([\d.]+) and ([\d.]+) would be expected by chance", sentence)
     assert match
     expected, ambiguous = map(float, match.groups())
@@ -53,6 +60,9 @@ def test_a_page_names_the_sources_of_its_rows_and_what_was_fitted() -> None:
     effects = measure_effects(judged_plans(), records)
     page = paper_page(papers["efficientpose_nas"], judge_all(records), records, effects)
     assert "- Source of `cpn`: the CPN paper" in page
-    assert "- `du_net_8m`, fitted: the number of U-Nets is not printed" in page
+    assert "- `du_net_8m`, counted as `baselines/du_net+nets=8`, fitted: the number of U-Nets is not printed" in page
+    assert "- `hourglass`, counted as `baselines/hourglass-8`, fitted: the authors' code has two layouts" in page
+    assert "14 joints; fitted: that true multiply-accumulates are counted" in page
+    assert "- `stage3_rest`, small: the table is of the search space" in page
     proxyless = next(line for line in page.splitlines() if line.startswith("| `efficientpose_nas/proxyless_cpu` |"))
     assert "was chosen so that the operations are the printed ones" in proxyless

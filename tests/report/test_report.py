@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
+from benchmark.core.records import select
 from benchmark.ledger import verdicts
+from benchmark.ledger.tokens import counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import PAPER_TABLES, load_papers
 from benchmark.report.build import REPORTS, build_report
@@ -71,6 +74,16 @@ def test_every_table_and_every_cell_stands_on_its_papers_page() -> None:
             for cell in table.cells():
                 printed = cell.printed.replace("|", chr(92) + "|")
                 assert (f" {printed} " if cell.name in taken_over else f"**{printed}**<br>") in page
+
+
+def test_the_first_page_says_how_many_agreeing_costs_are_of_networks_that_were_compared_with_public_code() -> None:
+    records, page = load_current(), build_report()["README.md"].decode()
+    costs = [verdict for verdict in counted(judge_all()) if (verdict.group, verdict.kind) == ("agrees", "cost")]
+    compared = {record.subject for record in select(records, kind="agreement", metric="largest difference")}
+    tested = [verdict for verdict in costs if records[verdict.record].subject in compared]
+    assert 0 < len(tested) < len(costs)
+    assert f"the {len(costs)} that agree are" in page
+    assert f" {len(tested)} of them are of networks whose outputs were compared with those of the publishers' own code" in page
 
 
 def test_one_paper_alone_can_be_written(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from benchmark.config.packages import default_protocol, known_protocols
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record, select
 from benchmark.models.registry import canonical_id
+from benchmark.papers.consistency import MEAN_OF_PARTS, check_consistency
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Paper
 from benchmark.report.decoding import decoding_heading
@@ -37,13 +38,18 @@ DATASETS = {"lsp": "Leeds Sports Pose", "mpii": "MPII", "coco": "COCO"}
 
 
 def find_noise(evidence: Evidence) -> Iterator[Finding]:
-    """Count the stated gains in PCKh@0.5 that lie within the noise of MPII's validation people."""
+    """Count the stated differences in PCKh@0.5 that lie within the noise of MPII's validation people.
+
+    One of two printed means is left out if the parts show that it was averaged otherwise: that is another metric.
+    """
     differences = [
         record
         for record in select(evidence.records, kind="predictions", dataset="mpii", split="val", metric=PCKH)
         if record.setting["over"] and record.interval
     ]
-    gains = sorted(stated_gains(evidence.papers), key=lambda gain: (_gap(gain), gain[0].name))
+    stated = sorted(stated_gains(evidence.papers), key=lambda gain: (_gap(gain), gain[0].name))
+    otherwise = _averaged_otherwise(evidence.papers)
+    gains = [gain for gain in stated if not otherwise & {gain[0].name, gain[1].name}]
     if not differences or not gains:
         return
     narrowest = min(differences, key=_half_width)
@@ -53,27 +59,41 @@ def find_noise(evidence: Evidence) -> Iterator[Finding]:
         better, worse = within[-1]
         papers = join_words(list(dict.fromkeys(evidence.papers[gain[0].paper].short for gain in within)))
         yield Finding(
-            sentence=f"Of {len(gains)} gains in PCKh@0.5 that papers state on MPII validation, {len(within)} ({papers}), up to "
-            f"{better.printed} over {worse.printed}, lie within ±{noise:.2f}, the narrowest 95 % interval of a difference "
-            f"between two published networks on its {narrowest.n:,} people.",
+            sentence=f"Of {len(gains)} differences in PCKh@0.5 that papers state on MPII validation, {len(within)} ({papers}), "
+            f"up to {better.printed} over {worse.printed}, are at most {noise:.2f}: half the narrowest of {len(differences)} "
+            f"intervals (95 %) of a difference between published predictions for {narrowest.n:,} people.",
             strength=len(within) / len(gains),
             page="predictions.md",
             cells=(better, worse),
             records=(narrowest,),
-            details=grid(
-                ("of", "higher", "lower", "gain", "within noise"),
+            details="Networks that are more alike may differ by less noise than any two of these files do. A paper may also "
+            "have split MPII otherwise, as its page says. A mean that its parts contradict is not the same metric, and its "
+            "differences are not counted.\n\n"
+            + grid(
+                ("of", "higher", "lower", "difference", "within noise"),
                 [
                     (
                         a.paper,
                         f"{a.row.id} {a.printed}",
                         f"{b.row.id} {b.printed}",
                         f"{_gap((a, b)):.3f}",
-                        "yes" * ((a, b) in within),
+                        "not the same metric" if (a, b) not in gains else "yes" * ((a, b) in within),
                     )
-                    for a, b in gains
+                    for a, b in stated
                 ],
             ),
         )
+
+
+def _averaged_otherwise(papers: Mapping[str, Paper]) -> set[str]:
+    """Return the names of MPII means that their parts contradict, and of the same printed values of the same networks."""
+    checks = [check for check in check_consistency(papers) if check.rule == MEAN_OF_PARTS and not check.holds]
+    means = [cell for check in checks for cell in check.cells if cell.column.part == "mean"]
+    values = {(cell.row.model, cell.printed) for cell in means if cell.row.model}
+    cells = (cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells())
+    return {cell.name for cell in means} | {
+        cell.name for cell in cells if _is_pckh(cell) and (cell.row.model, cell.printed) in values
+    }
 
 
 def _half_width(record: Record) -> float:
@@ -273,14 +293,16 @@ def find_released_weights(evidence: Evidence) -> Iterator[Finding]:
         tested.sort(key=lambda pair: printed_value(pair[1]))
         values = [record.value for record, _ in tested]
         order = "the order is that of" if all(a < b for a, b in pairwise(values)) else "the order is not that of"
+        overlapping = [f"{a.subject} and {b.subject}" for (a, _), (b, _) in pairwise(tested) if _overlap(a, b)]
+        overlaps = "".join(f"; intervals of {pair.replace(package + '/', '')} overlap" for pair in overlapping)
         widest = max(_half_width(record) for record, _ in tested)
         names = join_words([record.subject.partition("/")[2] for record, _ in tested])
         reached, printed = join_words([f"{value:.1f}" for value in values]), join_words([cell.printed for _, cell in tested])
         if len(tested) > 1:
             yield Finding(
-                sentence=f"{evidence.papers[package].short}'s released weights of {names} reach {reached} % {_shown(PCK)}, "
-                f"± {widest:.1f} or less, on {tested[0][0].n:,} people of {DATASETS[dataset]}; {order} their printed "
-                f"PCKh@0.5 on MPII validation, {printed}.",
+                sentence=f"{evidence.papers[package].short}'s released weights of {names} reach {reached} % {_shown(PCK)} "
+                f"(± {widest:.1f}) on {tested[0][0].n:,} people of {DATASETS[dataset]}; {order} their printed "
+                f"PCKh@0.5 on MPII validation, {printed}{overlaps}.",
                 strength=len(tested),
                 page="decoding.md",
                 cells=tuple(cell for _, cell in tested),
@@ -300,6 +322,12 @@ def _is_pckh(cell: Cell) -> bool:
     column = cell.column
     is_mean = (column.metric, column.threshold, column.part) == ("pckh", 0.5, "mean")
     return is_mean and (cell.dataset, cell.table.split) == ("mpii", "val")
+
+
+def _overlap(a: Record, b: Record) -> bool:
+    assert a.interval is not None
+    assert b.interval is not None
+    return a.interval[0] <= b.interval[1] and b.interval[0] <= a.interval[1]
 
 
 def _contains_zero(interval: tuple[float, float]) -> bool:

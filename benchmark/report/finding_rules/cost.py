@@ -7,32 +7,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import permutations
+from typing import NamedTuple
 
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record, select
-from benchmark.ledger.predicates import count_in_unit
-from benchmark.ledger.verdicts import cost_setting
+from benchmark.ledger.predicates import cost_setting, count_in_unit, source_setting
 from benchmark.models.registry import find_entry
-from benchmark.papers.expressions import evaluate_expression
-from benchmark.papers.rounding import round_half_up
+from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Column, Table
 from benchmark.report.finding_rules.finding import Evidence, Finding
 from benchmark.report.markdown import grid, heading_anchor
 from benchmark.report.models import models_heading
 from benchmark.report.names import printed_name, table_heading
-from benchmark.report.ranking import networks_with_printed_flops, ranking_heading, reversed_pairs
+from benchmark.report.ranking import ranking_heading
 
 MIN_DIFFERENCE = 0.02  # of a printed cost from every count, to be worth a finding
 RELEASED = "author code"  # evidence of a network that was built from its authors' own code
 
 
 def _count(cell: Cell, records: Mapping[str, Record]) -> Record | None:
-    """Return our count of a released network at the printed input size; None for others."""
+    """Return our count of a released network at the printed input size, or that of the row's source; None for others."""
     row = cell.row
     if not row.model or row.needs or find_entry(row.model).evidence != RELEASED:
         return None
-    return records.get(cost_record_id(row.model, *cost_setting(cell)))
+    return records.get(cost_record_id(row.model, *(source_setting(cell) or cost_setting(cell))))
 
 
 def _models_section(record: Record) -> str:
@@ -41,7 +41,7 @@ def _models_section(record: Record) -> str:
 
 @dataclass(frozen=True)
 class _FlopsColumn:
-    """A printed column of operations, and how many of its released networks count to the printed number."""
+    """A printed column of operations, with its released networks whose printed number we reproduce, and all it has."""
 
     table: Table
     column: Column
@@ -50,20 +50,16 @@ class _FlopsColumn:
 
 
 def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
+    reproduced = {verdict.name for verdict in evidence.verdicts if verdict.measured == "reproduced"}
     for paper in evidence.papers.values():
         for table in paper.tables.values():
             for column in table.columns.values():
-                if column.metric != "flops" or column.scope or column.unit != "G":
+                if column.metric != "flops" or column.scope or column.unit != "G" or table.pseudo:
                     continue
                 cells = [cell for cell in table.cells() if cell.column is column]
                 counted = [(cell, record) for cell in cells if (record := _count(cell, evidence.records))]
-                matching = [(cell, record) for cell, record in counted if _matches(cell, record, column.convention)]
+                matching = [(cell, record) for cell, record in counted if cell.name in reproduced]
                 yield _FlopsColumn(table, column, tuple(matching), len(counted))
-
-
-def _matches(cell: Cell, record: Record, convention: str) -> bool:
-    value = count_in_unit(record, cell, convention)
-    return value is not None and round_half_up(value, cell.number.decimals) == str(cell.number)
 
 
 def find_conventions(evidence: Evidence) -> Iterator[Finding]:
@@ -102,35 +98,57 @@ def _fit(column: _FlopsColumn, evidence: Evidence) -> str:
 
 
 def find_reversals(evidence: Evidence) -> Iterator[Finding]:
-    """Compare the order of networks by printed GFLOPs, where we reproduce these, with that by true multiply-accumulates."""
-    datasets = dict.fromkeys(table.dataset for paper in evidence.papers.values() for table in paper.tables.values())
-    for dataset in filter(None, datasets):
-        networks = [
-            network
-            for network in networks_with_printed_flops(evidence.papers, evidence.records, dataset)
-            if find_entry(network.model).evidence == RELEASED
-            and _matches(network.cell, network.record, network.cell.column.convention)
-        ]
-        pairs = len(networks) * (len(networks) - 1) // 2
-        reversals = reversed_pairs(networks)
-        details = grid(
-            ("network", "printed", "true GMACs", "network", "printed", "true GMACs"),
-            [[value for n in pair for value in (f"`{n.model}`", n.cell.printed, f"{n.own_gmacs:.3f}")] for pair in reversals],
-        )
-        for pair in reversals:
-            less, more = sorted(pair, key=lambda network: network.printed)
-            names = [printed_name(network.cell, evidence.papers[network.cell.paper]) for network in (less, more)]
-            yield Finding(
-                sentence=f"{names[0]} is printed with fewer GFLOPs than {names[1]} on {dataset.upper()} "
-                f"({less.cell.number} and {more.cell.number}) but has more true multiply-accumulates "
-                f"({less.own_gmacs:.2f} and {more.own_gmacs:.2f} G), "
-                f"one of {len(reversals)} reversals among the {pairs} pairs of networks whose printed cost we reproduce.",
-                details=details,
-                strength=min(more.printed / less.printed, less.own_gmacs / more.own_gmacs),
-                page="ranking.md#" + heading_anchor(ranking_heading(dataset)),
-                cells=(less.cell, more.cell),
-                records=(less.record, more.record),
+    """Compare the order of networks of one table by printed GFLOPs, where we reproduce these, with that by true MACs.
+
+    Both networks have the same input size. A pair that several tables print counts once.
+    """
+    pairs: dict[tuple[str, str, str], tuple[_Counted, _Counted]] = {}
+    for column in _flops_columns(evidence):
+        counted = [_Counted(cell, record, record.value["flops"]["macs"] / 1e9) for cell, record in column.matching]
+        for less, more in permutations(counted, 2):
+            if less.cell.input == more.cell.input and less.printed < more.printed:
+                pairs.setdefault((less.cell.row.model, more.cell.row.model, less.cell.input), (less, more))
+    reversals = [(less, more) for less, more in pairs.values() if less.gmacs > more.gmacs]
+    details = grid(
+        ("table", "network", "printed", "true GMACs", "network", "printed", "true GMACs"),
+        [
+            (
+                f"{evidence.papers[pair[0].cell.paper].short}, {pair[0].cell.table.where}",
+                *(value for n in pair for value in (f"`{n.cell.row.model}`", n.cell.printed, f"{n.gmacs:.3f}")),
             )
+            for pair in reversals
+        ],
+    )
+    for less, more in reversals:
+        paper, dataset = evidence.papers[less.cell.paper], less.cell.dataset
+        names = [printed_name(network.cell, paper) for network in (less, more)]
+        yield Finding(
+            sentence=f"{paper.short}'s {less.cell.table.where} prints fewer GFLOPs for {names[0]} than for {names[1]} "
+            f"({less.cell.number} and {more.cell.number}), but the former has more true multiply-accumulates "
+            f"({less.gmacs:.2f} and {more.gmacs:.2f} G): {_count_reversals(len(reversals))} {len(pairs)} pairs of one table "
+            "and input size whose printed cost we reproduce.",
+            details=details,
+            strength=min(more.printed / less.printed, less.gmacs / more.gmacs),
+            page="ranking.md#" + heading_anchor(ranking_heading(dataset)),
+            cells=(less.cell, more.cell),
+            records=(less.record, more.record),
+        )
+
+
+class _Counted(NamedTuple):
+    """A network's printed GFLOPs, and our count of true multiply-accumulates at the printed size, in 1e9."""
+
+    cell: Cell
+    record: Record
+    gmacs: float
+
+    @property
+    def printed(self) -> float:
+        return printed_value(self.cell)
+
+
+def _count_reversals(number: int) -> str:
+    return "the one reversal among" if number == 1 else f"one of {number} reversals among"
 
 
 def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
@@ -171,23 +189,24 @@ def _factor(a: float | Fraction, b: float | Fraction) -> float:
 
 def find_structures(evidence: Evidence) -> Iterator[Finding]:
     """Find printed widths, depths, strides and inputs that are different in the released network."""
+    contradicted = {verdict.name for verdict in evidence.verdicts if verdict.measured == "contradicted"}
     for record in select(evidence.records, kind="architecture", metric="structure"):
         paper = evidence.papers.get(record.subject)
         table = paper.tables.get(record.setting["table"]) if paper else None
         if paper is None or table is None:
             continue
-        compared = [(cell, record.value.get(f"{cell.row.id}/{cell.column.name}")) for cell in table.cells()]
-        described = [(cell, built["structure"]) for cell, built in compared if built and built["basis"] == RELEASED]
-        different = [(cell, built) for cell, built in described if _squeeze(built) != _squeeze(cell.printed)]
-        for cell, built in different:
-            printed_numbers, built_numbers = (re.findall(r"\d+(?:\.\d+)?", text) for text in (cell.printed, built))
-            # A cell that states an equation, such as 1.2^2=1.4, prints its own arithmetic, which is no part of the network.
-            if len(printed_numbers) != len(built_numbers) or "=" in cell.printed:
+        built = {f"{paper.id}/{table.id}[{place.replace('/', ', ')}]": value for place, value in record.value.items()}
+        compared = [cell for cell in table.cells() if built.get(cell.name, {}).get("basis") == RELEASED]
+        different = [cell for cell in compared if cell.name in contradicted]
+        for cell in different:
+            released = built[cell.name]["structure"]
+            printed_numbers, built_numbers = (re.findall(r"\d+(?:\.\d+)?", text) for text in (cell.printed, released))
+            if len(printed_numbers) != len(built_numbers):
                 continue
             yield Finding(
                 sentence=f"{paper.short}'s {table.where} prints `{cell.printed}` for “{printed_name(cell, paper)}” "
-                f"({cell.column.header}), where the authors' released network has `{built}`: {len(different)} of "
-                f"{len(described)} compared values of this table differ from the release.",
+                f"({cell.column.header}), where the authors' released network has `{released}`: {len(different)} of "
+                f"{len(compared)} compared values of this table differ{'s' * (len(different) == 1)} from the release.",
                 strength=max(
                     (
                         _factor(Fraction(a), Fraction(b))
@@ -200,10 +219,6 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
                 cells=(cell,),
                 records=(record,),
             )
-
-
-def _squeeze(text: str) -> str:
-    return text.replace(" ", "")
 
 
 def find_ratios(evidence: Evidence) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from itertools import permutations
 
 from benchmark.analysis.latency import load_sessions
 from benchmark.core.records import select
+from benchmark.ledger.latency import format_estimate
 from benchmark.report.finding_rules.accuracy import network_name
 from benchmark.report.finding_rules.finding import Evidence, Finding
 
@@ -33,4 +34,6 @@ def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
                     strength=min(ratio.value, macs),
                     page="latency.md",
                     records=(costs[slow], costs[fast]),
+                    details=f"`{slow}` takes {format_estimate(ratio)} times as long as `{fast}` over {ratio.runs} runs: "
+                    f"{setting.label}.",
                 )
