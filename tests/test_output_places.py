@@ -74,7 +74,7 @@ def compare(root: Path, out: Path) -> None:
 
 
 def ablate(root: Path, **options: Any) -> None:
-    settings = {"name": "sic", "protocol": "synthetic", "root": root, "work": root / "work", "cache": root / "cache"}
+    settings = {"names": ("sic",), "protocol": "synthetic", "root": root, "work": root / "work", "cache": root / "cache"}
     ablate_command(AblateArguments(**settings | options), root / "records")  # type: ignore[arg-type]
 
 

@@ -198,7 +198,7 @@ def find_entry(model: str) -> Entry:
         return _LOCAL_ENTRIES[model]
     base = model.partition("+")[0]
     if base in entries():
-        return _entry_with_switches(model)
+        return _entry_with_switches(model) if model != base else entries()[base]
     if file_format := architecture_format(model):
         return _architecture_entry(Path(model), file_format)
     if base in _LOCAL_ENTRIES:

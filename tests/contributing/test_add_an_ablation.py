@@ -32,7 +32,7 @@ def test_an_ablation_of_a_network_of_ones_own_is_in_the_report(project: Copy) ->
     project.write(PLAN, text)
     project.run("python -m benchmark.report")
     section = project.read("reports/ablations.md").partition("\n## A second stack\n")[2].partition("\n## ")[0]
-    assert "| `python -m benchmark.ablate second_stack --protocol lsp` | 6 | 0.1 M |" in section
+    assert "| `python -m benchmark.ablate second_stack --protocol lsp` | 10 | 0.1 M |" in section
     assert "Cannot be run under `mpii`: no recipe for my_nets/tiny+width=32 on mpii; known: lsp, synthetic." in section
 
 
