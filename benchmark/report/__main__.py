@@ -25,18 +25,28 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
         out: The folder to write to.
         check: Write nothing; exit with status 1 if a file differs from what would be written.
     """
-    from benchmark.report.build import build_report, stale_files, write_files  # imports matplotlib, which is slow
+    from benchmark.report.build import (
+        build_report,
+        leftover_files,
+        stale_files,
+        write_files,
+    )  # imports matplotlib, which is slow
 
     if not check:
         check_output_folder(out)
     files = build_report(paper)
-    if out.resolve() != REPORTS:
+    is_committed = out.resolve() == REPORTS
+    if not is_committed:
         files.pop(README, None)  # the project's README belongs to the committed report only
+    # In another folder, a page that the report does not have may be anybody's.
+    leftovers = leftover_files(files, out) if is_committed and paper is None else []
     if not check:
         write_files(files, out)
+        for name in leftovers:
+            (out / name).unlink()
         print(f"wrote {len(files)} files to {out}")
         return
-    stale = stale_files(files, out)
+    stale = [*stale_files(files, out), *leftovers]
     for name in stale:
         print(f"{out / name} is out of date: run python -m benchmark.report")
     if stale:

@@ -121,3 +121,9 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
     """Return the names of the files that are missing from the folder or differ."""
     return [name for name, content in files.items() if not (folder / name).is_file() or (folder / name).read_bytes() != content]
+
+
+def leftover_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
+    """Return the names of the pages and figures in the folder that the whole report no longer has."""
+    present = [path.relative_to(folder).as_posix() for path in (*folder.glob("*.md"), *folder.glob("figures/*.svg"))]
+    return sorted(set(present) - files.keys())
