@@ -16,7 +16,7 @@ from tests.json_reports import check_report
 SIZE = 64
 MACS = 16 * 16 * 3 * 16 * 16  # of a convolution with kernels of 4x4 pixels, one every 4
 NET = """
-import numpy, os, signal, sys
+import dataclasses, numpy, os, signal, sys
 import torch
 from torch import nn
 
@@ -73,6 +73,8 @@ RUNS_WITHOUT_VALUES = {
     "another __call__": {"method": "def __call__(self, x): return self.forward(x)"},
     "a __call__ that does more": {"method": "def __call__(self, x): return [super().__call__(x)]"},
     "a dictionary": {"forward": "y = {'heatmaps': y}"},
+    "a dataclass": {"forward": "y = dataclasses.make_dataclass('Output', ['maps', 'loss'], slots=True)(y, None)"},
+    "nothing beside the maps": {"forward": "y = y, None"},
     "a dictionary of lists": {"forward": "y = {'heatmaps': [y, y]}"},
     "a buffer made on the way": {"forward": "self.register_buffer('g', torch.arange(16.)); y = y + self.g"},
     "a lazy layer": {"at_init": "self.conv = nn.LazyConv2d(joints, 4, stride=4)"},
@@ -90,7 +92,15 @@ def test_an_unusual_network_is_counted_without_values(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize(
     "wrap",
-    ["torch.jit.script(net)", "torch.jit.trace(net, torch.zeros(1, 3, 64, 64))", "torch.compile(net)", "nn.DataParallel(net)"],
+    [
+        "torch.export.export(net, (torch.zeros(1, 3, 64, 64),)).module()",
+        "nn.Sequential(torch.export.export(net, (torch.zeros(1, 3, 64, 64),)).module())",
+        "torch.fx.symbolic_trace(net)",
+        "torch.jit.script(net)",
+        "torch.jit.trace(net, torch.zeros(1, 3, 64, 64))",
+        "torch.compile(net)",
+        "nn.DataParallel(net)",
+    ],
 )
 def test_a_wrapped_network_is_counted(tmp_path: Path, wrap: str) -> None:
     path = tmp_path / "a_wrapped_net.py"
@@ -147,6 +157,7 @@ def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.Ca
         ({"forward": "os._exit(7)"}, r"^a_users_net\.py:Net: its process ended with status 7"),
         ({"forward": "sys.exit('no')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: SystemExit: no$"),
         ({"at_init": "raise OSError('no weights')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: OSError: no weights$"),
+        ({"forward": "yield y"}, r"^a_users_net\.py:Net: its forward yields outputs one by one; it has to return them$"),
         ({"at_init": "input()"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: EOFError: "),
     ],
 )
