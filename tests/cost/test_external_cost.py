@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -148,6 +149,21 @@ def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.Ca
     CostCommand((spec, "efficientpose/RT"), input="64x64", json=True)()
     report = check_report(CostReport, capsys.readouterr().out)
     assert [model["counted_on"] for model in report["models"]] == ["cpu", "meta"]
+
+
+def test_networks_that_fail_are_named_once_the_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, line in {"built": "raise OSError('no file')", "run": "self.missing", "good": "pass"}.items():
+        (tmp_path / name).mkdir()
+        write_net(tmp_path / name, **{"at_init" if name == "built" else "forward": line})
+    models = [f"{tmp_path}/{name}/a_users_net.py:Net" for name in ("built", "run", "good")]
+    with pytest.raises(InputError, match=r"^baselines/hrnet-w32 takes no 65x64 image"):
+        CostCommand((*models, "baselines/hrnet-w32"), input="65x64", json=True)()
+    printed = capsys.readouterr()
+    assert [model["model"] for model in json.loads(printed.out)["models"]] == ["good/a_users_net.py:Net"]
+    assert re.findall(r"(?m)^error: (\w+)/a_users_net\.py:Net: \S+: (\w+): ", printed.err) == [
+        ("built", "OSError"),
+        ("run", "AttributeError"),
+    ]
 
 
 @pytest.mark.parametrize(
