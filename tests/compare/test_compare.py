@@ -212,6 +212,8 @@ def test_text_json_and_markdown_say_that_a_network_needed_values(command, nets: 
     assert note in report["notes"]
     assert f"- {note}\n" in (tmp_path / "out/table.md").read_text()
     assert f"- {note}\n" in command(*options)
+    for name in ("row.md", "row.tex", "row.csv"):
+        assert "counted in a run on the processor, with an image of zeros" in (tmp_path / "out" / name).read_text(), name
 
 
 def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
@@ -226,6 +228,7 @@ def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
     assert cells(report)["params"] == ""  # batch norms are folded into the convolutions
     assert set(report["networks"][0]["flops"]) == {"hrnet", "hrnet_1e9", "macs"}
     assert "batch norms" in report["networks"][0]["not_counted"]
+    assert (tmp_path / "out/row.md").read_text().endswith("\n\ncounted from the nodes of an ONNX file\n")
 
 
 # --- baselines -------------------------------------------------------------------------------------------------------------
