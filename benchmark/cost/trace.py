@@ -59,7 +59,7 @@ class Trace:
 
 
 def trace_network(network: nn.Module, height: int, width: int, *, channels: int = 3, device: str = "meta") -> Trace:
-    """Run a network once on one image ``[channels, height, width]``, in inference mode, and return its trace.
+    """Run a network once on one image ``[channels, height, width]``, without gradients, and return its trace.
 
     The network is moved to the meta device and loses its weights. Pass one that was built for this, preferably under
     ``torch.device("meta")``, where building is fast too.
@@ -71,12 +71,11 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     network.eval()
     recorder = _Recorder(network)
     image = torch.zeros(1, channels, height, width, device=device)
-    # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
-    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), parametrize.cached():
+    with _recordable(device), parametrize.cached():
         recorder.add_known([image, *_named_tensors(network).values(), *_compute_parametrizations(network)])
         enter = register_module_forward_pre_hook(recorder.enter)
         leave = register_module_forward_hook(recorder.leave, always_call=True)
-        with enter, leave, _in_new_threads(recorder), recorder:
+        with enter, leave, _in_new_threads(recorder, device), recorder:
             output = network(image)
     multiplied = frozenset(p for p in network.parameters() if p.untyped_storage()._cdata in recorder.operands)
     return Trace(ops=tuple(recorder.ops), params=count_parameters(network, multiplied), multiplied=multiplied, output=output)
@@ -134,12 +133,23 @@ def _compute_parametrizations(network: nn.Module) -> list[torch.Tensor]:
 
 
 @contextmanager
-def _in_new_threads(recorder: _Recorder) -> Iterator[None]:
+def _recordable(device: str) -> Iterator[None]:
+    """Run the body without gradients, and so that all products reach the dispatcher.
+
+    Fused attention hides its products; the MATH backend calls them one by one. Inference mode is fast on the meta device, but a
+    network that computes gradients on its own needs another mode.
+    """
+    with torch.inference_mode() if device == "meta" else torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+@contextmanager
+def _in_new_threads(recorder: _Recorder, device: str) -> Iterator[None]:
     """Record in threads that the body starts, too: what a mode does to operators ends at a thread's border."""
     run = threading.Thread.run
 
     def run_recorded(thread: threading.Thread) -> None:
-        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), recorder:
+        with _recordable(device), recorder:
             run(thread)
 
     threading.Thread.run = run_recorded  # type: ignore[assignment,method-assign]

@@ -51,6 +51,7 @@ NEEDS_VALUES = {
     "a value": "y = y * (y.abs().max().item() >= 0)",
     "a branch": "y = y if y.mean() < 1e9 else y * 2",
     "numpy": "y = y + torch.from_numpy(numpy.ones_like(y.numpy()))",
+    "a gradient": "exec('with torch.enable_grad(): z = y.detach().requires_grad_(); torch.autograd.grad((z * 2).sum(), z)')",
     "non-maximum suppression": "import torchvision; torchvision.ops.nms(torch.rand(4, 4), torch.rand(4), 0.5)",
     "a tensor that is no buffer": "y = y + torch.ones(16, 1, 1, device='cpu') * self.offset.expand(16, 1, 1)",
     "a number of detections": "y = y + len((y > 9).nonzero())",
