@@ -38,7 +38,8 @@ def _only_value(output: Any) -> Any:
     if isinstance(output, Mapping):
         output = {key: value for key, value in output.items() if value is not None}
         return _only_value(*output.values()) if len(output) == 1 else output
-    return [part for part in output if part is not None] if isinstance(output, tuple | list) else output
+    parts = [part for part in output if part is not None] if isinstance(output, tuple | list) else []
+    return parts or output
 
 
 def _kind(output: Any) -> str:
