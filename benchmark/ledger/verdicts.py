@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
@@ -202,6 +203,14 @@ def _judge_cost(
     own = known if known and known.cell == cell else count_cell(cell, records)
     if own is None:
         return Judgement("not_run", remedy_command(cell))
+    judgement = _judge_count(cell, own, entry, records, counted)
+    not_counted = format_not_counted(own.record.value.get("not_counted", {}))
+    return judgement._replace(cause="; ".join(filter(None, (judgement.cause, not_counted))))
+
+
+def _judge_count(
+    cell: Cell, own: CountedCell, entry: Entry, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None
+) -> Judgement:
     convention, record = cell.column.convention, own.record.id
     if own.plain == str(cell.number):
         # A reconstruction gets no verdict, whether it agrees or not: it shows what the authors may have built.
