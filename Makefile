@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help report check test lint types lock bench slow clean
+.PHONY: help report site check test lint types lock bench slow clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ help: ## list the targets
 report: .venv/ready ## measure missing costs, then write reports/
 	$(BIN)/python -m benchmark.measure cost --all
 	$(BIN)/python -m benchmark.report
+
+site: .venv/ready ## write the report as a static site to out/site
+	$(BIN)/python -m benchmark.report --html
 
 check: .venv/ready ## check that the committed reports match the records
 	$(BIN)/python -m benchmark.report --check
