@@ -38,14 +38,22 @@ PAGE_GROUPS = (
         "Accuracy",
         (
             ("decoding", "Decoding and test-time options", "their effect on accuracy, and the effect of the definition of PCK"),
-            ("predictions", "Published predictions", "what the authors' and others' files on MPII score, beside what is printed"),
+            (
+                "predictions",
+                "Published predictions",
+                "what the authors' and others' files on MPII score, beside what is printed",
+            ),
             ("lsp", "Leeds Sports Pose", "published methods and released weights on the same photographs"),
         ),
     ),
     (
         "Trainings",
         (
-            ("ablations", "Ablations", "differences between variants trained under one protocol, beside the printed differences"),
+            (
+                "ablations",
+                "Ablations",
+                "differences between variants trained under one protocol, beside the printed differences",
+            ),
             ("training", "Training results", "accuracies and curves"),
             ("search", "Architecture search", "the architectures that were found, and random search for comparison"),
         ),
@@ -99,12 +107,12 @@ def index_page(
         ),
         "## Verdicts",
         grid(
-            ("", "measured", "counted under", "meaning"),
+            ("mark", "measured", "counted under", "meaning"),
             [(MARKS[token], f"`{token}`", GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
         ),
         grid(("counted under", "meaning"), GROUP_MEANING.items()),
         grid(
-            ("", "internal", "meaning"),
+            ("mark", "internal", "meaning"),
             [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
         ),
         "## Reasons that explain a difference",

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from benchmark.core.records import NOT_APPLICABLE, Record
 from benchmark.ledger.tokens import GROUP_MEANING, GROUPS, INTERNAL_MEANING, KINDS, MEASURED_MEANING, Verdict
 from benchmark.papers.tables import Table
-from benchmark.report.build import gather_evidence, report_figures, report_pages
+from benchmark.report.build import format_verdicts, gather_evidence, report_figures, report_pages
 from benchmark.report.finding_rules.finding import Evidence
 from benchmark.report.findings import find_all
 from benchmark.report.index import PAGE_GROUPS
@@ -23,7 +23,19 @@ from benchmark.report.site.markdown import RenderedPage, render_inline, render_p
 STATIC = Path(__file__).parent / "static"
 VALUES = "values.html"
 # What a verdict shows of the record that it rests on.
-RECORD_FIELDS = ("subject", "dataset", "protocol", "setting", "n", "interval", "device", "command", "commit", "time", "environment")
+RECORD_FIELDS = (
+    "subject",
+    "dataset",
+    "protocol",
+    "setting",
+    "n",
+    "interval",
+    "device",
+    "command",
+    "commit",
+    "time",
+    "environment",
+)
 
 
 def build_site() -> dict[str, bytes]:
@@ -35,7 +47,11 @@ def build_site() -> dict[str, bytes]:
     evidence = gather_evidence()
     figures = report_figures(evidence)
     templates = Environment(
-        loader=PackageLoader("benchmark.report.site"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("benchmark.report.site"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
     tables = {
         paper.id: {t.id: _draw_table(templates, t, evidence.verdicts) for t in paper.tables.values()}
@@ -67,6 +83,7 @@ def build_site() -> dict[str, bytes]:
         {name: text.encode() for name, text in html.items()}
         | {f"figures/{name}": content for name, content in figures.items()}
         | {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
+        | {"verdicts.csv": format_verdicts(evidence.verdicts).encode()}
     )
 
 
@@ -87,7 +104,9 @@ def _draw_table(templates: Environment, table: Table, verdicts: Sequence[Verdict
     return templates.get_template("table.html").render(
         table=table,
         headers=[(render_inline(column.header), column.convention) for column in table.columns.values()],
-        verdicts={(v.row_id, v.column): (v, verdict_anchor(v)) for v in verdicts if (v.paper, v.table) == (table.paper, table.id)},
+        verdicts={
+            (v.row_id, v.column): (v, verdict_anchor(v)) for v in verdicts if (v.paper, v.table) == (table.paper, table.id)
+        },
         marks=MARKS,
         internal_marks=INTERNAL_MARKS,
     )

@@ -56,7 +56,7 @@ class _Renderer(RendererHTML):
 
     def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         label = escape(f"Table: {env['heading']}")
-        return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table>'
+        return f'<div class="scroll" role="group" tabindex="0" aria-label="{label}"><table>'
 
     def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return "</table></div>"
@@ -71,10 +71,9 @@ class _Renderer(RendererHTML):
 
     def image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         source, text = escape(str(tokens[index].attrGet("src"))), escape(tokens[index].content)
-        return (
-            f'<figure><object type="image/svg+xml" data="{source}" aria-label="{text}"><img src="{source}" alt="{text}"></object>'
-            f'<figcaption>{text} <button type="button" class="enlarge" data-figure="{source}">Enlarge</button></figcaption></figure>'
-        )
+        drawing = f'<object type="image/svg+xml" data="{source}" aria-label="{text}"><img src="{source}" alt="{text}"></object>'
+        enlarge = f'<button type="button" class="enlarge" data-figure="{source}">Enlarge</button>'
+        return f"<figure>{drawing}<figcaption>{text} {enlarge}</figcaption></figure>"
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return f'<a href="{escape(page_address(str(tokens[index].attrGet("href"))))}">'
