@@ -379,6 +379,7 @@ def test_a_few_persons_do_not_fill_the_tables_cell(command, predictions: Path) -
     assert cells(report)["pckh"] == ""
 
 
+@pytest.mark.slow
 def test_published_predictions_stand_in_each_table_by_its_own_mean(command, pose_data: Path, tmp_path: Path) -> None:
     paths = [pose_data / "mpii/gt_valid.mat", pose_data / "mpii/predictions/hourglass_s2_b1.mat"]
     for path in paths:

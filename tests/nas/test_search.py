@@ -133,6 +133,7 @@ def test_no_weight_learns_from_a_held_out_photograph(root: Path, plan: SearchPla
     assert len(held_out) == round(0.4 * len(trained | held_out))
 
 
+@pytest.mark.slow
 def test_stopped_before_every_step_it_is_the_same_search(
     plan: SearchPlan, table: LookupTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
