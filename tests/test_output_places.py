@@ -227,8 +227,9 @@ def test_a_page_without_space_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_a_record_without_space_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    def record(subject: str, note: str = "") -> Record:
-        return Record(kind="cost", subject=subject, metric="cost", versions={}, value=1, command="", samples=note)
+    def record(subject: str, command: str = "") -> Record:
+        setting, value = {"input": "64x64"}, {"params": {}, "flops": {}, "scopes": {}}
+        return Record(kind="cost", subject=subject, metric="counts", setting=setting, versions={}, value=value, command=command)
 
     append_record(record("first"), tmp_path)
     before = (tmp_path / "cost.jsonl").read_bytes()

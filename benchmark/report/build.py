@@ -9,9 +9,10 @@ from dataclasses import astuple
 from pathlib import Path
 
 from benchmark.analysis.effects import judged_plans, measure_effects
-from benchmark.config.identities import load_current
-from benchmark.core.errors import InputError
+from benchmark.config.identities import current_records, is_removed
+from benchmark.core.errors import InputError, print_warning
 from benchmark.core.files import hold_folder, write_file
+from benchmark.core.records import load_records
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -45,7 +46,11 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
     Raises:
         InputError: The paper is unknown, or a table or record is malformed.
     """
-    papers, records = load_papers(), load_current()
+    papers, stored = load_papers(), load_records()
+    records, removed = current_records(stored), stored.where(is_removed)
+    if removed:
+        example = next(iter(removed.entries.values())).subject
+        print_warning(f"{len(removed):,} records of models that no longer exist are ignored, such as those of {example}")
     verdicts, effects = judge_all(records), measure_effects(judged_plans(), records)
     if paper is not None:
         if paper not in papers:

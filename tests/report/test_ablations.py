@@ -20,6 +20,7 @@ from benchmark.config.ablations import (
 )
 from benchmark.config.identities import accuracy_identity, load_current, mean_pose_identity, training_setting
 from benchmark.core.records import Record
+from benchmark.core.statistics import pack_replicates
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.ablation_plots import forest_figure
@@ -86,7 +87,7 @@ def runs_on_mpii(ablation: Ablation, accuracies: Mapping[str, float], metrics: S
                     **accuracy_identity(model, recipe, setting, metric, seed),
                     value=value + 0.05 * seed,
                     n=2958,
-                    samples={"replicates": (value + 0.3 * np.random.default_rng(0).normal(size=1000)).tolist()},
+                    samples={"replicates": pack_replicates(value + 0.3 * np.random.default_rng(0).normal(size=1000))},
                     command="",
                 )
                 floor = Record(**mean_pose_identity(recipe, 22246, metric), value=10.0, command="")
@@ -139,7 +140,7 @@ def small_runs(name: str, accuracies: Mapping[str, float], spread: float = 0.1) 
                     ),
                     value=value,
                     n=1000,
-                    samples={"replicates": (value + np.random.default_rng(0).normal(size=1000)).tolist()},
+                    samples={"replicates": pack_replicates(value + np.random.default_rng(0).normal(size=1000))},
                     command="",
                 )
             )
