@@ -437,9 +437,9 @@ def _mend_end(file: BinaryIO) -> int:
         start, block = max(0, start - _BLOCK), min(start, _BLOCK)
         tail = os.pread(file.fileno(), block, start) + tail
     last_line = tail[tail.rfind(b"\n") + 1 :]
-    if last_line and is_whole(last_line):
-        return size + file.write(b"\n")
-    return file.truncate(size - len(last_line))
+    if not last_line:
+        return size
+    return size + file.write(b"\n") if is_whole(last_line) else file.truncate(size - len(last_line))
 
 
 def _sync_folder(folder: Path) -> None:
