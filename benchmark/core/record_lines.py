@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -44,8 +45,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("an object expected")
     if data.get("schema") == SCHEMA:
-        end = len(line) - line.endswith(b"\n")
-        if line[end - _SEAL_SIZE : end] != _seal(line[: end - _SEAL_SIZE]):
+        if not _is_sealed(line):
             raise ValueError("its checksum does not belong to this content: it was changed after it was written")
         del data["checksum"]
     elif data.get("schema") == UNSEALED_SCHEMA:
@@ -53,6 +53,20 @@ def parse_line(line: bytes) -> dict[str, Any]:
     else:
         raise ValueError(f"schema {SCHEMA} expected")
     return data
+
+
+def parse_identity(line: bytes) -> dict[str, Any]:
+    """Return at least id, schema and what identifies a record; the rest is not parsed if its checksum is right.
+
+    Raises:
+        ValueError: see :func:`parse_line`.
+    """
+    if _is_sealed(line):
+        with suppress(orjson.JSONDecodeError):
+            data = orjson.loads(line[: line.find(b', "value": ', line.find(b', "versions": {'))] + b"}")
+            if data.get("schema") == SCHEMA:
+                return data
+    return parse_line(line)
 
 
 def is_whole(line: bytes) -> bool:
@@ -72,6 +86,11 @@ def escape_surrogates(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [escape_surrogates(item) for item in value]
     return value
+
+
+def _is_sealed(line: bytes) -> bool:
+    end = len(line) - line.endswith(b"\n")
+    return line[end - _SEAL_SIZE : end] == _seal(line[: end - _SEAL_SIZE])
 
 
 def _seal(content: bytes) -> bytes:

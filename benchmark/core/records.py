@@ -8,6 +8,7 @@ are written under a lock and synced. The remains of a line that a kill cut off h
 from __future__ import annotations
 
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
@@ -29,7 +30,7 @@ from tqdm import tqdm
 from benchmark.core.errors import InputError, print_warning
 from benchmark.core.files import check_output_folder, lock_file, writing
 from benchmark.core.record_ids import find_recorded, remember_recorded
-from benchmark.core.record_lines import UNSEALED_SCHEMA, escape_surrogates, format_line, is_whole, parse_line
+from benchmark.core.record_lines import UNSEALED_SCHEMA, escape_surrogates, format_line, is_whole, parse_identity, parse_line
 from benchmark.core.record_types import KINDS, check_fields
 
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
@@ -143,15 +144,9 @@ class Records(Mapping[str, Record]):
 
     def where(self, condition: Callable[[Record | StoredRecord], bool]) -> Records:
         """Return the records that fulfil a condition, which only looks at subject and header."""
-        chosen: dict[tuple[str, int], bool] = {}
-
-        def is_chosen(entry: Record | StoredRecord) -> bool:
-            key = entry.subject, id(entry.header)
-            if key not in chosen:
-                chosen[key] = condition(entry)
-            return chosen[key]
-
-        return Records({id_: entry for id_, entry in self.entries.items() if is_chosen(entry)})
+        examples = {(entry.subject, id(entry.header)): entry for entry in self.entries.values()}
+        chosen = {key for key, entry in examples.items() if condition(entry)}
+        return Records({id_: entry for id_, entry in self.entries.items() if (entry.subject, id(entry.header)) in chosen})
 
 
 class _Group(NamedTuple):
@@ -193,10 +188,10 @@ def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> l
 class StoredRecord:
     """A line of a file of records: where it stands, and what identifies it."""
 
-    __slots__ = ("file", "header", "seed", "setting", "size", "start", "subject")
+    __slots__ = ("header", "path", "seed", "setting", "size", "start", "subject")
 
-    def __init__(self, file: _RecordFile, start: int, size: int, fields: Mapping[str, Any], shared: _Shared) -> None:
-        self.file, self.start, self.size = file, start, size
+    def __init__(self, path: Path, start: int, size: int, fields: Mapping[str, Any], shared: _Shared) -> None:
+        self.path, self.start, self.size = path, start, size
         self.subject: str = shared.value(fields["subject"])
         self.setting: Mapping[str, Any] = shared.value(fields["setting"])
         self.seed: int | None = fields.get("seed")
@@ -213,14 +208,22 @@ class StoredRecord:
             InputError: a field is not of its type, or the file was replaced since it was loaded.
         """
         try:
-            data = parse_line(self.file.read(self.start, self.size))
+            data = parse_line(_read_bytes(self.path, self.start, self.size))
             if data["id"] != id_:
                 raise ValueError("the file was replaced while it was used")
             # What it has in common with others is kept once.
             return to_record(data | {"setting": self.setting, "versions": self.header.versions})
         except (ValueError, KeyError) as problem:
-            number = self.file.read(0, self.start).count(b"\n") + 1
-            raise InputError(f"{self.file.path}:{number}: not a record: {problem}") from None
+            number = _read_bytes(self.path, 0, self.start).count(b"\n") + 1
+            raise InputError(f"{self.path}:{number}: not a record: {problem}") from None
+
+
+def _read_bytes(path: Path, start: int, size: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(descriptor, size, start)
+    finally:
+        os.close(descriptor)
 
 
 class _Shared:
@@ -231,13 +234,17 @@ class _Shared:
 
     def header(self, fields: Mapping[str, Any]) -> Header:
         """Return the header of a record's fields."""
-        names: dict[str, Any] = {"device": None, **fields}
-        key = orjson.dumps([names[name] for name in Header.__slots__])
-        return self.values.get(key) or self.values.setdefault(key, Header(**{name: names[name] for name in Header.__slots__}))
+        kind, dataset, split, protocol, metric = (fields[name] for name in Header.__slots__[:5])
+        device, versions = fields.get("device"), self.value(fields["versions"])
+        key = kind, dataset, split, protocol, metric, device, id(versions)
+        if key not in self.values:
+            names = {"kind": kind, "dataset": dataset, "split": split, "protocol": protocol, "metric": metric}
+            self.values[key] = Header(**names, device=device, versions=versions)
+        return self.values[key]
 
     def value(self, value: Any) -> Any:
         """Return an equal value that was seen before, or else this one."""
-        return self.values.setdefault(orjson.dumps(value), value)
+        return self.values.setdefault(value if isinstance(value, str) else orjson.dumps(value), value)
 
 
 class _RecordFile:
@@ -259,15 +266,7 @@ class _RecordFile:
             return False
         if status.st_size <= self.end:
             return (status.st_size, status.st_mtime_ns) == (self.end, self.status.st_mtime_ns)
-        return self.read(self.end - len(self.last_line), len(self.last_line)) == self.last_line
-
-    def read(self, start: int, size: int) -> bytes:
-        """Return a part of the file."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            return os.pread(descriptor, size, start)
-        finally:
-            os.close(descriptor)
+        return _read_bytes(self.path, self.end - len(self.last_line), len(self.last_line)) == self.last_line
 
     def read_new_lines(self, shared: _Shared, bar: tqdm) -> None:
         """Read the lines that were added since the last call.
@@ -288,7 +287,7 @@ class _RecordFile:
                     data = self._check(line)
                     if data["id"] in self.entries:
                         raise ValueError(f"duplicate record {data['id']}")
-                    self.entries[data["id"]] = StoredRecord(self, self.end, len(line), data, shared)
+                    self.entries[data["id"]] = StoredRecord(self.path, self.end, len(line), data, shared)
                 except KeyError as missing:
                     raise InputError(f"{self._place}: not a record: {missing.args[0]}: field required") from None
                 except (ValueError, TypeError, AttributeError) as problem:
@@ -315,13 +314,25 @@ class _RecordFile:
         return b""
 
     def _check(self, line: bytes) -> dict[str, Any]:
-        data = parse_line(line)
+        data = parse_identity(line)
         if data["kind"] != self.kind:
             raise ValueError(f"kind: {data['kind']!r} belongs into another file")
         # What has a checksum was checked before it was written.
         if data["schema"] == UNSEALED_SCHEMA and to_record(data).id != data["id"]:
             raise ValueError(f"id {data['id']} does not belong to this content")
         return data
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from searching ever more records for cycles; there are none."""
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_enabled:
+            gc.enable()
 
 
 _files: dict[Path, _RecordFile] = {}  # of the folder that was read last
@@ -339,7 +350,8 @@ def load_records(folder: Path = RECORDS) -> Records:
     _files.clear()
     size = sum(path.stat().st_size - file.end for path, file in files.items())
     shared = _Shared()
-    with tqdm(total=size, desc="records", unit="B", unit_scale=True, delay=2, leave=False, disable=None) as bar:
+    bar = tqdm(total=size, desc="records", unit="B", unit_scale=True, delay=2, leave=False, disable=None)
+    with bar, _without_collection():
         for file in files.values():
             file.read_new_lines(shared, bar)
     _files.update(files)

@@ -236,7 +236,7 @@ def test_damaged_ids_are_no_loss(tmp_path: Path, damage: str) -> None:
 def test_only_new_lines_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append_records([record(f"{number}/net") for number in range(50)], tmp_path)
     parsed: list[bytes] = []
-    monkeypatch.setattr(store, "parse_line", lambda line: (parsed.append(line), record_lines.parse_line(line))[1])
+    monkeypatch.setattr(store, "parse_identity", lambda line: (parsed.append(line), record_lines.parse_identity(line))[1])
     assert len(load_records(tmp_path)) == 50
     assert len(parsed) == 50
     assert len(load_records(tmp_path)) == 50
