@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
@@ -47,6 +48,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         InputError: The paper is unknown, or a table or record is malformed.
     """
     papers, stored = load_papers(), load_records()
+    gc.freeze()  # a million records are not searched for cycles again and again
     records, removed = current_records(stored), stored.where(is_removed)
     if removed:
         example = next(iter(removed.entries.values())).subject
