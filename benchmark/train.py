@@ -10,7 +10,7 @@ import tyro
 
 from benchmark.core.errors import run_command
 from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS
+from benchmark.core.records import RECORDS, check_store
 from benchmark.models.external import resolve_model
 from benchmark.training.arguments import TrainArguments
 
@@ -53,8 +53,10 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     with process_group() as (rank, count):
         run = plan_training(arguments, count, folder)
         if rank == 0:
-            for place in (run.folder, arguments.cache, *([folder] if arguments.keep else [])):
+            for place in (run.folder, arguments.cache):
                 check_output_folder(place)
+            if arguments.keep:
+                check_store(folder)
         people, absent = load_training_people(run.recipe, arguments.root)
         run = with_people(run, people)
         verbose = rank == 0 and not arguments.as_json

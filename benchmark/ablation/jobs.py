@@ -31,7 +31,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import Record, append_record, record_id
+from benchmark.core.records import Record, append_records, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
@@ -237,8 +237,8 @@ def measure_job_maps(job: Job, run: TrainingRun, arguments: AblateArguments, fol
     ]
     try:
         for spec in specs:
-            for record in measure_feature_maps(run, spec, arguments.root, folder):
-                append_record(record, folder)
+            # A module's checkerboard, by which its maps are found, is written last.
+            append_records(reversed(measure_feature_maps(run, spec, arguments.root, folder)), folder)
     except InputError as problem:
         print(f"maps not measured: {problem}", file=sys.stderr)
 

@@ -47,8 +47,12 @@ def _obstacle(folder: Path) -> str:
     return f"{obstacle} is a file, not a folder" if obstacle else ""
 
 
-def check_output_folder(folder: Path) -> None:
+def check_output_folder(folder: Path, size: int = 0) -> None:
     """Check that results can be written to a folder, before anything long is done; nothing is left there.
+
+    Args:
+        folder: Folder, which need not exist.
+        size: Bytes of the longest file there that grows: a file-size limit may be near.
 
     Raises:
         InputError: the folder cannot be made or written to, or its disk is full.
@@ -56,6 +60,7 @@ def check_output_folder(folder: Path) -> None:
     try:
         existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=existing) as file:
+            file.seek(size)
             file.write(bytes(_BLOCK))
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 
 from benchmark.config.identities import Identity, describe_evaluation, evaluation_identity
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import Record, append_record, load_records, provenance, record_id
+from benchmark.core.records import Record, append_records, load_records, provenance, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.arguments import TestDataset
 from benchmark.evaluation.backends import Backend
@@ -127,7 +127,7 @@ class Evaluation:
 
     def keep(self, records: Sequence[Record], folder: Path) -> None:
         """Append the records that are not in the store yet; print a note if the store holds records with other weights."""
-        present = [record.id for record in records if not append_record(record, folder)]
+        present = {record.id for record in records}.difference(append_records(records, folder))
         stored = load_records(folder) if present else {}
         if any(_weights_hash(stored[id_]) != self.sha256 for id_ in present):
             print(

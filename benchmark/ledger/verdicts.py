@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from benchmark.analysis.latency import Session, load_sessions
 from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
@@ -51,8 +52,8 @@ def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, 
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
     internal = judge_internally(papers)
     # What follows from other cells is judged by our measurements of these, which therefore come first.
-    counted = count_cells(papers, records)
-    judged = {cell.name: measure(cell, records, counted) for cell in cells if not cell.column.expression}
+    counted, sessions = count_cells(papers, records), list(load_sessions(records))
+    judged = {cell.name: measure(cell, records, counted, sessions) for cell in cells if not cell.column.expression}
     sources = collect_sources(papers, cells, judged, counted)
     for cell in cells:
         if cell.column.expression:
@@ -73,16 +74,22 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
     Raises:
         InputError: the row names an unknown model.
     """
-    return _cell_verdict(cell, measure(cell, records), NOTHING)
+    return _cell_verdict(cell, measure(cell, records, sessions=list(load_sessions(records))), NOTHING)
 
 
-def measure(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None = None) -> Judgement:
+def measure(
+    cell: Cell,
+    records: Mapping[str, Record],
+    counted: Mapping[str, CountedCell] | None = None,
+    sessions: Sequence[Session] = (),
+) -> Judgement:
     """Judge a cell that does not follow from others by the record of its quantity.
 
     Args:
         cell: The printed cell.
         records: Current records, by id.
         counted: All printed costs with their counts, which an explanation of one is held against.
+        sessions: All networks that were timed together.
 
     Raises:
         InputError: the row names an unknown model.
@@ -105,7 +112,7 @@ def measure(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, Cou
         return _judge_accuracy(cell, records)
     if cell.column.metric in TIME_METRICS:
         try:
-            timed = compare_printed_time(cell, records)
+            timed = compare_printed_time(cell, sessions)
         except NotComputable as problem:
             return Judgement("not_measured", str(problem))
         if timed and timed.outcome == "compared":

@@ -13,10 +13,9 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 
 from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.core.errors import InputError, report_failures
-from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import RECORDS, append_record
+from benchmark.core.records import append_record, check_store
 from benchmark.cost.records import CountedOn, cost_record, describe_device, measure_cost, measure_external_cost
 from benchmark.models.external import MODEL_SPECS_ONNX, ExternalModel, resolve_models
 from benchmark.models.registry import Evidence, find_entry
@@ -52,7 +51,7 @@ class CostCommand:
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.all or self.keep:
-            check_output_folder(RECORDS)
+            check_store()
         if self.all:
             # Imported here, as the other uses of the command do not need the papers.
             from benchmark.measure.missing import measure_missing

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 from benchmark.analysis.effects import judged_plans, measure_effects
-from benchmark.config.identities import load_current
-from benchmark.core.errors import InputError
+from benchmark.config.identities import current_records, is_removed
+from benchmark.core.errors import InputError, print_warning
 from benchmark.core.files import hold_folder, write_file
+from benchmark.core.records import load_records
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -39,10 +41,17 @@ from benchmark.report.training import training_figure, training_page
 def gather_evidence() -> Evidence:
     """Judge all printed values and ablations by the current records.
 
+    Records of models that no longer exist are counted in a warning.
+
     Raises:
         InputError: A table or record is malformed.
     """
-    records = load_current()
+    stored = load_records()
+    gc.freeze()  # a million records are not searched for cycles again and again
+    records, removed = current_records(stored), stored.where(is_removed)
+    if removed:
+        example = next(iter(removed.entries.values())).subject
+        print_warning(f"{len(removed):,} records of models that no longer exist are ignored, such as those of {example}")
     return Evidence(
         papers=load_papers(),
         records=records,

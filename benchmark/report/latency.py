@@ -43,7 +43,7 @@ KIND_NAMES = {"cpu": "CPU", "cuda": "GPU"}
 def latency_page(records: Mapping[str, Record]) -> str:
     """Return ``reports/latency.md``, from the records of ``python -m benchmark.measure latency``."""
     papers = load_papers()
-    sessions = [session for session in load_sessions(records.values()) if session.runs]
+    sessions = [session for session in load_sessions(records) if session.runs]
     blocks = [
         "# Latency",
         "A time holds only for the device that it was measured on, so no printed time is called reproduced. The order of the "

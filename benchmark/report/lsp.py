@@ -11,6 +11,7 @@ from benchmark.config.packages import default_protocol, find_protocol, package_o
 from benchmark.config.predictions import PublishedPredictions, published_on
 from benchmark.core.keypoints import LSP_PARTS
 from benchmark.core.records import Record, record_id, select
+from benchmark.models.registry import is_known
 from benchmark.report.markdown import grid, page
 from benchmark.report.predictions import format_interval, format_reported
 
@@ -100,7 +101,9 @@ def _evaluated_networks(records: Mapping[str, Record]) -> list[tuple[str, str, R
     networks: dict[tuple[str, str], dict[str, Record]] = {}
     options = {"over": "", "input": "", "weights": "", "boxes": ""}
     for record in select(records, kind="evaluation", dataset="lsp", split="test", **options):
-        if record.metric in METRICS and record.protocol == default_protocol(record.subject, "lsp"):
+        if record.metric not in METRICS or not is_known(record.subject):
+            continue
+        if record.protocol == default_protocol(record.subject, "lsp"):
             networks.setdefault((record.subject, record.protocol), {})[record.metric] = record
     order = sorted(networks.items(), key=lambda network: network[0])
     return [(model, protocol, results) for (model, protocol), results in order if MAIN in results]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from benchmark.config.conventions import FLOPS, PARAMS, UNCOUNTED, format_not_counted
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
@@ -54,13 +55,8 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
     costs = current_costs(records)
     # Variants that explanations are held against stay in the records, but for the size at which ablations compare them too.
     variants = set(variant_costs(papers)) - set(required_costs(papers))
-    for dataset, size in dict.fromkeys((record.dataset, record.setting["input"]) for record in costs):
-        shown = [
-            record
-            for record in costs
-            if (record.dataset, record.setting["input"]) == (dataset, size)
-            and ((dataset, size) == COMMON_TERMS or (record.subject, dataset, size) not in variants)
-        ]
+    for (dataset, size), counted in groupby(costs, lambda record: (record.dataset, record.setting["input"])):
+        shown = [r for r in counted if (dataset, size) == COMMON_TERMS or (r.subject, dataset, size) not in variants]
         rows = [
             (
                 f"`{record.subject}`",

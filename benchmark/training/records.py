@@ -20,6 +20,7 @@ from benchmark.config.identities import (
     training_setting,
 )
 from benchmark.core.records import Record, load_records, provenance, record_id, select
+from benchmark.core.statistics import pack_replicates
 from benchmark.data.people import People
 from benchmark.evaluation.scoring import MetricResult
 from benchmark.models.external import identify_external
@@ -110,7 +111,7 @@ def training_records(run: TrainingRun, network: nn.Module, validator: Validator,
     samples = {"sha256": predictions.sha256(), "digest": run.recipe.digest()}
     records = []
     for metric, result in results.items():
-        replicates = {"replicates": result.replicates.round(3).tolist()} if metric in validator.replicated else {}
+        replicates = {"replicates": pack_replicates(result.replicates)} if metric in validator.replicated else {}
         records.append(_record(run_identity(run, metric), result, len(validator.people), samples | replicates, origin))
     curves = training_identity(run.model, run.recipe, run_setting(run), run.seed)
     records.append(Record(**curves, **_curves(run), n=len(people), **origin))

@@ -14,7 +14,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
-from benchmark.core.records import RECORDS, Record, append_record, provenance
+from benchmark.core.records import RECORDS, Record, append_record, append_records, provenance
 from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
@@ -291,8 +291,8 @@ def execute_training(
     network = train_network(run, loader, validator, metric=validator.metric)
     records = training_records(run, network, validator, people)
     if folder:
-        for record in records:
-            append_record(record, folder)
+        # The record by which the run is found is written last.
+        append_records(sorted(records, key=lambda r: (r.kind == "accuracy", r.metric == validator.metric)), folder)
     return records
 
 

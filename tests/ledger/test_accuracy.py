@@ -15,6 +15,7 @@ from benchmark.config.identities import accuracy_identity, evaluation_identity, 
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.records import Record
+from benchmark.core.statistics import pack_replicates
 from benchmark.ledger import accuracy
 from benchmark.ledger.accuracy import ablation_rows, judge_accuracy
 from benchmark.ledger.verdicts import remedy_command
@@ -35,7 +36,7 @@ NOISE = 0.3  # standard error over MPII's validation people
 def run(
     model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, value: float, seed: int = 0, noise: float = NOISE
 ) -> Record:
-    replicates = (value + noise * np.random.default_rng(0).normal(size=1000)).tolist()  # the same people for every seed
+    replicates = pack_replicates(value + noise * np.random.default_rng(0).normal(size=1000))  # the same people for every seed
     return Record(
         **accuracy_identity(model, recipe, setting, metric, seed),
         value=value,

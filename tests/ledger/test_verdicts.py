@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from benchmark.analysis.latency import load_sessions
 from benchmark.config.identities import cost_identity, current_records
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
@@ -178,7 +179,7 @@ def test_a_comparison_tells_whether_the_printed_ratio_agrees(ratio: float, agree
 def compared_time(row: str, records: list[Record]) -> PrintedTimeComparison:
     cells = load_papers()["efficientpose_nas"].tables["text_latency"].cells()
     chosen = next(c for c in cells if (c.row.id, c.column.name) == (row, "latency"))
-    comparison = compare_printed_time(chosen, {record.id: record for record in records})
+    comparison = compare_printed_time(chosen, load_sessions(records))
     assert comparison is not None
     return comparison
 

@@ -28,6 +28,7 @@ from benchmark.config.identities import (
     training_setting,
 )
 from benchmark.core.records import Record
+from benchmark.core.statistics import pack_replicates
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.ablation_plots import ablation_figure, forest_figure
@@ -105,7 +106,7 @@ def runs_on_mpii(ablation: Ablation, accuracies: Mapping[str, float], metrics: S
                     **accuracy_identity(model, recipe, setting, metric, seed),
                     value=value + 0.05 * seed,
                     n=2958,
-                    samples={"replicates": (value + 0.3 * np.random.default_rng(0).normal(size=1000)).tolist()},
+                    samples={"replicates": pack_replicates(value + 0.3 * np.random.default_rng(0).normal(size=1000))},
                     command="",
                 )
                 floor = Record(**mean_pose_identity(recipe, 22246, metric), value=10.0, command="")
@@ -158,7 +159,7 @@ def small_runs(name: str, accuracies: Mapping[str, float], spread: float = 0.1) 
                     ),
                     value=value,
                     n=1000,
-                    samples={"replicates": (value + np.random.default_rng(0).normal(size=1000)).tolist()},
+                    samples={"replicates": pack_replicates(value + np.random.default_rng(0).normal(size=1000))},
                     command="",
                 )
             )

@@ -14,14 +14,14 @@ from benchmark.report.finding_rules.finding import Evidence, Finding
 
 def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
     """Find networks that take longer than others with more multiply-accumulates, timed together over separate runs."""
-    for session in load_sessions(evidence.records.values()):
+    for session in load_sessions(evidence.records):
         setting = session.setting
         if not session.runs or setting.part != "forward":
             continue
         costs = {
-            record.subject: record
-            for record in select(evidence.records, kind="cost", input=setting.input)
-            if record.subject in session.models
+            model: record
+            for model in session.models
+            for record in select(evidence.records, kind="cost", subject=model, input=setting.input)
         }
         for slow, fast in permutations(costs, 2):
             ratio = session.ratio(slow, fast)
