@@ -58,8 +58,9 @@ def test_whatever_a_crash_leaves_behind_the_last_newline_is_replaced(tmp_path: P
     lines = b"".join(format_line(r.id, asdict(r)) for r in written)
     (tmp_path / "cost.jsonl").write_bytes(lines + tail)
     assert list(load_records(tmp_path).values()) == written
-    assert append_record(record(), tmp_path)
-    assert list(load_records(tmp_path).values()) == [*written, record()]
+    added = record()
+    assert append_record(added, tmp_path)
+    assert list(load_records(tmp_path).values()) == [*written, added]
     assert (tmp_path / "cost.jsonl").read_bytes().startswith(lines)
 
 
