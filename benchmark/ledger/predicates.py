@@ -108,10 +108,12 @@ class CountedCell:
 
     @cached_property
     def construction(self) -> tuple[Literal["fitted", "as_built"], str] | None:
-        """Why the count says nothing of the authors' network: it was fitted to what is printed, or is of one that we built."""
+        """Why the count says nothing of the row's network: it was fitted to what is printed, or is of one that we built."""
         entry = find_entry(self.cell.row.model)
         if fitted := entry.fitted or self.cell.row.fitted or self.cell.column.fitted:
             return "fitted", fitted
+        if self.cell.row.stand_in:
+            return "as_built", self.cell.row.stand_in
         return ("as_built", f"{entry.evidence}: {entry.source}") if entry.evidence in BUILT_BY_US else None
 
     @property

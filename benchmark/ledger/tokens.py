@@ -82,8 +82,8 @@ MEASURED_MEANING: Mapping[Measured, str] = {
     "with a value that is printed so roughly that 5 % more or less would agree, too",
     "proxy": "a ratio of times on another device of the printed kind, or an accuracy of somebody else's training: shown beside "
     "the printed value, never counts as a match",
-    "as_built": "counted on a network that we built, from released parts, from words or by reconstruction: neither agreement "
-    "nor difference says anything of the authors' own",
+    "as_built": "counted on a network that we built, from released parts, from words or by reconstruction, or on another one "
+    "of its authors: neither agreement nor difference says anything of the row's own",
     "fitted": "something in our network or way of counting was chosen by what is printed: neither agreement nor difference "
     "shows anything",
     "given": "a condition, a name or a constant that we take over, or arithmetic over such: nothing is measured",

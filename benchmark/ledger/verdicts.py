@@ -231,8 +231,6 @@ def _judge_cost(
         cause += f"; {ROUGHLY_PRINTED}" * cell.number.is_rough
     elif explanation := explain_cost(cell, own.record, own.variants, counted):
         token, cause, record = explanation.status, explanation.cause, explanation.record
-    elif allowed := cell.row.allows.get(cell.column.name):
-        token, cause = "ambiguous", f"{cause}; {allowed}"
     return Judgement(token, cause, own.value, entry.evidence, record)
 
 

@@ -212,7 +212,8 @@ class Row:
         source: Where the row's costs were taken from; in the file, its id among the paper's ``sources``.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
-        allows: By column, why the release may have another structure, size or setting than the printed one.
+        stand_in: Why another network of its authors than that of the row is counted; empty if it is that of the row.
+        allows: By column, why the paper's own words allow the release another structure or setting than the printed one.
         note: Remark on the row.
     """
 
@@ -227,6 +228,7 @@ class Row:
     source: Source | None = None
     restored: Mapping[str, Text] = field(default_factory=dict)
     fitted: str = ""
+    stand_in: str = ""
     allows: Mapping[str, Text] = field(default_factory=dict)
     note: str = ""
 
@@ -479,8 +481,8 @@ def _load_table(
             raise InputError(f"{folder / 'release.toml'}: table {name} prints no setting at [{row}, {column}]")
     for name_of_row, row_spec in rows.items():
         for column in row_spec.allows:
-            if (name_of_row, column) not in printed:
-                raise InputError(f"{where}, row {name_of_row}: allows names {column!r}, which prints nothing")
+            if (name_of_row, column) not in printed or columns[column].kind not in ("architecture", "setting"):
+                raise InputError(f"{where}, row {name_of_row}: allows names {column!r}, which prints no structure or setting")
     derived = {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed, "released": settings}
     return _build(Table, where, fields, **derived)
 
