@@ -135,6 +135,16 @@ class CountedCell:
         )
         return f"{convention}, {form.id}" + f" ({others})" * bool(others)
 
+    @property
+    def agrees_otherwise(self) -> bool:
+        """True if the count under another convention rounds to the printed number."""
+        return any(
+            convention != self.cell.column.convention
+            and round_half_up(value, self.cell.number.decimals) == str(self.cell.number)
+            for convention in (PARAMS if self.cell.column.metric == "params" else FLOPS)
+            if (value := count_in_unit(self.record, self.cell, convention)) is not None
+        )
+
     @cached_property
     def predictions(self) -> Mapping[tuple[str, str], Prediction]:
         """String that each rule would print where it makes a difference, in the order of :data:`COST_PREDICATES`."""
@@ -207,7 +217,8 @@ def numbers_by_fit(counted: Iterable[CountedCell]) -> dict[tuple[str, Choice], i
         for choice in cell.choices:
             if choice.by_fit:
                 given = numbers.setdefault((cell.cell.paper, choice), set())
-                given |= {(cell.number, cell.plain)} if cell.plain == str(cell.cell.number) else set()
+                if cell.plain == str(cell.cell.number) and not cell.cell.number.is_rough:
+                    given.add((cell.number, cell.plain))
     return {key: len(given) for key, given in numbers.items()}
 
 

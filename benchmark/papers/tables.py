@@ -295,6 +295,7 @@ class Table:
         dataset: Dataset of the accuracies.
         split: Split of the dataset.
         input: Input size as ``HxW``.
+        own_split: Which people are tested, if they are not the usual ones of the split; empty if they are.
         pseudo: True for values that are printed in the running text only.
         note: Remark on the table.
         columns: By name, in printed order.
@@ -310,6 +311,7 @@ class Table:
     dataset: Text = ""
     split: Text = ""
     input: Size = ""
+    own_split: str = ""
     pseudo: StrictBool = False
     note: str = ""
     columns: Mapping[str, Column]

@@ -67,7 +67,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "search.md": search_page(records),
         "ablations.md": ablations_page(records, effects),
         "claims.md": claims_page(papers, verdicts),
-        README: _insert_into_readme(readme_blocks(papers, verdicts, findings)),
+        README: _insert_into_readme(readme_blocks(papers, verdicts, records, findings)),
     }
     figures = {
         "verdicts.svg": verdicts_figure(papers, verdicts),
