@@ -26,14 +26,14 @@ VISIBLE_JOINT_COUNTS = {
     "ankle": 4234,
 }
 PRINTED_PARTS = tuple(part for part in VISIBLE_JOINT_COUNTS if part != "neck")
-USUAL_MEAN = "the mean over joints with MPII's weights"
+USUAL_MEAN = "MPII's mean"
 # Weights of the parts under each way of averaging that public code has. No table prints the neck; where a way says so, it is
 # in the printed head.
 MEANS: Mapping[str, Mapping[str, int]] = {
     USUAL_MEAN: VISIBLE_JOINT_COUNTS,
-    "the same, with the neck in the head": {**VISIBLE_JOINT_COUNTS, "head": 2 * VISIBLE_JOINT_COUNTS["head"], "neck": 0},
-    "the plain mean of the 14 joints": {part: 1 if part in ("head", "neck") else 2 for part in VISIBLE_JOINT_COUNTS},
-    "the plain mean of the printed parts": {part: int(part != "neck") for part in VISIBLE_JOINT_COUNTS},
+    "MPII's mean with the neck in the head": {**VISIBLE_JOINT_COUNTS, "head": 2 * VISIBLE_JOINT_COUNTS["head"], "neck": 0},
+    "plain mean of joints": {part: 1 if part in ("head", "neck") else 2 for part in VISIBLE_JOINT_COUNTS},
+    "plain mean of parts": {part: int(part != "neck") for part in VISIBLE_JOINT_COUNTS},
 }
 TEST_ORDER = "two networks have the same order on test and validation"
 MEAN_OF_PARTS = "the mean is that of its parts, in one of the ways of averaging"

@@ -32,8 +32,8 @@ def explanation_sentence(papers: Mapping[str, Paper], records: Mapping[str, Reco
         f"Were a printed cost another string with as many decimals and within {100 * float(WINDOW):g} % of it, it would be "
         f"`explained` in {100 * explained:.1f} % of cases and `ambiguous` in {100 * ambiguous:.1f} %: all such strings were "
         f"tried, for the {number} costs that have some. For those that are `explained`, it is "
-        f"{100 * mean_chance(own)[0]:.0f} % (at most {100 * _largest_chance(own):.0f} %). Over the {len(differing)} that differ, "
-        f"{expected[0] * expected[2]:.1f} and {expected[1] * expected[2]:.1f} would be expected by chance."
+        f"{100 * mean_chance(own)[0]:.0f} % (at most {100 * _largest_chance(own):.0f} %). Over the {len(differing)} that "
+        f"differ, {expected[0] * expected[2]:.1f} and {expected[1] * expected[2]:.1f} would be expected by chance."
     )
 
 

@@ -132,7 +132,7 @@ def count_by_kind(verdicts: Sequence[Verdict]) -> str:
 
 
 def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> str:
-    """Say for how many agreeing costs something outside the printed numbers speaks for the way of counting; empty without any."""
+    """Say for how many agreeing costs something outside the printed numbers speaks for the way of counting; empty without."""
     cells = count_cells(papers, records)
     agreeing = [cells[v.name] for v in counted(verdicts) if v.kind == "cost" and v.group == "agrees"]
     fitted = [cell for cell in agreeing if any(choice.by_fit for choice in cell.choices)]

@@ -12,7 +12,6 @@ from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import Verdict, cost_setting
 from benchmark.papers.consistency import (
     MEAN_OF_PARTS,
-    MEANS,
     SAME_IN_ALL_TABLES,
     USUAL_MEAN,
     check_consistency,
@@ -83,12 +82,12 @@ def find_means(evidence: Evidence) -> Iterator[Finding]:
         by_part = {cell.column.part: cell for cell in check.cells}
         mean, shoulder = by_part["mean"], by_part["shoulder"]
         low, high = implied_neck_accuracy(by_part)
-        others = " or as ".join(way for way in MEANS if way in check.ways)
+        others = f"it may be a {' or '.join(check.ways)}" if check.ways else "no public way of averaging gives it"
         paper = evidence.papers[mean.paper]
         yield Finding(
-            sentence=f"{paper.short}'s {mean.table.where} prints a total of {mean.printed} for {printed_name(mean, paper)}; "
-            f"with MPII's weights it needs only {low:.1f} to {high:.1f} % of the unprinted upper necks to be found, "
-            f"against {shoulder.printed} % of shoulders; it is possible {f'as {others}' if others else 'in no public way'}.",
+            sentence=f"{paper.short}'s {mean.table.where} prints a total of {mean.printed} for {printed_name(mean, paper)}; as "
+            f"{USUAL_MEAN} it needs only {low:.1f} to {high:.1f} % of the unprinted upper necks found, against "
+            f"{shoulder.printed} % of shoulders; {others}.",
             strength=max(rounding_bounds(shoulder)[0] - high, low - 100),
             page=CHECKS,
             cells=tuple(by_part.values()),
