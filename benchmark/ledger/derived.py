@@ -11,9 +11,8 @@ from benchmark.ledger.internal import APPROXIMATE, InternalVerdict, digits_of
 from benchmark.ledger.tokens import Basis, Measured
 from benchmark.papers.expressions import NotComputable, evaluate_expression, printed_value
 from benchmark.papers.rounding import round_half_up, truncate
-from benchmark.papers.tables import Cell, Paper, parse_number
+from benchmark.papers.tables import Cell, Number, Paper, parse_number
 
-ROUGHLY_PRINTED = "printed so roughly that 5 % more or less would agree, too"
 NAMED_SOURCES = 4  # at most, of those that lack a measurement or differ; the others are counted
 # From the strongest to the weakest: what follows from several measurements rests on the weakest of them.
 STRENGTH: tuple[Basis, ...] = (
@@ -146,7 +145,7 @@ def judge_by_sources(
     cause = f"{expression} = {value:.6g} with our {values}"
     if round_half_up(value, decimals) == digits:
         if parse_number(printed).is_rough:
-            return Judgement("inconclusive", f"{ROUGHLY_PRINTED}; {cause}", value, basis)
+            return Judgement("inconclusive", f"{describe_rounding(parse_number(printed))}; {cause}", value, basis)
         return Judgement("reproduced", cause, value, basis)
     differing = {name: m.token for name, m in measured.items() if m.token in ("explained", "ambiguous", "contradicted")}
     if approximate:
@@ -162,6 +161,12 @@ def judge_by_sources(
             rivals = f"; rivals: {'truncated' if rival else 'none'}"
             return Judgement(token, f"printed_sources: {internal.cause}; {cause}{rivals}", value, basis)
     return Judgement("contradicted", cause, value, basis)
+
+
+def describe_rounding(number: Number) -> str:
+    """Say which values a roughly printed number agrees with."""
+    half = 0.5 * 10.0**-number.decimals
+    return f"printed so roughly that any value from {number.value - half:g} to {number.value + half:g} agrees"
 
 
 def short_name(cell: Cell, paper: Paper) -> str:

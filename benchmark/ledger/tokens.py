@@ -50,7 +50,7 @@ BUILT_BY_US: tuple[Basis, ...] = ("released parts", "paper text", "reconstructio
 INTERNAL: tuple[Internal, ...] = get_args(Internal)
 GROUPS: tuple[Group, ...] = get_args(Group)
 KINDS: tuple[Kind, ...] = get_args(Kind)
-VERDICT_SCHEMA = 2  # of the columns of verdicts.csv; raised when one is added, removed or changes its meaning
+VERDICT_SCHEMA = 3  # of the columns of verdicts.csv; raised when one is added, removed or changes its meaning
 
 GROUP_OF: Mapping[Measured, Group] = {
     "reproduced": "agrees",

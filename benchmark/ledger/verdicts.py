@@ -12,7 +12,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
-from benchmark.ledger.derived import ROUGHLY_PRINTED, Judgement, Measurement, Sources, judge_by_sources
+from benchmark.ledger.derived import Judgement, Measurement, Sources, describe_rounding, judge_by_sources
 from benchmark.ledger.explanations import explain_cost
 from benchmark.ledger.internal import (
     NOTHING,
@@ -228,7 +228,7 @@ def _judge_cost(
         cause += f"; {token}: {why}{_format_range(cell, records)}"
     elif agrees:
         token = "inconclusive" if cell.number.is_rough else "reproduced"
-        cause += f"; {ROUGHLY_PRINTED}" * cell.number.is_rough
+        cause += f"; {describe_rounding(cell.number)}" * cell.number.is_rough
     elif explanation := explain_cost(cell, own.record, own.variants, counted):
         token, cause, record = explanation.status, explanation.cause, explanation.record
     return Judgement(token, cause, own.value, entry.evidence, record)

@@ -264,16 +264,14 @@ def find_test_options(evidence: Evidence) -> Iterator[Finding]:
             continue
         known, values, step = known_protocols(test.model), [low, high], ""
         if larger := _next_network(test, tests):
-            step = (
-                f"; with our default options it has {usual.value:.2f} %, and {network_name(larger.subject, evidence.papers)} "
-            )
-            step += f"{larger.value:.2f} %"
+            other = network_name(larger.subject, evidence.papers)
+            step = f"; our defaults give it {usual.value:.2f} %, and {other} {larger.value:.2f} %"
             values += [usual, larger]
         low_text, high_text = (known[record.protocol].description for record in (low, high))
         name, people = network_name(test.model, evidence.papers), f"{usual.n:,} people of {DATASETS[test.dataset]}"
         yield Finding(
-            sentence=f"With its authors' weights, {name} reaches {low.value:.2f} ({low_text}) to {high.value:.2f} % "
-            f"{_shown(PCK)} ({high_text}) on the same {people}{step}.",
+            sentence=f"With released weights and options of ours, {name} reaches {low.value:.2f} ({low_text}) to "
+            f"{high.value:.2f} % {_shown(PCK)} ({high_text}) on {people}{step}.",
             strength=high.value - low.value,
             page="decoding.md#" + heading_anchor(decoding_heading(test.model, test.dataset, test.split)),
             records=tuple(values),
