@@ -4,10 +4,10 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help report check test lint types lock bench slow clean
+.PHONY: help report site sitecheck check test lint types lock bench slow clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -21,6 +21,14 @@ help: ## list the targets
 report: .venv/ready ## measure missing costs, then write reports/
 	$(BIN)/python -m benchmark.measure cost --all
 	$(BIN)/python -m benchmark.report
+
+site: .venv/ready ## write the report as a static site to out/site
+	$(BIN)/python -m benchmark.report --html
+
+sitecheck: .venv/ready ## check the site in Chromium, which must be installed, with axe-core from npm
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group browser
+	npm install --silent --no-save --prefix out axe-core
+	AXE=out/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest -q tests/report/test_site_in_browser.py
 
 check: .venv/ready ## check that the committed reports match the records
 	$(BIN)/python -m benchmark.report --check

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +15,10 @@ from benchmark.config.packages import default_protocol, known_protocols
 from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_NAMES
+from benchmark.core.processes import NetworkProcess
 from benchmark.data.mpii import PERSON_COUNTS
 from benchmark.data.people import People
-from benchmark.evaluation.backends import load_external
+from benchmark.evaluation.backends import Backend, load_external
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.inference import Predictions, assemble_chunks, predict_people
 from benchmark.evaluation.run import HIDDEN_SPLITS, EvaluateArguments, load_test_people
@@ -27,6 +30,7 @@ from benchmark.models.external import ExternalModel
 Interval = tuple[float, float]
 Dataset = Literal["lsp", "mpii", "coco", "synthetic-mpii", "synthetic-coco"]
 COCO_VAL_IMAGES = 5_000
+PEOPLE_PER_REQUEST = 256  # so often is progress shown of a network in another process
 
 
 class Estimate(NamedTuple):
@@ -210,19 +214,61 @@ class Trial:
         Raises:
             InputError: the weights do not fit the network, the network does not fit the dataset, or an image is unreadable.
         """
-        name, protocol = self._choose_protocol(external)
-        backend = load_external(external, weights, joints=self.joints, input_hw=input_hw, device=self.device)
-        mapping = joint_mapping(backend.joints, JOINT_NAMES[self.kind])
-        chunks = predict_people(
-            self.people, backend, {name: protocol}, self.work, device=choose_device(self.device), progress=progress
-        )
-        predictions = assemble_chunks([chunks], len(self.people))[name]
-        predictions = Predictions(predictions.joints[:, mapping], predictions.scores[:, mapping])
-        results = score_predictions(self.people, {name: predictions}, {name: protocol}, self.folder, backend.input_hw)[name]
-        height, width = backend.input_hw
+        name, protocol = self.choose_protocol(external)
+        predict = self._predict if external.model or external.onnx else self._predict_in_process
+        predictions, (height, width) = predict(external, weights, input_hw, progress)
+        results = score_predictions(self.people, {name: predictions}, {name: protocol}, self.folder, (height, width))[name]
         return results, f"{weights.name if weights else 'weights as built'}, {height}x{width}, protocol {name}"
 
-    def _choose_protocol(self, external: ExternalModel) -> tuple[str, Protocol]:
+    def _predict(
+        self,
+        external: ExternalModel,
+        weights: Path | None,
+        input_hw: tuple[int, int] | None,
+        progress: Callable[[int], object],
+    ) -> tuple[Predictions, tuple[int, int]]:
+        """Predict the people in this process; return their joints, in the dataset's order, and the input size."""
+        backend = self.load_backend(external, weights, input_hw)
+        chunks = self.predict_shard(external, backend, (0, 1), progress)
+        return self.join_chunks(backend, chunks), backend.input_hw
+
+    def _predict_in_process(
+        self,
+        external: ExternalModel,
+        weights: Path | None,
+        input_hw: tuple[int, int] | None,
+        progress: Callable[[int], object],
+    ) -> tuple[Predictions, tuple[int, int]]:
+        """Predict as :meth:`_predict` does, in a process of the network's own, as a user's code is executed."""
+        with tempfile.TemporaryDirectory() as folder, NetworkProcess("benchmark.compare.worker", external.name) as process:
+            file, shards = Path(folder) / "data", -(-len(self.people) // PEOPLE_PER_REQUEST)
+            file.write_bytes(pickle.dumps((self, external.spec, external.name, weights, input_hw)))
+            process.ask("open", file=str(file))
+            for rank in range(shards):
+                progress(process.ask("predict", shard=[rank, shards])["people"])
+            process.ask("save", file=str(file))
+            predictions, input_hw = pickle.loads(file.read_bytes())
+            return predictions, input_hw
+
+    def load_backend(self, external: ExternalModel, weights: Path | None, input_hw: tuple[int, int] | None) -> Backend:
+        """Build a network with its weights, for images of ``input_hw`` pixels; see :meth:`evaluate`."""
+        return load_external(external, weights, joints=self.joints, input_hw=input_hw, device=self.device)
+
+    def predict_shard(
+        self, external: ExternalModel, backend: Backend, shard: tuple[int, int], progress: Callable[[int], object]
+    ) -> dict[int, dict[str, Predictions]]:
+        """Predict a share of the people; see :func:`benchmark.evaluation.inference.predict_people`."""
+        name, protocol = self.choose_protocol(external)
+        device = choose_device(self.device)
+        return predict_people(self.people, backend, {name: protocol}, self.work, device=device, shard=shard, progress=progress)
+
+    def join_chunks(self, backend: Backend, chunks: Mapping[int, Mapping[str, Predictions]]) -> Predictions:
+        """Join the predictions of all shards, with the joints in the dataset's order."""
+        mapping = joint_mapping(backend.joints, JOINT_NAMES[self.kind])
+        (predictions,) = assemble_chunks([chunks], len(self.people)).values()
+        return Predictions(predictions.joints[:, mapping], predictions.scores[:, mapping])
+
+    def choose_protocol(self, external: ExternalModel) -> tuple[str, Protocol]:
         """Return the name and content of the protocol to test a model with."""
         known = known_protocols(external.model) if external.model else PROTOCOLS
         if self.protocol is not None:

@@ -18,7 +18,7 @@ from benchmark.core.input_size import parse_size
 from benchmark.core.processes import NetworkProcess
 from benchmark.core.records import Record
 from benchmark.cost.onnx import count_onnx
-from benchmark.cost.records import CountedOn, describe_device, measure_cost, measure_external_cost, start_process
+from benchmark.cost.records import HOW_COUNTED, CountedOn, describe_device, measure_cost, measure_external_cost, start_process
 from benchmark.latency.timer import Timing
 from benchmark.models.external import ExternalModel, resolve_model, user_code_errors
 from benchmark.models.outputs import heatmap_misfit, joints_of_heatmaps
@@ -62,6 +62,11 @@ class Candidate:
     def not_counted(self) -> str:
         """Operators that the counts leave out, as text; empty if there are none."""
         return format_not_counted(self.counts.get("not_counted", {}))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the counts has to know: where they are from, if not as usual, and what they leave out."""
+        return [remark for remark in (HOW_COUNTED[self.counted_on], self.not_counted) if remark and self.counts.get("flops")]
 
     @property
     def gmacs(self) -> float | None:

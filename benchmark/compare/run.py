@@ -96,7 +96,7 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
             comparison.notes.append(f"empty: {', '.join(empty)}: {reason}")
         if table.input and size != table.input:
             comparison.notes.append(f"{network.name} was counted at {size}, the table's input size is {table.input}")
-        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes, network.not_counted)
+        comparison.files += write_row_files(arguments.out, row, comparison.rows, comparison.notes, network.remarks)
     dataset = plotted_dataset(joints, table)
     if dataset and network.gmacs is not None and not network.no_heatmaps_reason:
         comparison.files.append(write_pareto_plot(arguments.out, dataset, comparison, records))

@@ -210,12 +210,12 @@ def format_rows(table: Table, rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_row_files(
-    folder: Path, row: NewRow, rows: Sequence[Sequence[str]], notes: Sequence[str], not_counted: str = ""
+    folder: Path, row: NewRow, rows: Sequence[Sequence[str]], notes: Sequence[str], remarks: Sequence[str] = ()
 ) -> list[Path]:
     """Write the new row in formats to paste (``row.md``, ``row.tex``, ``row.csv``), and the whole table (``table.md``).
 
     Args:
-        not_counted: Operators that the row's counts leave out, as text; said in each file.
+        remarks: What a reader of the row's counts has to know; said in each file.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -226,12 +226,12 @@ def write_row_files(
     setting = ", ".join(filter(None, (table.dataset, table.split, table.input)))
     title = f"# {table.paper}, {table.where}: {table.title}\n\n{setting}; the last row is measured, all others are printed."
     contents = {
-        "row.md": grid(header, [cells]) + "\n" + (f"\n{not_counted}\n" if not_counted else ""),
+        "row.md": grid(header, [cells]) + "\n" + "".join(f"\n{remark}\n" for remark in remarks),
         "row.tex": f"% {' & '.join(header)}\n"
-        + (f"% {not_counted}\n" if not_counted else "")
+        + "".join(f"% {remark}\n" for remark in remarks)
         + " & ".join(cell.translate(LATEX) for cell in cells)
         + " \\\\\n",
-        "row.csv": _format_csv([[*header, "not counted"], [*cells, not_counted]] if not_counted else [header, cells]),
+        "row.csv": _format_csv([[*header, "remarks"], [*cells, "; ".join(remarks)]] if remarks else [header, cells]),
         "table.md": "\n\n".join([title, grid([*column_headers(table), GMACS_HEADER], bold), *(f"- {note}" for note in notes)])
         + "\n",
     }

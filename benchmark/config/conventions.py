@@ -73,11 +73,12 @@ FLOPS: Mapping[str, FlopsConvention] = {
 LOOKUP_CONVENTION = "hrnet"  # counts the operations in lookup tables and searches
 # What no convention counts: said wherever conventions are explained.
 UNCOUNTED = (
-    "Multiply-accumulates are those of convolutions, linear layers, matrix and vector products, attention, bilinear layers "
-    "and distances; resizing, normalisation and element-wise work have some under the conventions that say so. An operator "
-    "without a rule, such as a Fourier transform or a custom kernel, adds nothing and is named as “not counted”. Left out are "
-    "also what a parametrization computes from weights alone, interpolation inside deformable convolutions, and what a mask of "
-    "attention may save."
+    "Multiply-accumulates are those of convolutions, linear, recurrent and bilinear layers, matrix and vector products, "
+    "attention and distances; resizing, normalisation and element-wise work have some under the conventions that say so. An "
+    "operator without a rule, such as a Fourier transform, a custom kernel, or a product of sparse, complex or quantised "
+    "tensors, adds nothing and is named as “not counted”; so are weights that a network multiplies but has not registered. "
+    "Left out are also what a parametrization computes from weights alone, interpolation inside deformable convolutions, and "
+    "what a mask of attention may save."
 )
 
 

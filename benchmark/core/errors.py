@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, a file-size limit, a quota
@@ -15,10 +15,27 @@ class InputError(ValueError):
     """Wrong input from the user; the message is one line that names the offending value."""
 
 
+def print_error(message: str) -> None:
+    """Print ``message`` as one line on stderr."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+
+
 def exit_with_error(message: str) -> NoReturn:
     """Print ``message`` as one line on stderr and exit with status 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print_error(message)
     raise SystemExit(2)
+
+
+def report_failures(failures: Sequence[InputError]) -> None:
+    """Name what failed once all else is done: print each failure as one line, but raise the last; do nothing if there is none.
+
+    Raises:
+        InputError: the last failure.
+    """
+    for failure in failures[:-1]:
+        print_error(str(failure))
+    if failures:
+        raise failures[-1]
 
 
 def print_warning(message: str) -> None:

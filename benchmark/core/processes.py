@@ -108,6 +108,12 @@ def answer_requests(handle: Callable[[Request], dict[str, Any]]) -> None:
     requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+
+    def let_go() -> None:
+        requests.close()
+        replies.close()
+
+    os.register_at_fork(after_in_child=let_go)  # or processes that a network starts would answer, and outlast this one
     for line in requests:
         try:
             answer: dict[str, Any] = {"reply": handle(json.loads(line))}

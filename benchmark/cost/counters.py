@@ -14,12 +14,12 @@ from torch import nn
 from benchmark.config.conventions import FLOPS, FlopsConvention
 from benchmark.core.errors import InputError
 from benchmark.cost.ops import NORM, POOL, RESIZE, WINDOW_POOL, Op
-from benchmark.cost.rules import DEFORMABLE, PRODUCTS
+from benchmark.cost.rules import DEFORMABLE, PRODUCTS, RECURRENT
 from benchmark.cost.trace import Trace, trace_network
 from benchmark.models.registry import import_object
 
 Count = Callable[[Sequence[Op]], int | None]
-LINEAR = {"linear", "mm", "addmm", "mv", "addmv"}
+LINEAR = {"linear", "mm", "addmm", "mv", "addmv", RECURRENT}
 LAYERS = LINEAR | {"convolution", DEFORMABLE}
 RELU = {"relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "elu", "elu_"}
 TORCHSTAT_RELU = {"ReLU", "ReLU6", "PReLU", "ELU", "LeakyReLU"}  # layers of torch.nn that torchstat knows
@@ -65,6 +65,7 @@ def find_uncounted(ops: Iterable[Op]) -> dict[str, int]:
     """
     ops = list(ops)
     names = [op.name if "::" in op.name else f"aten::{op.name}" for op in ops if not (op.free or op.name in PRODUCTS)]
+    names += ["parameters of a weight that the network does not register" for op in ops if op.unregistered]
     names += ["torchstat of a linear layer whose input is not [N, C]" for op in ops if _stops_torchstat(op)]
     return dict(Counter(names))
 

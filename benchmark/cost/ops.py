@@ -22,6 +22,7 @@ class Op:
         bias: whether a convolution or a linear layer has a bias.
         affine: whether a norm has a weight or a bias.
         free: whether it is known to multiply nothing.
+        unregistered: whether an operand of a product is a weight that the network holds, but not as a parameter or buffer.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Op:
     bias: bool = False
     affine: bool = False
     free: bool = False
+    unregistered: bool = False
 
 
 WINDOW_POOL = {"max_pool2d_with_indices", "avg_pool2d", "max_pool3d_with_indices", "avg_pool3d"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +15,13 @@ from benchmark.models.external import ExternalModel, user_code_errors
 from benchmark.models.registry import build_on_meta, check_input_size, find_entry
 
 Device = Literal["meta", "cpu"]
-CountedOn = Literal["meta", "cpu", "file"]  # a run without values, a run on the processor, or the nodes of an ONNX file
+CountedOn = Literal["meta", "cpu", "file"]
+# What a reader of the counts is told of each; a run without values is the usual one.
+HOW_COUNTED: Mapping[CountedOn, str] = {
+    "meta": "",
+    "cpu": "counted in a run on the processor, with an image of zeros",
+    "file": "counted from the nodes of an ONNX file",
+}
 
 
 def measure_cost(model: str, joints: int, height: int, width: int) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def describe_device(cost: ExternalCost) -> str:
     """Say that a network was counted in a run on the processor, and why; nothing of one that ran without values."""
     if not cost.off_meta_reason or cost.failure:
         return ""
-    return f"counted in a run on the processor, with an image of zeros; without values: {cost.off_meta_reason}"
+    return f"{HOW_COUNTED[cost.device]}; without values: {cost.off_meta_reason}"
 
 
 def count_external(external: ExternalModel, joints: int, height: int, width: int, device: Device) -> dict[str, Any]:

@@ -7,7 +7,9 @@ missed because its module type has no hook; :mod:`benchmark.cost.counters` then 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -21,6 +23,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 from benchmark.cost.ops import BATCH_NORM, NORM, WINDOW_POOL, Op
 from benchmark.cost.rules import FREE, PRODUCTS
@@ -56,7 +59,7 @@ class Trace:
 
 
 def trace_network(network: nn.Module, height: int, width: int, *, channels: int = 3, device: str = "meta") -> Trace:
-    """Run a network once on one image ``[channels, height, width]``, in inference mode, and return its trace.
+    """Run a network once on one image ``[channels, height, width]``, without gradients, and return its trace.
 
     The network is moved to the meta device and loses its weights. Pass one that was built for this, preferably under
     ``torch.device("meta")``, where building is fast too.
@@ -68,10 +71,11 @@ def trace_network(network: nn.Module, height: int, width: int, *, channels: int 
     network.eval()
     recorder = _Recorder(network)
     image = torch.zeros(1, channels, height, width, device=device)
-    # Fused attention hides its matrix products from the dispatcher; the MATH backend calls them one by one.
-    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), parametrize.cached():
-        _compute_parametrizations(network)
-        with register_module_forward_pre_hook(recorder.enter), register_module_forward_hook(recorder.leave), recorder:
+    with _recordable(device), parametrize.cached():
+        recorder.add_known([image, *_named_tensors(network).values(), *_compute_parametrizations(network)])
+        enter = register_module_forward_pre_hook(recorder.enter)
+        leave = register_module_forward_hook(recorder.leave, always_call=True)
+        with enter, leave, _in_new_threads(recorder, device), recorder:
             output = network(image)
     multiplied = frozenset(p for p in network.parameters() if p.untyped_storage()._cdata in recorder.operands)
     return Trace(ops=tuple(recorder.ops), params=count_parameters(network, multiplied), multiplied=multiplied, output=output)
@@ -118,12 +122,41 @@ def _named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     return dict(chain(network.named_parameters(remove_duplicate=False), network.named_buffers(remove_duplicate=False)))
 
 
-def _compute_parametrizations(network: nn.Module) -> None:
+def _compute_parametrizations(network: nn.Module) -> list[torch.Tensor]:
     """Compute weights that are functions of other parameters, once and not for each image; they are kept in the cache."""
-    for module in network.modules():
-        if parametrize.is_parametrized(module):
-            for name, _ in module.get_submodule("parametrizations").named_children():
-                getattr(module, name)
+    parametrized = [module for module in network.modules() if parametrize.is_parametrized(module)]
+    return [
+        getattr(module, name)
+        for module in parametrized
+        for name, _ in module.get_submodule("parametrizations").named_children()
+    ]
+
+
+@contextmanager
+def _recordable(device: str) -> Iterator[None]:
+    """Run the body without gradients, and so that all products reach the dispatcher.
+
+    Fused attention hides its products; the MATH backend calls them one by one. Inference mode is fast on the meta device, but a
+    network that computes gradients on its own needs another mode.
+    """
+    with torch.inference_mode() if device == "meta" else torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+@contextmanager
+def _in_new_threads(recorder: _Recorder, device: str) -> Iterator[None]:
+    """Record in threads that the body starts, too: what a mode does to operators ends at a thread's border."""
+    run = threading.Thread.run
+
+    def run_recorded(thread: threading.Thread) -> None:
+        with _recordable(device), recorder:
+            run(thread)
+
+    threading.Thread.run = run_recorded  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.run = run  # type: ignore[method-assign]
 
 
 class _Recorder(TorchDispatchMode):
@@ -135,9 +168,14 @@ class _Recorder(TorchDispatchMode):
         self.operands: dict[
             int, torch.UntypedStorage
         ] = {}  # of products, by their address, which is theirs while they are kept
+        self.known = WeakIdKeyDictionary()  # tensors that the network registers, or that the run has computed
         self.composites: list[str] = []  # operators that are being decomposed
         self.layers = {module: (name, _layer_class(module)) for name, module in network.named_modules()}
         self.calls = [("", "")]  # scope and class of each module that is running
+
+    def add_known(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note tensors that are no unregistered weights."""
+        self.known.update(dict.fromkeys(tensors))
 
     def enter(self, module: nn.Module, inputs: Any) -> None:
         """Note that a module begins to run; one that the network creates as it runs belongs to its caller."""
@@ -166,10 +204,15 @@ class _Recorder(TorchDispatchMode):
         if name == "mul" and "einsum" in self.composites:
             name = "outer"  # of the products of einsum, the one that sums nothing
         tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
-        output = next((leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)), None)
-        if name in PRODUCTS:
-            for storage in (tensor.untyped_storage() for tensor in tensors[PRODUCTS[name].operands]):
-                self.operands[storage._cdata] = storage
+        results = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        operands = tensors[PRODUCTS[name].operands] if name in PRODUCTS else []
+        if unusual := {kind for kind in map(_unusual_numbers, operands) if kind}:
+            name, operands = f"{name} of {' and '.join(sorted(unusual))} tensors", []  # no rule is true of these
+        for storage in (tensor.untyped_storage() for tensor in operands):
+            self.operands[storage._cdata] = storage
+        unregistered = any(tensor not in self.known for tensor in operands[1:])
+        if not (_is_view(func) or name == "_to_copy") or tensors[0] in self.known:
+            self.add_known(results)
         scope, module = self.calls[-1]
         self.ops.append(
             Op(
@@ -177,8 +220,9 @@ class _Recorder(TorchDispatchMode):
                 scope=scope,
                 module=module,
                 inputs=tuple(tuple(tensor.shape) for tensor in tensors),
-                output=() if output is None else tuple(output.shape),
+                output=tuple(results[0].shape) if results else (),
                 free=_is_free(func, name),
+                unregistered=unregistered,
                 **_details(name, args, tensors),
             )
         )
@@ -208,11 +252,21 @@ def _is_composite(func: OpOverload | HigherOrderOperator) -> bool:
     return isinstance(func, OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), COMPOSITE)
 
 
+def _unusual_numbers(tensor: torch.Tensor) -> str:
+    """Say how a tensor differs from a dense one of real numbers; nothing of such a one."""
+    return "sparse" if tensor.layout is not torch.strided else "complex" if tensor.is_complex() else ""
+
+
+@cache
+def _is_view(func: OpOverload | HigherOrderOperator) -> bool:
+    return isinstance(func, OpOverload) and func.is_view
+
+
 @cache
 def _is_free(func: OpOverload | HigherOrderOperator, name: str) -> bool:
     if not isinstance(func, OpOverload):
         return False
-    return name.removesuffix("_") in FREE or func.is_view or torch.Tag.pointwise in func.tags
+    return name.removesuffix("_") in FREE or _is_view(func) or torch.Tag.pointwise in func.tags
 
 
 def _result_by_shape(name: str, args: Any) -> Any:

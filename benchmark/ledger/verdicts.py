@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
@@ -231,7 +232,8 @@ def _judge_cost(
         cause += f"; {describe_rounding(cell.number)}" * cell.number.is_rough
     elif explanation := explain_cost(cell, own.record, own.variants, counted):
         token, cause, record = explanation.status, explanation.cause, explanation.record
-    return Judgement(token, cause, own.value, entry.evidence, record)
+    not_counted = format_not_counted(own.record.value.get("not_counted", {}))
+    return Judgement(token, "; ".join(filter(None, (cause, not_counted))), own.value, entry.evidence, record)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:

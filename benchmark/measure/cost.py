@@ -12,7 +12,7 @@ import tyro
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, report_failures
 from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
@@ -42,7 +42,7 @@ class CostCommand:
     """Print JSON."""
 
     def __call__(self) -> None:
-        """Count, store and print.
+        """Count, store and print; a network that cannot be counted is named once all others are.
 
         Raises:
             InputError: an option is wrong, a model is unknown, or it does not take images of this size.
@@ -61,20 +61,28 @@ class CostCommand:
             return
         height, width = parse_size(self.input)
         dataset = {count: dataset for dataset, count in JOINT_COUNTS.items()}.get(self.joints, f"{self.joints} joints")
-        costs: dict[str, MeasuredCost] = {}
+        models: dict[str, ExternalModel] = {}
         for external in resolve_models(self.models):
             model = external.model or external.name
-            if model in costs:
+            if model in models:
                 raise InputError(f"{model} is given twice")
-            costs[model] = count_model(external, self.joints, (height, width))
+            models[model] = external
+        costs: dict[str, MeasuredCost] = {}
+        failures: list[InputError] = []
+        for model, external in models.items():
+            try:
+                costs[model] = count_model(external, self.joints, (height, width))
+            except InputError as failure:
+                failures.append(failure)
+                continue
             if self.keep and external.model:
                 append_record(cost_record(model, dataset, self.input, costs[model].counts))
             elif self.keep:
                 print(f"{model}: not recorded; only the costs of ids and architecture files are", file=sys.stderr)
-        if self.json:
-            print(json.dumps(cost_report(self.input, self.joints, costs)))
-        else:
-            print(format_cost(self.input, self.joints, costs))
+        if costs:
+            report = cost_report(self.input, self.joints, costs)
+            print(json.dumps(report) if self.json else format_cost(self.input, self.joints, costs))
+        report_failures(failures)
 
 
 @dataclass(frozen=True, kw_only=True)

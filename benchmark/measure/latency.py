@@ -28,7 +28,7 @@ from benchmark.config.latency import (
     Setting,
     TimedPart,
 )
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, report_failures
 from benchmark.core.files import check_output_folder
 from benchmark.core.records import RECORDS, Record, append_record, load_records, record_id
 from benchmark.latency.records import latency_records
@@ -36,7 +36,7 @@ from benchmark.latency.timer import DEFAULT_ROUNDS, measure_latency, show_progre
 from benchmark.models.external import MODEL_SPECS_ONNX
 
 Device = Literal["cpu", "cuda"]
-Group = Sequence[Setting]  # models that are timed in interleaved rounds under one setting
+Group = list[Setting]  # models that are timed in interleaved rounds under one setting
 
 
 @dataclass
@@ -82,7 +82,7 @@ class LatencyCommand:
     """Print JSON."""
 
     def __call__(self) -> None:
-        """Measure, store and print.
+        """Measure, store and print; a network that cannot be run is left out, and named once all others are timed.
 
         Raises:
             InputError: an option is wrong, or a network cannot be run.
@@ -97,28 +97,42 @@ class LatencyCommand:
         for group in groups:
             for setting in group:
                 setting.check()
-        sessions = self._measure(groups)
-        print(json.dumps(latency_report(sessions)) if self.json else format_latency(sessions))
+        failures: dict[str, InputError] = {}
+        sessions = self._measure(groups, failures)
+        if sessions:
+            print(json.dumps(latency_report(sessions)) if self.json else format_latency(sessions))
+        report_failures(list(failures.values()))
 
-    def _measure(self, groups: Sequence[Group]) -> list[Session]:
-        """Measure the runs that are not on record; return the session of each group."""
+    def _measure(self, groups: Sequence[Group], failures: dict[str, InputError]) -> list[Session]:
+        """Measure the runs that are not on record; return the session of each group.
+
+        A network that fails is removed from its group, and the reason is added to ``failures`` under its message.
+        """
         from benchmark.latency.clocks import device_name  # imports torch, which is slow
 
         device = device_name(self.device)
         records = current_records(load_records()) if self.keep else {}
         for number in range(1, self.runs + 1):
-            missing = [group for group in groups if len(_runs(group, device, records)) < number]
+            missing = [group for group in groups if group and len(_runs(group, device, records)) < number]
             last = [run for group in missing for run in _runs(group, device, records)[-1:]]
             if last:
                 _wait(self.gap - min(map(_age, last)))
             for group in missing:
-                for record in self._run(group, device, records, f"run {number} of {self.runs}, " * (self.runs > 1)):
+                label = f"run {number} of {self.runs}, " * (self.runs > 1)
+                for record in self._run(group, device, records, label, failures):
                     records[record.id] = record
                     if self.keep:
                         append_record(record)
-        return [cast(Session, _session(group, device, records)) for group in groups]
+        return [cast(Session, _session(group, device, records)) for group in groups if group]
 
-    def _run(self, group: Group, device: str, records: Mapping[str, Record], label: str) -> list[Record]:
+    def _run(
+        self, group: Group, device: str, records: Mapping[str, Record], label: str, failures: dict[str, InputError]
+    ) -> list[Record]:
+        bar_format, failed = "{desc} {bar} {percentage:.0f} %, {remaining} left", dict[int, InputError]()
+        with tqdm(total=1, desc=label + group[0].label, bar_format=bar_format) as bar:
+            timings = measure_latency(group, rounds=self.rounds, progress=show_progress(bar), failed=failed.__setitem__)
+        group[:] = [setting for number, setting in enumerate(group) if number not in failed]
+        failures |= {str(problem): problem for problem in failed.values()}
         together = [latency_subject(setting.model) for setting in group]
 
         def is_used(run: int) -> bool:
@@ -126,10 +140,7 @@ class LatencyCommand:
             identities = (latency_identity(setting, device, together=together, run=run) for setting in group)
             return any(record_id(identity) in records for identity in identities)
 
-        run = next(run for run in count(1) if not is_used(run))
-        bar_format = "{desc} {bar} {percentage:.0f} %, {remaining} left"
-        with tqdm(total=1, desc=label + group[0].label, bar_format=bar_format) as bar:
-            return latency_records(measure_latency(group, rounds=self.rounds, progress=show_progress(bar)), run=run)
+        return latency_records(timings, run=next(run for run in count(1) if not is_used(run)))
 
     def settings(self) -> Iterator[Group]:
         """Iterate over all combinations of the comma-separated options; each holds all models.

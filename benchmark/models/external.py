@@ -102,6 +102,8 @@ class ExternalModel:
                 _complete(network, input_hw)
         if not isinstance(network, nn.Module):
             raise InputError(f"{self.name} returned {type(network).__name__}, not a torch.nn.Module")
+        if inspect.isgeneratorfunction(network.forward):  # a call would run nothing
+            raise InputError(f"{self.name}: its forward yields outputs one by one; it has to return them")
         return network
 
 
@@ -182,10 +184,16 @@ def distinct_names(paths: Sequence[str], depths: Sequence[int]) -> list[str]:
 
 
 def _complete(network: nn.Module, input_hw: tuple[int, int]) -> None:
-    """Turn weights of half or double precision to float32, and give lazy layers their weights, in place."""
+    """Turn weights of half or double precision to float32, and give lazy layers their weights, in place.
+
+    A module whose mode was fixed when it was exported refuses ``train`` and ``eval``; these then do nothing.
+    """
     import torch
     from torch.nn.parameter import is_lazy
 
+    for module in network.modules():
+        if "train" in vars(module) and "eval" in vars(module):
+            module.__dict__ |= {"train": lambda mode=True, of=module: of, "eval": lambda of=module: of}
     if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
         was_training = network.training
         network.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -28,10 +29,17 @@ def iter_maps(outputs: Any) -> Iterator[Tensor]:
 
 
 def _only_value(output: Any) -> Any:
-    """Return the value of a dictionary that has one; anything else as it is, as the order of several says nothing."""
-    while isinstance(output, Mapping) and len(output) == 1:
-        (output,) = output.values()
-    return output
+    """Return the value of a dictionary or dataclass that has one; else the output, as the order of several says nothing.
+
+    None in a dictionary, dataclass, tuple or list is no value.
+    """
+    if is_dataclass(output):
+        output = {field.name: getattr(output, field.name) for field in fields(output)}
+    if isinstance(output, Mapping):
+        output = {key: value for key, value in output.items() if value is not None}
+        return _only_value(*output.values()) if len(output) == 1 else output
+    parts = [part for part in output if part is not None] if isinstance(output, tuple | list) else []
+    return parts or output
 
 
 def _kind(output: Any) -> str:

@@ -35,6 +35,15 @@ def _set_opencv_threads(number: int | None) -> None:
         sys.modules["cv2"].setNumThreads(number)
 
 
+def _processors() -> set[int] | None:
+    return os.sched_getaffinity(0) if sys.platform == "linux" else None
+
+
+def _set_processors(numbers: set[int] | None) -> None:
+    if numbers is not None:
+        os.sched_setaffinity(0, numbers)
+
+
 def _attribute(holder: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
     return lambda: getattr(holder, name), lambda value: setattr(holder, name, value)
 
@@ -51,6 +60,7 @@ def _variable(name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:
 
 # By name: how a value is read, and how it is set.
 _VALUES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "processors": (_processors, _set_processors),  # first, as threads inherit them
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
     "number of OpenCV's threads": (_opencv_threads, _set_opencv_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import load_current
 from benchmark.config.packages import find_search
 from benchmark.config.searches import SearchConfig
@@ -27,8 +28,9 @@ from benchmark.nas.lookup_table import (
     LookupTable,
     TableValidation,
     compare_predictions,
-    count_component,
+    count_lookup_cost,
     time_components,
+    trace_component,
 )
 from benchmark.nas.records import recorded_architectures, table_report, validation_record, whole_network_record
 from benchmark.nas.trainer import search_module, write_architecture
@@ -90,7 +92,7 @@ def measure_whole_networks(
         ids = [write_architecture(package, text, Path(folder), str(number)) for number, text in enumerate(texts.values())]
         networks = {id_: Component(partial(build_model, id_, joints=table.joints), (3, height, width)) for id_ in ids}
         if table.cost == "flops":
-            measured: Sequence[float] = [count_component(network) for network in networks.values()]
+            measured: Sequence[float] = [count_lookup_cost(trace_component(network)) for network in networks.values()]
         else:
             measured = np.median(time_components(networks, table.cost, rounds=rounds, show=show), axis=0).tolist()
     return {
@@ -106,6 +108,8 @@ def format_table(table: LookupTable, path: Path, validation: TableValidation | N
     for name, cost in table.costs.items():
         spread = f"   quartiles {100 * table.spread[name]:.1f} % apart" if name in table.spread else ""
         lines.append(f"{name:24}{table.shown(cost):10.4f} {unit}{spread}")
+    if table.not_counted:
+        lines.append(format_not_counted(table.not_counted))
     if validation:
         lines.append(
             f"whole networks: rank correlation {validation.rank:.3f}; predictions are {100 * validation.bias:+.2f} % off on "

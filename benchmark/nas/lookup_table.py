@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -30,7 +31,8 @@ from benchmark.config.searches import LOOKUP_ROUNDS, CostKind
 from benchmark.core.errors import InputError
 from benchmark.core.files import atomic_write
 from benchmark.core.versions import VERSIONS
-from benchmark.cost.counters import count_operations
+from benchmark.cost.counters import count_operations, find_uncounted
+from benchmark.cost.ops import Op
 from benchmark.cost.trace import trace_network
 from benchmark.latency.clocks import Timer, device_name, time_on_cpu, time_on_cuda, warm_up
 
@@ -59,6 +61,7 @@ class LookupTable:
         device: The name of the device that was measured; empty for operations.
         spread: The distance between the quartiles of each component's times, as a share of their median.
         environment: The versions and settings that times were measured with.
+        not_counted: The operators that counts of operations leave out, with the number of calls in all components together.
     """
 
     cost: CostKind
@@ -68,6 +71,7 @@ class LookupTable:
     device: str = ""
     spread: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    not_counted: Mapping[str, int] = field(default_factory=dict)
     version: int = VERSIONS["lookup_table"]
 
     def predict(self, components: Sequence[str]) -> float:
@@ -104,8 +108,10 @@ def measure_table(
         InputError: Seconds on a GPU are asked for, and there is none.
     """
     if cost == "flops":
-        operations = {name: count_component(component) for name, component in components.items()}
-        return LookupTable(cost=cost, costs=operations, input=input, joints=joints)
+        ops = {name: trace_component(component) for name, component in components.items()}
+        costs = {name: count_lookup_cost(of_component) for name, of_component in ops.items()}
+        not_counted = find_uncounted(chain.from_iterable(ops.values()))
+        return LookupTable(cost=cost, costs=costs, input=input, joints=joints, not_counted=not_counted)
     seconds = time_components(components, cost, rounds=rounds, show=show)
     low, middle, high = np.percentile(seconds, [25, 50, 75], axis=0)
     return LookupTable(
@@ -119,11 +125,15 @@ def measure_table(
     )
 
 
-def count_component(component: Component) -> float:
-    """Count a component's operations for one image by :data:`LOOKUP_CONVENTION`."""
+def trace_component(component: Component) -> Sequence[Op]:
+    """Return the operators of a component that is given one image."""
     channels, height, width = component.shape
-    traced = trace_network(component.build(), height, width, channels=channels)
-    return float(count_operations(traced.ops)[LOOKUP_CONVENTION])
+    return trace_network(component.build(), height, width, channels=channels).ops
+
+
+def count_lookup_cost(ops: Sequence[Op]) -> float:
+    """Count operations by :data:`LOOKUP_CONVENTION`."""
+    return float(count_operations(ops)[LOOKUP_CONVENTION])
 
 
 def time_components(

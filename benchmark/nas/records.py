@@ -244,6 +244,7 @@ class TableContent(TypedDict):
         device: Device that was measured; empty for operations.
         spread: Of timed components: the distance between the quartiles as a share of the median.
         environment: Versions and settings that times were measured with.
+        not_counted: Operators that counts leave out, with the number of calls in all components together.
         file: The table's file.
     """
 
@@ -254,6 +255,7 @@ class TableContent(TypedDict):
     device: str
     spread: dict[str, float]
     environment: dict[str, Any]
+    not_counted: dict[str, int]
     version: int
     file: str
     digest: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -25,7 +25,7 @@ from benchmark.config.ablations import (
     variant_model,
     variant_search,
 )
-from benchmark.config.conventions import FLOPS
+from benchmark.config.conventions import FLOPS, format_not_counted
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
 from benchmark.config.packages import declarations
 from benchmark.config.schedules import rate_factor
@@ -116,7 +116,7 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
                     epochs, by_run.mean(0), style.marker, linestyle=style.line, color=colour, markersize=2.5, linewidth=1
                 )
                 right.fill_between(epochs, by_run.min(0), by_run.max(0), color=colour, alpha=0.15, linewidth=0)
-        left.set_xlabel("GFLOPs (hrnet)")
+        left.set_xlabel("\n".join(["GFLOPs (hrnet)", *not_counted_lines(ablation, protocol, records)]))
         left.set_ylabel(metric)
         if all_costs:
             middle, spread = (max(all_costs) + min(all_costs)) / 2, (max(all_costs) - min(all_costs)) / 2
@@ -135,6 +135,14 @@ def common_gflops(model: str, records: Mapping[str, Record]) -> float | None:
     """Return a network's GFLOPs with the head and at the input size at which all networks are compared."""
     record = records.get(cost_record_id(model, *COMMON_TERMS))
     return record.value["flops"]["hrnet"] / FLOPS["hrnet"].giga if record else None
+
+
+def not_counted_lines(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> Iterator[str]:
+    """Name the operators that the variants' GFLOPs leave out, one line for each variant with some."""
+    for variant in (variant for variant in ablation.variants if not variant_search(variant, protocol)):
+        record = records.get(cost_record_id(variant_model(ablation, variant, protocol), *COMMON_TERMS))
+        if not_counted := format_not_counted(record.value.get("not_counted", {}) if record else {}):
+            yield f"{variant.name}: {not_counted}"
 
 
 def variant_gflops(ablation: Ablation, variant: Variant, protocol: str, records: Mapping[str, Record]) -> list[float]:

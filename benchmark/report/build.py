@@ -19,14 +19,14 @@ from benchmark.report.ablations import ablation_figures, ablations_page
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
 from benchmark.report.finding_rules.finding import Evidence
-from benchmark.report.findings import find_all, findings_page
+from benchmark.report.findings import Findings, find_all, findings_page
 from benchmark.report.index import index_page, readme_blocks
 from benchmark.report.latency import latency_page
 from benchmark.report.lsp import lsp_page
 from benchmark.report.markdown import without_address_links
 from benchmark.report.models import models_page
 from benchmark.report.names import README, REPORTS
-from benchmark.report.papers import paper_page
+from benchmark.report.papers import DrawTable, paper_page, printed_grid
 from benchmark.report.pipeline import pipeline_page
 from benchmark.report.plots import accuracy_figure, verdicts_figure
 from benchmark.report.predictions import predictions_page
@@ -34,6 +34,21 @@ from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
 from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
+
+
+def gather_evidence() -> Evidence:
+    """Judge all printed values and ablations by the current records.
+
+    Raises:
+        InputError: A table or record is malformed.
+    """
+    records = load_current()
+    return Evidence(
+        papers=load_papers(),
+        records=records,
+        verdicts=judge_all(records),
+        effects=measure_effects(judged_plans(), records),
+    )
 
 
 def build_report(paper: str | None = None) -> dict[str, bytes]:
@@ -45,14 +60,27 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
     Raises:
         InputError: The paper is unknown, or a table or record is malformed.
     """
-    papers, records = load_papers(), load_current()
-    verdicts, effects = judge_all(records), measure_effects(judged_plans(), records)
+    evidence = gather_evidence()
+    papers = evidence.papers
     if paper is not None:
         if paper not in papers:
             raise InputError(f"--paper {paper!r} is not one of {', '.join(papers)}")
-        return {f"{paper}.md": _encode_page(paper_page(papers[paper], verdicts, records, effects))}
-    findings = find_all(Evidence(papers=papers, records=records, verdicts=verdicts, effects=effects))
-    pages = {f"{p.id}.md": paper_page(p, verdicts, records, effects) for p in papers.values()} | {
+        return {f"{paper}.md": _encode_page(paper_page(papers[paper], evidence.verdicts, evidence.records, evidence.effects))}
+    findings = find_all(evidence)
+    pages = report_pages(evidence, findings) | {
+        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings)),
+    }
+    return (
+        {name: _encode_page(text) for name, text in pages.items()}
+        | {"verdicts.csv": format_verdicts(evidence.verdicts).encode()}
+        | {f"figures/{name}": content for name, content in report_figures(evidence).items()}
+    )
+
+
+def report_pages(evidence: Evidence, findings: Findings, draw_table: DrawTable = printed_grid) -> dict[str, str]:
+    """Return the pages as Markdown, by their names; ``draw_table`` formats a printed table with its verdicts."""
+    papers, records, verdicts, effects = evidence.papers, evidence.records, evidence.verdicts, evidence.effects
+    return {f"{p.id}.md": paper_page(p, verdicts, records, effects, draw_table) for p in papers.values()} | {
         "README.md": index_page(papers, verdicts, records, findings),
         "findings.md": findings_page(findings),
         "models.md": models_page(papers, records),
@@ -67,21 +95,20 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         "search.md": search_page(records),
         "ablations.md": ablations_page(records, effects),
         "claims.md": claims_page(papers, verdicts),
-        README: _insert_into_readme(readme_blocks(papers, verdicts, records, findings)),
     }
-    figures = {
-        "verdicts.svg": verdicts_figure(papers, verdicts),
+
+
+def report_figures(evidence: Evidence) -> dict[str, bytes]:
+    """Return the figures as SVG, by their names."""
+    papers, records = evidence.papers, evidence.records
+    return {
+        "verdicts.svg": verdicts_figure(papers, evidence.verdicts),
         "mpii.svg": accuracy_figure(papers, records, "mpii", "pckh", "PCKh@0.5, MPII validation"),
         "coco.svg": accuracy_figure(papers, records, "coco", "ap", "AP, COCO validation"),
         "training.svg": training_figure(records),
-        **ablation_figures(records, effects),
+        **ablation_figures(records, evidence.effects),
         **search_figures(records),
     }
-    return (
-        {name: _encode_page(text) for name, text in pages.items()}
-        | {"verdicts.csv": format_verdicts(verdicts).encode()}
-        | {f"figures/{name}": content for name, content in figures.items()}
-    )
 
 
 def _encode_page(text: str) -> bytes:
@@ -121,3 +148,9 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
     """Return the names of the files that are missing from the folder or differ."""
     return [name for name, content in files.items() if not (folder / name).is_file() or (folder / name).read_bytes() != content]
+
+
+def leftover_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
+    """Return the names of the pages and figures in the folder that the whole report no longer has."""
+    present = [path.relative_to(folder).as_posix() for path in (*folder.glob("*.md"), *folder.glob("figures/*.svg"))]
+    return sorted(set(present) - files.keys())

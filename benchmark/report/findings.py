@@ -120,7 +120,7 @@ def findings_page(findings: Findings) -> str:
         f"first page shows the strongest finding of each rule, from the first rule on, until there are {CHOSEN}. A sentence "
         "is built from the values listed below it, so it changes or disappears when they do. *Printed* means that all its "
         "numbers are printed in papers or follow from such numbers; *measured* that they are in our records.",
-        grid(("", "rule", "what it looks for", "strength", "findings", "on the first page"), overview),
+        grid(("no.", "rule", "what it looks for", "strength", "findings", "on the first page"), overview),
     ]
     for rule, found in zip(RULES, findings.values(), strict=True):
         shown = f"The strongest {SHOWN} of {len(found)} findings:" if len(found) > SHOWN else ""

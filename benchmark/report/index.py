@@ -26,20 +26,50 @@ from benchmark.report.findings import Findings, findings_block
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
 from benchmark.report.papers import printed_grid
 
-PAGES = """\
-- [Findings](findings.md): the rules by which the findings above are chosen, and the values behind them
-- [Parameters and operations](models.md): all networks under every counting convention
-- [Ranking on equal terms](ranking.md): all networks, beside their printed ranking
-- [Decoding and test-time options](decoding.md): their effect on accuracy, and the effect of the definition of PCK
-- [Published predictions](predictions.md): what the authors' and others' files on MPII score, beside what is printed
-- [Leeds Sports Pose](lsp.md): published methods and released weights on the same photographs
-- [Ablations](ablations.md): differences between variants trained under one protocol, beside the printed differences
-- [Training results](training.md): accuracies and curves
-- [Architecture search](search.md): the architectures that were found, and random search for comparison
-- [Latency](latency.md): the order of the networks and the ratios of their times, printed and measured
-- [Training images](pipeline.md): the agreement of the three routes that compute them
-- [Training recipes](recipes.md): each recipe in full, with the assumptions behind it
-- [Claims and consistency checks](claims.md): sentences and tables, checked against the printed cells"""
+# Groups of pages: the name of each page's file, its title, and what it shows.
+PAGE_GROUPS = (
+    (
+        "Networks",
+        (
+            ("models", "Parameters and operations", "all networks under every counting convention"),
+            ("ranking", "Ranking on equal terms", "all networks, beside their printed ranking"),
+            ("latency", "Latency", "the order of the networks and the ratios of their times, printed and measured"),
+        ),
+    ),
+    (
+        "Accuracy",
+        (
+            ("decoding", "Decoding and test-time options", "their effect on accuracy, and the effect of the definition of PCK"),
+            (
+                "predictions",
+                "Published predictions",
+                "what the authors' and others' files on MPII score, beside what is printed",
+            ),
+            ("lsp", "Leeds Sports Pose", "published methods and released weights on the same photographs"),
+        ),
+    ),
+    (
+        "Trainings",
+        (
+            (
+                "ablations",
+                "Ablations",
+                "differences between variants trained under one protocol, beside the printed differences",
+            ),
+            ("training", "Training results", "accuracies and curves"),
+            ("search", "Architecture search", "the architectures that were found, and random search for comparison"),
+        ),
+    ),
+    (
+        "Methods",
+        (
+            ("findings", "Rules of the findings", "how the findings above are chosen, and the values behind them"),
+            ("claims", "Claims and consistency checks", "sentences and tables, checked against the printed cells"),
+            ("recipes", "Training recipes", "each recipe in full, with the assumptions behind it"),
+            ("pipeline", "Training images", "the agreement of the three routes that compute them"),
+        ),
+    ),
+)
 
 TWO_JUDGEMENTS = (
     "Each value is judged twice, and the two are never added. *Measured* compares it with a measurement of ours. *Internal* "
@@ -72,15 +102,20 @@ def index_page(
         "Whether the paper's other printed values lead to a value, or allow it; most values have no other that bears on them.",
         _count_internal(papers, once),
         "## Pages",
-        "\n".join([*(f"- [{paper.short}]({paper.id}.md): {paper.title}" for paper in papers.values()), PAGES]),
+        "\n".join(
+            [
+                *(f"- [{paper.short}]({paper.id}.md): {paper.title}" for paper in papers.values()),
+                *(f"- [{title}]({name}.md): {content}" for _, pages in PAGE_GROUPS for name, title, content in pages),
+            ]
+        ),
         "## Verdicts",
         grid(
-            ("", "measured", "counted under", "meaning"),
+            ("mark", "measured", "counted under", "meaning"),
             [(MARKS[token], f"`{token}`", GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
         ),
         grid(("counted under", "meaning"), GROUP_MEANING.items()),
         grid(
-            ("", "internal", "meaning"),
+            ("mark", "internal", "meaning"),
             [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
         ),
         "## Reasons that explain a difference",

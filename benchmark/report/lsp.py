@@ -134,4 +134,4 @@ def _differences(files: Sequence[PublishedPredictions], records: Mapping[str, Re
             value = f"{record.value:+.2f}"
             cells[first.id, second.id] = f"{f'**{value}**' if low > 0 or high < 0 else value} [{low:+.2f}, {high:+.2f}]"
     rows = [(first.id, *(cells.get((first.id, second.id), "") for second in files[:-1])) for first in files[1:]]
-    return grid(("", *(file.id for file in files[:-1])), rows) if cells else ""
+    return grid(("file", *(file.id for file in files[:-1])), rows) if cells else ""

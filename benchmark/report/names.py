@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark.papers.tables import DASH, Cell, Paper, Table
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
+SITE = Path("out/site")
 README = "../README.md"  # the project's, relative to the report
 YES_OR_NO = ("Y", "N")  # cells that name nothing
 OURS = ("Ours", "ours")

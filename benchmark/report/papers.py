@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark.analysis.effects import Effects
@@ -18,6 +18,8 @@ from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.elsewhere import reported_elsewhere
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, folded, grid, legend, page
 from benchmark.report.names import table_heading
+
+DrawTable = Callable[[Table, Sequence[Verdict]], str]
 
 ACCURACY_RULE = f"""\
 A printed accuracy is judged by trainings of the same network by the paper's own recipe, with at least {MIN_SEEDS} seeds, or
@@ -41,18 +43,24 @@ def _is_compared(verdict: Verdict) -> bool:
     return measured or verdict.measured == "as_built" or verdict.internal != NOT_APPLICABLE
 
 
-def paper_page(paper: Paper, verdicts: Sequence[Verdict], records: Mapping[str, Record], effects: Effects) -> str:
-    """Return the page of one paper."""
+def paper_page(
+    paper: Paper,
+    verdicts: Sequence[Verdict],
+    records: Mapping[str, Record],
+    effects: Effects,
+    draw_table: DrawTable | None = None,
+) -> str:
+    """Return the page of one paper; ``draw_table`` formats its printed tables, by default as :func:`printed_grid`."""
     verdicts = [v for v in verdicts if v.paper == paper.id]
     blocks = [
         f"# {paper.title}",
         f"{paper.authors}, {paper.year}. {paper.reference}.",
         "Each cell gives the printed value, then our verdict and, where there is one, our value in the printed unit, and "
         "at the end a mark if the paper's other printed values do not lead to it.",
-        legend(verdict.measured for verdict in verdicts),
+        folded("What the marks mean", legend(verdict.measured for verdict in verdicts)),
     ]
     for table in paper.tables.values():
-        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], effects)
+        blocks += _table_section(table, [v for v in verdicts if v.table == table.id], effects, draw_table or printed_grid)
         blocks += _readings(paper.id, table.id, records)
     if any(verdict.kind == "accuracy" for verdict in verdicts):
         blocks += ["## How accuracies are judged", ACCURACY_RULE, _margins()]
@@ -80,9 +88,9 @@ def printed_grid(table: Table, verdicts: Sequence[Verdict]) -> str:
     return grid(header, [[format_cell(row, column) for column in table.columns] for row in table.rows])
 
 
-def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects) -> list[str]:
+def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects, draw_table: DrawTable) -> list[str]:
     conditions = ", ".join(x for x in (table.dataset, table.split, table.input) if x)
-    blocks = [f"## {table_heading(table)}", f"*{conditions}*" if conditions else "", printed_grid(table, verdicts)]
+    blocks = [f"## {table_heading(table)}", f"*{conditions}*" if conditions else "", draw_table(table, verdicts)]
     if any(row.restored for row in table.rows.values()):
         sources = sorted({source for row in table.rows.values() for source in row.restored.values()})
         blocks.append(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
+from html import escape
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -78,21 +79,31 @@ def series_styles() -> Iterator[SeriesStyle]:
 # In matplotlib's SVG: a number of more than two decimals or a negative zero, but not the scale of a glyph or text in a comment;
 # and an id made of a hash of numbers.
 _SVG_NUMBER = re.compile(rb"<!--.*?-->|scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])", re.DOTALL)
+# A marker or bar; definitions of markers are matched, too, so that they are passed over.
+_SVG_SHAPE = re.compile(rb"<defs>.*?</defs>|(?P<start><(?P<tag>use|path)\b[^>]*?)/>", re.DOTALL)
 _SVG_HASH = re.compile(rb'(?<=["#])([A-Za-z]\w*?)([0-9a-f]{10})(?=[")])')
 
 
-def svg(figure: Figure) -> bytes:
+def svg(figure: Figure, titles: Mapping[str, Sequence[str]] | None = None) -> bytes:
     """Return the figure as SVG with the same bytes on every machine, and close it.
 
     There is no date, numbers are rounded to a hundredth of a point, and ids count up, as matplotlib's are hashes of numbers
     whose last digits depend on the processor.
+
+    Args:
+        figure: The figure.
+        titles: What a viewer shows when the pointer rests on a marker or bar, in the order of drawing, by the artist's gid.
     """
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     numbers: dict[bytes, int] = {}
     rounded = _SVG_NUMBER.sub(_round, out.getvalue())
-    return _SVG_HASH.sub(lambda m: b"%s-%d" % (m[1], numbers.setdefault(m[2], len(numbers))), rounded)
+    drawn = _SVG_HASH.sub(lambda m: b"%s-%d" % (m[1], numbers.setdefault(m[2], len(numbers))), rounded)
+    for gid, texts in (titles or {}).items():
+        before, group, after = drawn.partition(b'<g id="%s">' % gid.encode())
+        drawn = before + group + _add_titles(after, iter(texts))
+    return drawn
 
 
 def _round(number: re.Match[bytes]) -> bytes:
@@ -100,6 +111,16 @@ def _round(number: re.Match[bytes]) -> bytes:
         return number[0]
     text = b"%.2f" % (round(float(number[0]), 2) + 0.0)  # + 0.0 turns a negative zero into zero
     return text.rstrip(b"0").rstrip(b".")
+
+
+def _add_titles(drawn: bytes, titles: Iterator[str]) -> bytes:
+    """Give the first shapes their titles, until there are no more."""
+
+    def add(shape: re.Match[bytes]) -> bytes:
+        title = next(titles, None) if shape["tag"] else None
+        return b"%s><title>%s</title></%s>" % (shape["start"], escape(title).encode(), shape["tag"]) if title else shape[0]
+
+    return _SVG_SHAPE.sub(add, drawn)
 
 
 def log_cost_axis(axes: Axes, costs: Sequence[float], label: str) -> None:
@@ -119,22 +140,28 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
     counts = count_groups(verdicts)
     names = [f"{papers[paper].short}: {kind}" for paper, kind in counts]
     with mpl.rc_context(STYLE):
-        width, height = 8.0, 0.25 * len(names) + 1.2
-        figure, axes = plt.subplots(figsize=(width, height))
+        breadth, height = 8.0, 0.25 * len(names) + 1.2
+        figure, axes = plt.subplots(figsize=(breadth, height))
         widest = max(text_width(name, STYLE["font.size"]) for name in names)
-        figure.subplots_adjust(left=(widest + 12) / 72 / width, right=0.97, top=1 - 0.1 / height, bottom=0.95 / height)
+        figure.subplots_adjust(left=(widest + 12) / 72 / breadth, right=0.97, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
+        titles: dict[str, list[str]] = {}
         for group in GROUPS:
             widths = [by_group[group] for by_group in counts.values()]
             if any(widths):
                 colour, hatch = BAR_STYLES[group]
-                axes.barh(names, widths, left=left, color=colour, hatch=hatch, label=group, edgecolor="white", linewidth=0.3)
+                bars = axes.barh(
+                    names, widths, left=left, color=colour, hatch=hatch, label=group, edgecolor="white", linewidth=0.3
+                )
+                for number, (bar, name, width) in enumerate(zip(bars, names, widths, strict=True)):
+                    bar.set_gid(f"{group.replace(' ', '-')}-{number}")
+                    titles[bar.get_gid()] = [f"{name}: {group} {width}"]
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_xlim(0, max(left) * 1.01)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlabel("printed values")
         figure.legend(ncols=4, loc="lower center", frameon=False)
-        return svg(figure)
+        return svg(figure, titles)
 
 
 @dataclass(frozen=True)
@@ -202,6 +229,7 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
         label: Label of the accuracy's axis.
     """
     points = list(accuracy_points(papers, records, dataset, metric))
+    titles: dict[str, list[str]] = {}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 6))
         figure.subplots_adjust(left=0.065, right=0.985, top=0.94, bottom=0.085)
@@ -217,11 +245,16 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
             for point in shown:
                 if point.ours is not None:
                     axes.plot([point.printed, point.ours], [point.accuracy] * 2, color=style.colour, linewidth=0.7, zorder=2)
-            accuracies = [point.accuracy for point in shown]
-            axes.scatter([point.printed for point in shown], accuracies, facecolors="white", **marker)
-            built = [(point.ours, point.accuracy) for point in shown if point.ours is not None]
-            if built:
-                axes.scatter(*zip(*built, strict=True), facecolors=style.colour, **marker)
+            for gid, face, drawn in (
+                (f"printed-{paper.id}", "white", [(point, point.printed) for point in shown]),
+                (f"true-{paper.id}", style.colour, [(point, point.ours) for point in shown if point.ours is not None]),
+            ):
+                if drawn:
+                    heights = [point.accuracy for point, _ in drawn]
+                    axes.scatter([cost for _, cost in drawn], heights, facecolors=face, gid=gid, **marker)
+                    titles[gid] = [
+                        f"{p.label}: {gid.partition('-')[0]} {cost:.3g} G, {p.accuracy:g} {label}" for p, cost in drawn
+                    ]
             if shown:
                 axes.scatter([], [], facecolors=style.colour, label=paper.short, **marker)
         log_cost_axis(axes, [cost for p in points for cost in (p.printed, p.ours) if cost], "operations of one image, 10⁹")
@@ -234,4 +267,4 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
         for face, meaning in (("white", "as printed"), ("#555555", "true multiply-accumulates")):
             axes.scatter([], [], s=20, marker="o", facecolors=face, edgecolors="#555555", linewidths=0.9, label=meaning)
         figure.legend(ncols=len(papers) + 2, loc="upper center", frameon=False)
-        return svg(figure)
+        return svg(figure, titles)

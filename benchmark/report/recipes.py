@@ -31,7 +31,7 @@ def recipes_page() -> str:
         for recipe in recipes.values():
             blocks += [
                 f"### `{recipe.name}`",
-                grid(("", f"version {recipe.version}, digest `{recipe.digest()}`"), _rows(recipe, package)),
+                grid(("setting", f"version {recipe.version}, digest `{recipe.digest()}`"), _rows(recipe, package)),
                 _assumptions(recipe),
             ]
     return page(*blocks)

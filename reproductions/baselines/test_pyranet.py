@@ -24,8 +24,8 @@ def test_parameters() -> None:
 @pytest.mark.parametrize(
     ("joints", "height", "width", "rounding", "gflops"),
     [
-        (16, 256, 256, "floor", "21.3"),
-        (16, 256, 256, "ceil", "21.3"),
+        pytest.param(16, 256, 256, "floor", "21.3", marks=pytest.mark.slow),
+        pytest.param(16, 256, 256, "ceil", "21.3", marks=pytest.mark.slow),
         (17, 320, 256, "floor", "26.6"),
         (17, 320, 256, "ceil", "26.7"),  # the printed one
     ],

@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from scipy.io import savemat
+from torch import nn
 
 from benchmark.compare import example_net
 from benchmark.compare.__main__ import main
@@ -212,6 +213,8 @@ def test_text_json_and_markdown_say_that_a_network_needed_values(command, nets: 
     assert note in report["notes"]
     assert f"- {note}\n" in (tmp_path / "out/table.md").read_text()
     assert f"- {note}\n" in command(*options)
+    for name in ("row.md", "row.tex", "row.csv"):
+        assert "counted in a run on the processor, with an image of zeros" in (tmp_path / "out" / name).read_text(), name
 
 
 def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
@@ -226,6 +229,7 @@ def test_an_export_shows_what_can_be_counted(command, tmp_path: Path) -> None:
     assert cells(report)["params"] == ""  # batch norms are folded into the convolutions
     assert set(report["networks"][0]["flops"]) == {"hrnet", "hrnet_1e9", "macs"}
     assert "batch norms" in report["networks"][0]["not_counted"]
+    assert (tmp_path / "out/row.md").read_text().endswith("\n\ncounted from the nodes of an ONNX file\n")
 
 
 # --- baselines -------------------------------------------------------------------------------------------------------------
@@ -375,6 +379,7 @@ def test_a_few_persons_do_not_fill_the_tables_cell(command, predictions: Path) -
     assert cells(report)["pckh"] == ""
 
 
+@pytest.mark.slow
 def test_published_predictions_stand_in_each_table_by_its_own_mean(command, pose_data: Path, tmp_path: Path) -> None:
     paths = [pose_data / "mpii/gt_valid.mat", pose_data / "mpii/predictions/hourglass_s2_b1.mat"]
     for path in paths:
@@ -456,6 +461,59 @@ def test_weights_are_tested_on_photographs_with_paired_differences(root: Path, t
         rt_result = together["rt"][metric]
         paired = MetricResult(result.value - rt_result.value, result.replicates - rt_result.replicates, {})
         assert accuracy.differences["efficientpose/RT"][metric] == Estimate(paired.value, paired.interval(), {})
+
+
+def test_two_checkouts_are_tested_each_in_a_process_of_its_own(root: Path, tmp_path: Path) -> None:
+    from benchmark.evaluation.backends import load_external
+
+    candidates, accuracies = [], {}
+    for version, kernel in (("v1", 4), ("v2", 8)):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "layers_of_a_checkout.py").write_text(f"KERNEL = {kernel}\n")
+        path = tmp_path / version / "net.py"
+        path.write_text(
+            "import sys\nfrom torch import nn\nfrom layers_of_a_checkout import KERNEL\n"
+            "assert 'a registry of nets' not in sys.modules\nsys.modules['a registry of nets'] = sys\n"
+            "def build(joints): return nn.Conv2d(3, joints, KERNEL, stride=4, padding=KERNEL // 2 - 2)\n"
+        )
+        torch.manual_seed(kernel)
+        save_file(nn.Conv2d(3, 16, kernel).state_dict(), path.with_suffix(".safetensors"))
+        candidates.append((resolve_model(f"{path}:build"), path.with_suffix(".safetensors")))
+    trial = Trial.load("synthetic-mpii", root=root, input_hw=(64, 64), joints=16, work=tmp_path / "work")
+    done: list[int] = []
+    accuracy = accuracy_from_weights(trial, *candidates[0], [candidates[1]], done.append)
+    assert (sum(done), "layers_of_a_checkout" in sys.modules) == (2 * PEOPLE, False)
+
+    # The same in this process.
+    protocol = {"hrnet": PROTOCOLS["hrnet"]}
+    for external, file in candidates:
+        backend = load_external(external, file, joints=16, input_hw=(64, 64), device="cpu")
+        predictions = assemble_chunks([predict_people(trial.people, backend, protocol, tmp_path / "again")], PEOPLE)
+        accuracies[file] = score_predictions(trial.people, predictions, protocol, trial.folder, (64, 64))["hrnet"]
+        sys.modules.pop("a registry of nets")
+    for metric, (first, second) in ((m, [a[m] for a in accuracies.values()]) for m in accuracy.estimates):
+        assert accuracy.estimates[metric].value == first.value
+        assert accuracy.differences[candidates[1][0].name][metric].value == first.value - second.value
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("os._exit(3)", "its process ended with status 3"),
+        ("raise KeyError('maps')", "KeyError: 'maps'"),
+        ("images.no_such_method()", "AttributeError: 'Tensor' object has no attribute 'no_such_method'"),
+    ],
+)
+def test_a_network_that_fails_on_an_image_is_one_line(root: Path, tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "failing_net.py"
+    path.write_text(
+        "import os\nfrom torch import nn\nclass Net(nn.Conv2d):\n    def __init__(self): super().__init__(3, 16, 4, 4)\n"
+        f"    def forward(self, images):\n        {line}\n"
+    )
+    trial = Trial.load("synthetic-mpii", root=root, input_hw=(64, 64), joints=16, work=tmp_path / "work")
+    with pytest.raises(InputError, match=rf"^failing_net\.py:Net: {message}") as error:
+        accuracy_from_weights(trial, resolve_model(f"{path}:Net"), None)
+    assert "\n" not in str(error.value)
 
 
 def test_every_kind_of_weight_file_is_filled_in(root: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.processes import NetworkProcess, ProcessEndedError
 
 WORKER = """
-import os, signal, sys
+import os, signal, sys, time
 from benchmark.core.errors import InputError
 from benchmark.core.processes import answer_requests
 
@@ -37,6 +38,12 @@ def handle(message):
             sys.exit("no more")
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "fork":
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+        case "fork and go on":
+            os.fork()
         case "leave":
             print("last words", file=sys.stderr)
             os._exit(3)
@@ -93,6 +100,18 @@ def test_an_error_is_one_line_and_the_process_goes_on(process: NetworkProcess, r
 def test_the_end_of_a_process_is_one_line(process: NetworkProcess, request_: str, message: str) -> None:
     with pytest.raises(ProcessEndedError, match=message):
         process.ask(request_)
+
+
+@pytest.mark.parametrize("request_", ["fork", "fork and go on"])
+def test_a_process_that_a_network_starts_neither_answers_nor_is_waited_for(process: NetworkProcess, request_: str) -> None:
+    begin = time.monotonic()
+    assert process.ask(request_, value=1) == {"echo": 1}
+    assert process.ask("", value=2) == {"echo": 2}
+    with pytest.raises(ProcessEndedError):
+        process.ask("leave")
+    with process:
+        pass
+    assert time.monotonic() - begin < 30
 
 
 def test_a_process_may_be_ended_twice(process: NetworkProcess) -> None:

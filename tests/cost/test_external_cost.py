@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.json_reports import check_report
 SIZE = 64
 MACS = 16 * 16 * 3 * 16 * 16  # of a convolution with kernels of 4x4 pixels, one every 4
 NET = """
-import numpy, os, signal, sys
+import dataclasses, numpy, os, signal, sys
 import torch
 from torch import nn
 
@@ -50,6 +51,7 @@ NEEDS_VALUES = {
     "a value": "y = y * (y.abs().max().item() >= 0)",
     "a branch": "y = y if y.mean() < 1e9 else y * 2",
     "numpy": "y = y + torch.from_numpy(numpy.ones_like(y.numpy()))",
+    "a gradient": "exec('with torch.enable_grad(): z = y.detach().requires_grad_(); torch.autograd.grad((z * 2).sum(), z)')",
     "non-maximum suppression": "import torchvision; torchvision.ops.nms(torch.rand(4, 4), torch.rand(4), 0.5)",
     "a tensor that is no buffer": "y = y + torch.ones(16, 1, 1, device='cpu') * self.offset.expand(16, 1, 1)",
     "a number of detections": "y = y + len((y > 9).nonzero())",
@@ -73,6 +75,8 @@ RUNS_WITHOUT_VALUES = {
     "another __call__": {"method": "def __call__(self, x): return self.forward(x)"},
     "a __call__ that does more": {"method": "def __call__(self, x): return [super().__call__(x)]"},
     "a dictionary": {"forward": "y = {'heatmaps': y}"},
+    "a dataclass": {"forward": "y = dataclasses.make_dataclass('Output', ['maps', 'loss'], slots=True)(y, None)"},
+    "nothing beside the maps": {"forward": "y = y, None"},
     "a dictionary of lists": {"forward": "y = {'heatmaps': [y, y]}"},
     "a buffer made on the way": {"forward": "self.register_buffer('g', torch.arange(16.)); y = y + self.g"},
     "a lazy layer": {"at_init": "self.conv = nn.LazyConv2d(joints, 4, stride=4)"},
@@ -90,7 +94,15 @@ def test_an_unusual_network_is_counted_without_values(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize(
     "wrap",
-    ["torch.jit.script(net)", "torch.jit.trace(net, torch.zeros(1, 3, 64, 64))", "torch.compile(net)", "nn.DataParallel(net)"],
+    [
+        "torch.export.export(net, (torch.zeros(1, 3, 64, 64),)).module()",
+        "nn.Sequential(torch.export.export(net, (torch.zeros(1, 3, 64, 64),)).module())",
+        "torch.fx.symbolic_trace(net)",
+        "torch.jit.script(net)",
+        "torch.jit.trace(net, torch.zeros(1, 3, 64, 64))",
+        "torch.compile(net)",
+        "nn.DataParallel(net)",
+    ],
 )
 def test_a_wrapped_network_is_counted(tmp_path: Path, wrap: str) -> None:
     path = tmp_path / "a_wrapped_net.py"
@@ -140,6 +152,21 @@ def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.Ca
     assert [model["counted_on"] for model in report["models"]] == ["cpu", "meta"]
 
 
+def test_networks_that_fail_are_named_once_the_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, line in {"built": "raise OSError('no file')", "run": "self.missing", "good": "pass"}.items():
+        (tmp_path / name).mkdir()
+        write_net(tmp_path / name, **{"at_init" if name == "built" else "forward": line})
+    models = [f"{tmp_path}/{name}/a_users_net.py:Net" for name in ("built", "run", "good")]
+    with pytest.raises(InputError, match=r"^baselines/hrnet-w32 takes no 65x64 image"):
+        CostCommand((*models, "baselines/hrnet-w32"), input="65x64", json=True)()
+    printed = capsys.readouterr()
+    assert [model["model"] for model in json.loads(printed.out)["models"]] == ["good/a_users_net.py:Net"]
+    assert re.findall(r"(?m)^error: (\w+)/a_users_net\.py:Net: \S+: (\w+): ", printed.err) == [
+        ("built", "OSError"),
+        ("run", "AttributeError"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -147,6 +174,7 @@ def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.Ca
         ({"forward": "os._exit(7)"}, r"^a_users_net\.py:Net: its process ended with status 7"),
         ({"forward": "sys.exit('no')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: SystemExit: no$"),
         ({"at_init": "raise OSError('no weights')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: OSError: no weights$"),
+        ({"forward": "yield y"}, r"^a_users_net\.py:Net: its forward yields outputs one by one; it has to return them$"),
         ({"at_init": "input()"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: EOFError: "),
     ],
 )

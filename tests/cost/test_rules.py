@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import prune
 from torchvision.ops import DeformConv2d
 
 from benchmark.compare.__main__ import main as compare
-from benchmark.cost.counters import count_cost, count_macs
+from benchmark.cost.counters import count_cost, count_macs, count_trace
 from benchmark.cost.ops import Op
+from benchmark.cost.trace import trace_network
 from benchmark.measure.cost import CostCommand
 
 
@@ -54,6 +59,9 @@ def heads(x: Tensor) -> Tensor:
         pytest.param(lambda x: torch.einsum("i,j->ij", x[:, 0], x[:, 1]), 48 * 48, id="einsum that sums nothing"),
         pytest.param(lambda x: torch.tensordot(x, x, dims=([0], [0])), 48 * 3 * 3, id="tensordot"),
         pytest.param(lambda x: F.bilinear(x, x, x.new_zeros(5, 3, 3)), 48 * 5 * 3 * 3, id="bilinear"),
+        pytest.param(lambda x: torch._int_mm(x.to(torch.int8), x.T.to(torch.int8)), 48 * 48 * 3, id="integers"),
+        pytest.param(lambda x: torch.vmap(lambda row: x.T @ row)(x.T), 3 * 48 * 3, id="vmap"),
+        pytest.param(lambda x: torch.linalg.matrix_power(x.T @ x, 3), 48 * 9 + 2 * 27, id="matrix power"),
         pytest.param(lambda x: torch.cdist(x, x), 48 * 48 * 3, id="cdist"),
         pytest.param(lambda x: torch.cdist(x, x, p=1.0), 48 * 48 * 3, id="cdist, sum of absolutes"),
         pytest.param(lambda x: torch.pdist(x), 48 * 47 // 2 * 3, id="pdist"),
@@ -145,6 +153,50 @@ def test_composite_operators_count_what_they_are_made_of(kind: str) -> None:
     assert counts["params"] == expected["params"]
 
 
+def test_an_lstm_counts_on_the_processor_what_it_counts_without_values() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LSTM(3, 5, num_layers=2, bidirectional=True)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.layer(image[0].flatten(1).T)[0]
+
+    costs = [count_trace(trace_network(Tokens(), 6, 8, device=device)) for device in ("meta", "cpu")]
+    weights = 2 * 4 * 5 * (3 + 5) + 2 * 4 * 5 * (10 + 5)
+    for cost in costs:
+        assert (cost["flops"]["macs"], cost["flops"]["hrnet"]) == (48 * weights, 48 * weights)
+        assert (cost["params"]["weights"], "not_counted" in cost) == (weights, False)
+
+
+def test_operators_in_threads_that_a_network_starts_are_counted() -> None:
+    def in_threads(x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(2) as pool:
+            return sum(pool.map(lambda number: x.T @ x, range(4)))  # type: ignore[return-value]
+
+    run = threading.Thread.run
+    assert count_cost(Function(in_threads), 6, 8)["flops"]["macs"] == 4 * 48 * 9
+    assert threading.Thread.run is run
+
+
+def test_a_layer_whose_error_is_caught_owns_no_later_operator() -> None:
+    class Fails(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            raise RuntimeError
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fails, self.conv = Fails(), nn.Conv2d(3, 4, 1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            with contextlib.suppress(RuntimeError):
+                image = self.fails(image)
+            return self.conv(image).relu()
+
+    assert [op.scope for op in trace_network(Network(), 6, 8).ops] == ["conv", ""]
+
+
 def test_a_module_may_be_given_a_parameter() -> None:
     class Token(nn.Module):
         def __init__(self) -> None:
@@ -193,6 +245,52 @@ def test_a_parametrization_is_no_work_of_an_image() -> None:
     assert count_cost(spectral, 6, 8)["flops"]["macs"] == count_cost(plain, 6, 8)["flops"]["macs"]
 
 
+UNREGISTERED = "parameters of a weight that the network does not register"
+
+
+PLAIN, LAYERS = torch.zeros(5, 3), [nn.Linear(3, 5), nn.Linear(5, 3)]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(Function(lambda x: F.linear(x, PLAIN.to(x.device))), id="a plain tensor"),
+        pytest.param(Function(lambda x: F.linear(x, LAYERS[0].weight)), id="a layer in a list"),
+        pytest.param(
+            Function(lambda x: torch.addmm(x.new_zeros(5), x, LAYERS[1].weight.to(x.device))), id="a layer by its tensors"
+        ),
+        pytest.param(Function(lambda x: F.linear(x, LAYERS[1].weight.T)), id="a view"),
+        pytest.param(torch.jit.freeze(torch.jit.script(nn.Conv2d(3, 5, 1).eval())), id="a constant of TorchScript"),
+    ],
+)
+def test_a_weight_that_is_no_parameter_is_said_to_be_missing(network: nn.Module) -> None:
+    counts = count_cost(network, 6, 8)
+    assert (counts["flops"]["macs"], counts["params"]["weights"]) == (48 * 5 * 3, 0)
+    assert counts["not_counted"] == {UNREGISTERED: 1}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.utils.parametrizations.orthogonal(nn.Linear(3, 3)),
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 5, 1)),
+        prune.l1_unstructured(nn.Conv2d(3, 5, 1), "weight", 0.5),
+        torch.compile(nn.Conv2d(3, 5, 1)),
+    ],
+)
+def test_computed_weights_are_no_unregistered_ones(layer: nn.Module) -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, image: Tensor) -> Tensor:
+            x = image.permute(0, 2, 3, 1) if isinstance(layer, nn.Linear) else image
+            return F.conv1d(self.layer(x).flatten(1)[None], torch.full((1, 1, 3), 0.5, device=image.device))
+
+    assert UNREGISTERED not in count_cost(Network(), 6, 8).get("not_counted", {})
+
+
 def test_torchstat_counts_linear_layers_of_vectors_and_stops_at_others() -> None:
     vectors = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     assert count_cost(vectors, 6, 8)["flops"]["torchstat"] == 3 * 7 * 9 + 3 * 5
@@ -235,6 +333,26 @@ def test_an_operator_without_a_rule_is_named() -> None:
         "aten::_fft_r2c": 1,
         "aten::_fft_c2c": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: x.to(torch.cfloat).T @ x.to(torch.cfloat), "aten::mm of complex tensors"),
+        (lambda x: torch.einsum("ic,id->cd", x * 1j, x * 1j), "aten::bmm of complex tensors"),
+        (lambda x: torch.eye(48).to_sparse_csr() @ x, "aten::mm of sparse tensors"),
+        (lambda x: torch.sparse.mm(torch.eye(48).to_sparse(), x), "aten::_sparse_addmm"),
+    ],
+)
+def test_a_product_of_unusual_numbers_is_named(function: Callable[[Tensor], Tensor], name: str) -> None:
+    counts = count_trace(trace_network(Function(function), 6, 8, device="cpu"))
+    assert (counts["flops"]["macs"], counts["not_counted"].get(name)) == (0, 1)
+
+
+def test_a_layer_of_whole_numbers_is_named() -> None:
+    network = nn.Sequential(nn.Flatten(2), torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(48, 5))))
+    counts = count_trace(trace_network(network, 6, 8, device="cpu"))
+    assert (counts["flops"]["macs"], counts["not_counted"]) == (0, {"quantized::linear_dynamic": 1})
 
 
 def test_every_output_names_what_was_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -48,6 +48,7 @@ from benchmark.latency.clocks import hardware_counters, time_on_cpu, time_on_cud
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import Timing, measure_latency, worker_variables
 from benchmark.latency.workloads import export_onnx, network_function, pipeline_pass, synthetic_people
+from benchmark.measure import latency as latency_command
 from benchmark.measure.latency import LatencyCommand, LatencyReport
 
 SMALL, LARGE = "efficientpose_nas/A", "baselines/hrnet-w32"
@@ -602,6 +603,35 @@ def test_one_run_gives_times_without_intervals_and_says_so(waits: list[float], c
     assert "No intervals: rounds of one run share the state of the machine, and 1 run cannot show" in text
     assert "[" not in text
     assert not waits
+
+
+def test_networks_that_fail_are_named_once_the_others_are_timed(
+    waits: list[float], store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_measure = latency_command.measure_latency
+
+    def failing_measure(settings: list[Setting], failed: Callable[[int, InputError], object], **_: object) -> list[Timing]:
+        good = [setting for setting in settings if setting.model in (SMALL, LARGE)]
+        for number, setting in enumerate(settings):
+            if setting not in good:
+                failed(number, InputError(f"{setting.model} fails"))
+        return fake_measure(good) if good else []
+
+    monkeypatch.setattr(latency_command, "measure_latency", failing_measure)
+    models = ("timm:resnet10t", SMALL, "torchvision:resnet18", LARGE)
+    with pytest.raises(InputError, match=r"^torchvision:resnet18 fails$"):
+        LatencyCommand(models=models, batch="1,8", runs=2, keep=True, json=True)()
+    printed = capsys.readouterr()
+    assert "error: timm:resnet10t fails" in printed.err
+    settings = json.loads(printed.out)["settings"]
+    assert [([model["model"] for model in setting["models"]], setting["runs"]) for setting in settings] == [
+        ([SMALL, LARGE], 2)
+    ] * 2
+    assert len(load_records(store)) == 2 * 2 * 2
+
+    with pytest.raises(InputError, match=r"^timm:resnet10t fails$"):
+        LatencyCommand(models=("timm:resnet10t",), runs=2)()
+    assert not capsys.readouterr().out
 
 
 def test_five_runs_give_intervals_and_the_gap_lies_between_them(

@@ -68,6 +68,14 @@ def test_a_count_that_rounds_to_the_printed_string_is_reproduced() -> None:
     assert verdict("34.0M", record(), "params").measured == "reproduced"
 
 
+@pytest.mark.parametrize("printed", ["8.3", "8.9", "7.7"])
+def test_a_verdict_names_what_its_count_leaves_out(printed: str) -> None:
+    counted = record(8.96e9)
+    incomplete = replace(counted, value=counted.value | {"not_counted": {"torchvision::nms": 2}})
+    whole, cut = verdict(printed, counted), verdict(printed, incomplete)
+    assert (cut.measured, cut.cause) == (whole.measured, f"{whole.cause}; not counted: torchvision::nms ×2")
+
+
 def test_the_printed_decimals_are_the_precision() -> None:
     assert verdict("8.344", record(8.96e9)).measured == "ambiguous"  # 8.3446: truncated
     assert verdict("8.350", record(8.96e9)).measured == "contradicted"

@@ -274,19 +274,6 @@ def test_an_export_runs_as_its_network_does(tmp_path: Path) -> None:
         assert torch.allclose(model.build(16, HW)(images)[-1], network(images), atol=1e-5)
 
 
-@pytest.mark.usefixtures("onnx")
-def test_what_an_export_cannot_tell_is_not_counted(tmp_path: Path) -> None:
-    from onnx import TensorProto, helper, save
-
-    image = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])
-    maps = helper.make_tensor_value_info("maps", TensorProto.FLOAT, None)
-    node = helper.make_node("Einsum", ["images", "images"], ["maps"], equation="nchw,nchw->nchw")
-    save(helper.make_model(helper.make_graph([node], "g", [image], [maps])), tmp_path / "network.onnx")
-    counts, why = count_onnx(tmp_path / "network.onnx", HW)
-    assert counts == {}
-    assert "Einsum" in why
-
-
 class Vectors(nn.Module):
     """Network that multiplies by vectors from either side, with and without a batch."""
 
@@ -316,9 +303,8 @@ def test_nodes_that_cannot_be_counted_are_all_named(tmp_path: Path) -> None:
     nodes += [helper.make_node("Kernel", ["a"], ["c"], domain="own"), helper.make_node("Add", ["b", "c"], ["maps"])]
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
     save(helper.make_model(helper.make_graph(nodes, "g", [image], [maps]), opset_imports=opsets), tmp_path / "network.onnx")
-    counts, why = count_onnx(tmp_path / "network.onnx", HW)
-    assert counts == {}
-    assert "onnx::Det ×2, own::Kernel ×1" in why
+    counts, _ = count_onnx(tmp_path / "network.onnx", HW)
+    assert counts["not_counted"] == {"onnx::Det": 2, "own::Kernel": 1}
 
 
 @pytest.mark.usefixtures("onnx")

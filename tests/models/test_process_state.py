@@ -42,6 +42,7 @@ CHANGES = {
     "denormal numbers": "torch.set_flush_denormal(True)",
     "variables": "os.environ['OMP_NUM_THREADS'] = '8'; os.environ['MALLOC_MMAP_MAX_'] = '1'",
     "the folder": "os.chdir('/')",
+    "processors": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
 }
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,11 @@ from benchmark.models.external import resolve_model
 from benchmark.models.registry import check_input_size, find_entry
 from benchmark.nas import random_search
 from benchmark.nas.arguments import LookupArguments, SearchArguments
+from benchmark.nas.lookup_command import format_table
 from benchmark.nas.lookup_files import find_table
 from benchmark.nas.lookup_table import Component, LookupTable, compare_predictions, load_table, measure_table, save_table
 from benchmark.nas.random_search import cost_bounds, sample_architectures
-from benchmark.nas.records import LookupTableReport, SearchReport
+from benchmark.nas.records import LookupTableReport, SearchReport, table_report
 from benchmark.nas.trainer import SearchPlan, SearchRun, run_search, search_module, split_people
 from benchmark.report.lookup_tables import lookup_figure_name, lookup_records
 from benchmark.report.search import search_figures, search_page
@@ -131,6 +133,7 @@ def test_no_weight_learns_from_a_held_out_photograph(root: Path, plan: SearchPla
     assert len(held_out) == round(0.4 * len(trained | held_out))
 
 
+@pytest.mark.slow
 def test_stopped_before_every_step_it_is_the_same_search(
     plan: SearchPlan, table: LookupTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +385,20 @@ def test_a_file_that_is_no_table_for_this_search_is_refused(
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=complaint):
         find_table(PACKAGE, SCALE, "cpu", path)
+
+
+def test_a_table_of_operations_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Sharpened(nn.Conv2d):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.fft.irfft2(torch.fft.rfft2(super().forward(image)))
+
+    components = {str(size): Component(partial(Sharpened, 3, 4, size), (3, 8, 8)) for size in (1, 3)}
+    table = measure_table(components, "flops", input="32x32", joints=1)
+    assert (table.costs["1"], table.not_counted) == (64 * 12, {"aten::_fft_r2c": 2, "aten::_fft_c2r": 2})
+    save_table(table, tmp_path / "table.json")
+    assert load_table(tmp_path / "table.json") == table
+    assert "not counted: aten::_fft_r2c ×2, aten::_fft_c2r ×2" in format_table(table, tmp_path / "table.json", None)
+    assert table_report(table, tmp_path / "table.json", None)["table"]["not_counted"] == table.not_counted
 
 
 def test_seconds_follow_the_work_and_leave_the_generator_and_the_threads_alone() -> None:

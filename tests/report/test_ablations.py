@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +19,18 @@ from benchmark.config.ablations import (
     variant_model,
     variant_recipe,
 )
-from benchmark.config.identities import accuracy_identity, load_current, mean_pose_identity, training_setting
+from benchmark.config.identities import (
+    COMMON_TERMS,
+    accuracy_identity,
+    cost_record_id,
+    load_current,
+    mean_pose_identity,
+    training_setting,
+)
 from benchmark.core.records import Record
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
-from benchmark.report.ablation_plots import forest_figure
+from benchmark.report.ablation_plots import ablation_figure, forest_figure
 from benchmark.report.ablations import EFFECT_HEADER, ablation_pairs_grid, ablations_page
 from benchmark.report.papers import paper_page
 
@@ -35,6 +43,17 @@ def records() -> dict[str, Record]:
 @pytest.fixture(scope="module")
 def effects(records: dict[str, Record]) -> Effects:
     return measure_effects(judged_plans(), records)
+
+
+def test_the_figure_names_what_a_variants_count_leaves_out(records: dict[str, Record]) -> None:
+    ablation = find_ablation("sic")
+    variant = ablation.variants[0]
+    protocol = "lsp"
+    assert "not counted" not in ablation_figure(ablation, protocol, records).decode()
+    id_ = cost_record_id(variant_model(ablation, variant, protocol), *COMMON_TERMS)
+    incomplete = replace(records[id_], value=records[id_].value | {"not_counted": {"torchvision::nms": 2}})
+    figure = ablation_figure(ablation, protocol, records | {id_: incomplete}).decode()
+    assert f"{variant.name}: not counted: torchvision::nms ×2" in figure
 
 
 def test_power_is_the_first_column_of_every_table_of_effects(records: dict[str, Record], effects: Effects) -> None:

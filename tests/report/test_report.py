@@ -19,7 +19,7 @@ from benchmark.ledger import verdicts
 from benchmark.ledger.tokens import counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import PAPER_TABLES, load_papers
-from benchmark.report.build import REPORTS, build_report
+from benchmark.report.build import REPORTS, build_report, leftover_files
 from benchmark.report.index import round_up
 
 ROOT = REPORTS.parent
@@ -49,6 +49,13 @@ def test_an_edited_report_is_noticed(tmp_path: Path) -> None:
     done = report("--check", "--out", str(tmp_path))
     assert done.returncode == 1
     assert "README.md" in done.stdout
+
+
+def test_pages_and_figures_that_the_report_no_longer_has_are_noticed(tmp_path: Path) -> None:
+    for name in ("kept.md", "gone.md", "figures/kept.svg", "figures/gone.svg", "records/cost.jsonl", "verdicts.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert leftover_files({"kept.md": b"", "figures/kept.svg": b""}, tmp_path) == ["figures/gone.svg", "gone.md"]
 
 
 def test_the_report_takes_under_eight_seconds_and_no_torch(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The report as a static site, which opens from disk and needs no network."""
