@@ -134,8 +134,12 @@ def _parse(expression: str) -> ast.expr:
 
 
 def is_quotation(expression: str) -> bool:
-    """Check that an expression is a single cell, so that its sentence repeats what the cell prints."""
-    return isinstance(_parse(expression), ast.Subscript)
+    """Check that an expression is a single cell, maybe times a power of 1,000, so that its sentence repeats the cell."""
+    match _parse(expression):
+        case ast.BinOp(left=ast.Constant(value=int() as factor), op=ast.Mult(), right=ast.Subscript()):
+            return factor in (10**3, 10**6, 10**9)
+        case tree:
+            return isinstance(tree, ast.Subscript)
 
 
 def printed_value(cell: Cell) -> float:

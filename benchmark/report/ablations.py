@@ -63,7 +63,7 @@ reasons given.
 - The power is at least {100 * MIN_POWER:.0f} %: the probability to find a true difference of the printed size. The printed
   difference is taken as points of the metric that is measured, which may be another metric on another dataset.
 - The p-value of no difference is at most {100 * LEVEL:.0f} % by Holm's procedure, among all comparisons on this page that have
-  an interval.
+  an interval and are of networks trained for themselves.
 
 A direction holds for its own data, metric and training length. It says nothing about any printed accuracy, and nothing about
 the size of the printed difference."""
@@ -179,12 +179,12 @@ def _replaced(records: Mapping[str, Record]) -> list[str]:
 
 def _family(effects: Effects) -> str:
     """Count the comparisons that are tested together, and say how they depend on each other."""
-    family = [effect for compared in effects.values() for effect in compared if effect.estimate is not None]
+    family = [effect for compared in effects.values() for effect in compared if effect.judgement.p_value is not None]
     words = [effect.judgement.word for effect in family]
     sharing = sum(any(effect.trainings & other.trainings for other in family if other is not effect) for effect in family)
     counts = ", ".join(f"{words.count(word)} {text}" for word, text in WORDS.items())
     return (
-        f"Of {len(family)} comparisons with an interval, {counts}. {sharing} are correlated, because they share trained "
+        f"Of {len(family)} comparisons that are tested, {counts}. {sharing} are correlated, because they share trained "
         "networks with another one, as a common baseline or under a second threshold. Holm's procedure allows any dependence, "
         "at the price of some power. The power given is that of its first step, a test at "
         f"{100 * LEVEL:.0f} % / {len(family) or 1}."

@@ -77,7 +77,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         return {f"{paper}.md": _encode_page(paper_page(papers[paper], evidence.verdicts, evidence.records, evidence.effects))}
     findings = find_all(evidence)
     pages = report_pages(evidence, findings) | {
-        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, findings)),
+        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings)),
     }
     return (
         {name: _encode_page(text) for name, text in pages.items()}

@@ -72,4 +72,4 @@ def _describe(effect: Effect) -> str:
     if printed and power is not None:
         could = "would probably have been seen" if power >= MIN_POWER else "could not have been seen reliably"
         return f"{text} (the printed {printed:+.2f} {could}, power {100 * power:.0f} %)"
-    return text if printed is not None else f"{text} (the paper prints no number)"
+    return f"{text} (the paper prints {'no number' if printed is None else f'{printed:+.2f}'})"

@@ -10,6 +10,7 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.judgement import MARGINS, MIN_SEEDS
 from benchmark.core.inference import LEVEL
 from benchmark.core.records import NOT_APPLICABLE, Record, select
+from benchmark.ledger.predicates import MIN_FIT
 from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
@@ -29,6 +30,11 @@ seeds; of published weights, of which there is one training, over people alone. 
 judged. Each is 2.93 times the noise of the test set, rounded up to a tenth: the smallest at which the tests recognise an
 exact reproduction with a probability of 80 %, if the test people are the only source of error. Many printed gains are smaller
 than the margin, so a reproduced accuracy does not confirm a gain."""
+
+
+CHOICE_RULE = f"""\
+Papers rarely say how they count. A way, or one of several public forms of a network, that was chosen because it fits must give
+at least {MIN_FIT} different printed numbers; otherwise they are `fitted`."""
 
 
 def _is_compared(verdict: Verdict) -> bool:
@@ -58,6 +64,8 @@ def paper_page(
         blocks += _readings(paper.id, table.id, records)
     if any(verdict.kind == "accuracy" for verdict in verdicts):
         blocks += ["## How accuracies are judged", ACCURACY_RULE, _margins()]
+    if choices := _list_choices(paper):
+        blocks += ["## How costs are counted", CHOICE_RULE, choices]
     blocks += ["## Networks", _list_networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
@@ -88,11 +96,12 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects, 
         blocks.append(
             "† This symbol was lost in the text of the paper and is restored here, for these reasons: " + "; ".join(sources)
         )
-    blocks.append(table.note)
+    blocks += [table.note, table.own_split]
     blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
     blocks += _sources(table)
     blocks += [f"- `{part.header}`, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
     blocks += [f"- `{row.id}`, counted as `{row.model}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
+    blocks += [f"- `{row.id}`, counted is {row.stand_in}" for row in table.rows.values() if row.stand_in]
     blocks += [f"- `{row.id}`, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
     # One row per value that was compared with a measurement or with other printed cells.
     judged = [v for v in verdicts if _is_compared(v)]
@@ -182,6 +191,24 @@ def _link_record(record: str) -> str:
     if record.startswith("expression:"):
         return "from our values of other cells"
     return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
+
+
+def _list_choices(paper: Paper) -> str:
+    """List the ways of counting, and the forms of networks, that costs are compared under, with what speaks for each."""
+    tables = paper.tables.values()
+    choices = [column.chosen for table in tables for column in table.columns.values()]
+    choices += [row.form for table in tables for row in table.rows.values()]
+    rows = [
+        (
+            f"`{choice.id}`",
+            ", ".join(f"`{rival}`" for rival in choice.rivals) or "-",
+            "fit" * choice.by_fit or "source",
+            choice.reason,
+        )
+        for choice in dict.fromkeys(choices)
+        if choice
+    ]
+    return grid(("counted as", "instead of", "chosen by", "reason"), rows) if rows else ""
 
 
 def _list_networks(paper: Paper) -> str:

@@ -266,6 +266,13 @@ def test_weights_that_began_from_imagenet_do_not_judge_a_row_that_did_not() -> N
     assert remedy_command(printed).startswith("python -m benchmark.evaluate baselines/hrnet-w32 --weights FILE")
 
 
+def test_weights_of_another_network_than_the_rows_do_not_judge_it() -> None:
+    printed = cell("table2", "hrnet_w32")
+    assert judge_accuracy(printed, evaluated(90.1, 0.5))
+    stand_in = replace(printed, row=replace(printed.row, stand_in="another network of the same authors"))
+    assert judge_accuracy(stand_in, evaluated(90.1, 0.5)) is None
+
+
 def test_a_row_with_published_weights_names_the_commands_that_get_and_evaluate_them() -> None:
     remedy = remedy_command(cell("table2", "hrnet_w32"))
     assert "authors' weights: python -m benchmark.data fetch weights/hrnet/w32_mpii_256x256 (by hand), then python -m" in remedy
