@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -71,6 +72,24 @@ class People:
         """Return the people whose image exists."""
         exists = {path: path.is_file() for path in set(self.images)}
         return self.select(np.array([exists[path] for path in self.images], bool))
+
+
+def content_digest(people: People, photographs: str = "") -> str:
+    """Compute a digest of the annotations and photographs of people, which do not depend on where files lie and on their times.
+
+    Args:
+        photographs: a digest that stands for the photographs; without it, their files are read.
+
+    Raises:
+        OSError: a photograph cannot be read.
+    """
+    digest = hashlib.sha256(photographs.encode())
+    for field in fields(people):
+        if isinstance(value := getattr(people, field.name), np.ndarray):
+            digest.update(np.ascontiguousarray(value).tobytes())
+    for image in () if photographs else dict.fromkeys(people.images):
+        digest.update(image.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def join_people(parts: list[People]) -> People:

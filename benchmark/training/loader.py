@@ -19,7 +19,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_NAMES, joint_set_of
 from benchmark.data import find_dataset, load_people
-from benchmark.data.people import People, join_people
+from benchmark.data.people import People, content_digest, join_people
 from benchmark.models.registry import import_object
 from benchmark.pipeline.augment import Views, draw_views, epoch_generator, visible_region
 from benchmark.pipeline.batches import Batch, load_batch
@@ -63,6 +63,14 @@ class BatchLoader:
     def steps(self) -> int:
         """Return the number of steps in all epochs of the recipe."""
         return self.recipe.epochs * self.steps_per_epoch
+
+    def digest(self) -> str:
+        """Compute a digest of the people's annotations and of the photographs, or crops, that batches are loaded from.
+
+        Raises:
+            OSError: An image cannot be read.
+        """
+        return content_digest(self.people, self.crops.content if self.crops else "")
 
     def epoch_of(self, step: int) -> tuple[int, bool]:
         """Return the epoch of a step, from 0, and whether the step is the epoch's last."""

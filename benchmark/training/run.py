@@ -288,7 +288,7 @@ def execute_training(
     loader = cached_loader(run, people, cache, verbose)
     if verbose or run.processes > 1:  # steps are timed in all processes or in none
         print_estimate(run, loader, verbose)
-    network = train_network(run, loader, validator, metric=validator.metric)
+    network = train_network(run, loader, validator, metric=validator.metric, tested_on=validator.people)
     records = training_records(run, network, validator, people)
     if folder:
         for record in records:
