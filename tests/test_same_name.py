@@ -23,8 +23,10 @@ from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.data import load_people
 from benchmark.data.download import Source, fetch_source
 from benchmark.data.synthetic.write import write_datasets
+from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.backends import Backend, load_backend, load_external, network_fingerprint
 from benchmark.evaluation.inference import predict_people
+from benchmark.evaluation.run import evaluate_model
 from benchmark.models.external import resolve_model
 from benchmark.models.registry import build_model, find_entry
 from benchmark.train import train_command
@@ -144,6 +146,7 @@ def test_a_training_from_other_weights_of_the_same_name_is_another_one(tmp_path:
 
 # --- a run that is resumed ---------------------------------------------------------------------------------------------------
 
+MODULE = "part_of_a_resumed_net"
 PART = "from torch import nn\n\nactivation = nn.ReLU\n"
 
 
@@ -155,16 +158,25 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "net.py").write_text(NET.replace("from parts", "from part_of_a_resumed_net"))
     (folder / "part_of_a_resumed_net.py").write_text(PART)
     with pytest.MonkeyPatch.context() as patch:
-        resume(folder, patch)
+        resume(folder, patch, keep=True)
     return folder
 
 
-def resume(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Train into the folder's run, as a process that has not imported its files yet."""
+def resume(folder: Path, patch: pytest.MonkeyPatch, *, keep: bool = False) -> None:
+    """Train into the folder's run, as a process that has not imported files of the same name from another folder."""
     patch.syspath_prepend(folder)
-    patch.delitem(sys.modules, "part_of_a_resumed_net", raising=False)
-    settings = {"root": folder / "people", "cache": folder / "cache", "out": folder / "run", "device": "cpu", "keep": False}
-    train_command(TrainArguments(model=f"{folder / 'net.py'}:build", dataset="synthetic-mpii", **settings))  # type: ignore[arg-type]
+    if not str(getattr(sys.modules.get(MODULE), "__file__", "")).startswith(str(folder)):
+        patch.delitem(sys.modules, MODULE, raising=False)
+    settings = {
+        "root": folder / "people",
+        "cache": folder / "cache",
+        "out": folder / "run",
+        "device": "cpu",
+        "keep": keep,
+        "as_json": True,
+    }
+    arguments = TrainArguments(model=f"{folder / 'net.py'}:build", dataset="synthetic-mpii", **settings)  # type: ignore[arg-type]
+    train_command(arguments, folder / "records")
 
 
 def negative(image: Path) -> None:
@@ -221,3 +233,46 @@ def test_a_run_is_resumed_on_a_copy_of_its_photographs(begun: Path, tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         resume(folder, patch)
     assert (folder / "run/log.jsonl").read_bytes() == (begun / "run/log.jsonl").read_bytes()
+
+
+# --- what is on record -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a photograph", "a test photograph", "annotations", "test annotations"])
+def test_a_training_on_other_photographs_or_annotations_is_not_read_from_the_records(
+    begun: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(begun, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        resume(folder, patch, keep=True)
+        CHANGES[name][0](folder)
+        with pytest.raises(InputError, match="rest on other photographs or annotations of synthetic-mpii"):
+            resume(folder, patch, keep=True)
+
+
+def test_an_evaluation_on_other_photographs_is_not_read_from_the_records(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(begun, folder)
+    monkeypatch.syspath_prepend(folder)
+    settings = {"dataset": "synthetic-mpii", "root": folder / "people", "work": folder / "work", "device": "cpu"}
+    weights = folder / "run/final.safetensors"
+    arguments = EvaluateArguments(model=f"{folder / 'net.py'}:build", weights=weights, input="64x64", **settings)  # type: ignore[arg-type]
+
+    def predictions() -> set[str]:
+        return {(record.samples or {})["sha256"] for record in evaluate_model(arguments, folder / "records")[1]}
+
+    first = predictions()
+    assert predictions() == first
+    for image in first_images(folder, "val"):
+        negative(image)
+    assert predictions() != first
+    assert (
+        "not recorded: the records of net.py:build were measured with other photographs or annotations"
+        in capsys.readouterr().err
+    )
+    for image in first_images(folder, "val"):
+        image.unlink()
+    assert predictions() == first  # what is on record needs no photographs

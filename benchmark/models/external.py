@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import missing_reason
 from benchmark.core.files import file_stamp
 from benchmark.models.registry import (
     Entry,
@@ -138,7 +139,7 @@ def resolve_model(spec: str) -> ExternalModel:
         raise InputError(f"{spec}: add the function that builds the network, as in {spec}:build")
     path, is_file = Path(spec), suffix == ONNX_SUFFIX or architecture_format(spec) is not None
     if is_file and not path.is_file():
-        raise InputError(f"{spec}: no such file")
+        raise InputError(f"{spec}: {missing_reason(path)}")
     if suffix == ONNX_SUFFIX:
         return ExternalModel(
             spec=str(path.resolve()), name=path.name, onnx=path, factory=lambda joints, hw: _load_onnx(path, hw)
@@ -308,7 +309,7 @@ def _resolve_function(source: str, name: str) -> ExternalModel:
     """Resolve the function ``name`` of a Python file or of an importable module, which is not executed yet."""
     is_file = source.endswith(".py")
     if is_file and not Path(source).is_file():
-        raise InputError(f"{source}: no such file")
+        raise InputError(f"{source}: {missing_reason(Path(source))}")
     resolved = str(Path(source).resolve()) if is_file else source
     return ExternalModel(
         spec=f"{resolved}:{name}",

@@ -145,7 +145,7 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
     """Load the people of a split that have an annotated joint.
 
     Raises:
-        InputError: The annotations are missing, or belong to another dataset.
+        InputError: The annotations are missing, are of nobody, or belong to another dataset.
     """
     kind, folder = find_dataset(dataset, root)
     if kind != dataset and not folder.is_dir():
@@ -154,7 +154,10 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
     people = load_people(dataset, split, root)
     if people.dataset != dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {dataset}")
-    return people.select(np.asarray(people.visible.any(1)))
+    annotated = people.select(np.asarray(people.visible.any(1)))
+    if not len(annotated):
+        raise InputError(f"{folder}: the split {split} has no annotated people")
+    return annotated
 
 
 def cached_crops(people: People, recipe: Recipe, folder: Path, *, show: bool = True) -> CropCache:
