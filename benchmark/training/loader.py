@@ -50,7 +50,7 @@ class BatchLoader:
     ) -> None:
         if len(people) < recipe.batch:
             raise InputError(
-                f"{len(people)} people to train on do not fill one batch of {recipe.batch}; choose a smaller --batch"
+                f"{len(people)} people to train on do not fill one batch of {recipe.batch}; a smaller batch is needed"
             )
         self.people, self.recipe, self.seed = people, recipe, seed
         self.names = JOINT_NAMES[joint_set_of(recipe.dataset)]

@@ -110,7 +110,7 @@ def find_training_records(
     if data and (record.samples or {}).get("data", data["data"]) != data["data"]:
         raise InputError(
             f"the records of {run.model} in {folder} rest on other photographs or annotations of {run.recipe.dataset} than "
-            "are there now; train without records with --no-keep"
+            "are there now; remove them, or train with --no-keep"
         )
     return select(records, **{name: value for name, value in identity.items() if name != "metric"})
 

@@ -12,6 +12,7 @@ import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import read_content
+from benchmark.metrics.array_files import read_arrays
 from benchmark.models.external import resolve_model
 from benchmark.models.weights import locate_weights
 
@@ -98,6 +99,7 @@ def test_a_folder_in_a_files_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.py").mkdir()
     calls: list[Callable[[], object]] = [
         lambda: read_content(tmp_path),
+        lambda: read_arrays(tmp_path),
         lambda: locate_weights(tmp_path),
         lambda: resolve_model(f"{tmp_path / 'mine.py'}:build"),
     ]
