@@ -79,8 +79,9 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(AblateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.ablate")
-    run_command(lambda: ablate_command(arguments))
+    run_command(
+        lambda: ablate_command(tyro.cli(AblateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.ablate"))
+    )
 
 
 if __name__ == "__main__":

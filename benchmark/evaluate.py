@@ -78,8 +78,11 @@ def evaluate_zoo(arguments: EvaluateArguments) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(EvaluateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.evaluate")
-    run_command(lambda: evaluate_command(arguments))
+    run_command(
+        lambda: evaluate_command(
+            tyro.cli(EvaluateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.evaluate")
+        )
+    )
 
 
 if __name__ == "__main__":

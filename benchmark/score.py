@@ -69,8 +69,9 @@ def score_published_command(arguments: ScoreArguments) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with these command-line arguments, by default those of the process."""
-    arguments = tyro.cli(ScoreArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.score")
-    run_command(lambda: score_command(arguments))
+    run_command(
+        lambda: score_command(tyro.cli(ScoreArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.score"))
+    )
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(TrainArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.train")
-    run_command(lambda: train_command(arguments))
+    run_command(
+        lambda: train_command(tyro.cli(TrainArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.train"))
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.__main__ import COMMANDS
 from benchmark.ablate import ablate_command
 from benchmark.ablation.arguments import AblateArguments
 from benchmark.compare.arguments import CompareArguments
@@ -296,6 +297,19 @@ def test_a_full_device_behind_standard_output_is_one_line() -> None:
         command = [sys.executable, "-m", "benchmark", "measure", "models"]
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert (run.returncode, run.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_for_a_full_device_or_a_reader_that_has_gone_is_no_traceback(command: str) -> None:
+    line = [sys.executable, "-m", "benchmark", command, "--help"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (2, "error: standard output: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        run = subprocess.run(line, stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 # --- two processes -----------------------------------------------------------------------------------------------------------

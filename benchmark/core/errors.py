@@ -44,10 +44,15 @@ def print_warning(message: str) -> None:
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
+    """Run a command, its reading of arguments included, which prints help.
+
+    An :class:`InputError`, or a file that cannot be used, becomes one line and exit status 2.
+    """
     try:
-        command()
-        sys.stdout.flush()
+        try:
+            command()
+        finally:  # also after --help, which exits
+            sys.stdout.flush()
     except InputError as error:
         exit_with_error(str(error))
     except BrokenPipeError:  # the reader closed the pipe: `... | head`

@@ -47,6 +47,11 @@ def file_format(path: Path) -> str:
     return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
+def missing_reason(path: Path) -> str:
+    """Say why there is no file of this name."""
+    return "it is a folder; name a file in it" if path.is_dir() else "no such file"
+
+
 def read_content(path: Path) -> bytes:
     """Return the bytes of a file, unpacked if it is gzipped or the only file in a zip archive, whatever its name.
 
@@ -55,7 +60,7 @@ def read_content(path: Path) -> bytes:
             file; or an archive holds another number of files.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {missing_reason(path)}")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -154,6 +154,7 @@ class _AccuracySamples(TypedDict, total=False):
     parts_ci95: dict[str, Interval]
     published: dict[str, str]
     weights: Annotated[list[str], Field(min_length=2, max_length=2)]
+    data: str | list[str]  # digests of the photographs and annotations, of a training those trained and tested on
 
 
 class _TrainingSamples(TypedDict):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
@@ -101,17 +101,16 @@ class Synthetic:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
-    command = tyro.cli(
+    commands: Any = (
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Fetch, tyro.conf.subcommand("fetch")]
-        | Annotated[Synthetic, tyro.conf.subcommand("synthetic")],
-        args=args,
-        description=DESCRIPTION,
-        prog="python -m benchmark.data",
+        | Annotated[Synthetic, tyro.conf.subcommand("synthetic")]
     )
-    status: list[int] = []
-    run_command(lambda: status.append(command.run()))
-    raise SystemExit(status[0])
+
+    def command() -> None:
+        raise SystemExit(tyro.cli(commands, args=args, description=DESCRIPTION, prog="python -m benchmark.data").run())
+
+    run_command(command)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 END = b"\xff\xd9"
 
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_SILENT
+)  # a broken file is one line of ours, without OpenCV's own beside it
+
 
 @overload
 def read_image(path: Path, on_error: Literal["raise"] = ...) -> np.ndarray: ...

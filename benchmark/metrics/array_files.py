@@ -67,7 +67,7 @@ def read_arrays(path: Path) -> Contents:
         InputError: the file is missing, of an unknown type, truncated, damaged, or another file stands in its place.
     """
     suffix = file_format(path)
-    if suffix not in _READERS:
+    if suffix not in _READERS and path.is_file():
         raise InputError(f"{path}: unknown file type, must be one of {', '.join(_READERS)}, or one of these with .gz or .zip")
     content = read_content(path)
     try:

@@ -113,6 +113,8 @@ class EntryTable(NamedTuple):
     def ids(self, key: str) -> np.ndarray:
         """Return ids [N]: int64 where all are whole numbers, in any notation; else float64 or, where all are text, str.
 
+        Whole numbers beyond 64 bits are Python's.
+
         Raises:
             InputError: an entry lacks the field, or it is neither a number nor text; or some are numbers and some are text.
         """
@@ -133,7 +135,9 @@ class EntryTable(NamedTuple):
                 return np.array([int(value) for value in values], np.int64)
             return np.array(values, np.float64)
         except OverflowError:
-            raise InputError(f"{self.source}: the {key} of each {self.row} must be a whole number within 64 bits") from None
+            if np.array(values).dtype.kind == "f":  # as pycocotools would round them, too, and lose their images
+                raise InputError(f"{self.source}: the {key} of each {self.row} must be a whole number within 64 bits") from None
+            return np.array(values, dtype=object)
 
 
 def shorten_json(value: Any) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import InputError
-from benchmark.core.file_content import is_lfs_pointer, is_web_page
+from benchmark.core.file_content import is_lfs_pointer, is_web_page, missing_reason
 from benchmark.core.files import data_root
 from benchmark.models.layouts import COUNTER, OWN, Layout
 
@@ -41,6 +41,8 @@ def locate_weights(weights: Path) -> Path:
     Raises:
         InputError: there is no such file; the paths that were tried are named.
     """
+    if weights.is_dir():
+        raise InputError(f"no weights at {weights}: {missing_reason(weights)}")
     below_root = data_root() / weights
     for path in (weights, below_root):
         if path.is_file():
