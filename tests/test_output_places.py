@@ -30,11 +30,14 @@ from benchmark.core.files import (
     lock_file,
     write_file,
 )
+from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.core.records import Record, append_record, load_records
+from benchmark.data import load_people
 from benchmark.data.fetch import fetch_all
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.run import check_places
+from benchmark.evaluation.visualize import draw_predictions
 from benchmark.nas.arguments import LookupArguments, SearchArguments
 from benchmark.report.build import write_files
 from benchmark.search import lookup_command, search_command
@@ -276,6 +279,15 @@ def test_the_second_of_two_processes_gets_one_line(root: Path, tmp_path: Path, c
         assert not list((tmp_path / "out").iterdir())
     with hold_folder(tmp_path / "out"):
         pass  # released
+
+
+def test_the_second_of_two_processes_that_draw_gets_one_line(root: Path, tmp_path: Path) -> None:
+    people = load_people("synthetic-mpii", "val", root)
+    with hold_folder(tmp_path / "out"), pytest.raises(InputError, match="another process is writing to this folder"):
+        draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert not list((tmp_path / "out").iterdir())
+    draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert len(list((tmp_path / "out").iterdir())) == len(people)
 
 
 def test_the_second_of_two_trainings_gets_one_line(root: Path, tmp_path: Path) -> None:
