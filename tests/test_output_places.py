@@ -31,11 +31,14 @@ from benchmark.core.files import (
     lock_file,
     write_file,
 )
+from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.core.records import RECORDS, Record, append_record, check_store, load_records
+from benchmark.data import load_people
 from benchmark.data.fetch import fetch_all
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.run import check_places
+from benchmark.evaluation.visualize import draw_predictions
 from benchmark.measure.agreement import AgreementCommand
 from benchmark.measure.cost import CostCommand
 from benchmark.measure.latency import LatencyCommand
@@ -323,6 +326,15 @@ def test_the_second_of_two_processes_gets_one_line(root: Path, tmp_path: Path, c
         assert not list((tmp_path / "out").iterdir())
     with hold_folder(tmp_path / "out"):
         pass  # released
+
+
+def test_the_second_of_two_processes_that_draw_gets_one_line(root: Path, tmp_path: Path) -> None:
+    people = load_people("synthetic-mpii", "val", root)
+    with hold_folder(tmp_path / "out"), pytest.raises(InputError, match="another process is writing to this folder"):
+        draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert not list((tmp_path / "out").iterdir())
+    draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert len(list((tmp_path / "out").iterdir())) == len(people)
 
 
 def test_the_second_of_two_trainings_gets_one_line(root: Path, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise InputError(f"{folder}: another process is writing to this folder; wait for it, or choose another --out") from None
+        raise InputError(f"{folder}: another process is writing to this folder; wait for it, or choose another") from None
     except OSError:  # some network file systems do not lock folders
         pass
     try:

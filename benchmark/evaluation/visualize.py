@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import write_file
+from benchmark.core.files import hold_folder, write_file
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 
@@ -52,15 +52,16 @@ def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tu
         names: of the K joints.
 
     Raises:
-        InputError: an image cannot be read, or a file cannot be written.
+        InputError: an image cannot be read, a file cannot be written, or another process draws into the folder.
     """
-    for row, path in enumerate(people.images):
-        image = read_image(path)
-        center, size = people.centers[row], people.sizes[row]
-        annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
-        predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
-        _, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR))
-        write_file(folder / f"{path.stem}-{people.ids[row]}.png", encoded.tobytes())
+    with hold_folder(folder):
+        for row, path in enumerate(people.images):
+            image = read_image(path)
+            center, size = people.centers[row], people.sizes[row]
+            annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
+            predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
+            _, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR))
+            write_file(folder / f"{path.stem}-{people.ids[row]}.png", encoded.tobytes())
 
 
 def draw_panel(

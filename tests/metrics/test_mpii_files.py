@@ -93,7 +93,7 @@ def broken(joint: tuple[int, int, int], value: float) -> np.ndarray:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.mat": (lambda path: None, "no such file"),
-    "folder.mat": (lambda path: path.mkdir(), "no such file"),
+    "folder.mat": (lambda path: path.mkdir(), "it is a folder; name a file in it"),
     "unknown.csv": (lambda path: path.write_text("1,2"), r"unknown file type, must be one of \.mat, \.h5, \.npy, \.json"),
     "none": (lambda path: path.write_text("1,2"), "unknown file type"),
     "empty.mat": (lambda path: path.touch(), "the file is empty"),

@@ -146,7 +146,7 @@ def test_published_figures_through_the_command(pose_data: Path, capsys: pytest.C
     ("predictions", "arguments", "message"),
     [
         ("absent.mat", [], "absent.mat: no such file"),
-        ("gt.txt", [], "gt.txt: unknown file type"),
+        ("absent.txt", [], "absent.txt: no such file"),
         ("broken.mat", [], "broken.mat: cannot be read as a .mat file"),
         ("short.npy", [], "short.npy: predictions have shape [59, 16, 2], expected [60, 16, 2]"),
         ("nan.npy", [], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
