@@ -61,12 +61,12 @@ LAYOUTS = {
         load=load_lsp,
         splits=("train", "test"),
         people={"train": 1000, "test": 1000},
-        obtain="http://sam.johnson.io/research/lsp.html (fetch lsp)",
+        obtain="https://sam.johnson.io/research/lsp.html (fetch lsp)",
     ),
     "lspet": Layout(
         load=load_lspet,
         splits=("train",),
-        obtain="http://sam.johnson.io/research/lspet.html (fetch lspet)",
+        obtain="https://sam.johnson.io/research/lspet.html (fetch lspet)",
     ),
 }
 

@@ -102,19 +102,28 @@ def test_the_default_root_may_be_absent(run, tmp_path, monkeypatch):
     assert str(tmp_path / "not_yet" / "lsp") in out
 
 
-def test_fetch_without_a_name_lists_what_there_is(run, tmp_path):
+def test_fetch_without_a_name_lists_what_there_is_and_what_is_incomplete(run, tmp_path):
     (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
+    (tmp_path / "mpii").mkdir()
+    (tmp_path / "mpii" / "valid.h5").touch()
     status, out, _ = run("fetch", "--root", tmp_path)
     assert status == 0
-    rows = {line.split()[0]: line.split()[1] for line in out.splitlines()}
-    assert rows["coco-val2017"] == "there"
-    assert rows["coco-train2017"] == "absent"
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    states = {name: line.split()[1] for name, line in rows.items()}
+    assert states["mpii-validation"] == "there"
+    assert states["coco-val2017"] == "partly"
+    assert "coco/images/val2017 has 0 of 5,000 files" in rows["coco-val2017"]
+    assert states["coco-train2017"] == "absent"
     assert {"coco-annotations", "mpii-images", "mpii-annotations", "lsp", "lspet"} <= set(rows)
 
 
 def test_fetch_of_what_is_there_does_nothing(run, tmp_path):
-    (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
-    status, out, _ = run("fetch", "coco-val2017", "--root", tmp_path)
+    for index in range(2000):
+        path = tmp_path / "lsp" / "images" / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "lsp" / "joints.mat").touch()
+    status, out, _ = run("fetch", "lsp", "--root", tmp_path)
     assert status == 0
     assert "already there" in out
 
