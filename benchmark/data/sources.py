@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pydantic import ConfigDict, StrictInt, TypeAdapter, ValidationError, with_config
+
 from benchmark.core.errors import InputError
 from benchmark.core.files import read_toml
 from benchmark.models.checkpoints import checkpoints
@@ -16,6 +18,7 @@ from benchmark.models.registry import packages
 TABLE = Path(__file__).with_name("sources.toml")
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A file, or a folder of files, that a source provides.
@@ -27,8 +30,8 @@ class Part:
     """
 
     path: str
-    files: int | None = None
-    bytes: int | None = None
+    files: StrictInt | None = None
+    bytes: StrictInt | None = None
 
     def missing_from(self, root: Path) -> str:
         """Say what of this part is missing below a data root; an empty string if nothing is."""
@@ -51,6 +54,7 @@ class Part:
         return ""
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One file to download.
@@ -71,7 +75,7 @@ class Source:
     file: str
     provides: tuple[Part, ...]
     sha256: str | None = None
-    bytes: int | None = None
+    bytes: StrictInt | None = None
     into: str | None = None
     home: str = ""
     licence: str = ""
@@ -92,9 +96,10 @@ def list_sources() -> dict[str, tuple[Source, ...]]:
     """
     sources: dict[str, tuple[Source, ...]] = {}
     for name, row in read_toml(TABLE).items():
-        file = row.pop("file", None) or f"downloads/{PurePosixPath(row['url']).name}"
-        parts = row.pop("provides", [{"path": file}])
-        sources[name] = (_source(TABLE, parts, name=name, file=file, **row),)
+        columns = dict(row) if isinstance(row, dict) else {"url": row}
+        columns.setdefault("file", f"downloads/{PurePosixPath(str(columns.get('url'))).name}")
+        columns.setdefault("provides", [{"path": columns["file"]}])
+        sources[name] = (_source(TABLE, name, columns),)
     for checkpoint in checkpoints().values():
         if checkpoint.file:
             file, name = str(checkpoint.path), f"weights/{checkpoint.id}"
@@ -112,8 +117,8 @@ def list_sources() -> dict[str, tuple[Source, ...]]:
         for key, row in read_toml(listing).items():
             name = f"predictions/{row.get('dataset')}"
             columns = {column: row.get(column) for column in ("file", "sha256", "url")}
-            parts = [{"path": row.get("file")}]
-            source = _source(listing, parts, name=f"{name}/{key}", home=row.get("source"), **columns)
+            columns |= {"home": row.get("source"), "provides": [{"path": row.get("file")}]}
+            source = _source(listing, f"{name}/{key}", columns)
             sources[name] = (*sources.get(name, ()), source)
     return sources
 
@@ -125,8 +130,9 @@ def _listings(file: str) -> Iterator[Path]:
             yield listing
 
 
-def _source(path: Path, parts: list[dict[str, Any]], **columns: Any) -> Source:
+def _source(path: Path, name: str, columns: dict[str, Any]) -> Source:
     try:
-        return Source(provides=tuple(Part(**part) for part in parts), **columns)
-    except TypeError as error:
-        raise InputError(f"{path}: {columns['name']}: {error}") from None
+        return TypeAdapter(Source).validate_python({"name": name, **columns})
+    except ValidationError as problem:
+        error = problem.errors()[0]
+        raise InputError(f"{path}: {name}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from None

@@ -376,6 +376,13 @@ class TestSources:
         table.write_text('[a]\nurl = "https://example.org/a"\ncolour = "red"\n')
         with pytest.raises(InputError, match=r"sources\.toml: a: .*colour"):
             list_sources()
+        for text, problem in (("bytes = true", "bytes: "), ("url = 1", "url: "), ('provides = "a"', "provides: ")):
+            table.write_text(f"[a]\n{text}\n" + ("" if "url" in text else 'url = "https://example.org/a"\n'))
+            with pytest.raises(InputError, match=rf"sources\.toml: a: {problem}"):
+                list_sources()
+        table.write_text("a = 1")
+        with pytest.raises(InputError, match=r"sources\.toml: a: "):
+            list_sources()
         table.write_bytes(b"\xff")
         with pytest.raises(InputError, match=r"sources\.toml: "):
             list_sources()
