@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
+
+from benchmark.core.text import printable
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, a file-size limit, a quota
 
@@ -17,19 +20,38 @@ class InputError(ValueError):
 
 def exit_with_error(message: str) -> NoReturn:
     """Print ``message`` as one line on stderr and exit with status 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print_note("error: " + message)
     raise SystemExit(2)
 
 
 def print_warning(message: str) -> None:
     """Print ``message`` as one line on stderr."""
-    print("warning: " + " ".join(message.split()), file=sys.stderr)
+    print_note("warning: " + message)
+
+
+def print_note(message: str) -> None:
+    """Print ``message`` as one line on stderr."""
+    print(printable(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
+class _TextOutput:
+    """Standard output, on which names from files and options are only text: none of them moves the cursor or sets colours."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(printable(text, keep="\n\t"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def run_command(command: Callable[[], object]) -> None:
     """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
     try:
-        command()
+        with contextlib.redirect_stdout(_TextOutput(sys.stdout)):
+            command()
         sys.stdout.flush()
     except InputError as error:
         exit_with_error(str(error))

@@ -11,10 +11,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# Control characters, those that reorder or hide others, separators of lines, and halves of characters.
-_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_UNUSUAL = re.compile(r"[^ -~]")
 # What begins markup anywhere, and what does so at the edge of a word, in an address, or at the beginning.
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&$]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|^[#+\-=]|(?<=^\d)[.)]")
+_MARKDOWN = re.compile(
+    r"[\\`*\[\]<>|~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[#+\-=](?!\.?\d|$)|(?:(?<=^\d)|(?<=^\d\d))[.)](?=\s|$)"
+)
 _FORMULA = re.compile(r"[=+\-@＝＋－＠](?!\d*\.?\d+(?:e[+-]?\d+)?%?$)(?=.)")
 _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
@@ -24,17 +25,19 @@ _LATEX = str.maketrans(
 def printable(text: object, keep: str = "") -> str:
     r"""Return text with what is no visible character as an escape: ``\x1b``, ``\n``, ``\u2028``.
 
+    These are control characters, those that reorder or hide others, separators of lines, and halves of characters.
+
     Args:
         keep: Characters that stay as they are.
     """
-    return "".join(
-        char.encode("unicode_escape", "surrogatepass").decode() if _is_unprintable(char) and char not in keep else char
-        for char in str(text)
-    )
 
+    def escape(match: re.Match[str]) -> str:
+        char = match[0]
+        if char.isprintable() or char in keep or unicodedata.category(char) == "Zs":
+            return char
+        return char.encode("unicode_escape", "surrogatepass").decode()
 
-def _is_unprintable(char: str) -> bool:
-    return not " " <= char <= "~" and unicodedata.category(char) in _UNPRINTABLE
+    return _UNUSUAL.sub(escape, str(text))
 
 
 def escape_markdown(text: object) -> str:
@@ -46,6 +49,11 @@ def escape_markdown(text: object) -> str:
 def escape_latex(text: object) -> str:
     """Return text that LaTeX prints as it is."""
     return printable(text).translate(_LATEX)
+
+
+def escape_plot(text: object) -> str:
+    """Return text that matplotlib draws as it is: dollar signs begin no formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def format_csv(rows: Iterable[Sequence[object]]) -> str:

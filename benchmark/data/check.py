@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmark.core.text import printable
 from benchmark.data.annotation_files import first_existing
 from benchmark.data.coco import COCO_PERSON_COUNTS, annotation_names, load_coco
 from benchmark.data.images import read_image
@@ -174,14 +175,14 @@ def is_whole(splits: list[SplitStatus]) -> bool:
 
 def format_status(dataset: str, folder: Path, splits: list[SplitStatus]) -> str:
     """Format the status as text, with the first few missing and broken files of each split."""
-    lines = [f"{dataset} in {folder}: {'complete' if is_whole(splits) else 'incomplete'}"]
+    lines = [f"{dataset} in {printable(folder)}: {'complete' if is_whole(splits) else 'incomplete'}"]
     for status in splits:
         if status.problem:
             lines.append(f"  {status.split:9} {status.problem}")
             continue
         lines.append(f"  {status.split:9} {status.people:,} people; {status.present:,} of {status.images:,} images")
         for title, paths in (("missing", status.missing), ("broken", status.broken)):
-            lines += [f"            {title}: {path}" for path in paths[:SHOWN]]
+            lines += [f"            {title}: {printable(path)}" for path in paths[:SHOWN]]
             if len(paths) > SHOWN:
                 lines.append(f"            ... and {len(paths) - SHOWN:,} more {title}")
         lines += [f"            {note}" for note in status.notes]

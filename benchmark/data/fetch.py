@@ -11,6 +11,7 @@ import tyro
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import check_output_folder, data_root
+from benchmark.core.text import printable
 from benchmark.data.download import digest_file, fetch_source
 from benchmark.data.sources import list_sources
 
@@ -64,9 +65,10 @@ def fetch_all(name: str, root: Path) -> Iterator[str]:
     check_output_folder(root)
     for source in downloads[name]:
         digest = fetch_source(source, root)
-        paths = ", ".join(str(root / part.path) for part in source.provides)
+        paths = ", ".join(printable(root / part.path) for part in source.provides)
         yield f"{source.name}: {'fetched' if digest else 'already there'}: {paths}"
         if digest and not source.sha256:
-            yield f"  no digest is published; SHA-256 {digest} is now in {digest_file(root / source.file)}, and expected later"
+            recorded = printable(digest_file(root / source.file))
+            yield f"  no digest is published; SHA-256 {digest} is now in {recorded}, and expected later"
         if digest and source.licence:
             yield f"  licence: {source.licence}; {source.home}"

@@ -14,6 +14,7 @@ import tyro
 
 from benchmark.core.errors import run_command
 from benchmark.core.files import check_output_folder
+from benchmark.core.text import printable
 from benchmark.report.names import README, REPORTS
 
 
@@ -25,12 +26,17 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
         out: The folder to write to.
         check: Write nothing; exit with status 1 if a file differs from what would be written.
     """
-    from benchmark.report.build import (
-        build_report,
-        leftover_files,
-        stale_files,
-        write_files,
-    )  # imports matplotlib, which is slow
+    run_command(lambda: write_report(paper, out, check))
+
+
+def write_report(paper: str | None, out: Path, check: bool) -> None:
+    """Write the report, or check it, as :func:`main` says.
+
+    Raises:
+        InputError: the folder cannot be written to, or the tables or the records are malformed.
+    """
+    # Imported here, because matplotlib is slow.
+    from benchmark.report.build import build_report, leftover_files, stale_files, write_files
 
     if not check:
         check_output_folder(out)
@@ -44,15 +50,15 @@ def main(paper: str | None = None, out: Path = REPORTS, check: bool = False) -> 
         write_files(files, out)
         for name in leftovers:
             (out / name).unlink()
-        print(f"wrote {len(files)} files to {out}")
+        print(f"wrote {len(files)} files to {printable(out)}")
         return
     stale = [*stale_files(files, out), *leftovers]
     for name in stale:
-        print(f"{out / name} is out of date: run python -m benchmark.report")
+        print(f"{printable(out / name)} is out of date: run python -m benchmark.report")
     if stale:
         raise SystemExit(1)
     print(f"{len(files)} files are up to date")
 
 
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(main, prog="python -m benchmark.report", description=__doc__))
+    tyro.cli(main, prog="python -m benchmark.report", description=__doc__)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -335,3 +337,17 @@ def test_coco_as_a_program(tmp_path: Path):
     check_report(CocoScores, ran.stdout)
     shown = subprocess.run([sys.executable, "-m", "benchmark.score", "--help"], capture_output=True, text=True).stdout
     assert "python -m benchmark.score --dataset coco --annotations person_keypoints_val2017.json" in shown
+
+
+def test_names_of_files_are_only_text_on_the_terminal(files: Path, command, capsys) -> None:
+    strange = "mine\x1b[31m\nforged line.mat"
+    shutil.copy(files / "good.mat", files / strange)
+    output = command(strange, "--against", "worse.mat")
+    assert "mine\\x1b[31m\\nforged line.mat" in output
+    assert all(line.isprintable() for line in output.split("\n"))
+    assert not re.search("^forged", output, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        command(strange, "--against", strange.replace("mine", "absent"))
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.rstrip("\n").isprintable()
