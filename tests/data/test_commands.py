@@ -73,6 +73,50 @@ def test_json_lists_every_missing_file(run, tmp_path):
     assert report["splits"]["test"]["people"] == 1000
 
 
+def test_photographs_are_compared_with_the_digests_of_the_first_time(run, tmp_path):
+    run("synthetic", "--out", tmp_path, "--people", "12", "--validation", "3", "--size", "64", "--format", "coco")
+    images, manifest = sorted((tmp_path / "coco/images").rglob("*.jpg")), tmp_path / "coco" / "images.sha256"
+    late = images.pop()
+    content = late.read_bytes()
+    late.unlink()
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash")
+    assert status == 1  # one is missing from a split
+    assert f"photographs: 0 as in {manifest}" in out
+    assert f"... and {len(images) - 5} more new" in out
+    assert len(manifest.read_text().splitlines()) == len(images)
+    late.write_bytes(content)
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash")
+    name = late.relative_to(tmp_path / "coco").as_posix()
+    assert status == 0
+    assert f"photographs: {len(images)} as in" in out
+    assert f" new: {name}\n" in out
+    assert run("check", "coco", "--root", tmp_path, "--hash")[1].endswith(f"photographs: {len(images) + 1} as in {manifest}\n")
+
+    flipped = bytearray(images[0].read_bytes())
+    flipped[-20] ^= 1  # within the scan, where no decoder sees it
+    images[0].write_bytes(flipped)
+    images[1].unlink()
+    assert run("check", "coco", "--root", tmp_path, "--images")[1].count("broken:") == 0
+    before = manifest.read_text()
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash", "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert report["whole"] is False
+    assert report["photographs"]["changed"] == [images[0].relative_to(tmp_path / "coco").as_posix()]
+    assert report["photographs"]["missing"] == [images[1].relative_to(tmp_path / "coco").as_posix()]
+    assert manifest.read_text() == before
+
+
+@pytest.mark.parametrize("line", ["no digest", f"{'0' * 64}  ../outside", f"{'0' * 64}  /etc/passwd", f"{'0' * 63}  a", "\xff"])
+def test_a_malformed_manifest_is_one_line(run, people, line):
+    (people / "mpii" / "images.sha256").write_bytes(f"{'0' * 64}  a\n{line}\n".encode("latin-1"))
+    status, _, err = run("check", "mpii", "--root", people, "--hash")
+    (people / "mpii" / "images.sha256").unlink()
+    assert status == 2
+    assert "images.sha256:" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("dataset", ["mpii", "coco", "lsp", "lspet"])
 def test_an_empty_folder_is_incomplete_and_told_where_to_get_what(run, tmp_path, dataset):
     status, out, _ = run("check", dataset, "--root", tmp_path)
