@@ -21,7 +21,8 @@ from benchmark.core.errors import InputError
 from benchmark.core.files import file_stamp
 from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.data import load_people
-from benchmark.data.download import Source, fetch_source
+from benchmark.data.download import fetch_source
+from benchmark.data.sources import Part, Source
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.backends import Backend, load_backend, load_external, network_fingerprint
@@ -112,7 +113,7 @@ def test_an_exported_network_is_known_by_the_file_that_holds_its_weights(tmp_pat
 
 def test_a_download_that_is_there_is_compared_with_its_digest(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"published").hexdigest()
-    source = Source(name="a", url="http://nowhere.invalid/a.mat", file="a.mat", provides=("a.mat",), sha256=digest)
+    source = Source(name="a", url="http://nowhere.invalid/a.mat", file="a.mat", provides=(Part(path="a.mat"),), sha256=digest)
     (tmp_path / "a.mat").write_bytes(b"published")
     assert not fetch_source(source, tmp_path)
     (tmp_path / "a.mat").write_bytes(b"my own")

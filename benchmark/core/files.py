@@ -13,8 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from benchmark.core.errors import InputError
+from tqdm import tqdm
 
+from benchmark.core.errors import InputError
+from benchmark.core.text import printable
+
+_CHUNK = 1 << 20  # bytes read at once
 _BLOCK = 4096  # bytes that a check writes: a full disk still takes an empty file
 
 
@@ -181,14 +185,23 @@ def data_root() -> Path:
     return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
 
 
-def sha256_of_file(path: Path) -> str:
+def sha256_of_file(path: Path, *, progress: bool = False) -> str:
     """Return the SHA-256 of a file in hexadecimal.
+
+    Args:
+        progress: Show a bar where it takes more than two seconds.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    bar = tqdm(unit="B", unit_scale=True, desc=f"checking {printable(path.name)}", delay=2, disable=not progress)
+    with open(path, "rb") as file, bar:
+        bar.total = os.fstat(file.fileno()).st_size
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
 
 
 def file_stamp(path: Path) -> tuple[str, int, int] | str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import Identity, describe_evaluation, evaluation_identity
+from benchmark.core.errors import print_note
 from benchmark.core.input_size import parse_size
 from benchmark.core.records import Record, append_records, load_records, provenance, record_id
 from benchmark.data.people import People, inventory_digest
@@ -145,7 +145,7 @@ class Evaluation:
         present = [record.id for record in records if record.id not in added]
         stored = load_records(folder) if present else {}
         if difference := next((text for id_ in present if (text := self._difference(stored[id_]))), ""):
-            print(f"not recorded: the records of {self.model} were measured with {difference}", file=sys.stderr)
+            print_note(f"not recorded: the records of {self.model} were measured with {difference}")
 
 
 def metric_label(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -29,19 +30,23 @@ LEFT, RIGHT, MIDDLE = (255, 140, 0), (0, 160, 255), (80, 220, 80)  # RGB
 
 
 def check_ignored_folder(folder: Path) -> None:
-    """Check that git ignores a folder, if it lies in a git checkout.
+    """Check that git ignores a folder, if it lies in a git checkout; of a link, the folder that it leads to.
 
     Raises:
-        InputError: git does not ignore the folder.
+        InputError: git does not ignore the folder, or cannot tell.
     """
-    parent = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.is_dir())
-    command = ["git", "-C", str(parent), "check-ignore", "-q", str(folder.absolute() / "0.png")]
+    place = folder.resolve()
+    parent = next(path for path in [place, *place.parents] if path.is_dir())
+    command = ["git", "-C", str(parent), "check-ignore", "-q", str(place / "0.png")]
     try:
-        status = subprocess.run(command, capture_output=True).returncode
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError:  # git is not installed
         return
-    if status == 1:  # not ignored; outside a checkout the status is 128
+    if answer.returncode == 1:
         raise InputError(f"--draw {folder}: git does not ignore this folder; choose one below out/")
+    if answer.returncode and "not a git repository" not in answer.stderr:
+        reason = answer.stderr.strip().removeprefix("fatal: ")
+        raise InputError(f"--draw {folder}: git cannot tell whether it ignores this folder: {reason}")
 
 
 def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tuple[str, ...]) -> None:

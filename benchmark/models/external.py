@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import missing_reason
 from benchmark.core.files import file_stamp
+from benchmark.core.text import printable
 from benchmark.models.registry import (
     Entry,
     architecture_format,
@@ -76,6 +77,9 @@ class ExternalModel:
     source: str = ""
     predicts_heatmaps: bool = True
     onnx: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))  # of a file
 
     @property
     def code(self) -> Path | None:

@@ -48,7 +48,9 @@ METRIC_KINDS: Mapping[str, Kind | None] = {
     "text": None,
 }
 UNIT_SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms": 1.0, "fps": 1.0, "h": 1.0, "days": 1.0}
-NUMBER_PATTERN = re.compile(r"(?P<sign>[+\-−]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?")
+NUMBER_PATTERN = re.compile(
+    r"(?P<sign>[+\-−]?)(?P<digits>[0-9]{1,15}(?:\.(?P<decimals>[0-9]{1,15}))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?"
+)
 DASH = "-"
 ROUGH = Fraction(1, 20)  # relative rounding from which on a printed number agrees with too much to be reproduced
 APPROXIMATE = re.compile(r"\b(about|nearly|almost|around|roughly|close to|some)\b", re.IGNORECASE)

@@ -134,7 +134,7 @@ def open_cache(folder: Path, identity: str | None = None) -> CropCache:
     """
     try:
         description = json.loads((folder / "cache.json").read_text())
-        index = np.load(folder / "index.npy")
+        index = np.array(np.load(folder / "index.npy", mmap_mode="r"))  # no larger than its file
         pixels = np.asarray(np.memmap(folder / "pixels.bin", np.uint8, mode="r"))  # slicing a plain array is faster
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: no readable cache of crops ({error})") from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gc
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -14,6 +12,7 @@ from benchmark.config.identities import current_records, is_removed
 from benchmark.core.errors import InputError, print_warning
 from benchmark.core.files import hold_folder, write_file
 from benchmark.core.records import load_records
+from benchmark.core.text import format_csv
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -136,11 +135,8 @@ def _insert_into_readme(blocks: Mapping[str, str]) -> str:
 
 def format_verdicts(verdicts: Sequence[Verdict]) -> str:
     """Format the verdicts as CSV, one row per printed value; the first column is the version of the columns."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("schema", *VERDICT_COLUMNS))
-    writer.writerows((VERDICT_SCHEMA, *astuple(verdict)) for verdict in verdicts)
-    return out.getvalue()
+    rows = [(VERDICT_SCHEMA, *astuple(verdict)) for verdict in verdicts]
+    return format_csv([("schema", *VERDICT_COLUMNS), *rows])
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

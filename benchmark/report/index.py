@@ -23,7 +23,7 @@ from benchmark.ledger.tokens import (
 from benchmark.papers.tables import Paper
 from benchmark.report.explanations import explanation_sentence
 from benchmark.report.findings import Findings, findings_block
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, grid, legend, page
 from benchmark.report.papers import printed_grid
 
 # Groups of pages: the name of each page's file, its title, and what it shows.
@@ -111,19 +111,19 @@ def index_page(
         "## Verdicts",
         grid(
             ("mark", "measured", "counted under", "meaning"),
-            [(MARKS[token], f"`{token}`", GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
+            [(MARKS[token], code(token), GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
         ),
         grid(("counted under", "meaning"), GROUP_MEANING.items()),
         grid(
             ("mark", "internal", "meaning"),
-            [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
+            [(INTERNAL_MARKS[token], code(token), meaning) for token, meaning in INTERNAL_MEANING.items()],
         ),
         "## Reasons that explain a difference",
         "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
         f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
         "otherwise it is `ambiguous`.",
         explanation_sentence(papers, records, verdicts),
-        grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
+        grid(("reason", "the printed value is"), [(code(name), description) for name, description in PREDICATES.items()]),
     )
 
 

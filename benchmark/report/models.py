@@ -13,7 +13,7 @@ from benchmark.ledger.predicates import variant_costs
 from benchmark.ledger.verdicts import required_costs
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 
 def current_costs(records: Mapping[str, Record]) -> list[Record]:
@@ -42,9 +42,9 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
         "# Parameters and operations under every convention",
         "Each network was counted once, operator by operator. The columns give this count under each convention that is in "
         "use, in units of the convention's own G.",
-        grid(("convention", "counts"), [(f"`{name}`", convention.description) for name, convention in FLOPS.items()]),
+        grid(("convention", "counts"), [(code(name), convention.description) for name, convention in FLOPS.items()]),
         UNCOUNTED,
-        grid(("parameters", "counts"), [(f"`{name}`", description) for name, description in PARAMS.items()]),
+        grid(("parameters", "counts"), [(code(name), description) for name, description in PARAMS.items()]),
         "## Accuracy against cost, as printed and on equal terms",
         "An empty marker stands at the GFLOPs that a paper prints, the full one beside it at the network's true MACs, which "
         "are counted in the same way for all networks. The line between them is long where a table counts in another way. A "
@@ -59,7 +59,7 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
         shown = [r for r in counted if (dataset, size) == COMMON_TERMS or (r.subject, dataset, size) not in variants]
         rows = [
             (
-                f"`{record.subject}`",
+                code(record.subject),
                 find_entry(record.subject).evidence,
                 *(f"{record.value['params'][name] / 1e6:.3f}" for name in PARAMS),
                 *(_format_count(record, name) for name in FLOPS),
@@ -69,7 +69,9 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
         blocks += [f"## {models_heading(dataset, size)}", grid(header, rows)]
         notes = {record.subject: format_not_counted(record.value.get("not_counted", {})) for record in shown}
-        blocks += ["\n".join(f"- `{model}`: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []
+        blocks += (
+            ["\n".join(f"- {code(model)}: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []
+        )
     return page(*blocks)
 
 

@@ -10,13 +10,14 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.judgement import MARGINS, MIN_SEEDS
 from benchmark.core.inference import LEVEL
 from benchmark.core.records import NOT_APPLICABLE, Record, select
+from benchmark.core.text import escape_markdown
 from benchmark.ledger.predicates import MIN_FIT
 from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
 from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.elsewhere import reported_elsewhere
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, folded, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, folded, grid, legend, page
 from benchmark.report.names import table_heading
 
 DrawTable = Callable[[Table, Sequence[Verdict]], str]
@@ -97,12 +98,14 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects, 
             "† This symbol was lost in the text of the paper and is restored here, for these reasons: " + "; ".join(sources)
         )
     blocks += [table.note, table.own_split]
-    blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
+    blocks += [f"- {code(row.id)}: {row.note}" for row in table.rows.values() if row.note]
     blocks += _sources(table)
-    blocks += [f"- `{part.header}`, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
-    blocks += [f"- `{row.id}`, counted as `{row.model}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
-    blocks += [f"- `{row.id}`, counted is {row.stand_in}" for row in table.rows.values() if row.stand_in]
-    blocks += [f"- `{row.id}`, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
+    blocks += [f"- {code(part.header)}, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
+    blocks += [
+        f"- {code(row.id)}, counted as {code(row.model)}, fitted: {row.fitted}" for row in table.rows.values() if row.fitted
+    ]
+    blocks += [f"- {code(row.id)}, counted is {row.stand_in}" for row in table.rows.values() if row.stand_in]
+    blocks += [f"- {code(row.id)}, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
     # One row per value that was compared with a measurement or with other printed cells.
     judged = [v for v in verdicts if _is_compared(v)]
     if judged:
@@ -143,7 +146,7 @@ def _sources(table: Table) -> list[str]:
     rows: dict[Source, list[str]] = {}
     for row in table.rows.values():
         if row.source:
-            rows.setdefault(row.source, []).append(f"`{row.id}`")
+            rows.setdefault(row.source, []).append(code(row.id))
     return [
         f"- Source of {', '.join(names)}: {source.reference}" + f"; fitted: {source.fitted}" * bool(source.fitted)
         for source, names in rows.items()
@@ -171,7 +174,7 @@ def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[s
     """Show what the readings of the table's ambiguous values would give; they decide no verdict."""
     return [
         folded(
-            f"What readings of `{cell}` would give, for orientation",
+            f"What readings of {code(cell)} would give, for orientation",
             _readings_grid(readings),
         )
         for record in select(records, kind="architecture", subject=package, table=table, metric="readings")
@@ -213,7 +216,7 @@ def _list_choices(paper: Paper) -> str:
 
 def _list_networks(paper: Paper) -> str:
     models = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
-    rows = [(f"`{entry.id}`", entry.evidence, entry.source, entry.fitted or "-") for entry in map(find_entry, sorted(models))]
+    rows = [(code(entry.id), entry.evidence, entry.source, entry.fitted or "-") for entry in map(find_entry, sorted(models))]
     header = ("network", "evidence", "source", "fitted to printed numbers")
     return grid(header, rows) if rows else "None of this paper's rows can be built."
 
@@ -221,7 +224,14 @@ def _list_networks(paper: Paper) -> str:
 def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     ids = dict.fromkeys(v.record for v in verdicts if v.record in records)
     rows = [
-        (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, describe_setting(r), f"`{r.command}`")
+        (
+            f'<a id="r-{i}"></a>{i}',
+            code(r.subject),
+            r.dataset,
+            r.protocol,
+            escape_markdown(describe_setting(r)),
+            code(r.command),
+        )
         for i, r in ((i, records[i]) for i in ids)
     ]
     header = ("record", "subject", "dataset", "protocol", "setting", "command")

@@ -28,6 +28,7 @@ from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
 from benchmark.core.files import sha256_of_file
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
+from benchmark.core.text import printable
 from benchmark.core.versions import VERSIONS
 from benchmark.data.people import People, content_digest
 from benchmark.evaluation.distributed import broadcast, mean_over_processes, process_rank
@@ -352,7 +353,7 @@ def run_loop(
                 initial=first * batch_size,
                 unit=" images",
                 unit_scale=True,
-                desc=run.model,
+                desc=printable(run.model),
                 disable=None if rank == 0 else True,
             )
         )

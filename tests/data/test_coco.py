@@ -98,7 +98,11 @@ def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
     [
         ({"keypoints": [1, 2]}, r"annotation 9: keypoints has shape \[2\], expected \[51\]"),
         ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility is not 0, 1 or 2"),
-        ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox is not finite"),
+        ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox contains something other than numbers"),
+        ({"bbox": [0, 0, 1e999, 1]}, "annotation 9: bbox is not finite"),
+        ({"bbox": [0, 0, True, 1]}, "annotation 9: bbox contains something other than numbers"),
+        ({"keypoints": [50.0, 60.0, True] * 17}, "annotation 9: keypoints contains something other than numbers"),
+        ({"area": True}, "annotation 9: area contains something other than numbers"),
         ({"image_id": 6}, "annotation 9: image 6 is not among the images"),
         ({"area": "big"}, "annotation 9: area contains something other than numbers"),
     ],
@@ -111,7 +115,7 @@ def test_a_malformed_annotation_is_named_with_the_file(tmp_path, changes, messag
 
 @pytest.mark.parametrize(
     "changes",
-    [{"iscrowd": False}, {"id": "9"}, {"id": 9.0}, {"image_id": 5.0}, {"image_id": "5"}, {"category_id": "1"}, {"area": True}],
+    [{"iscrowd": False}, {"id": "9"}, {"id": 9.0}, {"image_id": 5.0}, {"image_id": "5"}, {"category_id": "1"}],
 )
 def test_values_in_another_notation_are_read(tmp_path, changes):
     write_annotations(tmp_path, annotation(9, **changes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -125,8 +126,6 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     "image ids as names": (image_ids(lambda value: f"val2017/{97 * value % 50}.jpg"), "image_id is text"),
     "image ids with decimals": (image_ids(lambda value: value + 0.5), "image_id is a number with a decimal point"),
     "image ids true or false": (image_ids(lambda value: bool(value) if value < 2 else value), "image_id is true or false"),
-    "areas true or false": (each("annotations", "area", lambda value: value > 2000), "area is true or false"),
-    "areas partly true": (each("annotations", "area", lambda value: True, 3), "area is true or false"),
     "negative areas": (each("annotations", "area", lambda value: -value - 1, 2), "area is negative"),
     "categories as text": (category_ids(str), "category_id is text"),
     "categories 1.0": (category_ids(float), "category_id is a number with a decimal point"),
@@ -144,7 +143,6 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     ),
     "detections with id 0": (number_detections(0, 0), "id is 0 or that of an earlier detection"),
     "detections counted from 0": (number_detections(0, 1), "id is 0 or that of an earlier detection"),
-    "scores true or false": (true_after_the_first, "score is true or false"),
     "detections of other categories": (add_detections(category_id=3, score=0.95), "category_id is not 1 (person)"),
     "detections of a category null": (add_detections(category_id=None, score=0.95), "category_id is null"),
     "detections of categories in words": (add_detections(category_id="dog", score=0.95), "category_id is text"),
@@ -233,6 +231,24 @@ def test_entries_keep_their_numbers_where_others_are_left_out():
     detections[2]["keypoints"] = [1.0]
     with pytest.raises(InputError, match=r"dt\.json: detection 2: keypoints has 1 numbers"):
         scored(annotations, detections)
+
+
+# What pycocotools takes for 1 and 0, silently; among numbers numpy would, too.
+BOOLEANS: dict[str, tuple[Change, str]] = {
+    "areas": (each("annotations", "area", lambda value: value > 2000), "area must be a number, not "),
+    "areas in some": (each("annotations", "area", lambda value: True, 3), "area must be a number, not true"),
+    "scores after the first": (true_after_the_first, "score must be a number, not "),
+    "a visibility": (each("annotations", "keypoints", lambda v: [*v[:-1], True]), "keypoints must be a list of 51 numbers"),
+    "a corner": (each("annotations", "bbox", lambda v: [False, *v[1:]], 2), "bbox must be a list of 4 numbers"),
+    "all keypoints": (each("detections", "keypoints", lambda v: [True] * 51, 2), "keypoints must be a list of 51 numbers"),
+}
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_true_and_false_are_no_measured_numbers(name: str):
+    change, message = BOOLEANS[name]
+    with pytest.raises(InputError, match=re.escape(message)):
+        scored(*changed_case(2, change))
 
 
 # What pycocotools cannot score either.

@@ -18,7 +18,7 @@ from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Column, Table
 from benchmark.report.finding_rules.finding import Evidence, Finding
-from benchmark.report.markdown import grid, heading_anchor
+from benchmark.report.markdown import code, grid, heading_anchor
 from benchmark.report.models import models_heading
 from benchmark.report.names import printed_name, table_heading
 from benchmark.report.ranking import ranking_heading
@@ -96,8 +96,8 @@ def find_conventions(evidence: Evidence) -> Iterator[Finding]:
                     page=_models_section(record),
                     cells=(cell,),
                     records=(record,),
-                    details=f"`{ours}` counts {_fit(column, evidence)}, and `{theirs}` {_fit(other, evidence)} to the printed "
-                    "number.",
+                    details=f"{code(ours)} counts {_fit(column, evidence)}, and {code(theirs)} {_fit(other, evidence)} to the "
+                    "printed number.",
                 )
 
 
@@ -124,7 +124,7 @@ def find_reversals(evidence: Evidence) -> Iterator[Finding]:
         [
             (
                 f"{evidence.papers[pair[0].cell.paper].short}, {pair[0].cell.table.where}",
-                *(value for n in pair for value in (f"`{n.cell.row.model}`", n.cell.printed, f"{n.gmacs:.3f}")),
+                *(value for n in pair for value in (code(n.cell.row.model), n.cell.printed, f"{n.gmacs:.3f}")),
             )
             for pair in reversals
         ],
@@ -216,8 +216,8 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
             if len(printed_numbers) != len(built_numbers):
                 continue
             yield Finding(
-                sentence=f"{paper.short}'s {table.where} prints `{cell.printed}` for “{printed_name(cell, paper)}” "
-                f"({cell.column.header}), where the authors' release has `{released}`: {len(different)} of "
+                sentence=f"{paper.short}'s {table.where} prints {code(cell.printed)} for “{printed_name(cell, paper)}” "
+                f"({cell.column.header}), where the authors' release has {code(released)}: {len(different)} of "
                 f"{len(compared)} compared values of this table differ{'s' * (len(different) == 1)} from the release.",
                 strength=max(
                     (
