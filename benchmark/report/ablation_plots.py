@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.path import Path
@@ -61,12 +62,17 @@ def forest_figure(effects: Effects) -> bytes:
         figure, axes = plt.subplots(figsize=(width, height))
         figure.subplots_adjust(left=left / width, right=1 - 1.0 / width, top=1 - 0.1 / height, bottom=0.42 / height)
         axes.axvline(0, color="0.6", linewidth=0.6)
-        for place, (_, difference, effect) in enumerate(rows):
+        titles: dict[Artist, list[str]] = {}
+        for place, (name, difference, effect) in enumerate(rows):
             if effect.estimate:
                 axes.plot(effect.estimate.interval(), [place, place], color="black", linewidth=1)
-            axes.plot(difference, place, "o", color="black", markersize=3)
+            measured = axes.plot(difference, place, "o", color="black", markersize=3)
+            interval = " [{:+.2f}, {:+.2f}]".format(*effect.estimate.interval()) if effect.estimate else ""
+            titles[measured[0]] = [f"{name}\nmeasured: {difference:+.2f}{interval}"]
             if effect.printed is not None:
-                axes.plot(effect.printed, place, "D", markerfacecolor="white", markeredgecolor="0.35", markersize=4, zorder=0)
+                style: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": "0.35", "markersize": 4, "zorder": 0}
+                printed = axes.plot(effect.printed, place, "D", **style)
+                titles[printed[0]] = [f"{name}\nprinted: {effect.printed:+.2f}"]
             power = effect.judgement.power
             label = "no number printed" if effect.printed is None else "" if power is None else f"power {100 * power:.0f} %"
             axes.text(1.02, place, label, transform=axes.get_yaxis_transform(), va="center", fontsize=FOREST_FONT)
@@ -74,7 +80,7 @@ def forest_figure(effects: Effects) -> bytes:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel("difference in points")
         axes.grid(axis="x", alpha=0.25, linewidth=0.5)
-        return svg(figure)
+        return svg(figure, titles)
 
 
 def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> bytes:
@@ -101,7 +107,9 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
             # Accuracy against cost.
             all_costs += costs
             costs, values = costs[: len(runs)], [run.value for run in runs]
-            left.scatter(costs, values, s=9, color=colour, marker=style.marker, linewidths=0, alpha=0.6)
+            left.scatter(
+                costs, values, s=9, color=colour, marker=style.marker, linewidths=0, alpha=0.6, label=f"_{variant.name}"
+            )
             if len(runs) == 1 and runs[0].interval:
                 left.plot(costs * 2, runs[0].interval, color=colour, linewidth=1)
             mean = [np.mean(costs)], [np.mean(values)]
@@ -112,9 +120,8 @@ def ablation_figure(ablation: Ablation, protocol: str, records: Mapping[str, Rec
             epochs = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
             if epochs:
                 by_run = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
-                right.plot(
-                    epochs, by_run.mean(0), style.marker, linestyle=style.line, color=colour, markersize=2.5, linewidth=1
-                )
+                line: dict[str, Any] = {"linestyle": style.line, "color": colour, "markersize": 2.5, "linewidth": 1}
+                right.plot(epochs, by_run.mean(0), style.marker, label=f"_{variant.name}, mean", **line)
                 right.fill_between(epochs, by_run.min(0), by_run.max(0), color=colour, alpha=0.15, linewidth=0)
         left.set_xlabel("\n".join(["GFLOPs (hrnet)", *not_counted_lines(ablation, protocol, records)]))
         left.set_ylabel(metric)

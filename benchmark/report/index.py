@@ -22,7 +22,7 @@ from benchmark.ledger.tokens import (
 )
 from benchmark.papers.tables import Paper
 from benchmark.report.explanations import explanation_sentence
-from benchmark.report.findings import Findings, findings_block
+from benchmark.report.findings import Findings, choose_findings, findings_block
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, grid, legend, page
 from benchmark.report.papers import printed_grid
 
@@ -84,7 +84,11 @@ def index_page(
     claims = [verdict for verdict in verdicts if verdict.metric == "claim"]
     once = counted(verdicts)
     return page(
-        "# Findings, and all printed values with their verdicts",
+        "# Efficient human pose estimation, reproduced value by value",
+        f"The {len(papers)} papers here print {len(once):,} values: parameters, operations, accuracies, times. Their networks "
+        "are rebuilt and measured with shared instruments, and each printed value stands beside ours, with a verdict that "
+        f"is derived automatically. The {len(choose_findings(findings))} most important findings, chosen by "
+        "[rules in the code](findings.md):",
         findings_block(findings),
         "## All printed values",
         f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - len(claims)} in tables and text, and "

@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from benchmark.config.identities import cost_record_id
@@ -79,31 +83,58 @@ def series_styles() -> Iterator[SeriesStyle]:
 # In matplotlib's SVG: a number of more than two decimals or a negative zero, but not the scale of a glyph or text in a comment;
 # and an id made of a hash of numbers.
 _SVG_NUMBER = re.compile(rb"<!--.*?-->|scale\([^)]*\)|-?\d+\.\d{3,}|(?<!\w)-0(?![.\d])", re.DOTALL)
-# A marker or bar; definitions of markers are matched, too, so that they are passed over.
+# A marker, bar or line; definitions of markers are matched, too, so that they are passed over.
 _SVG_SHAPE = re.compile(rb"<defs>.*?</defs>|(?P<start><(?P<tag>use|path)\b[^>]*?)/>", re.DOTALL)
 _SVG_HASH = re.compile(rb'(?<=["#])([A-Za-z]\w*?)([0-9a-f]{10})(?=[")])')
 
 
-def svg(figure: Figure, titles: Mapping[str, Sequence[str]] | None = None) -> bytes:
+def svg(figure: Figure, titles: Mapping[Artist, Sequence[str]] | None = None) -> bytes:
     """Return the figure as SVG with the same bytes on every machine, and close it.
 
     There is no date, numbers are rounded to a hundredth of a point, and ids count up, as matplotlib's are hashes of numbers
-    whose last digits depend on the processor.
+    whose last digits depend on the processor. Markers and bars have titles, which viewers show under the pointer.
 
     Args:
         figure: The figure.
-        titles: What a viewer shows when the pointer rests on a marker or bar, in the order of drawing, by the artist's gid.
+        titles: Of bars and markers, in the order of drawing; by default, those of a labelled series have its name and their
+            values. A label that begins with an underscore is not in the legend.
     """
+    artists = {artist: texts for axes in figure.axes for artist, texts in _titles_of_series(axes)} | {**(titles or {})}
+    for number, artist in enumerate(artists):
+        artist.set_gid(f"values-{number}")
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     numbers: dict[bytes, int] = {}
     rounded = _SVG_NUMBER.sub(_round, out.getvalue())
     drawn = _SVG_HASH.sub(lambda m: b"%s-%d" % (m[1], numbers.setdefault(m[2], len(numbers))), rounded)
-    for gid, texts in (titles or {}).items():
-        before, group, after = drawn.partition(b'<g id="%s">' % gid.encode())
+    for number, texts in enumerate(artists.values()):
+        before, group, after = drawn.partition(b'<g id="values-%d">' % number)
         drawn = before + group + _add_titles(after, iter(texts))
     return drawn
+
+
+def _titles_of_series(axes: Axes) -> Iterator[tuple[Artist, list[str]]]:
+    """Iterate over labelled series with the titles of their lines and markers, in the order of drawing."""
+    x_label = axes.get_xlabel()
+    y_label = next((label for twin in axes.get_shared_y_axes().get_siblings(axes) if (label := twin.get_ylabel())), "")
+    for artist in (*axes.lines, *axes.collections):
+        name = str(artist.get_label()).removeprefix("_")
+        if not name or name.startswith(("child", "nolegend")):  # as matplotlib names what has no label
+            continue
+        if isinstance(artist, Line2D) and np.size(artist.get_xydata()):
+            points = np.asarray(artist.get_xydata())
+            (x0, y0), (x1, y1) = points[[0, -1]]
+            line = f"{name}\n{x_label}: {x0:.4g} to {x1:.4g}\n{y_label}: {y0:.4g} to {y1:.4g}"
+            texts = [line] * (artist.get_linestyle() != "None" and len(points) > 1)
+            points = points[: len(points) * (artist.get_marker() != "None")]
+        elif isinstance(artist, PathCollection):
+            points, texts = np.asarray(artist.get_offsets()), []
+        else:
+            continue
+        texts += [f"{name}\n{x_label}: {x:.4g}\n{y_label}: {y:.4g}" for x, y in points]
+        if texts:
+            yield artist, texts
 
 
 def _round(number: re.Match[bytes]) -> bytes:
@@ -145,7 +176,7 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
         widest = max(text_width(name, STYLE["font.size"]) for name in names)
         figure.subplots_adjust(left=(widest + 12) / 72 / breadth, right=0.97, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
-        titles: dict[str, list[str]] = {}
+        titles: dict[Artist, list[str]] = {}
         for group in GROUPS:
             widths = [by_group[group] for by_group in counts.values()]
             if any(widths):
@@ -153,9 +184,7 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
                 bars = axes.barh(
                     names, widths, left=left, color=colour, hatch=hatch, label=group, edgecolor="white", linewidth=0.3
                 )
-                for number, (bar, name, width) in enumerate(zip(bars, names, widths, strict=True)):
-                    bar.set_gid(f"{group.replace(' ', '-')}-{number}")
-                    titles[bar.get_gid()] = [f"{name}: {group} {width}"]
+                titles |= {bar: [f"{name}\n{group}: {width}"] for bar, name, width in zip(bars, names, widths, strict=True)}
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_xlim(0, max(left) * 1.01)
         axes.set_ylim(len(names) - 0.4, -0.6)
@@ -229,7 +258,7 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
         label: Label of the accuracy's axis.
     """
     points = list(accuracy_points(papers, records, dataset, metric))
-    titles: dict[str, list[str]] = {}
+    titles: dict[Artist, list[str]] = {}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 6))
         figure.subplots_adjust(left=0.065, right=0.985, top=0.94, bottom=0.085)
@@ -245,16 +274,13 @@ def accuracy_figure(papers: Mapping[str, Paper], records: Mapping[str, Record], 
             for point in shown:
                 if point.ours is not None:
                     axes.plot([point.printed, point.ours], [point.accuracy] * 2, color=style.colour, linewidth=0.7, zorder=2)
-            for gid, face, drawn in (
-                (f"printed-{paper.id}", "white", [(point, point.printed) for point in shown]),
-                (f"true-{paper.id}", style.colour, [(point, point.ours) for point in shown if point.ours is not None]),
+            for counted, face, drawn in (
+                ("as printed", "white", [(point, point.printed) for point in shown]),
+                ("true multiply-accumulates", style.colour, [(point, point.ours) for point in shown if point.ours is not None]),
             ):
-                if drawn:
-                    heights = [point.accuracy for point, _ in drawn]
-                    axes.scatter([cost for _, cost in drawn], heights, facecolors=face, gid=gid, **marker)
-                    titles[gid] = [
-                        f"{p.label}: {gid.partition('-')[0]} {cost:.3g} G, {p.accuracy:g} {label}" for p, cost in drawn
-                    ]
+                heights = [point.accuracy for point, _ in drawn]
+                markers = axes.scatter([cost for _, cost in drawn], heights, facecolors=face, **marker)
+                titles[markers] = [f"{p.label}\n{counted}: {cost:.3g} G\n{label}: {p.accuracy:g}" for p, cost in drawn]
             if shown:
                 axes.scatter([], [], facecolors=style.colour, label=paper.short, **marker)
         log_cost_axis(axes, [cost for p in points for cost in (p.printed, p.ours) if cost], "operations of one image, 10⁹")

@@ -184,9 +184,10 @@ def _draw_search(group: SearchGroup) -> Figure:
         bounds = np.array([record.interval or (record.value, record.value) for record in runs])
         errors = np.abs(bounds - values[:, None]).T
         style = STRATEGY_STYLES[strategy]
-        final_axes.errorbar(
+        drawn = final_axes.errorbar(
             costs, values, yerr=errors, fmt=style.marker, markersize=3, linewidth=1, color=style.colour, label=strategy
         )
+        drawn[0].set_label(f"_{strategy}")
     final_axes.set_xlabel(f"cost, {unit}")
     final_axes.set_ylabel(first.metric)
     final_axes.legend(frameon=False, fontsize=6, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
@@ -198,7 +199,7 @@ def _draw_curves(axes: Axes, searched: Sequence[Record], names: Sequence[str]) -
     for name, line in zip(names, LINE_STYLES, strict=False):
         for number, record in enumerate(searched):
             curve = [(epoch, values[name]) for epoch, values in record.samples["curves"] if name in values]
-            label = name if len(names) > 1 and not number else None
+            label = name if len(names) > 1 and not number else f"_{name}, seed {record.seed}"
             if curve:
                 colour = STRATEGY_STYLES[SEARCHED].colour
                 axes.plot(*zip(*curve, strict=True), line, color=colour, linewidth=1, alpha=0.8, label=label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -121,7 +122,8 @@ def training_figure(records: Mapping[str, Record]) -> bytes:
             left.semilogy(range(1, len(losses) + 1), losses, linestyle=style.line, color=style.colour, label=name, linewidth=1)
             if points := [(epoch, *next(iter(values.items()))) for epoch, values in run.samples["figures"]]:
                 epochs, metrics, values = zip(*points, strict=True)
-                right.plot(epochs, values, style.marker, linestyle=style.line, color=style.colour, linewidth=1, markersize=2)
+                line: dict[str, Any] = {"linestyle": style.line, "color": style.colour, "linewidth": 1, "markersize": 2}
+                right.plot(epochs, values, style.marker, label=f"_{name}", **line)
                 right.set_ylabel(metrics[0])
         left.set_ylabel("training loss")
         for axes in (left, right):

@@ -182,7 +182,7 @@ def test_bars_are_told_apart_in_grey() -> None:
 
 def test_figures_hold_no_digits_that_depend_on_the_processor(built_report) -> None:
     for name in built_report.figures:
-        text = re.sub(r"<!--.*?-->|<title>.*?</title>|scale\([^)]*\)", "", built_report.files[name].decode())
+        text = re.sub(r"<!--.*?-->|<title>.*?</title>|scale\([^)]*\)", "", built_report.files[name].decode(), flags=re.DOTALL)
         assert not re.search(r"\d\.\d{3}", text), name
         assert not re.search(r'["#][A-Za-z]\w*?[0-9a-f]{10}[")]', text), name
         assert not re.search(r"(?<!\w)-0(?![.\d])", text), name

@@ -12,12 +12,14 @@ from urllib.parse import unquote
 import pytest
 
 from benchmark.core.errors import InputError
+from benchmark.papers.tables import Table
 from benchmark.report.__main__ import main
 from benchmark.report.build import gather_evidence
 from benchmark.report.site import build as site
 from benchmark.report.site.markdown import page_address, render_page
 
-HOSTILE = """<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>"""
+HOSTILE = """<img src=x onerror=alert(1)>"'</script>\n<script>alert(2)</script>"""
+HEAVIEST = 1_500_000  # bytes of a page with its style and script
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +69,30 @@ def test_every_link_leads_somewhere_on_the_site(files: dict[str, bytes]) -> None
             if link.startswith(("https://", "data:")):
                 continue
             address, _, anchor = unquote(link).partition("#")
+            address = address.partition("?")[0]
             assert not address or address in files, f"{name}: {link}"
             if anchor:
                 target = address or name
                 opened = f'"{anchor}":' in files[target].decode()  # a verdict that its page's script opens
                 assert anchor in ids[target] or opened, f"{name}: {link}"
+
+
+def test_every_part_that_a_figure_refers_to_is_its_own(files: dict[str, bytes]) -> None:
+    for name, page in pages(files).items():
+        ids = set(page.attributes("id"))
+        references = re.findall(r'(?:xlink:href="|url\()#([^")]+)', files[name].decode())
+        assert set(references) <= ids, name
+        figures = [v for v in page.attributes("id") if v.startswith("figure-")]
+        assert bool(figures) == bool(references), name
+
+
+def test_no_page_is_heavy(files: dict[str, bytes]) -> None:
+    shared = sum(len(content) for name, content in files.items() if name.endswith((".css", ".js")))
+    assert max(len(content) + shared for name, content in files.items() if name.endswith(".html")) < HEAVIEST
+
+
+def test_the_site_is_the_same_each_time(files: dict[str, bytes]) -> None:
+    assert site.build_site() == files
 
 
 def test_nothing_is_loaded_from_elsewhere(files: dict[str, bytes]) -> None:
@@ -93,27 +114,65 @@ def test_every_verdict_stands_on_the_page_of_all_values_and_opens_on_its_papers(
         assert f'"{anchor}":'.encode() in files[f"{verdict.paper}.html"]
 
 
+HOSTILE_LINE = HOSTILE.replace("\n", " ")
+HOSTILE_PAGE = f"""\
+# {HOSTILE_LINE}
+
+## {HOSTILE_LINE}
+
+| {HOSTILE_LINE} |
+|---|
+| {HOSTILE_LINE} |
+
+![{HOSTILE_LINE}](figures/drawn.svg)
+
+{HOSTILE}
+
+"""
+
+
+def name_hostilely(table: Table) -> Table:
+    """Return the table with hostile words wherever its file has words."""
+    columns = {name: replace(column, header=HOSTILE, convention=HOSTILE) for name, column in table.columns.items()}
+    printed = {place: text if table.columns[place[1]].kind else HOSTILE for place, text in table.printed.items()}
+    return replace(table, where=HOSTILE, title=HOSTILE, columns=columns, printed=printed)
+
+
 def test_names_from_files_never_become_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = gather_evidence()
     records = {
         i: replace(r, command=HOSTILE, commit=HOSTILE, environment={HOSTILE: HOSTILE}) for i, r in evidence.records.items()
     }
+    papers = {
+        paper.id: replace(
+            paper,
+            short=HOSTILE,
+            title=HOSTILE,
+            claims=[replace(claim, description=HOSTILE, where=HOSTILE) for claim in paper.claims],
+            tables={t.id: name_hostilely(t) for t in paper.tables.values()},
+        )
+        for paper in evidence.papers.values()
+    }
     verdicts = [replace(v, printed=HOSTILE, ours=HOSTILE, cause=HOSTILE, internal_cause=HOSTILE) for v in evidence.verdicts]
-    monkeypatch.setattr(site, "gather_evidence", lambda: replace(evidence, records=records, verdicts=verdicts))
+    names = {f"{paper.id}.md": list(paper.tables) for paper in papers.values()} | {"README.md": []}
+    monkeypatch.setattr(site, "gather_evidence", lambda: replace(evidence, papers=papers, records=records, verdicts=verdicts))
     monkeypatch.setattr(site, "find_all", lambda _: [])
-    monkeypatch.setattr(site, "report_figures", lambda _: {})
+    monkeypatch.setattr(site, "report_figures", lambda _: {"drawn.svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'})
     monkeypatch.setattr(
         site,
         "report_pages",
-        lambda *_: {f"{p}.md": f"# {HOSTILE}\n\n| {HOSTILE} |\n|---|\n| {HOSTILE} |\n" for p in evidence.papers},
+        lambda *_: {name: HOSTILE_PAGE + "".join(f"<!-- table: {t} -->\n\n" for t in tables) for name, tables in names.items()},
     )
-    for name, page in pages(site.build_site()).items():
+    found = pages(site.build_site())
+    assert len(found) == len(papers) + 2
+    for name, page in found.items():
+        assert not page.open, name
         scripts = [values for tag, values in page.found if tag == "script"]
         assert [s.get("src", s.get("type")) for s in scripts] in (
             ["theme.js", "site.js", "application/json"],
             ["theme.js", "site.js"],
         ), name
-        assert not [tag for tag, values in page.found if "onerror" in values or tag == "img"], name
+        assert not [tag for tag, values in page.found if tag == "img" or any(key.startswith("on") for key in values)], name
 
 
 @pytest.mark.parametrize(
@@ -133,11 +192,11 @@ def test_names_from_files_never_become_markup(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_of_markup_only_what_the_report_writes_is_let_through(text: str, markup: str) -> None:
-    assert render_page(text, {}).body.strip() == markup
+    assert render_page(text, {}, {}).lead.strip() == markup
 
 
 def test_headings_have_the_anchors_that_the_pages_link() -> None:
-    page = render_page("# Table 1: the rows\n\n## One `x`\n\n## One x\n", {})
+    page = render_page("# Table 1: the rows\n\n## One `x`\n\n## One x\n", {}, {})
     assert page.title == "Table 1: the rows"
     assert [heading.id for heading in page.headings] == ["table-1-the-rows", "one-x", "one-x-1"]
 

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.core.records import NOT_APPLICABLE, Record
-from benchmark.ledger.tokens import GROUP_MEANING, GROUPS, INTERNAL_MEANING, KINDS, MEASURED_MEANING, Verdict
-from benchmark.papers.tables import Table
+from benchmark.ledger.tokens import (
+    GROUP_MEANING,
+    GROUPS,
+    INTERNAL_MEANING,
+    KINDS,
+    MEASURED_MEANING,
+    Group,
+    Verdict,
+    counted,
+)
+from benchmark.papers.tables import Paper, Table
 from benchmark.report.build import format_verdicts, gather_evidence, report_figures, report_pages
-from benchmark.report.finding_rules.finding import Evidence
 from benchmark.report.findings import find_all
 from benchmark.report.index import PAGE_GROUPS
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS
-from benchmark.report.site.markdown import RenderedPage, render_inline, render_page
+from benchmark.report.names import printed_name
+from benchmark.report.site.markdown import Heading, render_inline, render_page
+from benchmark.report.site.templates import TEMPLATES
 
 STATIC = Path(__file__).parent / "static"
-VALUES = "values.html"
+INDEX, VALUES = "index.html", "values.html"
+# One mark for each group: told apart without colours.
+GROUP_MARKS: Mapping[Group, str] = {
+    "agrees": "✓",
+    "explained": "≈",
+    "ambiguous": "≈?",
+    "differs": "✗",
+    "undecided": "~",
+    "by construction": "▫",
+    "not measured": "○",
+}
 # What a verdict shows of the record that it rests on.
 RECORD_FIELDS = (
     "subject",
@@ -45,45 +65,47 @@ def build_site() -> dict[str, bytes]:
         InputError: A table or record is malformed.
     """
     evidence = gather_evidence()
-    figures = report_figures(evidence)
-    templates = Environment(
-        loader=PackageLoader("benchmark.report.site"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    tables = {
-        paper.id: {t.id: _draw_table(templates, t, evidence.verdicts) for t in paper.tables.values()}
-        for paper in evidence.papers.values()
-    }
+    papers, verdicts = evidence.papers, evidence.verdicts
+    figures = {f"figures/{name}": content for name, content in report_figures(evidence).items()}
     texts = report_pages(evidence, find_all(evidence), lambda table, _: f"<!-- table: {table.id} -->")
-    pages = {
-        "index.html" if name == "README.md" else name.replace(".md", ".html"): render_page(text, tables.get(name[:-3], {}))
-        for name, text in texts.items()
+    pages = {INDEX if name == "README.md" else name.replace(".md", ".html"): text for name, text in texts.items()}
+    places = _name_places(papers)
+    shared = {
+        "marks": GROUP_MARKS,
+        "meanings": GROUP_MEANING,
+        "navigation": _navigation(papers),
+        "index": INDEX,
+        "values": VALUES,
     }
-    shared = {"groups": GROUPS, "meanings": GROUP_MEANING, "navigation": _navigation(evidence, pages)}
-    html = {
-        name: templates.get_template("page.html").render(
-            **shared, name=name, page=page, details=_embed(_describe_verdicts(evidence, name.removesuffix(".html")))
-        )
-        for name, page in pages.items()
-    }
-    html[VALUES] = templates.get_template("values.html").render(
-        **shared,
-        name=VALUES,
-        papers=evidence.papers,
-        kinds=KINDS,
-        rows=[(verdict, verdict_anchor(verdict)) for verdict in evidence.verdicts],
-        headings=[(name, heading) for name, page in pages.items() for heading in page.headings if heading.level > 1],
-        marks=MARKS,
-        titles={name: page.title for name, page in pages.items()},
+    html: dict[str, str] = {}
+    headings: list[tuple[str, str, Heading]] = []
+    for name, text in pages.items():
+        paper = papers.get(name.removesuffix(".html"))
+        own = [verdict for verdict in verdicts if paper and verdict.paper == paper.id]
+        tables = {table.id: _draw_table(table, own) for table in paper.tables.values()} if paper else {}
+        page = render_page(text, tables, figures)
+        headings += [(name, page.title, heading) for heading in page.headings]
+        data: dict[str, Any] = {}
+        if name == INDEX:
+            data = {"papers": papers, "counts": _count_by_paper(verdicts)}
+        elif paper:
+            in_tables = [verdict for verdict in own if verdict.table in paper.tables]
+            data = {
+                "groups": _count((verdict.group for verdict in in_tables), GROUPS),
+                "kinds": _count((verdict.kind for verdict in in_tables), KINDS),
+                "details": _embed(_describe_verdicts(own, evidence.records, places)),
+            }
+        template = "index.html" if name == INDEX else "paper.html" if paper else "page.html"
+        html[name] = TEMPLATES.get_template(template).render(shared, name=name, page=page, **data)
+    rows = [(v, verdict_anchor(v), places[v.name], getattr(evidence.records.get(v.record), "subject", "")) for v in verdicts]
+    html[VALUES] = TEMPLATES.get_template("values.html").render(
+        shared, name=VALUES, page=None, papers=papers, kinds=KINDS, rows=rows, headings=headings, verdict_marks=MARKS
     )
     return (
         {name: text.encode() for name, text in html.items()}
-        | {f"figures/{name}": content for name, content in figures.items()}
+        | figures
         | {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
-        | {"verdicts.csv": format_verdicts(evidence.verdicts).encode()}
+        | {"verdicts.csv": format_verdicts(verdicts).encode()}
     )
 
 
@@ -92,55 +114,82 @@ def verdict_anchor(verdict: Verdict) -> str:
     return f"v-{verdict.table}-{verdict.row_id}-{verdict.column}"
 
 
-def _navigation(evidence: Evidence, pages: Mapping[str, RenderedPage]) -> list[tuple[str, list[tuple[str, str]]]]:
+def _navigation(papers: Mapping[str, Paper]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return groups of links: the heading of each group, and address and text of each link."""
-    papers = [(f"{paper.id}.html", paper.short) for paper in evidence.papers.values()]
     others = [(heading, [(f"{name}.html", text) for name, text, _ in listed]) for heading, listed in PAGE_GROUPS]
-    return [("Report", [("index.html", "Findings"), (VALUES, "All values")]), ("Papers", papers), *others]
+    return [
+        ("Report", [(INDEX, "Findings"), (VALUES, "All values")]),
+        ("Papers", [(f"{paper.id}.html", paper.short) for paper in papers.values()]),
+        *others,
+    ]
 
 
-def _draw_table(templates: Environment, table: Table, verdicts: Sequence[Verdict]) -> str:
+def _count(names: Iterable[str], order: Sequence[str]) -> dict[str, int]:
+    """Count names, in the order given; those that do not occur are left out."""
+    counts = Counter(names)
+    return {name: counts[name] for name in order if counts[name]}
+
+
+def _count_by_paper(verdicts: Sequence[Verdict]) -> dict[str, dict[str, int]]:
+    """Count the values of each paper by group, as the first page does: repeated values once."""
+    return {
+        paper: _count((v.group for v in counted(verdicts) if v.paper == paper), GROUPS)
+        for paper in dict.fromkeys(v.paper for v in verdicts)
+    }
+
+
+def _name_places(papers: Mapping[str, Paper]) -> dict[str, tuple[str, str, str]]:
+    """Return where each value is printed, by its name: the table, and row and column in the paper's words."""
+    places = {}
+    for paper in papers.values():
+        for cell in (cell for table in paper.tables.values() for cell in table.cells()):
+            places[cell.name] = (cell.table.where, printed_name(cell, paper), cell.column.header)
+        for claim in paper.claims:
+            places[f"{paper.id}/claims[{claim.id}, printed]"] = (claim.where, claim.description, "stated")
+    return places
+
+
+def _draw_table(table: Table, verdicts: Sequence[Verdict]) -> str:
     """Format a printed table; each judged cell is a button that opens its verdict."""
-    return templates.get_template("table.html").render(
+    return TEMPLATES.get_template("table.html").render(
         table=table,
         headers=[(render_inline(column.header), column.convention) for column in table.columns.values()],
-        verdicts={
-            (v.row_id, v.column): (v, verdict_anchor(v)) for v in verdicts if (v.paper, v.table) == (table.paper, table.id)
-        },
-        marks=MARKS,
+        verdicts={(v.row_id, v.column): (v, verdict_anchor(v)) for v in verdicts if v.table == table.id},
+        verdict_marks=MARKS,
         internal_marks=INTERNAL_MARKS,
     )
 
 
-def _describe_verdicts(evidence: Evidence, paper: str) -> dict[str, Any]:
-    """Return all that a paper's verdicts rest on, as the page's script shows it; other pages have none."""
-    verdicts = {verdict_anchor(v): v for v in evidence.verdicts if v.paper == paper}
-    places = {table.id: table.where for table in evidence.papers[paper].tables.values()} if verdicts else {}
-    used = dict.fromkeys(v.record for v in verdicts.values() if v.record in evidence.records)
+def _describe_verdicts(
+    verdicts: Sequence[Verdict], records: Mapping[str, Record], places: Mapping[str, tuple[str, str, str]]
+) -> dict[str, Any]:
+    """Return all that a paper's verdicts rest on, as the page's script shows it."""
+    used = dict.fromkeys(v.record for v in verdicts if v.record in records)
     return {
-        "verdicts": {anchor: _describe_verdict(v, places.get(v.table, "Claim")) for anchor, v in verdicts.items()},
-        "records": {i: _describe_record(evidence.records[i]) for i in used},
+        "verdicts": {verdict_anchor(v): _describe_verdict(v, places[v.name]) for v in verdicts},
+        "records": {i: _describe_record(records[i]) for i in used},
+        "meanings": {**MEASURED_MEANING, **INTERNAL_MEANING},
     }
 
 
-def _describe_verdict(verdict: Verdict, place: str) -> dict[str, str]:
+def _describe_verdict(verdict: Verdict, place: Sequence[str]) -> dict[str, Any]:
     described = {
-        "value": f"{place}: {verdict.row_id}, {verdict.column}",
+        "place": place,
         "printed": verdict.printed,
         "ours": verdict.ours,
+        "rounded": verdict.ours_rounded,
         "unit": verdict.unit,
         "mark": MARKS[verdict.measured],
         "group": verdict.group,
-        "measured": f"{verdict.measured}: {MEASURED_MEANING[verdict.measured]}",
+        "measured": verdict.measured,
         "basis": verdict.basis,
         "reason": verdict.cause,
-        "internal": NOT_APPLICABLE,
+        "internal": verdict.internal,
+        "arithmetic": verdict.internal_cause,
         "repeats": verdict.repeats,
         "record": verdict.record,
     }
-    if verdict.internal != NOT_APPLICABLE:
-        described["internal"] = f"{verdict.internal}: {INTERNAL_MEANING[verdict.internal]}. {verdict.internal_cause}"
-    return {name: text for name, text in described.items() if text != NOT_APPLICABLE}
+    return {name: value for name, value in described.items() if value != NOT_APPLICABLE}
 
 
 def _describe_record(record: Record) -> dict[str, str]:

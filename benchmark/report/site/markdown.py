@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -18,8 +19,12 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from benchmark.report.markdown import heading_anchor
+from benchmark.report.site.templates import TEMPLATES
 
 ALLOWED = re.compile(r'(<br>|</?details>|</?summary>|</?sub>|</?sup>|<a id="[\w.:-]+">|</a>|<!--.*?-->)', re.DOTALL)
+# What a page does not need of a figure, and an id or a reference to one.
+_NOT_DRAWN = re.compile(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", re.DOTALL)
+_SVG_ID = re.compile(r"""(\bid="|href="#|url\(#)""")
 TABLE = re.compile(r"<!-- table: ([\w-]+) -->")
 
 
@@ -34,11 +39,17 @@ class Heading:
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """A page as HTML, its title and its headings."""
+    """A page as HTML, its title and its headings; ``lead`` is what stands before the first section."""
 
     title: str
+    lead: Markup
     body: Markup
     headings: tuple[Heading, ...]
+
+    @property
+    def sections(self) -> list[Heading]:
+        """The headings of the sections."""
+        return [heading for heading in self.headings if heading.level == 2]
 
 
 class _Renderer(RendererHTML):
@@ -70,10 +81,10 @@ class _Renderer(RendererHTML):
         return f'<{token.tag} id="{escape(str(token.attrGet("id")))}">'
 
     def image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        source, text = escape(str(tokens[index].attrGet("src"))), escape(tokens[index].content)
-        drawing = f'<object type="image/svg+xml" data="{source}" aria-label="{text}"><img src="{source}" alt="{text}"></object>'
-        enlarge = f'<button type="button" class="enlarge" data-figure="{source}">Enlarge</button>'
-        return f"<figure>{drawing}<figcaption>{text} {enlarge}</figcaption></figure>"
+        source, text = str(tokens[index].attrGet("src")), tokens[index].content
+        name = PurePath(source).stem
+        drawing = Markup(inline_figure(env["figures"][source], name))
+        return TEMPLATES.get_template("figure.html").render(source=source, name=name, text=text, drawing=drawing)
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return f'<a href="{escape(page_address(str(tokens[index].attrGet("href"))))}">'
@@ -97,8 +108,8 @@ def _plain_text(inline: Token) -> str:
 _MARKDOWN = MarkdownIt("commonmark", renderer_cls=_Renderer).enable("table")
 
 
-def render_page(text: str, tables: Mapping[str, str]) -> RenderedPage:
-    """Render a page; ``tables`` are put in place of the markers ``<!-- table: name -->``."""
+def render_page(text: str, tables: Mapping[str, str], figures: Mapping[str, bytes]) -> RenderedPage:
+    """Render a page; ``tables`` take the place of markers ``<!-- table: name -->``, ``figures`` that of images."""
     tokens = _MARKDOWN.parse(text)
     headings: list[Heading] = []
     seen: dict[str, int] = {}
@@ -113,10 +124,18 @@ def render_page(text: str, tables: Mapping[str, str]) -> RenderedPage:
     for before, inline, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         after.hidden |= before.hidden and inline.type == "inline" and after.type == "paragraph_close"
     title = headings[0].text if headings else ""
-    body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"tables": tables, "heading": title})
-    return RenderedPage(title, Markup(body), tuple(headings))
+    end = next((n for n, token in enumerate(tokens) if (token.type, token.tag) == ("heading_open", "h2")), len(tokens))
+    env = {"tables": tables, "figures": figures, "heading": title}
+    lead, body = (Markup(_MARKDOWN.renderer.render(part, _MARKDOWN.options, env)) for part in (tokens[:end], tokens[end:]))
+    return RenderedPage(title, lead, body, tuple(headings))
 
 
 def render_inline(text: str) -> Markup:
     """Render Markdown within a line, such as a column's header."""
-    return Markup(_MARKDOWN.renderInline(text, {"tables": {}, "heading": ""}))
+    return Markup(_MARKDOWN.renderInline(text, {"tables": {}, "figures": {}, "heading": ""}))
+
+
+def inline_figure(svg: bytes, name: str) -> str:
+    """Return an SVG figure as an element of a page: without its prolog, comments and metadata, with ids of its own."""
+    element = _NOT_DRAWN.sub("", svg.decode()[svg.decode().index("<svg") :])
+    return _SVG_ID.sub(rf"\g<1>{name}.", element)
