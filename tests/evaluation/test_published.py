@@ -15,7 +15,7 @@ import torch
 from benchmark.config.packages import layouts_of
 from benchmark.core.errors import InputError
 from benchmark.core.records import load_records
-from benchmark.data import download
+from benchmark.data import download, sources
 from benchmark.data.fetch import fetch_all
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluate import main
@@ -80,7 +80,7 @@ def root(tmp_path: Path, served: tuple[str, Path], monkeypatch: pytest.MonkeyPat
         row("hand", RETRAINING, url="", sha256=""),
         row("c", AUTHORS, dataset="coco"),
     ]
-    for module in (zoo, download):
+    for module in (zoo, sources):
         monkeypatch.setattr(module, "checkpoints", lambda: {checkpoint.id: checkpoint for checkpoint in rows})
     monkeypatch.setattr(
         "benchmark.evaluation.published.checkpoints", lambda: {checkpoint.id: checkpoint for checkpoint in rows}

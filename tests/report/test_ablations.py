@@ -53,7 +53,7 @@ def test_the_figure_names_what_a_variants_count_leaves_out(records: dict[str, Re
     assert "not counted" not in ablation_figure(ablation, protocol, records).decode()
     id_ = cost_record_id(variant_model(ablation, variant, protocol), *COMMON_TERMS)
     incomplete = replace(records[id_], value=records[id_].value | {"not_counted": {"torchvision::nms": 2}})
-    figure = ablation_figure(ablation, protocol, records | {id_: incomplete}).decode()
+    figure = ablation_figure(ablation, protocol, {**records, id_: incomplete}).decode()
     assert f"{variant.name}: not counted: torchvision::nms ×2" in figure
 
 

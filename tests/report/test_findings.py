@@ -23,7 +23,7 @@ from benchmark.report.finding_rules.accuracy import find_noise, stated_gains
 from benchmark.report.finding_rules.finding import Evidence, Finding
 from benchmark.report.finding_rules.latency import find_slow_networks
 from benchmark.report.findings import CHOSEN, RULES, choose_findings, find_all, findings_block, findings_page
-from benchmark.report.markdown import heading_anchor
+from benchmark.report.markdown import code, heading_anchor
 from benchmark.report.names import printed_name
 from tests.latency.made_up_runs import timed
 from tests.report.test_ablations import small_runs
@@ -144,7 +144,7 @@ def test_the_page_lists_the_values_of_every_chosen_finding(findings) -> None:
         for cell in finding.cells:
             assert f"{cell.row.id}, {cell.column.header} | {cell.printed} |" in page
         for record in finding.records:
-            assert f"`{record.command}`" in page
+            assert code(record.command) in page
 
 
 # --- a sentence changes with each value that it states -----------------------------------------------------------------------
