@@ -175,7 +175,7 @@ function openVerdict(anchor) {
   ];
   if (internal) parts.push(...section("Against the paper's other values", make("p", {}, make("b", {}, internal), `: ${details.meanings[internal]}.`), fields({ arithmetic: list(verdict.arithmetic ?? "") })));
   if (record) {
-    const { command, ...rest } = details.records[record] ?? {};
+    const { command, ...rest } = details.records[record];
     parts.push(...section("Record", fields({ id: record, command: command && make("code", {}, command), ...rest })));
   }
   if (verdict.repeats) parts.push(...section("Printed twice", make("p", {}, `Counted with ${verdict.repeats}.`)));
