@@ -16,7 +16,7 @@ from benchmark.ablation.arguments import AblateArguments, check_plan
 from benchmark.config.ablations import find_ablation, known_ablations
 from benchmark.core.errors import InputError, run_command
 from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS
+from benchmark.core.records import RECORDS, check_store
 
 DESCRIPTION = """Train and test every variant of an ablation, and keep the results.
 
@@ -56,8 +56,9 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         for ablation in ablations:
             print(forecast_jobs(ablation, arguments, folder))
         return
-    for place in (arguments.work, arguments.cache, folder):
+    for place in (arguments.work, arguments.cache):
         check_output_folder(place)
+    check_store(folder)
     run_plan(ablations, arguments, folder)
     if arguments.trials_only:
         return
@@ -78,8 +79,9 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(AblateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.ablate")
-    run_command(lambda: ablate_command(arguments))
+    run_command(
+        lambda: ablate_command(tyro.cli(AblateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.ablate"))
+    )
 
 
 if __name__ == "__main__":

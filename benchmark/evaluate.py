@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 
 import tyro
 
-from benchmark.core.errors import InputError, run_command
+from benchmark.core.errors import InputError, print_note, run_command
 from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.models.external import resolve_model
 
@@ -68,7 +67,7 @@ def evaluate_zoo(arguments: EvaluateArguments) -> None:
     for result in evaluate_published(arguments):
         results.append(result)
         if process_rank() == 0:
-            print(f"{result.checkpoint.id}: {result.problem or 'done'}", file=sys.stderr, flush=True)
+            print_note(f"{result.checkpoint.id}: {result.problem or 'done'}")
     if process_rank() == 0:
         report = published_report(results, arguments.dataset)
         print(json.dumps(report, allow_nan=False) if arguments.as_json else format_published(results, arguments.kind))
@@ -78,8 +77,11 @@ def evaluate_zoo(arguments: EvaluateArguments) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(EvaluateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.evaluate")
-    run_command(lambda: evaluate_command(arguments))
+    run_command(
+        lambda: evaluate_command(
+            tyro.cli(EvaluateArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.evaluate")
+        )
+    )
 
 
 if __name__ == "__main__":

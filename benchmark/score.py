@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import tyro
 
 from benchmark.core.errors import InputError, run_command
-from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS, append_record
+from benchmark.core.records import RECORDS, append_records, check_store
 from benchmark.metrics.score_files import ScoreArguments, score_file
 from benchmark.metrics.score_tables import format_scores
 
@@ -57,9 +56,9 @@ def score_published_command(arguments: ScoreArguments) -> None:
     if arguments.dataset == "coco":
         raise InputError("--published: no predictions on coco are listed; choose mpii or lsp")
     if arguments.keep:
-        check_output_folder(RECORDS)
+        check_store(RECORDS)
     records, absent = score_published(arguments.dataset, arguments.annotation_file)
-    added = [record for record in records if arguments.keep and append_record(record, RECORDS)]
+    added = append_records(records, RECORDS) if arguments.keep else []
     if arguments.as_json:
         print(json.dumps(published_report(records), allow_nan=False))
         return
@@ -70,8 +69,9 @@ def score_published_command(arguments: ScoreArguments) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with these command-line arguments, by default those of the process."""
-    arguments = tyro.cli(ScoreArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.score")
-    run_command(lambda: score_command(arguments))
+    run_command(
+        lambda: score_command(tyro.cli(ScoreArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.score"))
+    )
 
 
 if __name__ == "__main__":

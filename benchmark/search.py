@@ -63,11 +63,13 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
     args = list(sys.argv[1:] if args is None else args)
     if args[:1] == ["lookup"]:
-        lookup = tyro.cli(LookupArguments, args=args[1:], prog="python -m benchmark.search lookup")
-        run_command(lambda: lookup_command(lookup))
+        run_command(lambda: lookup_command(tyro.cli(LookupArguments, args=args[1:], prog="python -m benchmark.search lookup")))
     else:
-        arguments = tyro.cli(SearchArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.search")
-        run_command(lambda: search_command(arguments))
+        run_command(
+            lambda: search_command(
+                tyro.cli(SearchArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.search")
+            )
+        )
 
 
 if __name__ == "__main__":

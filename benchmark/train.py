@@ -10,7 +10,7 @@ import tyro
 
 from benchmark.core.errors import run_command
 from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS
+from benchmark.core.records import RECORDS, check_store
 from benchmark.models.external import resolve_model
 from benchmark.training.arguments import TrainArguments
 
@@ -53,8 +53,10 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
     with process_group() as (rank, count):
         run = plan_training(arguments, count, folder)
         if rank == 0:
-            for place in (run.folder, arguments.cache, *([folder] if arguments.keep else [])):
+            for place in (run.folder, arguments.cache):
                 check_output_folder(place)
+            if arguments.keep:
+                check_store(folder)
         people, absent = load_training_people(run.recipe, arguments.root)
         run = with_people(run, people)
         verbose = rank == 0 and not arguments.as_json
@@ -74,8 +76,9 @@ def train_command(arguments: TrainArguments, folder: Path = RECORDS) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(TrainArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.train")
-    run_command(lambda: train_command(arguments))
+    run_command(
+        lambda: train_command(tyro.cli(TrainArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.train"))
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.__main__ import COMMANDS
 from benchmark.ablate import ablate_command
 from benchmark.ablation.arguments import AblateArguments
 from benchmark.compare.arguments import CompareArguments
@@ -29,13 +31,22 @@ from benchmark.core.files import (
     lock_file,
     write_file,
 )
-from benchmark.core.records import Record, append_record, load_records
+from benchmark.core.keypoints import MPII_JOINTS
+from benchmark.core.records import RECORDS, Record, append_record, check_store, load_records
+from benchmark.data import load_people
 from benchmark.data.fetch import fetch_all
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.arguments import EvaluateArguments
 from benchmark.evaluation.run import check_places
+from benchmark.evaluation.visualize import draw_predictions
+from benchmark.measure.agreement import AgreementCommand
+from benchmark.measure.cost import CostCommand
+from benchmark.measure.latency import LatencyCommand
+from benchmark.measure.reference import ReferenceCommand
+from benchmark.metrics.score_files import ScoreArguments
 from benchmark.nas.arguments import LookupArguments, SearchArguments
 from benchmark.report.build import write_files
+from benchmark.score import score_published_command
 from benchmark.search import lookup_command, search_command
 from benchmark.train import train_command
 from benchmark.training.arguments import TrainArguments
@@ -83,8 +94,8 @@ def search(root: Path, **options: Any) -> None:
     search_command(SearchArguments(**settings | options), root / "records")  # type: ignore[arg-type]
 
 
-def look_up(table: Path) -> None:
-    lookup_command(LookupArguments(package="efficientpose_nas", scale="tiny", table=table))
+def look_up(table: Path, records: Path = RECORDS, **options: Any) -> None:
+    lookup_command(LookupArguments(package="efficientpose_nas", scale="tiny", table=table, **options), records)
 
 
 FOLDERS: dict[str, Callable[[Path, Path], object]] = {
@@ -101,6 +112,20 @@ FOLDERS: dict[str, Callable[[Path, Path], object]] = {
     "data synthetic --out": lambda root, place: write_datasets(place, 4, 0),
     "data fetch --root": lambda root, place: list(fetch_all("coco-annotations", place)),
     "records": lambda root, place: check_output_folder(place),
+}
+STORES: dict[str, Callable[[Path], object]] = {
+    "train": train,
+    "train --find-lr": lambda root: train(root, find_lr=True),
+    "evaluate": evaluate,
+    "ablate": ablate,
+    "search": search,
+    "search lookup": lambda root: look_up(root / "table.json", root / "records", keep=True),
+    "measure cost": lambda root: CostCommand(models=("efficientpose_nas/A",), keep=True)(),
+    "measure cost --all": lambda root: CostCommand(models=(), all=True)(),
+    "measure latency": lambda root: LatencyCommand(models=("efficientpose_nas/A",), keep=True)(),
+    "measure agreement": lambda root: ReferenceCommand(model="efficientpose_nas/A", reference="", repository="", keep=True)(),
+    "measure pipeline": lambda root: AgreementCommand(keep=True)(),
+    "score --published": lambda root: score_published_command(ScoreArguments(dataset="lsp", published=True, keep=True)),
 }
 FILES: dict[str, Callable[[Path, Path], object]] = {
     "evaluate --submission": lambda root, place: evaluate(root, submission=place),
@@ -125,6 +150,31 @@ def test_a_folder_in_a_files_place_is_named_before_any_work(root: Path, tmp_path
     with pytest.raises(InputError, match=rf"^{tmp_path}/folder: cannot be written: it is a folder, not a file$"):
         FILES[command](root, tmp_path / "folder")
     assert not list((tmp_path / "folder").iterdir())
+
+
+@pytest.mark.parametrize("fault", ["a line", "a kind", "the store"])
+@pytest.mark.parametrize("command", STORES)
+def test_a_store_that_takes_no_records_is_named_before_any_work(
+    root: Path, monkeypatch: pytest.MonkeyPatch, command: str, fault: str
+) -> None:
+    store = root / "records"
+    for name in ("cost", "latency", "agreement", "reference"):
+        monkeypatch.setattr(f"benchmark.measure.{name}.check_store", lambda: check_store(store))
+    monkeypatch.setattr("benchmark.score.RECORDS", store)
+    if fault == "the store":
+        store.write_text("mine")
+    elif fault == "a kind":
+        (store / "accuracy.jsonl").mkdir(parents=True)
+    else:
+        store.mkdir()
+        (store / "accuracy.jsonl").write_text("{}\n")
+    try:
+        with pytest.raises(
+            InputError, match=rf"^{store}(/accuracy.jsonl:1: not a record|/accuracy.jsonl: not a file|: cannot be)"
+        ):
+            STORES[command](root)
+    finally:
+        shutil.rmtree(store) if store.is_dir() else store.unlink()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
@@ -227,8 +277,9 @@ def test_a_page_without_space_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_a_record_without_space_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    def record(subject: str, note: str = "") -> Record:
-        return Record(kind="cost", subject=subject, metric="cost", versions={}, value=1, command="", samples=note)
+    def record(subject: str, command: str = "") -> Record:
+        setting, value = {"input": "64x64"}, {"params": {}, "flops": {}, "scopes": {}}
+        return Record(kind="cost", subject=subject, metric="counts", setting=setting, versions={}, value=value, command=command)
 
     append_record(record("first"), tmp_path)
     before = (tmp_path / "cost.jsonl").read_bytes()
@@ -251,6 +302,19 @@ def test_a_full_device_behind_standard_output_is_one_line() -> None:
     assert (run.returncode, run.stderr) == (2, "error: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_for_a_full_device_or_a_reader_that_has_gone_is_no_traceback(command: str) -> None:
+    line = [sys.executable, "-m", "benchmark", command, "--help"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (2, "error: standard output: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        run = subprocess.run(line, stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 # --- two processes -----------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +326,15 @@ def test_the_second_of_two_processes_gets_one_line(root: Path, tmp_path: Path, c
         assert not list((tmp_path / "out").iterdir())
     with hold_folder(tmp_path / "out"):
         pass  # released
+
+
+def test_the_second_of_two_processes_that_draw_gets_one_line(root: Path, tmp_path: Path) -> None:
+    people = load_people("synthetic-mpii", "val", root)
+    with hold_folder(tmp_path / "out"), pytest.raises(InputError, match="another process is writing to this folder"):
+        draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert not list((tmp_path / "out").iterdir())
+    draw_predictions(tmp_path / "out", people, people.joints, MPII_JOINTS)
+    assert len(list((tmp_path / "out").iterdir())) == len(people)
 
 
 def test_the_second_of_two_trainings_gets_one_line(root: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from benchmark.config.ablations import Ablation
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record
+from benchmark.core.text import printable
 from benchmark.training.loader import load_training_people
 
 # --- the jobs of ablations ---------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def run_jobs(jobs: Sequence[Job], arguments: AblateArguments, folder: Path) -> N
 def show_progress(bar: tqdm, job: Job) -> None:
     """Advance a bar by one job, and name it."""
     bar.update()
-    bar.set_postfix_str(str(job))
+    bar.set_postfix_str(printable(job))
 
 
 def run_locally(jobs: Sequence[Job], arguments: AblateArguments, folder: Path, progress: Callable[[Job], object]) -> None:

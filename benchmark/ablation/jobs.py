@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,10 +27,10 @@ from benchmark.config.ablations import (
 from benchmark.config.identities import load_current
 from benchmark.config.packages import find_search
 from benchmark.config.recipes import Recipe
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, print_note
 from benchmark.core.files import lock_file
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import Record, append_record, record_id
+from benchmark.core.records import Record, append_records, record_id
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model
@@ -237,10 +236,10 @@ def measure_job_maps(job: Job, run: TrainingRun, arguments: AblateArguments, fol
     ]
     try:
         for spec in specs:
-            for record in measure_feature_maps(run, spec, arguments.root, folder):
-                append_record(record, folder)
+            # A module's checkerboard, by which its maps are found, is written last.
+            append_records(reversed(measure_feature_maps(run, spec, arguments.root, folder)), folder)
     except InputError as problem:
-        print(f"maps not measured: {problem}", file=sys.stderr)
+        print_note(f"maps not measured: {problem}")
 
 
 def _trainings(ablation: Ablation, job: Job) -> Iterator[tuple[str, Recipe]]:

@@ -187,7 +187,8 @@ def _measure(plan: Plan, comparison: Comparison, records: Mapping[str, Record]) 
             unpaired = difference_of_runs(first, second)
             estimate = paired_difference(first, second) if paired else unpaired
         obstacles += _protocol_obstacles(plan, sides, records)
-    pair = Pair(run=True, estimate=estimate, printed=printed, obstacles=tuple(dict.fromkeys(filter(None, obstacles))))
+    reasons = tuple(dict.fromkeys(filter(None, obstacles)))
+    pair = Pair(run=True, estimate=estimate, printed=printed, obstacles=reasons, testable=not published)
     return _Measurement(plan, comparison, metric, means[0] - means[1], unpaired, first, second, pair)
 
 

@@ -26,12 +26,15 @@ class Pair:
         estimate: The difference in the claimed direction; None if it has no interval over seeds.
         printed: The printed difference; None if none is printed.
         obstacles: What forbids a judgement, whatever the difference is.
+        testable: It could be judged; a difference at test time between weights of one training never can, and takes no share of
+            the family's level.
     """
 
     run: bool
     estimate: Estimate | None
     printed: float | None
     obstacles: tuple[str, ...]
+    testable: bool = True
 
 
 class Judgement(NamedTuple):
@@ -40,8 +43,8 @@ class Judgement(NamedTuple):
     Attributes:
         word: Whether the measured direction agrees with the printed one.
         reasons: Why it is not judged.
-        power: Probability to find the printed difference; None without an interval or a printed difference.
-        p_value: Of no difference, by Holm's procedure among the family; None without an interval.
+        power: Probability to find the printed difference; None without an interval, a printed difference or a test.
+        p_value: Of no difference, by Holm's procedure among the family; None without an interval or a test.
     """
 
     word: Word
@@ -59,9 +62,10 @@ def judge_pairs(pairs: Sequence[Pair]) -> list[Judgement]:
     Holm's procedure needs no independence, so it also holds for comparisons that share the runs of a variant, or that are of
     two metrics of the same runs. Power is that of its first step, which tests each of m comparisons at 5 % / m.
     """
-    estimates = [pair.estimate for pair in pairs if pair.estimate is not None]
+    family = [pair.estimate if pair.testable else None for pair in pairs]
+    estimates = [estimate for estimate in family if estimate is not None]
     adjusted = iter(adjust_p_values([estimate.p_value() for estimate in estimates]))
-    p_values = [None if pair.estimate is None else next(adjusted) for pair in pairs]
+    p_values = [None if estimate is None else next(adjusted) for estimate in family]
     level = LEVEL / max(len(estimates), 1)
     return [_judge(pair, p_value, level) for pair, p_value in zip(pairs, p_values, strict=True)]
 
@@ -71,7 +75,7 @@ def _judge(pair: Pair, p_value: float | None, level: float) -> Judgement:
         return Judgement("not run", (), None, None)
     estimate, printed = pair.estimate, pair.printed
     reasons = list(pair.obstacles)
-    power = estimate.power(printed, level) if estimate and printed else None
+    power = estimate.power(printed, level) if estimate and printed and pair.testable else None
     if not printed:
         reasons.append("no difference is printed" if printed is None else "the printed difference is zero")
     elif power is not None and power < MIN_POWER:

@@ -88,7 +88,7 @@ class Session:
         return {part: float(np.median([of_run[part] / sum(of_run.values()) for of_run in parts])) for part in parts[0]}
 
 
-def load_sessions(records: Iterable[Record]) -> Iterator[Session]:
+def load_sessions(records: Mapping[str, Record] | Iterable[Record]) -> Iterator[Session]:
     """Iterate over all sets of models that were timed together, in the order of devices and settings."""
     groups: dict[tuple[Any, ...], dict[int, dict[str, Record]]] = {}
     for record in select(records, kind="latency", metric=MILLISECONDS):

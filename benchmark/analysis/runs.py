@@ -19,6 +19,7 @@ from benchmark.config.searches import SEARCHED, SearchConfig
 from benchmark.core.inference import Estimate, RunGroup, estimate_difference, estimate_mean, estimate_paired_difference
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.records import IDENTITY, Record, record_id, select
+from benchmark.core.statistics import unpack_replicates
 from benchmark.models.registry import canonical_id
 from benchmark.papers.tables import Cell
 
@@ -183,7 +184,7 @@ def paired_difference(first: Sequence[Record], second: Sequence[Record], planned
 def _group(runs: Sequence[Record]) -> RunGroup:
     factor = points_factor(runs[0].dataset)
     values = np.array([run.value for run in runs], dtype=float)
-    return RunGroup(factor * values, factor * np.array([run.samples["replicates"] for run in runs], dtype=float))
+    return RunGroup(factor * values, factor * np.array([unpack_replicates(run.samples["replicates"]) for run in runs]))
 
 
 def _people(runs: Sequence[Record]) -> int:

@@ -64,6 +64,8 @@ def search_groups(records: Mapping[str, Record]) -> list[SearchGroup]:
     groups: dict[tuple[str, str, int, str, str | None], dict[str, list[Record]]] = {}
     for record in select(records, kind="search"):
         setting = record.setting
+        if record.subject not in known_searches() or setting["strategy"] not in (SEARCHED, RANDOM):  # it no longer exists
+            continue
         key = (record.subject, setting["config"], setting["config_version"], setting["cost"], record.device)
         groups.setdefault(key, {}).setdefault(setting["strategy"], []).append(record)
     return [

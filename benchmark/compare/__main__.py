@@ -39,8 +39,11 @@ def compare_command(arguments: CompareArguments) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command with the given arguments, or with those of the command line."""
-    arguments = tyro.cli(CompareArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.compare")
-    run_command(lambda: compare_command(arguments))
+    run_command(
+        lambda: compare_command(
+            tyro.cli(CompareArguments, args=args, description=DESCRIPTION, prog="python -m benchmark.compare")
+        )
+    )
 
 
 if __name__ == "__main__":

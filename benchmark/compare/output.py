@@ -15,6 +15,7 @@ from benchmark.compare.cost import Candidate
 from benchmark.compare.table_row import NewRow, format_rows
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.latency import BackendName
+from benchmark.core.text import printable
 from benchmark.cost.records import CountedOn
 from benchmark.latency.timer import Timing
 from benchmark.papers.tables import Size
@@ -67,9 +68,9 @@ def format_comparison(comparison: Comparison) -> str:
     if comparison.accuracy:
         blocks.append("\n".join(_accuracy_lines(comparison.accuracy)))
     if comparison.notes:
-        blocks.append("\n".join(f"- {note}" for note in comparison.notes))
+        blocks.append("\n".join(f"- {printable(note)}" for note in comparison.notes))
     if comparison.files:
-        blocks.append("wrote " + " ".join(map(str, comparison.files)))
+        blocks.append("wrote " + " ".join(map(printable, comparison.files)))
     return "\n\n".join(blocks)
 
 

@@ -8,6 +8,7 @@ import matplotlib as mpl
 
 from benchmark.compare.accuracy import Estimate
 from benchmark.core.records import Record
+from benchmark.core.text import escape_plot
 from benchmark.papers.tables import Paper
 from benchmark.report.labels import Labelled, place_labels
 from benchmark.report.plots import STYLE, accuracy_points, log_cost_axis, plt, series_styles, svg
@@ -33,6 +34,7 @@ def pareto_figure(
         not_counted: Operators that its multiply-accumulates leave out, as text.
     """
     metric, axis = AXES[dataset]
+    name, not_counted = escape_plot(name), escape_plot(not_counted)
     printed = [
         (p.paper, p.label, p.ours, p.accuracy) for p in accuracy_points(papers, records, dataset, metric) if p.ours is not None
     ]

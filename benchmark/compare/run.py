@@ -27,6 +27,7 @@ from benchmark.core.files import check_output_folder, hold_folder, write_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.records import RECORDS, Record
+from benchmark.core.text import printable
 from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
 from benchmark.models.external import distinct_names, resolve_models
@@ -154,6 +155,8 @@ def resolve_candidates(arguments: CompareArguments, size: str) -> list[Candidate
             model = replace(model, name=f"{model.name}@{end}")
         candidates.append(Candidate(external=model, name=model.name, input=size, file=file))
     if arguments.name:
+        if printable(arguments.name) != arguments.name:
+            raise InputError(f"--name {arguments.name!r}: give a name of one line, of characters that can be seen")
         candidates[0].name = arguments.name
     return candidates
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.files import write_file
 from benchmark.core.records import Record
+from benchmark.core.text import escape_latex, escape_markdown, format_csv, printable
 from benchmark.ledger.predicates import cost_setting
 from benchmark.ledger.verdicts import HIDDEN_LABEL_SPLITS
 from benchmark.papers.expressions import evaluate_expression
@@ -29,9 +28,6 @@ GMACS_HEADER = "GMACs on equal terms"  # heading of the column that is added to 
 COCO_METRICS = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "apm": "APM", "apl": "APL", "ar": "AR"}
 SIZE_COLUMNS = ("input_size", "image_size")
 EPSILON = 1e-9
-LATEX = str.maketrans(
-    {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,24 +218,19 @@ def write_row_files(
     """
     table, cells = row.table, list(row.cells.values())
     header = [column.header for column in table.columns.values()]
-    bold = [*rows[:-1], [f"**{cell}**" if cell else "" for cell in rows[-1]]]
+    markdown_cells = [escape_markdown(cell) for cell in cells]
+    bold = [*rows[:-1], [f"**{escape_markdown(cell)}**" if cell else "" for cell in rows[-1]]]
     setting = ", ".join(filter(None, (table.dataset, table.split, table.input)))
     title = f"# {table.paper}, {table.where}: {table.title}\n\n{setting}; the last row is measured, all others are printed."
+    list_of_notes = [f"- {escape_markdown(note)}" for note in notes]
     contents = {
-        "row.md": grid(header, [cells]) + "\n" + "".join(f"\n{remark}\n" for remark in remarks),
+        "row.md": grid(header, [markdown_cells]) + "\n" + "".join(f"\n{escape_markdown(remark)}\n" for remark in remarks),
         "row.tex": f"% {' & '.join(header)}\n"
-        + "".join(f"% {remark}\n" for remark in remarks)
-        + " & ".join(cell.translate(LATEX) for cell in cells)
+        + "".join(f"% {printable(remark)}\n" for remark in remarks)
+        + " & ".join(map(escape_latex, cells))
         + " \\\\\n",
-        "row.csv": _format_csv([[*header, "remarks"], [*cells, "; ".join(remarks)]] if remarks else [header, cells]),
-        "table.md": "\n\n".join([title, grid([*column_headers(table), GMACS_HEADER], bold), *(f"- {note}" for note in notes)])
-        + "\n",
+        "row.csv": format_csv([[*header, "remarks"], [*cells, "; ".join(remarks)]] if remarks else [header, cells]),
+        "table.md": "\n\n".join([title, grid([*column_headers(table), GMACS_HEADER], bold), *list_of_notes]) + "\n",
     }
     contents |= {name: without_address_links(text) for name, text in contents.items() if name.endswith(".md")}
     return [write_file(folder / name, content.encode()) for name, content in contents.items()]
-
-
-def _format_csv(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -19,7 +19,8 @@ from benchmark.config.recipes import Recipe
 from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import RECORDS, Record, Records, load_records, record_id, select
+from benchmark.core.record_types import KINDS
+from benchmark.core.records import RECORDS, Record, Records, StoredRecord, load_records, record_id, select
 from benchmark.core.versions import VERSIONS, versions_of
 from benchmark.models.registry import architecture_format, find_entry, is_known
 
@@ -350,10 +351,15 @@ def convention_versions(names: Iterable[str] = FLOPS) -> dict[str, int]:
     return {f"flops {name}": FLOPS[name].version for name in names if FLOPS[name].version}
 
 
-def is_current(record: Record) -> bool:
-    """Return whether a record rests on the present versions of all its instruments and of its model."""
-    current = {**VERSIONS, **convention_versions(), **_current_model_versions(record)}
-    return all(current.get(name, version) == version for name, version in record.versions.items())
+def is_current(record: Record | StoredRecord) -> bool:
+    """Return whether a record rests on the present versions of all its instruments and of its model, which all still exist."""
+    current = {**VERSIONS, **convention_versions(), **_current_model_versions(record.subject)}
+    return record.kind in KINDS and all(current.get(name) == version for name, version in record.versions.items())
+
+
+def is_removed(record: Record | StoredRecord) -> bool:
+    """Return whether a record rests on a model that no longer exists, or that has lost a switch."""
+    return "model" in record.versions and not _current_model_versions(record.subject)
 
 
 def _count_versions() -> dict[str, int]:
@@ -374,10 +380,10 @@ def _dataset_instruments(dataset: str) -> tuple[str, ...]:
     return METRIC_INSTRUMENTS[joint_set_of(dataset)] + _drawn_people(dataset)
 
 
-def _current_model_versions(record: Record) -> dict[str, int]:
-    if package := declarations().get(record.subject):
-        return {"structure": package.structure_version} | package_version(record.subject)
-    return model_version(record.subject, trained=True)
+def _current_model_versions(subject: str) -> dict[str, int]:
+    if package := declarations().get(subject):
+        return {"structure": package.structure_version} | package_version(subject)
+    return model_version(subject, trained=True)
 
 
 def load_current(folder: Path = RECORDS) -> Records:
@@ -391,7 +397,7 @@ def load_current(folder: Path = RECORDS) -> Records:
 
 def current_records(records: Mapping[str, Record]) -> Records:
     """Return the records that rest on present versions, by id."""
-    return Records({id_: record for id_, record in records.items() if is_current(record)})
+    return (records if isinstance(records, Records) else Records(records)).where(is_current)
 
 
 def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:

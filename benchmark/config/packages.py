@@ -19,7 +19,7 @@ from benchmark.core.errors import InputError
 from benchmark.models.layouts import Layout
 from benchmark.models.registry import ArchitectureFormat, Entry, find_entry, packages
 
-StructureBasis = Literal["author code", "author constant", "paper text", "reconstruction", "data"]
+StructureBasis = Literal["author code", "paper text", "reconstruction", "data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class PaperPackage:
         structure: ``module:function``, called with a table's id. It returns ``{"row/column": string}``: what is built where the
             paper prints an architecture.
         structure_basis: What the values of ``structure`` rest on, by pattern of ``table:row/column``; the first that matches
-            counts, and without a match ``author code``. ``author constant`` is a constant of the authors' code, and ``data`` is
-            what is taken over from the paper; neither is counted on a network.
+            counts, and without a match ``author code``. ``data`` is what is typed in: taken over from the paper, or from
+            somebody else's code; it is not counted on a network.
         readings: ``module:function``, called with a table's id. It returns, for each ``row/column`` whose way of counting the
             paper leaves open, a list of readings ``{"reading", "convention", "value"}``; those of a saving also have
             ``"network"`` and ``"against"``.

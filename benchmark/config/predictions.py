@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StrictInt, TypeAdapter, ValidationError
 
 from benchmark.config.conventions import Sides
 from benchmark.core.errors import InputError
@@ -52,7 +52,7 @@ class PublishedPredictions:
 
     id: Text
     method: Text
-    year: int
+    year: StrictInt
     model: str = ""
     dataset: Literal["mpii", "lsp"]
     split: Text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
+
+from benchmark.core.text import printable
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no space, a file-size limit, a quota
 
@@ -15,14 +18,9 @@ class InputError(ValueError):
     """Wrong input from the user; the message is one line that names the offending value."""
 
 
-def print_error(message: str) -> None:
-    """Print ``message`` as one line on stderr."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-
-
 def exit_with_error(message: str) -> NoReturn:
     """Print ``message`` as one line on stderr and exit with status 2."""
-    print_error(message)
+    print_note("error: " + message)
     raise SystemExit(2)
 
 
@@ -33,21 +31,45 @@ def report_failures(failures: Sequence[InputError]) -> None:
         InputError: the last failure.
     """
     for failure in failures[:-1]:
-        print_error(str(failure))
+        print_note(f"error: {failure}")
     if failures:
         raise failures[-1]
 
 
 def print_warning(message: str) -> None:
     """Print ``message`` as one line on stderr."""
-    print("warning: " + " ".join(message.split()), file=sys.stderr)
+    print_note("warning: " + message)
+
+
+def print_note(message: str) -> None:
+    """Print ``message`` as one line on stderr."""
+    print(printable(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
+class _TextOutput:
+    """Standard output, on which names from files and options are only text: none of them moves the cursor or sets colours."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(printable(text, keep="\n\t"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Run a command's body; turn an :class:`InputError`, or a file that cannot be used, into one line and exit status 2."""
+    """Run a command, its reading of arguments included, which prints help.
+
+    An :class:`InputError`, or a file that cannot be used, becomes one line and exit status 2.
+    """
     try:
-        command()
-        sys.stdout.flush()
+        with contextlib.redirect_stdout(_TextOutput(sys.stdout)):
+            try:
+                command()
+            finally:  # also after --help, which exits
+                sys.stdout.flush()
     except InputError as error:
         exit_with_error(str(error))
     except BrokenPipeError:  # the reader closed the pipe: `... | head`

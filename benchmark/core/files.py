@@ -13,8 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from benchmark.core.errors import InputError
+from tqdm import tqdm
 
+from benchmark.core.errors import InputError
+from benchmark.core.text import printable
+
+_CHUNK = 1 << 20  # bytes read at once
 _BLOCK = 4096  # bytes that a check writes: a full disk still takes an empty file
 
 
@@ -47,8 +51,12 @@ def _obstacle(folder: Path) -> str:
     return f"{obstacle} is a file, not a folder" if obstacle else ""
 
 
-def check_output_folder(folder: Path) -> None:
+def check_output_folder(folder: Path, size: int = 0) -> None:
     """Check that results can be written to a folder, before anything long is done; nothing is left there.
+
+    Args:
+        folder: Folder, which need not exist.
+        size: Bytes of the longest file there that grows: a file-size limit may be near.
 
     Raises:
         InputError: the folder cannot be made or written to, or its disk is full.
@@ -56,6 +64,7 @@ def check_output_folder(folder: Path) -> None:
     try:
         existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=existing) as file:
+            file.seek(size)
             file.write(bytes(_BLOCK))
             file.flush()
             os.fsync(file.fileno())
@@ -126,7 +135,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise InputError(f"{folder}: another process is writing to this folder; wait for it, or choose another --out") from None
+        raise InputError(f"{folder}: another process is writing to this folder; wait for it, or choose another") from None
     except OSError:  # some network file systems do not lock folders
         pass
     try:
@@ -176,14 +185,23 @@ def data_root() -> Path:
     return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
 
 
-def sha256_of_file(path: Path) -> str:
+def sha256_of_file(path: Path, *, progress: bool = False) -> str:
     """Return the SHA-256 of a file in hexadecimal.
+
+    Args:
+        progress: Show a bar where it takes more than two seconds.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    bar = tqdm(unit="B", unit_scale=True, desc=f"checking {printable(path.name)}", delay=2, disable=not progress)
+    with open(path, "rb") as file, bar:
+        bar.total = os.fstat(file.fileno()).st_size
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
 
 
 def file_stamp(path: Path) -> tuple[str, int, int] | str:

@@ -1,12 +1,14 @@
 """Permanent records of measurements: one JSON object per line under ``reports/records``, one file per kind.
 
 A record's id is a hash of what was measured, not of the result, so that a measurement that is already on record can be
-found and skipped. :mod:`benchmark.config.identities` defines the identifying fields of each kind. Files are append-only: a line
-is written under a lock and synced. A line that a crash cut off has no newline, and the next writer drops it.
+found and skipped. :mod:`benchmark.config.identities` defines the identifying fields of each kind. Files are append-only: lines
+are written under a lock and synced. The remains of a line that a kill cut off have no newline, and the next writer drops them.
 """
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -14,26 +16,43 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+import orjson
+from tqdm import tqdm
 
-from benchmark.core.errors import InputError
-from benchmark.core.files import lock_file, writing
+from benchmark.core.errors import InputError, print_warning
+from benchmark.core.files import check_output_folder, lock_file, writing
+from benchmark.core.record_ids import find_recorded, remember_recorded
+from benchmark.core.record_lines import UNSEALED_SCHEMA, escape_surrogates, format_line, is_whole, parse_identity, parse_line
+from benchmark.core.record_types import KINDS, check_fields
 
 # POSE_RECORDS keeps a user's own measurements apart from the committed ones.
 RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
-RECORD_SCHEMA = 2
 NOT_APPLICABLE = "-"
+_BLOCK = 65536
 PLACES = ("--work", "--cache", "--out")  # options that no command on record has
 
 
-@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Header:
+    """Fields of an identity that many records of different subjects have in common."""
+
+    kind: str
+    dataset: str
+    split: str
+    protocol: str
+    metric: str
+    versions: Mapping[str, int]
+    device: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One measurement.
@@ -45,7 +64,7 @@ class Record:
         setting: Everything else that identifies the measurement, by name; see :mod:`benchmark.config.identities`.
         versions: Instruments, and the model, that the value depends on, with their versions at the time.
         device: Name of the processor, for timed values only.
-        value: A number, or an object of whole-number counts.
+        value: A number, or an object of counts or descriptions; see :mod:`benchmark.core.record_types`.
         n: Number of people, images or samples that the value is computed from.
         interval: 95 % interval.
         samples: Raw samples and details, which are not part of the identity.
@@ -71,6 +90,11 @@ class Record:
     time: str = ""
 
     @property
+    def header(self) -> Record:
+        """The record itself: only those in files share a :class:`Header`."""
+        return self
+
+    @property
     def id(self) -> str:
         """The content hash of what was measured."""
         return record_id({name: getattr(self, name) for name in IDENTITY})
@@ -83,120 +107,363 @@ _DEFAULTS = {"dataset": NOT_APPLICABLE, "split": NOT_APPLICABLE, "protocol": NOT
 def record_id(identity: Mapping[str, Any]) -> str:
     """Return the id of the record with this identity: a hash of 12 hexadecimal digits."""
     complete = dict.fromkeys(IDENTITY) | _DEFAULTS | dict(identity)
-    return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:12]
+    text = json.dumps(complete, sort_keys=True)
+    if "\\ud" in text:
+        text = json.dumps(escape_surrogates(complete), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-class Records(dict[str, Record]):
-    """Records by id that are not changed any more, so that :func:`select` can find them by kind and subject."""
+class Records(Mapping[str, Record]):
+    """Records by id. Those of a file are read again whenever they are asked for, so that a million fit into memory."""
+
+    def __init__(self, entries: Mapping[str, Record | StoredRecord]) -> None:
+        self.entries = entries
+
+    def __getitem__(self, id_: str) -> Record:
+        entry = self.entries[id_]
+        return entry if isinstance(entry, Record) else entry.read(id_)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self.entries
 
     @cached_property
-    def by_kind(self) -> Mapping[str, list[Record]]:
-        """The records of each kind."""
-        groups: dict[str, list[Record]] = {}
-        for record in self.values():
-            groups.setdefault(record.kind, []).append(record)
+    def groups(self) -> Mapping[str, Mapping[str, Mapping[int, _Group]]]:
+        """The records by kind, subject and header."""
+        groups: dict[str, dict[str, dict[int, _Group]]] = {}
+        for id_, entry in self.entries.items():
+            of_subject = groups.setdefault(entry.kind, {}).setdefault(entry.subject, {})
+            group = of_subject.get(id(entry.header)) or of_subject.setdefault(id(entry.header), _Group(entry.header, {}))
+            group.by_seed.setdefault(entry.seed, []).append(id_)
         return groups
 
-    @cached_property
-    def by_subject(self) -> Mapping[tuple[str, str], list[Record]]:
-        """The records of each kind and subject."""
-        groups: dict[tuple[str, str], list[Record]] = {}
-        for record in self.values():
-            groups.setdefault((record.kind, record.subject), []).append(record)
-        return groups
+    def where(self, condition: Callable[[Record | StoredRecord], bool]) -> Records:
+        """Return the records that fulfil a condition, which only looks at subject and header."""
+        examples = {(entry.subject, id(entry.header)): entry for entry in self.entries.values()}
+        chosen = {key for key, entry in examples.items() if condition(entry)}
+        return Records({id_: entry for id_, entry in self.entries.items() if (entry.subject, id(entry.header)) in chosen})
+
+
+class _Group(NamedTuple):
+    """The ids of the records of a header, by seed."""
+
+    header: Record | Header
+    by_seed: dict[int | None, list[str]]
 
 
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
     """Return the records that have these values in all ``fields``: identifying fields, or keys of the setting."""
-    chosen: Iterable[Record] = records.values() if isinstance(records, Mapping) else records
-    if isinstance(records, Records) and "kind" in fields:
-        if "subject" in fields:
-            chosen = records.by_subject.get((fields.pop("kind"), fields.pop("subject")), ())
+
+    def matches(entry: Record | StoredRecord, names: Iterable[str]) -> bool:
+        return all((getattr(entry, name) if name in IDENTITY else entry.setting.get(name)) == fields[name] for name in names)
+
+    if not isinstance(records, Records):
+        return [record for record in (records.values() if isinstance(records, Mapping) else records) if matches(record, fields)]
+
+    # Leave out whole groups first, as most records are in others.
+    groups: list[Any] = [records.groups]
+    for name in ("kind", "subject"):
+        if name in fields:
+            groups = [group[fields[name]] for group in groups if fields[name] in group]
         else:
-            chosen = records.by_kind.get(fields.pop("kind"), ())
-    chosen = list(chosen)
-    for name, value in fields.items():  # one field after another, as most records drop out at the first
-        if name in IDENTITY:
-            chosen = [record for record in chosen if getattr(record, name) == value]
-        else:
-            chosen = [record for record in chosen if record.setting.get(name) == value]
-    return chosen
+            groups = [inner for group in groups for inner in group.values()]
+    in_header = [name for name in fields if name in Header.__slots__]
+    others = [name for name in fields if name not in Header.__slots__]
+    ids: list[str] = []
+    for group in (group for of_subject in groups for group in of_subject.values()):
+        if all(getattr(group.header, name) == fields[name] for name in in_header):
+            seeds = group.by_seed.values() if "seed" not in fields else [group.by_seed.get(fields["seed"], [])]
+            ids += (id_ for of_seed in seeds for id_ in of_seed if not others or matches(records.entries[id_], others))
+    return [records[id_] for id_ in ids]
 
 
-def load_records(folder: Path = RECORDS) -> dict[str, Record]:
-    """Load all records, by id; a folder that does not exist has none.
+# --- reading -----------------------------------------------------------------------------------------------------------------
+
+
+class StoredRecord:
+    """A line of a file of records: where it stands, and what identifies it."""
+
+    __slots__ = ("header", "path", "seed", "setting", "size", "start", "subject")
+
+    def __init__(self, path: Path, start: int, size: int, fields: Mapping[str, Any], shared: _Shared) -> None:
+        self.path, self.start, self.size = path, start, size
+        self.subject: str = shared.value(fields["subject"])
+        self.setting: Mapping[str, Any] = shared.value(fields["setting"])
+        self.seed: int | None = fields.get("seed")
+        self.header = shared.header(fields)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.header, name)
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - one that many pages show is read once
+    def read(self, id_: str) -> Record:
+        """Read the record.
+
+        Raises:
+            InputError: a field is not of its type, or the file was replaced since it was loaded.
+        """
+        try:
+            data = parse_line(_read_bytes(self.path, self.start, self.size))
+            if data["id"] != id_:
+                raise ValueError("the file was replaced while it was used")
+            # What it has in common with others is kept once.
+            return to_record(data | {"setting": self.setting, "versions": self.header.versions})
+        except (ValueError, KeyError) as problem:
+            number = _read_bytes(self.path, 0, self.start).count(b"\n") + 1
+            raise InputError(f"{self.path}:{number}: not a record: {problem}") from None
+
+
+def _read_bytes(path: Path, start: int, size: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(descriptor, size, start)
+    finally:
+        os.close(descriptor)
+
+
+class _Shared:
+    """What many records have in common, once."""
+
+    def __init__(self) -> None:
+        self.values: dict[Any, Any] = {}
+
+    def header(self, fields: Mapping[str, Any]) -> Header:
+        """Return the header of a record's fields."""
+        kind, dataset, split, protocol, metric = (fields[name] for name in Header.__slots__[:5])
+        device, versions = fields.get("device"), self.value(fields["versions"])
+        key = kind, dataset, split, protocol, metric, device, id(versions)
+        if key not in self.values:
+            names = {"kind": kind, "dataset": dataset, "split": split, "protocol": protocol, "metric": metric}
+            self.values[key] = Header(**names, device=device, versions=versions)
+        return self.values[key]
+
+    def value(self, value: Any) -> Any:
+        """Return an equal value that was seen before, or else this one."""
+        return self.values.setdefault(value if isinstance(value, str) else orjson.dumps(value), value)
+
+
+class _RecordFile:
+    """A file of records, as far as it was read."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+        self.path, self.kind = path, path.stem
+        self.entries: dict[str, StoredRecord] = {}
+        self.end = self.lines = 0
+        self.status = os.stat(path)
+        self.last_line = b""
+
+    def is_continued(self) -> bool:
+        """Return whether the file at the path is the one that was read, with nothing but new lines since."""
+        status = os.stat(self.path)
+        if not os.path.samestat(status, self.status) or not self.last_line.endswith(b"\n"):
+            return False
+        if status.st_size <= self.end:
+            return (status.st_size, status.st_mtime_ns) == (self.end, self.status.st_mtime_ns)
+        return _read_bytes(self.path, self.end - len(self.last_line), len(self.last_line)) == self.last_line
+
+    def read_new_lines(self, shared: _Shared, bar: tqdm) -> None:
+        """Read the lines that were added since the last call.
+
+        Args:
+            shared: What the records read so far have in common.
+
+        Raises:
+            InputError: a line is not a record, or is the second one of its id; file and line are named.
+        """
+        with open(self.path, "rb") as file:
+            self.status = os.fstat(file.fileno())
+            file.seek(self.end)
+            for line in file:
+                if not line.endswith(b"\n") and not (line := self._last_line(file)):
+                    return
+                try:
+                    data = self._check(line)
+                    if data["id"] in self.entries:
+                        raise ValueError(f"duplicate record {data['id']}")
+                    self.entries[data["id"]] = StoredRecord(self.path, self.end, len(line), data, shared)
+                except KeyError as missing:
+                    raise InputError(f"{self._place}: not a record: {missing.args[0]}: field required") from None
+                except (ValueError, TypeError, AttributeError) as problem:
+                    raise InputError(f"{self._place}: not a record: {problem}") from None
+                self.last_line, self.end, self.lines = line, self.end + len(line), self.lines + 1
+                bar.update(len(line))
+
+    @property
+    def _place(self) -> str:
+        return f"{self.path}:{self.lines + 1}"
+
+    def _last_line(self, file: BinaryIO) -> bytes:
+        """Return a last line without newline if it is whole, and nothing if writing was cut off; either is printed."""
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(file, fcntl.LOCK_SH)  # another process may be writing it
+        file.seek(self.end)
+        line = file.readline()
+        if line.endswith(b"\n"):
+            return line
+        if is_whole(line):
+            print_warning(f"{self._place}: the last line has no newline; the next record adds it")
+            return line
+        print_warning(f"{self._place}: writing was cut off in this line, which is ignored; the next record replaces it")
+        return b""
+
+    def _check(self, line: bytes) -> dict[str, Any]:
+        data = parse_identity(line)
+        if data["kind"] != self.kind:
+            raise ValueError(f"kind: {data['kind']!r} belongs into another file")
+        # What has a checksum was checked before it was written.
+        if data["schema"] == UNSEALED_SCHEMA and to_record(data).id != data["id"]:
+            raise ValueError(f"id {data['id']} does not belong to this content")
+        return data
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from searching ever more records for cycles; there are none."""
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_enabled:
+            gc.enable()
+
+
+_files: dict[Path, _RecordFile] = {}  # of the folder that was read last
+
+
+def load_records(folder: Path = RECORDS) -> Records:
+    """Load all records, by id; a folder that does not exist has none. Only what is new since the last call is read.
 
     Raises:
         InputError: A line is not a record; the message names file and line.
     """
-    records: dict[str, Record] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for number, record in _lines(path):
-            if record.id in records:
-                raise InputError(f"{path}:{number}: duplicate record {record.id}")
-            records[record.id] = record
-    return records
+    paths = sorted(folder.glob("*.jsonl"))
+    known = {path: file for path in paths if (file := _files.get(path)) and file.is_continued()}
+    files = {path: known.get(path) or _RecordFile(path) for path in paths}
+    _files.clear()
+    size = sum(path.stat().st_size - file.end for path, file in files.items())
+    shared = _Shared()
+    bar = tqdm(total=size, desc="records", unit="B", unit_scale=True, delay=2, leave=False, disable=None)
+    with bar, _without_collection():
+        for file in files.values():
+            file.read_new_lines(shared, bar)
+    _files.update(files)
+    return Records({id_: entry for file in files.values() for id_, entry in file.entries.items()})
 
 
-@cache
-def _record_type() -> TypeAdapter[Record]:
-    return TypeAdapter(Record)
+def to_record(data: dict[str, Any]) -> Record:
+    """Return the record of a line's content.
+
+    Raises:
+        ValueError: a field is missing, unknown or not of its type; the message is one line that names it.
+    """
+    fields = {name: value for name, value in data.items() if name not in ("id", "schema")}
+    check_fields(fields)
+    if "interval" in fields:
+        fields["interval"] = tuple(fields["interval"])
+    return Record(**fields)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Record]]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    complete = text[: text.rfind("\n") + 1]  # a crash cut off any text after the last newline
-    for number, line in enumerate(complete.splitlines(), 1):
-        try:
-            data = json.loads(line)
-            stored_id = data.pop("id")
-            if data.pop("schema") != RECORD_SCHEMA:
-                raise ValueError(f"schema {RECORD_SCHEMA} expected")
-            record = _record_type().validate_python(data)
-            if not isinstance(record.value, int | float | dict):
-                raise ValueError(f"value: {record.value!r} is neither a number nor an object")
-            if record.id != stored_id:
-                raise ValueError(f"id {stored_id} does not belong to this content")
-        except ValidationError as problem:
-            field_name, message = problem.errors()[0]["loc"][0], problem.errors()[0]["msg"]
-            raise InputError(f"{path}:{number}: not a record: {field_name}: {message}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise InputError(f"{path}:{number}: not a record: {problem}") from None
-        yield number, record
+# --- writing -----------------------------------------------------------------------------------------------------------------
+
+
+def check_store(folder: Path = RECORDS) -> None:
+    """Check that records can be read from a folder and added to it, before anything long is done.
+
+    Raises:
+        InputError: a line is not a record, or the folder or a file cannot be written.
+    """
+    load_records(folder)
+    paths = list(folder.glob("*.jsonl"))
+    for path in paths:
+        with lock_file(path, wait=True):
+            pass
+    check_output_folder(folder, max((path.stat().st_size for path in paths), default=0))
 
 
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
-    """Append a record to ``<kind>.jsonl``; return False if its id is there already.
+    """Append a record to ``<kind>.jsonl``; return False if its id is there already. See :func:`append_records`."""
+    return bool(append_records([record], folder))
 
-    Safe under several writers (a lock) and under ``kill -9`` (one synced write of one line).
+
+def append_records(records: Iterable[Record], folder: Path = RECORDS) -> list[str]:
+    """Append the records whose ids are not on record, and return these ids.
+
+    Safe under several writers (a lock) and under ``kill -9`` (one synced write of all lines of a kind, in the order of the
+    records). The files are not read.
 
     Raises:
-        InputError: the line cannot be written as a whole; nothing is left of it.
+        InputError: a record is malformed, and none is written; or a file cannot be written, and it stays as it was.
     """
-    path = folder / f"{record.kind}.jsonl"
+    lines: dict[str, dict[str, bytes]] = {}
+    for record in records:
+        lines.setdefault(record.kind, {}).setdefault(record.id, _line(record))
+    return [id_ for kind, of_kind in lines.items() for id_ in _append_lines(of_kind, folder / f"{kind}.jsonl")]
+
+
+def _line(record: Record) -> bytes:
+    """Format a record as a line that can be read again."""
+    try:
+        if record.kind not in KINDS:
+            raise ValueError(f"kind: {record.kind!r} is unknown")
+        line = format_line(record.id, asdict(record))
+        to_record(parse_line(line))
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise InputError(f"not recorded: {record.kind} of {record.subject}, {record.metric}: {problem}") from None
+    return line
+
+
+def _append_lines(lines: Mapping[str, bytes], path: Path) -> list[str]:
     with lock_file(path, wait=True), writing(path), open(path, "a+b", buffering=0) as file:
-        file.seek(0)
-        content = file.read()
-        end = content.rfind(b"\n") + 1
-        if end != len(content):
-            file.truncate(end)
-        if f'{{"id": "{record.id}"'.encode() in content[:end]:
-            return False
-        line = format_line(record).encode()
+        end = _mend_end(file)
+        recorded = find_recorded(list(lines), path)
+        new = [id_ for id_ in lines if id_ not in recorded]
+        if not new:
+            return []
+        content = b"".join(lines[id_] for id_ in new)
         try:
-            while line:  # a full disk takes a part first
-                line = line[file.write(line) :]
+            while content:  # a full disk takes a part first
+                content = content[file.write(content) :]
             os.fsync(file.fileno())
-        except OSError:
+        except BaseException:
             file.truncate(end)
             raise
-    return True
+        if not end:
+            _sync_folder(path.parent)
+        remember_recorded(new, path)
+    return new
 
 
-def format_line(record: Record) -> str:
-    """Format a record as a line of its file; fields that are None are left out."""
-    fields = {name: value for name, value in asdict(record).items() if value is not None}
-    return json.dumps({"id": record.id, "schema": RECORD_SCHEMA, **fields}, ensure_ascii=False, allow_nan=False) + "\n"
+def _mend_end(file: BinaryIO) -> int:
+    """Complete a last line that lacks its newline, or drop the remains of one that was cut off; return the file's size."""
+    size = start = file.seek(0, os.SEEK_END)
+    tail = b""
+    while start and b"\n" not in tail:
+        start, block = max(0, start - _BLOCK), min(start, _BLOCK)
+        tail = os.pread(file.fileno(), block, start) + tail
+    last_line = tail[tail.rfind(b"\n") + 1 :]
+    if not last_line:
+        return size
+    return size + file.write(b"\n") if is_whole(last_line) else file.truncate(size - len(last_line))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync the entry of a new file in its folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- origin ------------------------------------------------------------------------------------------------------------------
 
 
 def provenance(command: str | None = None) -> dict[str, Any]:
@@ -236,5 +503,8 @@ def _environment() -> dict[str, Any]:
 
 @cache
 def _commit() -> str:
-    completed = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
+    try:
+        completed = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
+    except OSError:  # no git
+        return ""
     return completed.stdout.strip()

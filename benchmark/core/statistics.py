@@ -7,8 +7,11 @@ differences between two prediction files paired. What runs with several seeds ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import math
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,8 @@ REPLICATES = 1000
 SEED = 2014  # arbitrary but fixed; results depend on it only within the noise of 1,000 replicates
 LEVEL = 95.0  # percent
 BLOCK = 4_000_000  # counts in memory at a time (32 MB), so that memory is bounded for any sample size
+UNDEFINED = 2**15  # below zero, the 16-bit number that no distance has
+MAX_PLACES = 9
 CACHED = 50_000  # counts drawn at a time, so that intermediate results stay in the processor's cache
 
 # --- bootstrap ---------------------------------------------------------------------------------------------------------------
@@ -48,6 +53,32 @@ def percentile_interval(replicates: np.ndarray) -> tuple[float, float]:
     """Return the 95 % percentile interval of replicated values ``[R]``; undefined (NaN) replicates are ignored."""
     low, high = np.nanpercentile(replicates, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def pack_replicates(replicates: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    """Pack replicates ``[R]`` for a record: their distances from their median in 16 bits, at as many decimal places as fit.
+
+    They are rounded by at most a 64,000th of the range, and not at all if they have no more places. Undefined ones stay so.
+    """
+    values = np.asarray(replicates, dtype=np.float64)
+    defined = values[np.isfinite(values)]
+    center = float(np.median(defined)) if defined.size else 0.0
+    reach = float(np.abs(defined - center).max(initial=0.0))
+    places = min(MAX_PLACES, math.floor(math.log10((UNDEFINED - 1) / reach))) if reach else MAX_PLACES
+    unit = 10.0**places
+    distances = np.where(np.isfinite(values), np.rint(values * unit) - round(center * unit), -UNDEFINED)
+    return {
+        "places": places,
+        "center": round(center * unit),
+        "int16": base64.b64encode(distances.astype("<i2").tobytes()).decode(),
+    }
+
+
+def unpack_replicates(packed: Mapping[str, Any]) -> np.ndarray:
+    """Return the replicates ``[R]`` that :func:`pack_replicates` packed."""
+    distances = np.frombuffer(base64.b64decode(packed["int16"]), dtype="<i2")
+    values = (packed["center"] + distances.astype(np.float64)) / 10.0 ** packed["places"]
+    return np.where(distances == -UNDEFINED, np.nan, values)
 
 
 def _counts(generator: np.random.PCG64, sample_size: int, replicates: int) -> np.ndarray:

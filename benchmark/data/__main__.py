@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from benchmark.core.files import check_output_folder
 from benchmark.data import dataset_folder
 from benchmark.data.check import check_dataset, format_status, is_whole, status_report
 from benchmark.data.fetch import Fetch
+from benchmark.data.manifest import compare_photographs
 from benchmark.data.synthetic.scenes import draw_preview
 from benchmark.data.synthetic.write import write_datasets
 
@@ -31,7 +32,7 @@ Flag = tyro.conf.FlagCreatePairsOff
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Report which files of a dataset are missing and where to get them. Exit status: 0 complete, 1 incomplete, 2 bad input.
+    """Report which files of a dataset are missing and where to get them. Exit status: 0 complete, 1 not, 2 bad input.
 
     example: python -m benchmark.data check mpii --root ~/datasets --images
     """
@@ -42,6 +43,8 @@ class Check:
     """The data root, or the dataset's own folder. If not given: POSE_DATA, else ~/.cache/pose-benchmark."""
     images: Annotated[bool, Flag] = False
     """Also read every image, and list the broken ones."""
+    hash: Annotated[bool, Flag] = False
+    """Also compare every photograph with its digest in the dataset's images.sha256; the first time, that file is written."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), Flag] = False
     """Print JSON, which lists all missing files."""
 
@@ -51,11 +54,14 @@ class Check:
             raise InputError(f"{self.root}: no such folder")
         folder = dataset_folder(self.dataset, self.root)
         splits = check_dataset(self.dataset, folder, images=self.images)
+        photographs = None
+        if self.hash:
+            photographs = compare_photographs(folder, (path for status in splits for path in status.paths))
         if self.as_json:
-            print(json.dumps(status_report(self.dataset, folder, splits)))
+            print(json.dumps(status_report(self.dataset, folder, splits, photographs)))
         else:
-            print(format_status(self.dataset, folder, splits))
-        return 0 if is_whole(splits) else 1
+            print(format_status(self.dataset, folder, splits, photographs))
+        return 0 if is_whole(splits, photographs) else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,17 +107,16 @@ class Synthetic:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
-    command = tyro.cli(
+    commands: Any = (
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Fetch, tyro.conf.subcommand("fetch")]
-        | Annotated[Synthetic, tyro.conf.subcommand("synthetic")],
-        args=args,
-        description=DESCRIPTION,
-        prog="python -m benchmark.data",
+        | Annotated[Synthetic, tyro.conf.subcommand("synthetic")]
     )
-    status: list[int] = []
-    run_command(lambda: status.append(command.run()))
-    raise SystemExit(status[0])
+
+    def command() -> None:
+        raise SystemExit(tyro.cli(commands, args=args, description=DESCRIPTION, prog="python -m benchmark.data").run())
+
+    run_command(command)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import orjson
 
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import read_content
+from benchmark.core.matlab_files import read_variables
 
 SYNTHETIC = "synthetic.json"  # the file that marks folders written by Synthetic people
 
@@ -83,11 +83,9 @@ def read_mat(path: Path, variable: str, **options: Any) -> Any:
     Raises:
         InputError: the file is not a MATLAB file, or does not contain the variable; see also :func:`read_content`.
     """
-    from scipy.io import loadmat
-
     content = read_content(path)
     try:
-        variables = loadmat(io.BytesIO(content), variable_names=[variable], **options)
+        variables = read_variables(content, [variable], **options)
     except Exception as error:  # scipy raises many kinds of errors for broken bytes
         raise InputError(f"{path}: not a readable MATLAB file: {error}") from None
     if variable not in variables:
@@ -112,17 +110,28 @@ def as_numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     """Convert ``value`` to a float64 array of this shape.
 
     Raises:
-        ValueError: it has another shape, or contains something other than finite numbers.
+        ValueError: it has another shape, or contains something other than finite numbers, such as true or text.
     """
     try:
-        array = np.asarray(value, np.float64)
+        array = np.asarray(value)
     except (ValueError, TypeError):
-        raise ValueError(f"{name} contains something other than numbers") from None
+        array = np.array(None)
+    if (array.dtype.kind not in "iuf" and array.size) or holds_boolean(value):
+        raise ValueError(f"{name} contains something other than numbers")
     if array.shape != shape:
         raise ValueError(f"{name} has shape {list(array.shape)}, expected {list(shape)}")
+    array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite")
     return array
+
+
+def holds_boolean(value: Any) -> bool:
+    """Return whether parsed JSON is or contains true or false, which numpy takes for 1 and 0 where they stand among numbers."""
+    if isinstance(value, list):
+        kinds = set(map(type, value))
+        return bool in kinds or (list in kinds and any(map(holds_boolean, value)))
+    return isinstance(value, bool)
 
 
 def stack_rows(rows: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -9,10 +9,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmark.core.text import printable
 from benchmark.data.annotation_files import first_existing
 from benchmark.data.coco import COCO_PERSON_COUNTS, annotation_names, load_coco
 from benchmark.data.images import read_image
 from benchmark.data.lsp import load_lsp, load_lspet
+from benchmark.data.manifest import PhotographStatus
 from benchmark.data.mpii import H5, PERSON_COUNTS, SPLITS, load_mpii
 from benchmark.data.people import People
 
@@ -61,12 +63,12 @@ LAYOUTS = {
         load=load_lsp,
         splits=("train", "test"),
         people={"train": 1000, "test": 1000},
-        obtain="http://sam.johnson.io/research/lsp.html (fetch lsp)",
+        obtain="https://sam.johnson.io/research/lsp.html (fetch lsp)",
     ),
     "lspet": Layout(
         load=load_lspet,
         splits=("train",),
-        obtain="http://sam.johnson.io/research/lspet.html (fetch lspet)",
+        obtain="https://sam.johnson.io/research/lspet.html (fetch lspet)",
     ),
 }
 
@@ -85,6 +87,7 @@ class SplitStatus:
         broken: paths of all images that cannot be read.
         problem: the reason why the split could not be read; None if it could.
         notes: remarks for the user.
+        paths: of all annotated images, whether they exist or not.
     """
 
     split: str
@@ -96,6 +99,7 @@ class SplitStatus:
     broken: list[str] = field(default_factory=list)
     problem: str | None = None
     notes: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
@@ -129,6 +133,7 @@ def _check_split(layout: Layout, dataset: str, folder: Path, split: str, images:
     paths = sorted(set(people.images))
     present = [path for path in paths if path.is_file()]
     status = SplitStatus(split=split, needed=needed, people=len(people), images=len(paths), present=len(present))
+    status.paths = paths
     status.missing = [str(path) for path in paths if not path.is_file()]
     if images:
         bar = tqdm(present, desc=f"{dataset} {split}", unit="image", leave=False)
@@ -158,33 +163,52 @@ def _missing_annotations(dataset: str, folder: Path, split: str) -> str | None:
     return None if path else f"no annotations: {' or '.join(names)} is missing"
 
 
-def status_report(dataset: str, folder: Path, splits: list[SplitStatus]) -> dict[str, Any]:
+def status_report(
+    dataset: str, folder: Path, splits: list[SplitStatus], photographs: PhotographStatus | None = None
+) -> dict[str, Any]:
     """Return the content of ``check --json``."""
     rows = {
-        status.split: {key: value for key, value in vars(status).items() if key != "split"} | {"whole": status.whole}
+        status.split: {key: value for key, value in vars(status).items() if key not in ("split", "paths")}
+        | {"whole": status.whole}
         for status in splits
     }
-    return {"dataset": dataset, "folder": str(folder), "whole": is_whole(splits), "splits": rows}
+    return {
+        "dataset": dataset,
+        "folder": str(folder),
+        "whole": is_whole(splits, photographs),
+        "splits": rows,
+        "photographs": vars(photographs) if photographs else None,
+    }
 
 
-def is_whole(splits: list[SplitStatus]) -> bool:
-    """Return whether all needed splits are complete, and all optional splits that have annotations."""
-    return all(status.whole for status in splits if status.needed or status.images)
+def is_whole(splits: list[SplitStatus], photographs: PhotographStatus | None = None) -> bool:
+    """Return whether all needed splits, and optional ones that have annotations, are complete, and no photograph changed."""
+    return all(status.whole for status in splits if status.needed or status.images) and (not photographs or photographs.sound)
 
 
-def format_status(dataset: str, folder: Path, splits: list[SplitStatus]) -> str:
-    """Format the status as text, with the first few missing and broken files of each split."""
-    lines = [f"{dataset} in {folder}: {'complete' if is_whole(splits) else 'incomplete'}"]
+def format_status(dataset: str, folder: Path, splits: list[SplitStatus], photographs: PhotographStatus | None = None) -> str:
+    """Format the status as text, with the first few of the files that are missing, broken or changed."""
+    state = "complete" if is_whole(splits) else "incomplete"
+    if photographs and not photographs.sound:
+        state += ", and not what it was"
+    lines = [f"{dataset} in {printable(folder)}: {state}"]
     for status in splits:
         if status.problem:
             lines.append(f"  {status.split:9} {status.problem}")
             continue
         lines.append(f"  {status.split:9} {status.people:,} people; {status.present:,} of {status.images:,} images")
         for title, paths in (("missing", status.missing), ("broken", status.broken)):
-            lines += [f"            {title}: {path}" for path in paths[:SHOWN]]
-            if len(paths) > SHOWN:
-                lines.append(f"            ... and {len(paths) - SHOWN:,} more {title}")
+            lines += _first_few(title, paths)
         lines += [f"            {note}" for note in status.notes]
+    if photographs:
+        lines.append(f"  photographs: {photographs.equal:,} as in {printable(photographs.manifest)}")
+        for title in ("changed", "missing", "new"):
+            lines += _first_few(title, getattr(photographs, title))
     if not is_whole(splits):
         lines.append(f"  obtain: {LAYOUTS[dataset].obtain}")
     return "\n".join(lines)
+
+
+def _first_few(title: str, paths: list[str]) -> list[str]:
+    lines = [f"            {title}: {printable(path)}" for path in paths[:SHOWN]]
+    return lines + [f"            ... and {len(paths) - SHOWN:,} more {title}"] * (len(paths) > SHOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,21 @@ def _load_annotations(
             last[annotation["id"]] = number
     repeated = sorted(set(range(len(content))) - set(last.values()))
     _warn_left_out(path, "annotation", repeated, len(content), "a later annotation has the same id")
-    for number in sorted(last.values()):
+    text, empty = [], []
+    numbers = _select_people(path, "annotation", content, sorted(last.values()))
+    for number in numbers:
         annotation = content[number]
         with naming_record(path, f"annotation {annotation['id']}"):
-            if not _is_person(annotation) or annotation.get("iscrowd", 0):
+            if annotation.get("iscrowd", 0):
+                text += [number] if isinstance(annotation["iscrowd"], str) else []
                 continue
-            if row := _annotation_row(annotation, images):
+            row = _annotation_row(annotation, images)
+            if row["area"] <= 0 or (row["box"][2:] <= 0).any():
+                empty += [number] if row["keypoints"][:, 2].any() else []
+            elif row["keypoints"][:, 2].any():
                 rows.append(row)
+    _warn_left_out(path, "annotation", text, len(content), "iscrowd is text, and so true")
+    _warn_left_out(path, "annotation", empty, len(content), "no area, or no box inside the image")
     boxes = stack_rows([row["box"] for row in rows], (4,))
     keypoints = stack_rows([row["keypoints"] for row in rows], (K, 3))
     visible = keypoints[..., 2].astype(np.uint8)
@@ -132,8 +141,21 @@ def _load_annotations(
     )
 
 
-def _is_person(entry: dict[str, Any]) -> bool:
-    return entry["category_id"] in (PERSON, str(PERSON))
+def _select_people(path: Path, row: str, entries: list[Any], numbers: Iterable[int]) -> list[int]:
+    """Return the numbers of the entries whose category is that of people.
+
+    Raises:
+        InputError: all are of other categories.
+    """
+    categories = {}
+    for number in numbers:
+        with naming_record(path, f"{row} {number}"):
+            categories[number] = entries[number]["category_id"]
+    people = [number for number, category in categories.items() if category in (PERSON, str(PERSON))]
+    if categories and not people:
+        found = ", ".join(list(dict.fromkeys(map(str, categories.values())))[:5])
+        raise InputError(f"{path}: no {row} is of category {PERSON} (person): all have category_id {found}")
+    return people
 
 
 def _warn_left_out(path: Path, row: str, numbers: list[int], count: int, reason: str) -> None:
@@ -141,8 +163,8 @@ def _warn_left_out(path: Path, row: str, numbers: list[int], count: int, reason:
         print_warning(f"{path}: {row} {numbers[0]}: {reason} ({len(numbers)} of {count} {row}s): left out")
 
 
-def _annotation_row(annotation: dict[str, Any], images: dict[int, tuple[str, float, float]]) -> dict[str, Any] | None:
-    """Return the used values of an annotation, or None if it has no keypoints, no area or no box inside the image."""
+def _annotation_row(annotation: dict[str, Any], images: dict[int, tuple[str, float, float]]) -> dict[str, Any]:
+    """Return the used values of an annotation; its box is clipped to the image."""
     image = int(annotation["image_id"])
     if image not in images:
         raise ValueError(f"image {image} is not among the images")
@@ -151,8 +173,6 @@ def _annotation_row(annotation: dict[str, Any], images: dict[int, tuple[str, flo
         raise ValueError("a visibility is not 0, 1 or 2")
     box = _clip_box(as_numbers(annotation["bbox"], (4,), "bbox"), *images[image][1:])
     area = float(as_numbers(annotation["area"], (), "area"))
-    if area <= 0 or (box[2:] <= 0).any() or not keypoints[:, 2].any():
-        return None
     return {"image_id": image, "id": int(annotation["id"]), "keypoints": keypoints, "box": box, "area": area}
 
 
@@ -174,10 +194,9 @@ def _load_detections(
         raise InputError(f"{path}: expected a list of detections")
     names, image_ids, ids, boxes, scores = [], [], [], [], []
     empty: list[int] = []
-    for number, detection in enumerate(content):
+    for number in _select_people(path, "detection", content, range(len(content))):
+        detection = content[number]
         with naming_record(path, f"detection {number}"):
-            if not _is_person(detection):
-                continue
             score = float(as_numbers(detection["score"], (), "score"))
             box = as_numbers(detection["bbox"], (4,), "bbox")
             if (box[2:] <= 0).any():

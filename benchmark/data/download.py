@@ -1,4 +1,7 @@
-"""Download datasets and published weights: resumed after an interruption, checked, and put in place in one step."""
+"""Download datasets and published weights: resumed after an interruption, checked, and put in place in one step.
+
+What a publisher states no digest of is only taken over https, and the digest of the first download holds for any later one.
+"""
 
 from __future__ import annotations
 
@@ -7,132 +10,79 @@ import os
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
 from benchmark.core.errors import FULL, InputError
 from benchmark.core.file_content import misplaced_content
-from benchmark.core.files import atomic_write, lock_file, read_toml, sha256_of_file, writing
+from benchmark.core.files import atomic_write, lock_file, sha256_of_file, write_file, writing
+from benchmark.core.text import printable
 from benchmark.data.archives import extract_archive
-from benchmark.models.checkpoints import checkpoints
-from benchmark.models.registry import packages
+from benchmark.data.sources import Source
 
-TABLE = Path(__file__).with_name("sources.toml")
 CHUNK = 1 << 20
 ATTEMPTS = 4  # each resumes where the last one ended
 TIMEOUT = 60  # seconds without a byte
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """One file to download.
+def fetch_source(source: Source, root: Path) -> str | None:
+    """Download, check and unpack a source; return its SHA-256, or None when everything that it provides exists already.
 
-    Attributes:
-        name: as ``python -m benchmark.data fetch`` lists it.
-        file: path of the download below the data root; an archive is removed once it is unpacked.
-        provides: paths below the data root that exist afterwards.
-        url: empty where the file can only be had by hand, from its page.
-        sha256: the digest or its beginning; None where none is publicly known.
-        bytes: size of the download.
-        into: folder below the data root into which an archive is unpacked.
-        home: the page that publishes the file.
-    """
-
-    name: str
-    url: str
-    file: str
-    provides: tuple[str, ...]
-    sha256: str | None = None
-    bytes: int | None = None
-    into: str | None = None
-    home: str = ""
-    licence: str = ""
-
-
-def list_sources() -> dict[str, tuple[Source, ...]]:
-    """Return all sources by name.
-
-    These are the table's rows, ``weights/<id>`` for each published checkpoint that has a file, and ``predictions/<dataset>``
-    for published predictions.
-
-    Raises:
-        InputError: a table is malformed.
-    """
-    sources: dict[str, tuple[Source, ...]] = {}
-    for name, row in read_toml(TABLE).items():
-        file = row.pop("file", None) or f"downloads/{PurePosixPath(row['url']).name}"
-        provides = tuple(row.pop("provides", (file,)))
-        sources[name] = (_source(TABLE, name=name, file=file, provides=provides, **row),)
-    for checkpoint in checkpoints().values():
-        if checkpoint.file:
-            file, name = str(checkpoint.path), f"weights/{checkpoint.id}"
-            source = Source(
-                name=name,
-                url=checkpoint.url,
-                file=file,
-                provides=(file,),
-                sha256=checkpoint.sha256 or None,
-                bytes=checkpoint.bytes or None,
-                home=checkpoint.page,
-            )
-            sources[name] = (source,)
-    for listing in _listings("published_predictions.toml"):
-        for key, row in read_toml(listing).items():
-            name = f"predictions/{row.get('dataset')}"
-            columns = {column: row.get(column) for column in ("file", "sha256", "url")}
-            source = _source(listing, name=f"{name}/{key}", provides=(row.get("file"),), home=row.get("source"), **columns)
-            sources[name] = (*sources.get(name, ()), source)
-    return sources
-
-
-def _listings(file: str) -> Iterator[Path]:
-    """Yield the listing of this name of each package that has one."""
-    for module in packages().values():
-        if module.__file__ and (listing := Path(module.__file__).with_name(file)).is_file():
-            yield listing
-
-
-def _source(path: Path, **columns: Any) -> Source:
-    try:
-        return Source(**columns)
-    except TypeError as error:
-        raise InputError(f"{path}: {columns['name']}: {error}") from None
-
-
-def fetch_source(source: Source, root: Path) -> bool:
-    """Download, check and unpack a source; return False when everything that it provides exists already.
-
-    A file that is there already is compared with the published digest, too.
+    A file that is there already is compared with the published digest, too, or else with that of the first download.
 
     Raises:
         InputError: another file has the source's name, the source has no address, or the archive lacks what the source should
             provide; see also :func:`download_file` and :func:`benchmark.data.archives.extract_archive`.
     """
     target = root / source.file
-    if all((root / path).exists() for path in source.provides):
-        if source.sha256 and target.is_file() and not (digest := sha256_of_file(target)).startswith(source.sha256):
-            raise InputError(f"{target}: SHA-256 is {digest}, expected {source.sha256}; remove the file to download it again")
-        return False
+    if not source.missing_parts(root):
+        if target.is_file() and expected_digest(target, source.sha256):
+            _check_file(target, source.sha256)
+        return None
     if not source.url and not target.exists():
         raise InputError(f"{source.name} has no address to download from: get it from {source.home} and put it at {target}")
-    if not target.exists():
-        download_file(source.url, target, sha256=source.sha256, size=source.bytes)
+    if target.exists():
+        digest = _check_file(target, source.sha256)
+    else:
+        digest = download_file(source.url, target, sha256=source.sha256, size=source.bytes)
     if source.into is not None:
-        try:
-            extract_archive(target, root / source.into)
-        except InputError as error:
-            _digest_file(target).unlink(missing_ok=True)  # the next download may have another digest than this broken one
-            raise InputError(f"{error}; remove the file to download it again") from None
-        target.unlink()
-        missing = [path for path in source.provides if not (root / path).exists()]
-        if missing:
-            raise InputError(f"{source.url}: the archive was unpacked but lacks {', '.join(missing)}")
-    return True
+        _unpack(source, target, root)
+    if missing := source.missing_parts(root):
+        raise InputError(f"{source.url or source.name}: it was fetched, but {'; '.join(missing)}")
+    return digest
+
+
+def _unpack(source: Source, archive: Path, root: Path) -> None:
+    """Unpack the archive of a source, and remove it."""
+    into = str(source.into)
+
+    def check(sizes: Mapping[str, int]) -> None:
+        below_root = {f"{into}/{path}": size for path, size in sizes.items()}
+        if missing := [problem for part in source.provides if (problem := part.missing_from_archive(below_root))]:
+            raise InputError(f"{archive}: not the published archive: {'; '.join(missing)}; nothing was unpacked")
+
+    try:
+        extract_archive(archive, root / into, check)
+    except InputError as error:
+        digest_file(archive).unlink(missing_ok=True)  # the next download may have another digest than this broken one
+        raise InputError(f"{error}; remove the file to download it again") from None
+    archive.unlink()
+
+
+def _check_file(path: Path, sha256: str | None) -> str:
+    """Return the digest of a file that is there, which must be the expected one; the first one is recorded."""
+    expected = expected_digest(path, sha256)
+    digest = sha256_of_file(path, progress=True)
+    if expected and not digest.startswith(expected):
+        raise InputError(f"{path}: SHA-256 is {digest}, expected {expected}; remove the file to download it again")
+    if not expected:
+        _record_digest(path, digest)
+    return digest
 
 
 def download_file(url: str, target: Path, *, sha256: str | None = None, size: int | None = None) -> str:
@@ -152,15 +102,55 @@ def download_file(url: str, target: Path, *, sha256: str | None = None, size: in
     """
     if not re.match(r"https?://", url):
         raise InputError(f"{url}: only http and https URLs can be downloaded")
-    recorded = _digest_file(target)
-    expected = sha256 or (recorded.read_text().split()[0] if recorded.is_file() else None)
+    if sha256 is None and not is_protected(url):
+        raise InputError(f"{url}: neither https nor a known digest: anybody on the way could have changed it; get it by hand")
+    expected = expected_digest(target, sha256)
     with writing(target):
-        origin = "" if sha256 else f", as {recorded} has it from an earlier download"
+        origin = "" if sha256 else f", as {digest_file(target)} has it from an earlier download"
         digest = _download(url, target, expected, size, origin)
         if not expected:
-            with atomic_write(recorded) as temporary:
-                temporary.write_text(f"{digest}  {target.name}\n")
+            _record_digest(target, digest)
     return digest
+
+
+def is_protected(url: str) -> bool:
+    """Return whether nobody between a server and this machine can change what the server sends."""
+    address = urllib.parse.urlsplit(url)
+    return address.scheme == "https" or address.hostname in ("127.0.0.1", "::1", "localhost")
+
+
+class _ProtectedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect from https to anything else."""
+
+    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, url: str) -> Any:
+        allowed = is_protected(url) if is_protected(request.full_url) else url.startswith(("http:", "https:"))
+        if not allowed:
+            raise InputError(f"{request.full_url}: the server redirects to {url}, which is not https")
+        return super().redirect_request(request, file, code, message, headers, url)
+
+
+def digest_file(target: Path) -> Path:
+    """Return the file beside a download that holds the digest of the first one, where the publisher states none."""
+    return target.with_name(target.name + ".sha256")
+
+
+def expected_digest(target: Path, sha256: str | None) -> str | None:
+    """Return the published digest, or its beginning; else that of the first download; None if there was none.
+
+    Raises:
+        InputError: the file that should hold it holds something else.
+    """
+    recorded = digest_file(target)
+    if sha256 or not recorded.is_file():
+        return sha256
+    digest = recorded.read_text(errors="replace")[:64]
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InputError(f"{recorded}: holds no SHA-256; remove it to accept the next download")
+    return digest
+
+
+def _record_digest(target: Path, digest: str) -> None:
+    write_file(digest_file(target), os.fsencode(f"{digest}  {target.name}\n"))
 
 
 def _download(url: str, target: Path, expected: str | None, size: int | None, origin: str) -> str:
@@ -178,7 +168,7 @@ def _download(url: str, target: Path, expected: str | None, size: int | None, or
                 raise
             file.flush()
             os.fsync(file.fileno())
-        digest = sha256_of_file(part)
+        digest = sha256_of_file(part, progress=True)
         if expected and not digest.startswith(expected):
             _remove_partial(part)
             raise InputError(f"{url}: SHA-256 is {digest}, expected {expected}{origin}; the download was deleted")
@@ -195,10 +185,6 @@ def _download(url: str, target: Path, expected: str | None, size: int | None, or
 def _tag_file(part: Path) -> Path:
     """Return the file beside a partial one that holds the server's tag of its version (ETag, else Last-Modified)."""
     return part.with_name(part.name + ".tag")
-
-
-def _digest_file(target: Path) -> Path:
-    return target.with_name(target.name + ".sha256")
 
 
 def _remove_partial(part: Path) -> None:
@@ -247,7 +233,8 @@ def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bo
         file.truncate(0)
         received = 0
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        opener = urllib.request.build_opener(_ProtectedRedirects)
+        response = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and received:  # the server's file ends here, or earlier
             if error.headers.get("Content-Range") == f"bytes */{received}":
@@ -279,7 +266,7 @@ def _request(url: str, file: BinaryIO, part: Path, size: int | None, checked: bo
 
 
 def _copy(response: Any, file: BinaryIO, received: int, total: int | None, name: str) -> None:
-    with tqdm(total=total, initial=received, unit="B", unit_scale=True, desc=name) as bar:
+    with tqdm(total=total, initial=received, unit="B", unit_scale=True, desc=printable(name)) as bar:
         while chunk := response.read(CHUNK):
             file.write(chunk)
             bar.update(len(chunk))

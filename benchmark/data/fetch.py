@@ -11,7 +11,9 @@ import tyro
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import check_output_folder, data_root
-from benchmark.data.download import fetch_source, list_sources
+from benchmark.core.text import printable
+from benchmark.data.download import digest_file, fetch_source
+from benchmark.data.sources import list_sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +40,15 @@ class Fetch:
 
 
 def list_downloads(root: Path) -> Iterator[str]:
-    """Yield a line for each download: its name, whether it is present below the data root, its size and its first URL."""
+    """Yield a line for each download: its name, whether it is complete below the data root, its size and its first URL."""
     for name, sources in list_sources().items():
-        present = all((root / path).exists() for source in sources for path in source.provides)
+        missing = [part for source in sources for part in source.missing_parts(root)]
+        begun = any((root / part.path).exists() for source in sources for part in source.provides)
         size = sum(source.bytes or 0 for source in sources)
         megabytes = f"{size / 1e6:,.1f} MB" if size else ""
         address = sources[0].url or f"by hand, from {sources[0].home}"
-        yield f"{name:50} {'there' if present else 'absent':7} {megabytes:>12}  {address}"
+        state = "there" if not missing else "partly" if begun else "absent"
+        yield f"{name:50} {state:7} {megabytes:>12}  {address}{f' ({missing[0]})' if missing and begun else ''}"
 
 
 def fetch_all(name: str, root: Path) -> Iterator[str]:
@@ -60,8 +64,11 @@ def fetch_all(name: str, root: Path) -> Iterator[str]:
         raise InputError(f"nothing called {name!r} can be fetched; known: {', '.join(nearest)}")
     check_output_folder(root)
     for source in downloads[name]:
-        downloaded = fetch_source(source, root)
-        paths = ", ".join(str(root / path) for path in source.provides)
-        yield f"{source.name}: {'fetched' if downloaded else 'already there'}: {paths}"
-        if downloaded and source.licence:
+        digest = fetch_source(source, root)
+        paths = ", ".join(printable(root / part.path) for part in source.provides)
+        yield f"{source.name}: {'fetched' if digest else 'already there'}: {paths}"
+        if digest and not source.sha256:
+            recorded = printable(digest_file(root / source.file))
+            yield f"  no digest is published; SHA-256 {digest} is now in {recorded}, and expected later"
+        if digest and source.licence:
             yield f"  licence: {source.licence}; {source.home}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Literal, overload
 
 import cv2
 import numpy as np
 
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, print_note
 
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 # JPEG's markers of segments, and that of its end. In pixel data, 0xff is followed by 0 or by one of the restart markers.
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 END = b"\xff\xd9"
+
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_SILENT
+)  # a broken file is one line of ours, without OpenCV's own beside it
 
 
 @overload
@@ -37,7 +40,7 @@ def read_image(path: Path, on_error: Literal["raise", "skip"] = "raise") -> np.n
     if problem and on_error == "raise":
         raise InputError(problem)
     if problem:
-        print(f"skipped: {problem}", file=sys.stderr)
+        print_note(f"skipped: {problem}")
     return image
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import file_format, read_content
+from benchmark.core.hdf5_files import get_item, read_array
 from benchmark.core.keypoints import MPII_JOINTS, compute_head_sizes
 from benchmark.data.annotation_files import (
     as_numbers,
@@ -189,14 +190,16 @@ def _read_h5_rows(path: Path) -> _Rows:
     import h5py
 
     shapes = {"part": (K, 2), "visible": (K,), "center": (2,), "scale": (), "normalize": (), "index": (), "person": ()}
+    content = read_content(path)
     with naming_record(path, "file"):
         try:
-            with h5py.File(io.BytesIO(read_content(path))) as file:
-                count = len(file["imgname"])
-                names = [name.decode() for name in file["imgname"][()]]
-                columns = {key: as_numbers(file[key][()], (count, *shape), key) for key, shape in shapes.items()}
+            with h5py.File(io.BytesIO(content)) as file:
+                names = [name.decode() for name in read_array(get_item(file, "imgname"), len(content))]
+                count = len(names)
+                arrays = {key: read_array(get_item(file, key), len(content)) for key in shapes}
         except OSError as error:
             raise InputError(f"{path}: {error}") from None
+        columns = {key: as_numbers(arrays[key], (count, *shape), key) for key, shape in shapes.items()}
     annotated = (columns["part"] != 0).any(axis=-1)
     scales = columns["scale"] / H5_PADDING
     shifts = np.stack([np.zeros(count), CENTER_SHIFT * scales], axis=-1)

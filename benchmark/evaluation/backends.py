@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from benchmark.core.files import sha256_of_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_NAMES
 from benchmark.models.checkpoints import Checkpoint, find_published
-from benchmark.models.external import ExternalModel
+from benchmark.models.external import ExternalModel, source_files
 from benchmark.models.layouts import OWN
 from benchmark.models.outputs import iter_maps
 from benchmark.models.registry import build_model, check_input_size, find_entry
@@ -129,28 +128,11 @@ def load_external(
 def network_fingerprint(external: ExternalModel, network: nn.Module) -> str:
     """Hash a user's network with its weights, so that cached predictions are never taken for another network's."""
     digest = hashlib.sha256(external.spec.encode())
-    for file in _source_files(external):
+    for file in source_files(external):
         digest.update(file.read_bytes())
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _source_files(external: ExternalModel) -> list[Path]:
-    """List the files that a user's network comes from: its Python file with those that it imports from beside it, or below.
-
-    An exported network is its file and those that hold its weights.
-    """
-    if external.onnx:
-        from benchmark.models.onnx import external_data
-
-        return [external.onnx, *external_data(external.onnx)]
-    if external.code is None:
-        return []
-    folder = external.code.parent
-    imported = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    beside = (file for file in imported if file.is_relative_to(folder) and "site-packages" not in file.parts and file.is_file())
-    return sorted({external.code, *beside})
 
 
 def network_runner(network: nn.Module, model: str, joints: int) -> Forward:

@@ -12,7 +12,8 @@ from typing_extensions import TypedDict  # typing.TypedDict cannot be validated 
 from benchmark.core.errors import InputError
 from benchmark.core.files import data_root
 from benchmark.core.records import RECORDS, Record
-from benchmark.data.download import fetch_source, list_sources
+from benchmark.data.download import fetch_source
+from benchmark.data.sources import list_sources
 from benchmark.evaluation.run import EvaluateArguments, evaluate_model, load_test_people
 from benchmark.models.checkpoints import AUTHORS, Checkpoint, checkpoints
 

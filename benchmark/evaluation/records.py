@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.identities import Identity, describe_evaluation, evaluation_identity
+from benchmark.core.errors import print_note
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import Record, append_record, load_records, provenance, record_id
-from benchmark.data.people import People
+from benchmark.core.records import Record, append_records, load_records, provenance, record_id
+from benchmark.data.people import People, inventory_digest
 from benchmark.evaluation.arguments import TestDataset
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import Predictions
@@ -35,6 +35,7 @@ class Evaluation:
         weights_hash: The beginning of the hash, where the weights are not those that the paper's authors published.
         published: The published checkpoint that the file is, if it is one.
         boxes_hash: The beginning of the detection file's hash, where boxes come from a detector.
+        data: The digest of the annotations and of the photographs' names and sizes; empty if a photograph is missing.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Evaluation:
     weights_hash: str = ""
     published: Checkpoint | None = None
     boxes_hash: str = ""
+    data: str = ""
 
     @classmethod
     def of(
@@ -65,6 +67,7 @@ class Evaluation:
             weights_hash="" if backend.published and backend.published.evidence == AUTHORS else backend.sha256[:8],
             published=backend.published,
             boxes_hash=hashlib.sha256(boxes.read_bytes()).hexdigest()[:8] if boxes else "",
+            data=inventory_digest(people),
         )
 
     def parts(self) -> Iterator[tuple[str, str, str]]:
@@ -91,11 +94,20 @@ class Evaluation:
         )
 
     def on_record(self, folder: Path) -> list[Record]:
-        """Return all records of this evaluation; an empty list if one is missing or was measured with other weights."""
+        """Return all records of this evaluation; an empty list if one is missing, or rests on other weights or photographs."""
         stored = load_records(folder)
         ids = [record_id(self.identity(*part)) for part in self.parts()]
-        records = [stored[id_] for id_ in ids if id_ in stored and _weights_hash(stored[id_]) == self.sha256]
+        records = [stored[id_] for id_ in ids if id_ in stored and not self._difference(stored[id_])]
         return records if len(records) == len(ids) else []
+
+    def _difference(self, record: Record) -> str:
+        """Say what a record of the same identity rests on that this evaluation does not, or return ``""``."""
+        samples = record.samples or {}
+        if samples.get("weights", ["", ""])[1] != self.sha256:
+            return f"other published weights than {self.weights}"
+        # Older records do not tell; without all photographs, nobody can.
+        data = samples.get("data", "")
+        return f"other photographs or annotations of {self.dataset}" if data and self.data and data != self.data else ""
 
     def records(self, predictions: Mapping[str, Predictions], results: MetricResults, people: int) -> list[Record]:
         """Return a record for every metric and every paired difference."""
@@ -104,6 +116,8 @@ class Evaluation:
         for name, metric, reference in self.parts():
             result = results[name][metric]
             samples: dict[str, Any] = {"sha256": predictions[name].sha256(), "weights": [self.weights, self.sha256]}
+            if self.data:
+                samples["data"] = self.data
             if self.published:
                 samples["published"] = {"id": self.published.id, "evidence": self.published.evidence}
             if reference:
@@ -126,18 +140,12 @@ class Evaluation:
         return records
 
     def keep(self, records: Sequence[Record], folder: Path) -> None:
-        """Append the records that are not in the store yet; print a note if the store holds records with other weights."""
-        present = [record.id for record in records if not append_record(record, folder)]
+        """Append the records that are not in the store yet; print a note if those in the store rest on something else."""
+        added = set(append_records(records, folder))
+        present = [record.id for record in records if record.id not in added]
         stored = load_records(folder) if present else {}
-        if any(_weights_hash(stored[id_]) != self.sha256 for id_ in present):
-            print(
-                f"not recorded: the records of {self.model} were measured with other published weights than {self.weights}",
-                file=sys.stderr,
-            )
-
-
-def _weights_hash(record: Record) -> str:
-    return (record.samples or {}).get("weights", ["", ""])[1]
+        if difference := next((text for id_ in present if (text := self._difference(stored[id_]))), ""):
+            print_note(f"not recorded: the records of {self.model} were measured with {difference}")
 
 
 def metric_label(record: Record) -> str:

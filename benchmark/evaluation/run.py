@@ -15,7 +15,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.files import check_output_file, check_output_folder
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, JOINT_NAMES
-from benchmark.core.records import RECORDS, Record
+from benchmark.core.records import RECORDS, Record, check_store
 from benchmark.data import find_dataset, load_people
 from benchmark.data.coco import load_coco
 from benchmark.data.mpii import load_mpii
@@ -122,9 +122,11 @@ def check_places(arguments: EvaluateArguments, folder: Path) -> None:
     """
     if arguments.submission:
         check_output_file(arguments.submission)
-    for place in (arguments.work, arguments.draw, folder if arguments.keep else None):
+    for place in (arguments.work, arguments.draw):
         if place:
             check_output_folder(place)
+    if arguments.keep:
+        check_store(folder)
 
 
 def choose_protocols(arguments: EvaluateArguments) -> dict[str, Protocol]:

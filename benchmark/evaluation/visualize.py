@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import write_file
+from benchmark.core.files import hold_folder, write_file
 from benchmark.data.images import read_image
 from benchmark.data.people import People
 
@@ -29,19 +30,23 @@ LEFT, RIGHT, MIDDLE = (255, 140, 0), (0, 160, 255), (80, 220, 80)  # RGB
 
 
 def check_ignored_folder(folder: Path) -> None:
-    """Check that git ignores a folder, if it lies in a git checkout.
+    """Check that git ignores a folder, if it lies in a git checkout; of a link, the folder that it leads to.
 
     Raises:
-        InputError: git does not ignore the folder.
+        InputError: git does not ignore the folder, or cannot tell.
     """
-    parent = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.is_dir())
-    command = ["git", "-C", str(parent), "check-ignore", "-q", str(folder.absolute() / "0.png")]
+    place = folder.resolve()
+    parent = next(path for path in [place, *place.parents] if path.is_dir())
+    command = ["git", "-C", str(parent), "check-ignore", "-q", str(place / "0.png")]
     try:
-        status = subprocess.run(command, capture_output=True).returncode
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError:  # git is not installed
         return
-    if status == 1:  # not ignored; outside a checkout the status is 128
+    if answer.returncode == 1:
         raise InputError(f"--draw {folder}: git does not ignore this folder; choose one below out/")
+    if answer.returncode and "not a git repository" not in answer.stderr:
+        reason = answer.stderr.strip().removeprefix("fatal: ")
+        raise InputError(f"--draw {folder}: git cannot tell whether it ignores this folder: {reason}")
 
 
 def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tuple[str, ...]) -> None:
@@ -52,15 +57,16 @@ def draw_predictions(folder: Path, people: People, joints: np.ndarray, names: tu
         names: of the K joints.
 
     Raises:
-        InputError: an image cannot be read, or a file cannot be written.
+        InputError: an image cannot be read, a file cannot be written, or another process draws into the folder.
     """
-    for row, path in enumerate(people.images):
-        image = read_image(path)
-        center, size = people.centers[row], people.sizes[row]
-        annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
-        predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
-        _, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR))
-        write_file(folder / f"{path.stem}-{people.ids[row]}.png", encoded.tobytes())
+    with hold_folder(folder):
+        for row, path in enumerate(people.images):
+            image = read_image(path)
+            center, size = people.centers[row], people.sizes[row]
+            annotated = draw_panel(image, center, size, people.joints[row], people.visible[row] > 0, names)
+            predicted = draw_panel(image, center, size, joints[row], np.ones(len(names), bool), names)
+            _, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack([annotated, predicted]), cv2.COLOR_RGB2BGR))
+            write_file(folder / f"{path.stem}-{people.ids[row]}.png", encoded.tobytes())
 
 
 def draw_panel(

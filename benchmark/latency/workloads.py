@@ -23,7 +23,7 @@ from benchmark.core.keypoints import JOINT_NAMES, mirrored_indices
 from benchmark.data.people import People
 from benchmark.data.synthetic.scenes import draw_scene
 from benchmark.models.external import resolve_model
-from benchmark.models.onnx import image_dtype
+from benchmark.models.onnx import image_dtype, read_onnx
 from benchmark.models.outputs import final_heatmaps
 from benchmark.pipeline.batches import normalize
 from benchmark.pipeline.crops import invert_transforms, person_transforms, sample_inputs, transform_points
@@ -56,6 +56,7 @@ def export_onnx(setting: Setting, path: Path) -> Path:
     A model that is an ONNX file needs no export; its own path is returned.
     """
     if onnx := resolve_model(setting.model).onnx:
+        read_onnx(onnx)  # refuses one that takes weights from outside its folder, before a runtime opens it
         return Path(onnx)
     network = build_network(setting)
     images = torch.rand(setting.batch, 3, *parse_size(setting.input))

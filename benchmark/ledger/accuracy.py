@@ -112,7 +112,7 @@ def _judge_by_weights(cell: Cell, records: Mapping[str, Record], **setting: str 
 
     On COCO, the boxes are a detector's. A row that was trained differently from the published weights is not judged.
     """
-    if cell.row.needs or cell.row.unpublished or cell.table.split != "val":
+    if cell.row.needs or cell.row.unpublished or cell.row.stand_in or cell.table.split != "val":
         return None
     subject, detected = canonical_id(cell.row.model), cell.dataset == "coco"
     usual_size = cell.input in ("", find_entry(subject).inputs[0])

@@ -11,7 +11,7 @@ from benchmark.ledger.internal import APPROXIMATE, InternalVerdict, digits_of
 from benchmark.ledger.tokens import Basis, Measured
 from benchmark.papers.expressions import NotComputable, evaluate_expression, printed_value
 from benchmark.papers.rounding import round_half_up, truncate
-from benchmark.papers.tables import Cell, Paper
+from benchmark.papers.tables import Cell, Number, Paper, parse_number
 
 NAMED_SOURCES = 4  # at most, of those that lack a measurement or differ; the others are counted
 # From the strongest to the weakest: what follows from several measurements rests on the weakest of them.
@@ -23,6 +23,7 @@ STRENGTH: tuple[Basis, ...] = (
         "training",
         "retraining",
         "timing",
+        "released parts",
         "paper text",
         "reconstruction",
         "-",
@@ -126,11 +127,11 @@ def judge_by_sources(
     try:
         cells = evaluate_expression(expression, paper, sources.papers, row).cells
         leaves = {leaf.name: leaf for cell in cells for leaf in sources.leaves(cell)}
+        if all(leaf.column.kind in ("architecture", "setting") for leaf in leaves.values()):
+            return Judgement("given", "follows from settings and structure alone, by arithmetic")
         if missing := [cell for cell in leaves.values() if sources.value(cell) is None]:
             return Judgement("not_measured", f"no measurement of {_list_missing(missing, sources)}")
         measured = {name: sources.measurements[name] for name in leaves if name in sources.measurements}
-        if not measured:
-            return Judgement("given", "follows from settings alone, which we take from the paper")
         result = evaluate_expression(expression, paper, sources.papers, row, lambda cell: sources.value(cell) or 0.0)
     except NotComputable as problem:
         return Judgement("not_measured", f"cannot be computed: {problem}")
@@ -143,8 +144,10 @@ def judge_by_sources(
     value = float(result.value)
     cause = f"{expression} = {value:.6g} with our {values}"
     if round_half_up(value, decimals) == digits:
+        if parse_number(printed).is_rough:
+            return Judgement("inconclusive", f"{describe_rounding(parse_number(printed))}; {cause}", value, basis)
         return Judgement("reproduced", cause, value, basis)
-    differing = {name: m.token for name, m in measured.items() if m.token not in ("reproduced", "matches_release")}
+    differing = {name: m.token for name, m in measured.items() if m.token in ("explained", "ambiguous", "contradicted")}
     if approximate:
         return Judgement("inconclusive", f"{APPROXIMATE}; {cause}", value, basis)
     if differing:
@@ -158,6 +161,12 @@ def judge_by_sources(
             rivals = f"; rivals: {'truncated' if rival else 'none'}"
             return Judgement(token, f"printed_sources: {internal.cause}; {cause}{rivals}", value, basis)
     return Judgement("contradicted", cause, value, basis)
+
+
+def describe_rounding(number: Number) -> str:
+    """Say which values a roughly printed number agrees with."""
+    half = 0.5 * 10.0**-number.decimals
+    return f"printed so roughly that any value from {number.value - half:g} to {number.value + half:g} agrees"
 
 
 def short_name(cell: Cell, paper: Paper) -> str:

@@ -8,8 +8,8 @@ its name in one of two ways, which were fixed before any number was judged:
 * the rule gives every number of its column, or of the row's source, in which it makes a difference, there are at least
   :data:`MIN_REACH` of them, and no other rule that gives this one does as well.
 
-Any other rule that yields the string leaves it ``ambiguous``, and so does every rule where network, row, column or convention
-was chosen so that printed numbers result.
+Any other rule that yields the string leaves it ``ambiguous``. Counts on a network that we built, or for which something was
+chosen so that printed numbers result, are not explained at all, and support no rule.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Explanation:
         fits: Numbers in reach that the rule gives, this one among them.
         reach: Numbers of the column or source in which the rule makes a difference, each once.
         rivals: The other rules that yield the string, each with its own fit.
-        fitted: What was chosen so that printed numbers result, for which the status is ``ambiguous``; empty if nothing was.
+        fitted: What of source or convention was read off printed numbers, for which the status is ``ambiguous``; empty if
+            nothing was.
         chance: What the rules would have given by chance; None for values that follow from printed cells.
     """
 
@@ -143,7 +144,7 @@ def explain_cost(
     if known := counted.get(cell.name):
         own = known if known.cell == cell else replace(own, source_record=known.source_record)
     rules = _rules(own, counted)
-    judged = _judge(own, str(cell.number), rules)
+    judged = _judge(str(cell.number), rules)
     if judged is None:
         return None
     status, best, rivals = judged
@@ -158,7 +159,7 @@ def explain_cost(
         fits=best.fits,
         reach=best.reach,
         rivals=tuple(map(str, rivals)),
-        fitted=own.fitted or best.prediction.fitted,
+        fitted=best.prediction.fitted,
         chance=_chance(own, rules),
     )
 
@@ -179,7 +180,7 @@ def _rules(own: CountedCell, counted: Mapping[str, CountedCell]) -> list[_Candid
 
 
 def _peers(own: CountedCell, counted: Mapping[str, CountedCell]) -> list[CountedCell]:
-    """Return the other numbers from the row's source, or else of the cell's column, each once and none that was fitted."""
+    """Return the other numbers from the row's source, or else of the cell's column, each once and none that we constructed."""
     cell, source = own.cell, own.cell.row.source
 
     def is_peer(other: Cell) -> bool:
@@ -190,14 +191,12 @@ def _peers(own: CountedCell, counted: Mapping[str, CountedCell]) -> list[Counted
     peers = {
         (other.number, str(other.cell.number)): other
         for other in counted.values()
-        if is_peer(other.cell) and other.number != own.number and other.cell.name != cell.name and not other.fitted
+        if is_peer(other.cell) and other.number != own.number and other.cell.name != cell.name and not other.construction
     }
     return list(peers.values())
 
 
-def _judge(
-    own: CountedCell, printed: str, rules: Sequence[_Candidate]
-) -> tuple[Status, _Candidate, tuple[_Candidate, ...]] | None:
+def _judge(printed: str, rules: Sequence[_Candidate]) -> tuple[Status, _Candidate, tuple[_Candidate, ...]] | None:
     """Return status, best rule and rivals of a string, if it were printed in a cell; None if no rule yields it."""
     candidates = [rule for rule in rules if rule.prediction.printed == printed]
     if not candidates:
@@ -206,8 +205,7 @@ def _judge(
     sourced = [rule for rule in sound if rule.sourced]
     # Of several rules the one that fits most of its reach stands first, in the order of the list.
     best = (sourced or sound or sorted(candidates, key=lambda rule: -Fraction(rule.fits, rule.reach)))[0]
-    earned = bool(sourced) or len(sound) == 1
-    status: Status = "explained" if earned and not own.fitted else "ambiguous"
+    status: Status = "explained" if sourced or len(sound) == 1 else "ambiguous"
     return status, best, tuple(rule for rule in candidates if rule is not best)
 
 
@@ -218,7 +216,7 @@ def _chance(own: CountedCell, rules: Sequence[_Candidate]) -> Chance:
     center = in_last_digit(str(own.cell.number))
     near = range(math.ceil(center * (1 - WINDOW)), math.floor(center * (1 + WINDOW)) + 1)
     possible = {rule.prediction.printed for rule in rules if in_last_digit(rule.prediction.printed) in near}
-    statuses = [judged[0] for printed in possible if (judged := _judge(own, printed, rules))]
+    statuses = [judged[0] for printed in possible if (judged := _judge(printed, rules))]
     strings = len(near) - (in_last_digit(own.plain) in near)
     return Chance(statuses.count("explained"), statuses.count("ambiguous"), strings)
 

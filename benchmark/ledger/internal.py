@@ -104,7 +104,15 @@ def digits_of(printed: str) -> tuple[str, int]:
 
 
 def repeated_cell(cell: Cell, paper: Paper) -> str:
-    """Return the name of a printed table's cell that a cell of the running text repeats, if with fewer digits; else nothing."""
+    """Return the name of the cell that a cell repeats; empty if it is counted for itself.
+
+    A cell of the running text repeats a table's, if with no more digits. A printed cell that spans several rows is the first of
+    them.
+    """
+    if cell.column.spans:
+        rows = list(cell.table.rows)
+        above = cell.table.cell(rows[rows.index(cell.row.id) - 1], cell.column.name) if cell.row.id != rows[0] else None
+        return (repeated_cell(above, paper) or above.name) if above and above.printed == cell.printed else ""
     if not cell.table.pseudo:
         return ""
     for twin in another_printing(cell, paper, same_value=True):
@@ -117,6 +125,8 @@ def repeated_cell(cell: Cell, paper: Paper) -> str:
 
 def quoted_cell(claim: Claim, paper: Paper, papers: Mapping[str, Paper]) -> str:
     """Return the name of the cell that a sentence repeats; empty for a sentence that says more than one cell."""
+    if claim.cell:
+        return f"{paper.id}/{claim.cell}"
     if claim.printed == "true" or not is_quotation(claim.expression):
         return ""
     try:

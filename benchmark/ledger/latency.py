@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from benchmark.analysis.latency import Estimate, Interval, Session, load_sessions
+from benchmark.analysis.latency import Estimate, Interval, Session
 from benchmark.config.latency import MAX_RELATIVE_WIDTH, MIN_RUNS, Setting
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import Record
 from benchmark.papers.expressions import NotComputable, printed_value
 from benchmark.papers.tables import Cell
 
@@ -62,13 +61,13 @@ class PrintedTimeComparison(NamedTuple):
         )
 
 
-def compare_printed_time(cell: Cell, records: Mapping[str, Record]) -> PrintedTimeComparison | None:
+def compare_printed_time(cell: Cell, sessions: Iterable[Session]) -> PrintedTimeComparison | None:
     """Compare a printed time with ours, as ratios to the column's first network; None if the two were not timed together.
 
     A time depends on the device; a ratio of times depends on it less, as long as the kind of device is the same.
     """
     first = timed_cells(cell)[0]
-    session = matching_session(cell, first, records)
+    session = matching_session(cell, first, sessions)
     return compare_with_session(cell, first, session) if session else None
 
 
@@ -96,7 +95,7 @@ def compare_with_session(cell: Cell, first: Cell, session: Session) -> PrintedTi
     return PrintedTimeComparison(outcome, *devices, printed, ours, cause, session.runs[0][model].id)
 
 
-def matching_session(cell: Cell, first: Cell, records: Mapping[str, Record]) -> Session | None:
+def matching_session(cell: Cell, first: Cell, sessions: Iterable[Session]) -> Session | None:
     """Return the session to compare a printed time by; None if no session timed both networks under a fitting setting.
 
     A session on the printed kind of device comes first, then one that passes the noise gate, then the plainest setting.
@@ -109,8 +108,8 @@ def matching_session(cell: Cell, first: Cell, records: Mapping[str, Record]) -> 
         return setting.device != printed_kind(cell), not ratio.is_precise, *unusual, -ratio.runs, session.device
 
     networks = {cell.row.model, first.row.model}
-    sessions = (s for s in load_sessions(records.values()) if s.runs and networks <= set(s.models))
-    return min((s for s in sessions if matches_setting(cell, s.setting)), key=preference, default=None)
+    both = (session for session in sessions if session.runs and networks <= set(session.models))
+    return min((session for session in both if matches_setting(cell, session.setting)), key=preference, default=None)
 
 
 def format_estimate(estimate: Estimate) -> str:

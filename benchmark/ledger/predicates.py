@@ -7,21 +7,23 @@ are never combined: a number that only two errors together would give is contrad
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.config.conventions import FLOPS, PARAMS
 from benchmark.config.identities import cost_record_id
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record
+from benchmark.ledger.tokens import BUILT_BY_US
 from benchmark.models.registry import find_entry, single_switch_variants
 from benchmark.papers.rounding import round_half_up, round_twice, truncate
-from benchmark.papers.tables import UNIT_SCALES, Cell, Paper, parse_number
+from benchmark.papers.tables import UNIT_SCALES, Cell, Choice, Paper, parse_number
 
+MIN_FIT = 3  # different numbers that a choice must give, if it was made because it fits
 COST_PREDICATES: Mapping[str, str] = {
     "source_setting": "counted as the source that the row was taken from counts, as its own code or paper states",
     "source_quantity": "a number that the source of the row states for another quantity",
@@ -105,9 +107,43 @@ class CountedCell:
         return self.record.id, column.metric, column.scope, self.cell.number.decimals
 
     @cached_property
-    def fitted(self) -> str:
-        """Part of network, row or column that was chosen so that a printed number results; empty if nothing was."""
-        return find_entry(self.cell.row.model).fitted or self.cell.row.fitted or self.cell.column.fitted
+    def construction(self) -> tuple[Literal["fitted", "as_built"], str] | None:
+        """Why the count says nothing of the row's network: it was fitted to what is printed, or is of one that we built."""
+        entry = find_entry(self.cell.row.model)
+        if fitted := entry.fitted or self.cell.row.fitted or self.cell.column.fitted:
+            return "fitted", fitted
+        if self.cell.row.stand_in:
+            return "as_built", self.cell.row.stand_in
+        return ("as_built", f"{entry.evidence}: {entry.source}") if entry.evidence in BUILT_BY_US else None
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Way of counting and form of the network, as far as they are a choice."""
+        return tuple(choice for choice in (self.cell.column.chosen, self.cell.row.form) if choice)
+
+    @cached_property
+    def reading(self) -> str:
+        """The way of counting, with the form of the network and what the other forms would give, as text."""
+        form, convention = self.cell.row.form, self.cell.column.convention
+        if form is None:
+            return convention
+        variants = {variant.subject.partition("+")[2].split("+")[-1]: variant for variant in self.variants}
+        others = ", ".join(
+            f"{name} would give {float(value):.6g}"
+            for name in form.rivals
+            if name in variants and (value := count_in_unit(variants[name], self.cell, convention)) is not None
+        )
+        return f"{convention}, {form.id}" + f" ({others})" * bool(others)
+
+    @property
+    def agrees_otherwise(self) -> bool:
+        """True if the count under another convention rounds to the printed number."""
+        return any(
+            convention != self.cell.column.convention
+            and round_half_up(value, self.cell.number.decimals) == str(self.cell.number)
+            for convention in (PARAMS if self.cell.column.metric == "params" else FLOPS)
+            if (value := count_in_unit(self.record, self.cell, convention)) is not None
+        )
 
     @cached_property
     def predictions(self) -> Mapping[tuple[str, str], Prediction]:
@@ -172,6 +208,27 @@ def count_in_unit(record: Record, cell: Cell, convention: str) -> Fraction | Non
         count = counts.get("flops", {}).get(convention)
         scale = FLOPS[convention].scale(unit)
     return None if count is None else Fraction(count) / Fraction(scale)
+
+
+def numbers_by_fit(counted: Iterable[CountedCell]) -> dict[tuple[str, Choice], int]:
+    """Count the different numbers that each choice by fit gives, by paper and choice, without those that we constructed."""
+    numbers: dict[tuple[str, Choice], set[object]] = {}
+    for cell in (cell for cell in counted if not cell.construction):
+        for choice in cell.choices:
+            if choice.by_fit:
+                given = numbers.setdefault((cell.cell.paper, choice), set())
+                if cell.plain == str(cell.cell.number) and not cell.cell.number.is_rough:
+                    given.add((cell.number, cell.plain))
+    return {key: len(given) for key, given in numbers.items()}
+
+
+def find_weak_choice(cell: CountedCell, counted: Mapping[str, CountedCell]) -> tuple[Literal["fitted"], str] | None:
+    """Return a choice of the cell that was made because it fits, and gives fewer than :data:`MIN_FIT` numbers, if any."""
+    if not any(choice.by_fit for choice in cell.choices):
+        return None
+    numbers = numbers_by_fit(counted.values())
+    weak = (choice for choice in cell.choices if choice.by_fit and numbers.get((cell.cell.paper, choice), 0) < MIN_FIT)
+    return next((("fitted", f"{choice.id} was chosen because it fits: {choice.reason}") for choice in weak), None)
 
 
 def cost_setting(cell: Cell) -> tuple[str, str]:

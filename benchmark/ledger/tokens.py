@@ -34,6 +34,7 @@ Internal = Literal["consistent", "rounding", "inconsistent", "-"]
 Group = Literal["agrees", "explained", "ambiguous", "differs", "undecided", "by construction", "not measured"]
 Basis = Literal[
     "author code",
+    "released parts",
     "paper text",
     "reconstruction",
     "training",
@@ -45,10 +46,11 @@ Basis = Literal[
 ]
 
 MEASURED: tuple[Measured, ...] = get_args(Measured)
+BUILT_BY_US: tuple[Basis, ...] = ("released parts", "paper text", "reconstruction")
 INTERNAL: tuple[Internal, ...] = get_args(Internal)
 GROUPS: tuple[Group, ...] = get_args(Group)
 KINDS: tuple[Kind, ...] = get_args(Kind)
-VERDICT_SCHEMA = 2  # of the columns of verdicts.csv; raised when one is added, removed or changes its meaning
+VERDICT_SCHEMA = 3  # of the columns of verdicts.csv; raised when one is added, removed or changes its meaning
 
 GROUP_OF: Mapping[Measured, Group] = {
     "reproduced": "agrees",
@@ -76,12 +78,15 @@ MEASURED_MEANING: Mapping[Measured, str] = {
     "ambiguous": "our measurement differs, and a reason yields or allows the printed value, but it is not established: others "
     "do too, it fails elsewhere in the column, or it was read off the printed values",
     "contradicted": "our measurement differs, and no reason from the list yields the printed value",
-    "inconclusive": "our interval neither lies within the margin around the printed value nor outside it",
+    "inconclusive": "our interval neither lies within the margin around the printed value nor outside it, or a count agrees "
+    "with a value that is printed so roughly that 5 % more or less would agree, too",
     "proxy": "a ratio of times on another device of the printed kind, or an accuracy of somebody else's training: shown beside "
     "the printed value, never counts as a match",
-    "as_built": "counted on a network that we built from the paper's own words or reconstructed: its agreement shows little",
-    "fitted": "something in our network or convention was chosen so as to give the printed value, so agreement shows nothing",
-    "given": "a condition of the experiment, which we take from the paper: nothing is measured",
+    "as_built": "counted on a network that we built, from released parts, from words or by reconstruction, or on another one "
+    "of its authors: neither agreement nor difference says anything of the row's own",
+    "fitted": "something in our network or way of counting was chosen by what is printed: neither agreement nor difference "
+    "shows anything",
+    "given": "a condition, a name or a constant that we take over, or arithmetic over such: nothing is measured",
     "not_measured": "follows from other printed values, of which at least one has no measurement of ours",
     "not_run": "not measured yet; the cause gives the command, and what it needs",
     "hidden_labels": "only the benchmark's server can score it, as the labels of its test set are not public",
@@ -93,7 +98,7 @@ GROUP_MEANING: Mapping[Group, str] = {
     "ambiguous": "measured and different; a reason would fit, and is not established",
     "differs": "measured and different, for no known reason",
     "undecided": "measured, too uncertain to decide",
-    "by construction": "cannot disagree: a condition that we take over, or a network built or fitted to say so",
+    "by construction": "shows nothing either way: taken over from the paper, or counted on a network that we built or fitted",
     "not measured": "no measurement of ours",
 }
 INTERNAL_MEANING: Mapping[Internal, str] = {

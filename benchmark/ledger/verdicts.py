@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from benchmark.analysis.latency import Session, load_sessions
 from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import NOT_APPLICABLE, Record, record_id
 from benchmark.ledger.accuracy import judge_accuracy
-from benchmark.ledger.derived import Judgement, Measurement, Sources, judge_by_sources
+from benchmark.ledger.derived import Judgement, Measurement, Sources, describe_rounding, judge_by_sources
 from benchmark.ledger.explanations import explain_cost
 from benchmark.ledger.internal import (
     NOTHING,
@@ -23,8 +25,8 @@ from benchmark.ledger.internal import (
     repeated_cell,
 )
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command, printed_device
-from benchmark.ledger.predicates import CountedCell, cost_setting, count_cell, count_cells, source_setting
-from benchmark.ledger.tokens import GROUP_OF, Group, Measured, Verdict
+from benchmark.ledger.predicates import CountedCell, cost_setting, count_cell, count_cells, find_weak_choice, source_setting
+from benchmark.ledger.tokens import BUILT_BY_US, GROUP_OF, Group, Measured, Verdict
 from benchmark.models.checkpoints import published_commands
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry
 from benchmark.papers.expressions import NotComputable, suffix_scale
@@ -51,18 +53,30 @@ def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, 
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
     internal = judge_internally(papers)
     # What follows from other cells is judged by our measurements of these, which therefore come first.
-    counted = count_cells(papers, records)
-    judged = {cell.name: measure(cell, records, counted) for cell in cells if not cell.column.expression}
+    counted, sessions = count_cells(papers, records), list(load_sessions(records))
+    judged = {cell.name: measure(cell, records, counted, sessions) for cell in cells if not cell.column.expression}
+    repeats = {cell.name: repeated for cell in cells if (repeated := repeated_cell(cell, papers[cell.paper]))}
+    _share_judgements(judged, repeats)
     sources = collect_sources(papers, cells, judged, counted)
     for cell in cells:
         if cell.column.expression:
             judged[cell.name] = _judge_derived(cell, sources, internal[cell.name])
-    verdicts = {}
+    verdicts: dict[str, Verdict] = {}
     for cell in cells:
-        repeats = repeated_cell(cell, papers[cell.paper])
-        verdicts[cell.name] = _cell_verdict(cell, judged[cell.name], internal.get(cell.name, NOTHING), repeats)
+        internally = internal.get(cell.name, NOTHING)
+        verdicts[cell.name] = _cell_verdict(cell, judged[cell.name], internally, repeats.get(cell.name, ""))
     claims = [judge_claim(claim, paper, sources, verdicts) for paper in papers.values() for claim in paper.claims]
     return [*verdicts.values(), *claims]
+
+
+def _share_judgements(judged: dict[str, Judgement], repeats: Mapping[str, str]) -> None:
+    """Give each printed value one judgement: that of its cell, or of the network that contradicts a cell of several."""
+    for name, repeated in repeats.items():
+        if judged[name].token == "contradicted" and GROUP_OF[judged[repeated].token] == "agrees":
+            judged[repeated] = judged[name]
+    for name, repeated in repeats.items():
+        shared = judged[repeated]
+        judged[name] = judged[name]._replace(token=shared.token, cause=f"as {repeated}: {shared.cause}")
 
 
 def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
@@ -73,16 +87,22 @@ def judge_cell(cell: Cell, records: Mapping[str, Record]) -> Verdict:
     Raises:
         InputError: the row names an unknown model.
     """
-    return _cell_verdict(cell, measure(cell, records), NOTHING)
+    return _cell_verdict(cell, measure(cell, records, sessions=list(load_sessions(records))), NOTHING)
 
 
-def measure(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None = None) -> Judgement:
+def measure(
+    cell: Cell,
+    records: Mapping[str, Record],
+    counted: Mapping[str, CountedCell] | None = None,
+    sessions: Sequence[Session] = (),
+) -> Judgement:
     """Judge a cell that does not follow from others by the record of its quantity.
 
     Args:
         cell: The printed cell.
         records: Current records, by id.
         counted: All printed costs with their counts, which an explanation of one is held against.
+        sessions: All networks that were timed together.
 
     Raises:
         InputError: the row names an unknown model.
@@ -105,7 +125,7 @@ def measure(cell: Cell, records: Mapping[str, Record], counted: Mapping[str, Cou
         return _judge_accuracy(cell, records)
     if cell.column.metric in TIME_METRICS:
         try:
-            timed = compare_printed_time(cell, records)
+            timed = compare_printed_time(cell, sessions)
         except NotComputable as problem:
             return Judgement("not_measured", str(problem))
         if timed and timed.outcome == "compared":
@@ -120,18 +140,14 @@ def collect_sources(
 ) -> Sources:
     """Collect our measurements of the cells that derived cells and claims may refer to.
 
-    A count is the one under its column's convention, whatever explains the printed one. A value that was fitted to a printed
-    one, or that comes from a reconstruction or from a network built from the paper's own words, is no measurement, whether it
-    agrees or not.
+    A count is the one under its column's convention, whatever explains the printed one. What shows nothing by construction is
+    no measurement.
     """
     measurements: dict[str, Measurement] = {}
     missing = {name: judgement.token for name, judgement in judged.items()}
     for cell in cells:
         judgement = judged.get(cell.name)
         if judgement is None or GROUP_OF[judgement.token] not in MEASURED_GROUPS:
-            continue
-        if cell.column.kind == "cost" and (counted[cell.name].fitted or judgement.basis == "reconstruction"):
-            missing[cell.name] = "fitted" if counted[cell.name].fitted else "as_built"
             continue
         value: float | None = None
         if cell.column.kind == "cost":
@@ -185,7 +201,14 @@ def _judge_setting(cell: Cell) -> Judgement:
         return Judgement("given", "a condition of the experiment, which we take from the paper")
     same = _plain(released.value) == _plain(cell.printed)
     cause = f"the release has {released.value}: {released.source}"
-    return Judgement("matches_release" if same else "contradicted", cause, released.value, "author code")
+    return _compare_with_release(cell, same, cause, released.value)
+
+
+def _compare_with_release(cell: Cell, same: bool, cause: str, value: str, record: str = NOT_APPLICABLE) -> Judgement:
+    """Judge by the authors' release; where it may differ from what is printed, the reason is in the cause."""
+    allowed = "" if same else cell.row.allows.get(cell.column.name, "")
+    token: Measured = "matches_release" if same else "ambiguous" if allowed else "contradicted"
+    return Judgement(token, f"{cause}; {allowed}" if allowed else cause, value, "author code", record)
 
 
 def _plain(text: str) -> str | float:
@@ -203,27 +226,21 @@ def _judge_cost(
     own = known if known and known.cell == cell else count_cell(cell, records)
     if own is None:
         return Judgement("not_run", remedy_command(cell))
-    judgement = _judge_count(cell, own, entry, records, counted)
+    agrees, record = own.plain == str(cell.number), own.record.id
+    token: Measured = "contradicted"
+    cause = own.reading if agrees else f"{own.reading} counts {format_value(own.value)} ({entry.evidence})"
+    if construction := own.construction or (find_weak_choice(own, counted) if counted else None):
+        token, why = construction
+        difference = 100 * (float(own.value) / cell.number.value - 1) if cell.number.value else math.inf
+        cause += "" if agrees else f", {abs(difference):.1f} % {'more' if difference > 0 else 'less'} than printed"
+        cause += f"; {token}: {why}{_format_range(cell, records)}"
+    elif agrees:
+        token = "inconclusive" if cell.number.is_rough else "reproduced"
+        cause += f"; {describe_rounding(cell.number)}" * cell.number.is_rough
+    elif explanation := explain_cost(cell, own.record, own.variants, counted):
+        token, cause, record = explanation.status, explanation.cause, explanation.record
     not_counted = format_not_counted(own.record.value.get("not_counted", {}))
-    return judgement._replace(cause="; ".join(filter(None, (judgement.cause, not_counted))))
-
-
-def _judge_count(
-    cell: Cell, own: CountedCell, entry: Entry, records: Mapping[str, Record], counted: Mapping[str, CountedCell] | None
-) -> Judgement:
-    convention, record = cell.column.convention, own.record.id
-    if own.plain == str(cell.number):
-        # A reconstruction gets no verdict, whether it agrees or not: it shows what the authors may have built.
-        built = f"only a reconstruction exists: {entry.source}" if entry.evidence == "reconstruction" else ""
-        token: Measured = "fitted" if own.fitted else "as_built" if built else "reproduced"
-        return Judgement(token, own.fitted or built or convention, own.value, entry.evidence, record)
-    if explanation := explain_cost(cell, own.record, own.variants, counted):
-        return Judgement(explanation.status, explanation.cause, own.value, entry.evidence, explanation.record)
-    if entry.evidence == "reconstruction":
-        cause = f"only a reconstruction exists: {entry.source}{_format_range(cell, records)}"
-        return Judgement("no_definition", cause, own.value, entry.evidence, record)
-    cause = f"{convention} counts {format_value(own.value)} ({entry.evidence})" + f"; fitted: {own.fitted}" * bool(own.fitted)
-    return Judgement("contradicted", cause, own.value, entry.evidence, record)
+    return Judgement(token, "; ".join(filter(None, (cause, not_counted))), own.value, entry.evidence, record)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
@@ -251,18 +268,11 @@ def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Judgement:
     record, built = description
     value, basis = built["structure"], built["basis"]
     if basis == "data":
-        return Judgement("given", f"taken over as {value}", value, record=record.id)
+        return Judgement("given", f"typed in as {value}: nothing is counted", value, record=record.id)
+    if basis in BUILT_BY_US:
+        return Judgement("as_built", f"counted as {value} on a network that we built: {basis}", value, basis, record.id)
     same = value.replace(" ", "") == cell.printed.replace(" ", "")
-    if basis in ("author code", "author constant"):
-        counted = f"counted as {value} on a network from author code"
-        cause = f"a constant of author code gives {value}; nothing is counted" if basis == "author constant" else counted
-        allowed = cell.row.allows.get(cell.column.name, "")
-        token: Measured = "matches_release" if same else "ambiguous" if allowed else "contradicted"
-        if allowed and not same:
-            cause += f"; {allowed}"
-        return Judgement(token, cause, value, "author code", record.id)
-    cause = f"counted as {value} on a network that we built from the {basis.removeprefix('paper ')}"
-    return Judgement("as_built" if same else "contradicted", cause, value, basis, record.id)
+    return _compare_with_release(cell, same, f"counted as {value} on a network from author code", value, record.id)
 
 
 def _judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> Judgement:
@@ -282,15 +292,16 @@ def _judge_derived(cell: Cell, sources: Sources, internal: InternalVerdict) -> J
 def judge_claim(claim: Claim, paper: Paper, sources: Sources, cells: Mapping[str, Verdict]) -> Verdict:
     """Judge a sentence: the number, or the order, that it states should follow from printed cells.
 
-    A sentence that repeats a cell without a measurement has that cell's verdict.
+    A sentence that repeats a cell has that cell's verdict.
     """
     internal = judge_expression(claim.printed, claim.expression, paper, sources.papers, claim=claim)
     quoted = quoted_cell(claim, paper, sources.papers) if internal.token != "inconsistent" else ""
     approximate = claim.is_approximate
     judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal, approximate=approximate)
-    if quoted and judgement.token == "not_measured":
+    if quoted:
         verdict = cells[quoted]
-        judgement = Judgement(verdict.measured, f"as {quoted}", verdict.ours, verdict.basis)
+        value = verdict.ours if judgement.value is None and claim.unit == verdict.unit else judgement.value
+        judgement = Judgement(verdict.measured, f"as {quoted}: {verdict.cause}", value, verdict.basis)
     ours = rounded = str(judgement.value or NOT_APPLICABLE)
     if isinstance(judgement.value, float):
         ours, rounded = format_value(judgement.value), round_half_up(judgement.value, parse_number(claim.printed).decimals)

@@ -35,8 +35,9 @@ def main() -> None:
         "agreement": ReferenceCommand,
         "routes": AgreementCommand,
     }
-    command = tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)
-    run_command(command)
+    run_command(
+        lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmark.measure", description=__doc__)()
+    )
 
 
 if __name__ == "__main__":

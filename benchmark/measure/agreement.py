@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS, append_record
+from benchmark.core.records import append_records, check_store
 
 
 @dataclass
@@ -27,9 +26,8 @@ class AgreementCommand:
         from benchmark.pipeline.agreement import agreement_records, agreement_report, format_agreement, measure_agreement
 
         if self.keep:
-            check_output_folder(RECORDS)
+            check_store()
         agreements = list(measure_agreement())
         if self.keep:
-            for record in agreement_records(agreements):
-                append_record(record)
+            append_records(agreement_records(agreements))
         print(json.dumps(agreement_report(agreements)) if self.json else format_agreement(agreements))

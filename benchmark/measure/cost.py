@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,11 +11,10 @@ import tyro
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
-from benchmark.core.errors import InputError, report_failures
-from benchmark.core.files import check_output_folder
+from benchmark.core.errors import InputError, print_note, report_failures
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import RECORDS, append_record
+from benchmark.core.records import append_record, check_store
 from benchmark.cost.records import CountedOn, cost_record, describe_device, measure_cost, measure_external_cost
 from benchmark.models.external import MODEL_SPECS_ONNX, ExternalModel, resolve_models
 from benchmark.models.registry import Evidence, find_entry
@@ -52,7 +50,7 @@ class CostCommand:
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.all or self.keep:
-            check_output_folder(RECORDS)
+            check_store()
         if self.all:
             # Imported here, as the other uses of the command do not need the papers.
             from benchmark.measure.missing import measure_missing
@@ -78,7 +76,7 @@ class CostCommand:
             if self.keep and external.model:
                 append_record(cost_record(model, dataset, self.input, costs[model].counts))
             elif self.keep:
-                print(f"{model}: not recorded; only the costs of ids and architecture files are", file=sys.stderr)
+                print_note(f"{model}: not recorded; only the costs of ids and architecture files are")
         if costs:
             report = cost_report(self.input, self.joints, costs)
             print(json.dumps(report) if self.json else format_cost(self.input, self.joints, costs))
@@ -112,13 +110,13 @@ def count_model(external: ExternalModel, joints: int, input_hw: tuple[int, int])
         from benchmark.cost.onnx import count_onnx  # imports torch, which is slow
 
         counts, missing_reason = count_onnx(external.onnx, input_hw)
-        print(f"{external.name}: empty cells were not counted: {missing_reason}", file=sys.stderr)
+        print_note(f"{external.name}: empty cells were not counted: {missing_reason}")
         return MeasuredCost(counts={"params": {}, "flops": {}, "scopes": {}} | counts, counted_on="file")
     cost = measure_external_cost(external, joints, *input_hw)
     if cost.failure:
         raise InputError(cost.failure)
     if cost.misfit:
-        print(f"{external.name} {cost.misfit}: it is counted as it is", file=sys.stderr)
+        print_note(f"{external.name} {cost.misfit}: it is counted as it is")
     return MeasuredCost(counts=cost.counts, counted_on=cost.device, note=describe_device(cost))
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from typing_extensions import TypedDict  # typing.TypedDict cannot be validated by pydantic before Python 3.12
 
 from benchmark.analysis.latency import Estimate, Session, load_sessions
-from benchmark.config.identities import current_records, latency_identity, latency_subject
+from benchmark.config.identities import latency_identity, latency_subject, load_current
 from benchmark.config.latency import (
     ESTIMATORS,
     MAX_RELATIVE_WIDTH,
@@ -29,8 +29,7 @@ from benchmark.config.latency import (
     TimedPart,
 )
 from benchmark.core.errors import InputError, report_failures
-from benchmark.core.files import check_output_folder
-from benchmark.core.records import RECORDS, Record, append_record, load_records, record_id
+from benchmark.core.records import Record, append_records, check_store, record_id, select
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import DEFAULT_ROUNDS, measure_latency, show_progress
 from benchmark.models.external import MODEL_SPECS_ONNX
@@ -92,7 +91,7 @@ class LatencyCommand:
         if self.runs > 1 and not MIN_GAP <= self.gap < math.inf:
             raise InputError(f"--gap {self.gap:g}: runs less than {MIN_GAP:g} seconds apart share the state of the machine")
         if self.keep:
-            check_output_folder(RECORDS)
+            check_store()
         groups = list(self.settings())
         for group in groups:
             for setting in group:
@@ -111,7 +110,8 @@ class LatencyCommand:
         from benchmark.latency.clocks import device_name  # imports torch, which is slow
 
         device = device_name(self.device)
-        records = current_records(load_records()) if self.keep else {}
+        recorded = select(load_current(), kind="latency") if self.keep else []
+        records = {record.id: record for record in recorded}
         for number in range(1, self.runs + 1):
             missing = [group for group in groups if group and len(_runs(group, device, records)) < number]
             last = [run for group in missing for run in _runs(group, device, records)[-1:]]
@@ -119,10 +119,10 @@ class LatencyCommand:
                 _wait(self.gap - min(map(_age, last)))
             for group in missing:
                 label = f"run {number} of {self.runs}, " * (self.runs > 1)
-                for record in self._run(group, device, records, label, failures):
-                    records[record.id] = record
-                    if self.keep:
-                        append_record(record)
+                run = self._run(group, device, records, label, failures)
+                records |= {record.id: record for record in run}
+                if self.keep:
+                    append_records(run)
         return [cast(Session, _session(group, device, records)) for group in groups if group]
 
     def _run(
@@ -179,7 +179,7 @@ class LatencyCommand:
 def _session(group: Group, device: str, records: Mapping[str, Record]) -> Session | None:
     """Return the session of a group on a device; None before its first run."""
     setting, models = replace(group[0], model=""), tuple(latency_subject(setting.model) for setting in group)
-    for session in load_sessions(records.values()):
+    for session in load_sessions(records):
         if (session.device, session.setting, session.models) == (device, setting, models):
             return session
     return None

@@ -14,9 +14,8 @@ import tyro
 from benchmark.config.identities import reference_identity
 from benchmark.config.packages import layouts_of
 from benchmark.core.errors import InputError
-from benchmark.core.files import check_output_folder
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import RECORDS, Record, append_record, provenance
+from benchmark.core.records import Record, append_record, check_store, provenance
 from benchmark.models.external import resolve_model
 from benchmark.models.layouts import manifest_path, write_manifest
 from benchmark.models.registry import build_model, check_input_size, find_entry, packages
@@ -64,7 +63,7 @@ class ReferenceCommand:
         if self.joints < 1:
             raise InputError(f"--joints {self.joints}: at least one keypoint is needed")
         if self.keep:
-            check_output_folder(RECORDS)
+            check_store()
         if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{7,40}", self.repository):
             raise InputError(f"--repository {self.repository}: expected owner/name@commit")
         record, shapes = measure_reference(

@@ -55,8 +55,8 @@ def parse_coco_people(data: Any, source: str = "annotations") -> CocoPeople:
     table = EntryTable.of(data["annotations"], source, "annotation")
     table, category = _select_annotated_category(table, EntryTable.of(data["categories"], source, "category"))
     image_ids = table.ids("image_id")
-    ids = table.values("id", (int, float, str))
-    table.warn_of_types("id", ids, str, float, bool)
+    ids = table.values("id", (int, float, str, type(None)))
+    table.warn_of_types("id", ids, str, float, bool, type(None))
     zero_id = np.array([_is_zero(value) for value in ids])
     table.warn(np.flatnonzero(zero_id), "id is 0", f"whoever is matched to it counts as false, {AS_PYCOCOTOOLS}")
     crowd, ignored = _read_crowd(table)
@@ -99,11 +99,11 @@ def parse_coco_detections(entries: Any, people: CocoPeople, source: str = "detec
     return detections
 
 
-def _is_zero(value: Id) -> bool:
+def _is_zero(value: Id | None) -> bool:
     """Return whether pycocotools stores an id as 0, text as the number that it stands for."""
     try:
-        return float(value) == 0
-    except (ValueError, OverflowError):
+        return float(value) == 0  # type: ignore[arg-type] # of null: a TypeError
+    except (ValueError, OverflowError, TypeError):
         return False
 
 
@@ -113,7 +113,8 @@ def _select_annotated_category(table: EntryTable, listed: EntryTable) -> tuple[E
     annotated = known.intersection(categories)
     if not annotated:
         found, expected = (", ".join(map(shorten_json, values)) for values in (dict.fromkeys(categories), known))
-        raise InputError(f"{table.source}: no annotation is of a listed category: {found}, listed are {expected}")
+        expected = f"listed are {expected}" if known else "none are listed"
+        raise InputError(f"{table.source}: no annotation is of a listed category: {found}, {expected}")
     if len(annotated) > 1:
         ids = ", ".join(sorted(map(shorten_json, annotated)))
         raise InputError(f"{table.source}: annotations of {len(annotated)} categories ({ids}); keep those of people only")
@@ -136,8 +137,8 @@ def _select_detected_category(table: EntryTable, category: Id) -> EntryTable:
 
 
 def _read_categories(table: EntryTable, key: str) -> list[Id]:
-    categories = table.values(key, (int, float, str))
-    table.warn_of_types(key, categories, str, float, bool)
+    categories = table.values(key, (int, float, str, type(None)))
+    table.warn_of_types(key, categories, str, float, bool, type(None))
     return categories
 
 
@@ -224,7 +225,7 @@ def _mask_areas(table: EntryTable) -> np.ndarray:
 
 def _warn_of_repeated(detections: CocoDetections, table: EntryTable) -> None:
     """Warn of detections that equal an earlier one, and of ids that would not tell detections apart."""
-    image, score = detections.image_ids, detections.scores
+    image, score = np.unique(detections.image_ids, return_inverse=True)[1], detections.scores
     # Sorting by image and score finds all candidates; only those are compared as a whole.
     order = np.lexsort((score, image))
     same = (image[order[1:]] == image[order[:-1]]) & (score[order[1:]] == score[order[:-1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,17 +85,16 @@ class EntryTable(NamedTuple):
         """Return a field of all entries as float64: a number, [N], or a list of ``length`` numbers, [N, length].
 
         Raises:
-            InputError: an entry lacks the field, or it has another type or length.
+            InputError: an entry lacks the field, or it has another type or length; true and false are no numbers.
         """
         values = self.values(key)
-        if not length:
-            self.warn_of_types(key, values, bool)
         shape = (len(values), length) if length else (len(values),)
         try:
             array = np.array(values)
-            if array.shape == shape and array.dtype.kind in "iufb":
+            kinds = set(map(type, chain.from_iterable(values) if length else values))
+            if array.shape == shape and array.dtype.kind in "iuf" and bool not in kinds:  # numpy takes true for 1
                 return array.astype(np.float64, copy=False)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):
             pass
 
         # Something is wrong: find the first wrong entry.
@@ -103,7 +103,7 @@ class EntryTable(NamedTuple):
             if length and isinstance(value, list) and len(value) != length:
                 raise self.error(index, f"{key} has {len(value)} numbers, expected {length}")
             members = value if length and isinstance(value, list) else [value]
-            if bool(length) != isinstance(value, list) or not all(isinstance(member, (int, float)) for member in members):
+            if bool(length) != isinstance(value, list) or not all(type(member) in (int, float) for member in members):
                 raise self.error(index, f"{key} must be {expected}, not {shorten_json(value)}")
         try:
             return np.array(values, np.float64)  # whole numbers beyond 64 bits
@@ -112,6 +112,8 @@ class EntryTable(NamedTuple):
 
     def ids(self, key: str) -> np.ndarray:
         """Return ids [N]: int64 where all are whole numbers, in any notation; else float64 or, where all are text, str.
+
+        Whole numbers beyond 64 bits are Python's.
 
         Raises:
             InputError: an entry lacks the field, or it is neither a number nor text; or some are numbers and some are text.
@@ -133,7 +135,9 @@ class EntryTable(NamedTuple):
                 return np.array([int(value) for value in values], np.int64)
             return np.array(values, np.float64)
         except OverflowError:
-            raise InputError(f"{self.source}: the {key} of each {self.row} must be a whole number within 64 bits") from None
+            if np.array(values).dtype.kind == "f":  # as pycocotools would round them, too, and lose their images
+                raise InputError(f"{self.source}: the {key} of each {self.row} must be a whole number within 64 bits") from None
+            return np.array(values, dtype=object)
 
 
 def shorten_json(value: Any) -> str:

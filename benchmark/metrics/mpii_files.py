@@ -44,7 +44,7 @@ def read_mpii_annotations(path: Path) -> MpiiAnnotations:
     Raises:
         InputError: the file is missing, broken or has another layout, or a value in it is impossible.
     """
-    arrays, fields = read_arrays(path)
+    arrays, fields = read_arrays(path, *MPII_MAT, *MPII_H5)
     if all(key in arrays for key in MPII_MAT):
         joints, missing, boxes = (arrays[key] for key in MPII_MAT)
         people = joints.shape[-1]

@@ -294,6 +294,9 @@ def _check_rows(
 
 def is_among(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return which ids [N] are among the known ones; text never equals a number."""
+    if "O" in (ids.dtype.kind, known.dtype.kind):  # whole numbers beyond 64 bits, which isin compares one by one
+        listed = set(known.tolist())
+        return np.array([value in listed for value in ids.tolist()], dtype=bool)
     return np.isin(ids, known) & ((ids.dtype.kind == "U") == (known.dtype.kind == "U"))
 
 

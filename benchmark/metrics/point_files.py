@@ -36,7 +36,7 @@ def read_points(path: Path, people: int, dataset: str) -> np.ndarray:
     Raises:
         InputError: the file is missing or broken, holds annotations, or is of another dataset or of other people.
     """
-    array = _select_predictions(path, read_arrays(path))
+    array = _select_predictions(path, read_arrays(path, *USUAL_KEYS))
     joints = len(JOINT_NAMES[dataset])
     for values, columns in COLUMNS.items():
         for axes in AXES:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from benchmark.config.conventions import PCK_PRESETS, PCKH_PRESETS
+from benchmark.core.text import printable
 from benchmark.metrics.average_precision import UNDEFINED
 from benchmark.metrics.pckh import MEAN_COLUMN
 from benchmark.metrics.score_files import (
@@ -38,7 +39,7 @@ def format_mpii(arguments: ScoreArguments, scores: MpiiScores) -> str:
     lines = [f"MPII, people: {scores['n']}; PCKh in percent, 95 % intervals of the mean over people"]
     for path in arguments.prediction_files:
         origin = arguments.origin_of(path)
-        lines.append(f"{path}: centre of the top-left pixel at ({origin}, {origin})")
+        lines.append(f"{printable(path)}: centre of the top-left pixel at ({origin}, {origin})")
     return "\n".join([*lines, *_preset_rows(arguments, scores, _mpii_label)])
 
 
@@ -46,7 +47,7 @@ def format_lsp(arguments: ScoreArguments, scores: LspScores) -> str:
     """Format the result of :func:`benchmark.metrics.score_files.score_lsp` as text."""
     lines = [f"LSP, people: {scores['n']}; PCK in percent of the torso's length, 95 % intervals over people"]
     for file, missing in scores["missing"].items():
-        lines.append(f"{file}: {arguments.sides}-centric; joints without a prediction, counted as missed: {missing}")
+        lines.append(f"{printable(file)}: {arguments.sides}-centric; joints without a prediction, counted as missed: {missing}")
     for name in scores["presets"]:
         lines.append(f"{name}: {PCK_PRESETS['' if name == DEFAULT_PCK else name].description}")
     return "\n".join([*lines, *_preset_rows(arguments, scores, lambda name, threshold: f"{name} @{threshold}")])
@@ -68,7 +69,7 @@ def _preset_rows(arguments: ScoreArguments, scores: MpiiScores | LspScores, labe
             yield from _end_rows([*score["joints_ci95"].values(), score["ci95"]], width, "")
     if against:
         yield ""
-        yield f"{arguments.predictions} minus {arguments.against}, paired"
+        yield f"{printable(arguments.predictions)} minus {printable(arguments.against)}, paired"
         yield header
     for name, differences in against.items():
         for threshold, difference in differences.items():
@@ -93,10 +94,10 @@ def _mpii_label(name: str, threshold: str) -> str:
 def format_coco(arguments: ScoreArguments, scores: CocoScores) -> str:
     """Format the result of :func:`benchmark.metrics.score_files.score_coco` as text."""
     intervals = "" if arguments.intervals == "none" else ", 95 % intervals over images"
-    lines = [f"COCO, images: {scores['n']}; fractions of 1{intervals}", "", f"{arguments.predictions}"]
+    lines = [f"COCO, images: {scores['n']}; fractions of 1{intervals}", "", printable(arguments.predictions)]
     lines += _coco_rows([(name, scores[name], scores["ci95"][name]) for name in METRIC_NAMES], "")
     if "against" in scores:
-        lines += ["", f"{arguments.predictions} minus {arguments.against}, paired"]
+        lines += ["", f"{printable(arguments.predictions)} minus {printable(arguments.against)}, paired"]
         lines += _coco_rows([(name, row["difference"], row["ci95"]) for name, row in scores["against"].items()], "+")
     return "\n".join(lines)
 

@@ -29,7 +29,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import missing_reason
 from benchmark.core.files import file_stamp
+from benchmark.core.text import printable
 from benchmark.models.registry import (
     Entry,
     architecture_format,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 
 ONNX_SUFFIX = ".onnx"
+_OWN_PACKAGES = ("benchmark", "reproductions")
 # The help of every command that takes a network; cost, latency and comparison also take an exported one.
 _SPECS = (
     "an id of this project (efficientpose_nas/A+sic=off), net.py:FUNCTION, package.module:FUNCTION, timm:NAME, torchvision:NAME"
@@ -74,6 +77,9 @@ class ExternalModel:
     source: str = ""
     predicts_heatmaps: bool = True
     onnx: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))  # of a file
 
     @property
     def code(self) -> Path | None:
@@ -139,7 +145,7 @@ def resolve_model(spec: str) -> ExternalModel:
         raise InputError(f"{spec}: add the function that builds the network, as in {spec}:build")
     path, is_file = Path(spec), suffix == ONNX_SUFFIX or architecture_format(spec) is not None
     if is_file and not path.is_file():
-        raise InputError(f"{spec}: no such file")
+        raise InputError(f"{spec}: {missing_reason(path)}")
     if suffix == ONNX_SUFFIX:
         return ExternalModel(
             spec=str(path.resolve()), name=path.name, onnx=path, factory=lambda joints, hw: _load_onnx(path, hw)
@@ -241,17 +247,40 @@ def build_external(num_joints: int, external: ExternalModel) -> nn.Module:
     return external.build(num_joints, USER_NETWORK_SIZE)
 
 
+def source_files(external: ExternalModel) -> list[Path]:
+    """List the files that a user's network comes from: its Python file with those that it imports from beside it, or below.
+
+    The network must be built. An exported network is its file and those that hold its weights. This project's own modules are
+    not listed: they have versions.
+    """
+    if external.onnx:
+        from benchmark.models.onnx import external_data
+
+        return [external.onnx, *external_data(external.onnx)]
+    if external.code is None:
+        return []
+    imported = {
+        Path(file)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] not in _OWN_PACKAGES and (file := getattr(module, "__file__", None))
+    }
+    folder = external.code.parent
+    beside = (file for file in imported if file.is_relative_to(folder) and "site-packages" not in file.parts and file.is_file())
+    return sorted({external.code, *beside})
+
+
 def identify_external(model: str) -> dict[str, str]:
     """Return what tells a registered network from others of its name; nothing for a model of this project.
 
     Returns:
-        ``code``: hash of the user's file, or the spec of a model of a library; ``recipe_of``, if it shares a model's recipes.
+        ``code``: hash of the user's files, or the spec of a model of a library; ``recipe_of``, if it shares a model's recipes.
     """
     entry = find_entry(model)
     external = entry.kwargs.get("external")
     if not isinstance(external, ExternalModel):
         return {}
-    code = hashlib.sha256(external.code.read_bytes()).hexdigest()[:8] if external.code else external.spec
+    content = b"".join(file.read_bytes() for file in source_files(external))
+    code = hashlib.sha256(content).hexdigest()[:8] if content else external.spec
     return {"code": code} | ({"recipe_of": entry.recipe_of} if entry.recipe_of else {})
 
 
@@ -292,7 +321,7 @@ def _resolve_function(source: str, name: str) -> ExternalModel:
     """Resolve the function ``name`` of a Python file or of an importable module, which is not executed yet."""
     is_file = source.endswith(".py")
     if is_file and not Path(source).is_file():
-        raise InputError(f"{source}: no such file")
+        raise InputError(f"{source}: {missing_reason(Path(source))}")
     resolved = str(Path(source).resolve()) if is_file else source
     return ExternalModel(
         spec=f"{resolved}:{name}",

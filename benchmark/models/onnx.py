@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -100,23 +101,50 @@ def external_data(path: Path) -> list[Path]:
     Raises:
         InputError: see :func:`read_onnx`.
     """
-    parts = (tensor.external_data for tensor in read_onnx(path).graph.initializer)
-    names = {entry.value for part in parts for entry in part if entry.key == "location"}
+    names = {name for tensor in _tensors(read_onnx(path)) for name in _locations(tensor)}
     return [file for name in sorted(names) if (file := path.parent / name).is_file()]
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Yield all tensors in a model: weights, constants, and those in parts that run on a condition or several times."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if field.message_type.name == type(value).__name__ else value:
+                yield from _tensors(part)
+
+
+def _locations(tensor: Any) -> list[str]:
+    """Return the files, as the model names them, that hold a tensor's content."""
+    return [entry.value for entry in tensor.external_data if entry.key == "location"]
+
+
+def _check_locations(model: Any, path: Path) -> None:
+    """Check that files of weights lie beside the model or in a folder below."""
+    for tensor in _tensors(model):
+        for name in _locations(tensor):
+            if Path(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+                raise InputError(
+                    f"{path} takes {tensor.name!r} from {name!r}, which is not in the model's folder; it is not read"
+                )
 
 
 def read_onnx(path: Path) -> Any:
     """Read the graph of an ONNX file as an ``onnx.ModelProto``, without weights that are stored in other files.
 
     Raises:
-        InputError: onnx is not installed, or the file cannot be read.
+        InputError: onnx is not installed, the file cannot be read, or it takes weights from outside its folder.
     """
     try:
         import onnx
     except ImportError:
         raise InputError(f"{path}: reading it needs onnx (the extra 'runtimes')") from None
     try:
-        return onnx.load(path, load_external_data=False)  # only shapes are needed
+        model = onnx.load(path, load_external_data=False)  # only shapes are needed
     except Exception as problem:  # from protobuf or from the file system
         reason = str(problem).strip() or type(problem).__name__
         raise InputError(f"{path} cannot be read as an ONNX file: {reason.splitlines()[0]}") from None
+    _check_locations(model, path)
+    return model

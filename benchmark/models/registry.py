@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FILE_PREFIX = "file:"  # of the variant in the id of an architecture file
 LIST_MODELS = "python -m benchmark.measure models"
-Evidence = Literal["author code", "paper text", "reconstruction"]
+Evidence = Literal["author code", "released parts", "paper text", "reconstruction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,8 @@ class Entry:
         kwargs: Further keyword arguments of the constructor.
         switches: By switch and value, the keyword arguments that the value changes.
         scopes: By name of a part (``backbone``, ``head``), the submodules that it consists of.
+        unreleased: By switch, the values with which the authors never released the network. What has one of them is built
+            from released parts, not author code.
         no_effect_on_heatmaps: Switches that do not change the final heatmaps.
         inputs: Input sizes as ``HxW`` in pixels; the first is the default.
         multiple: Both sides of an image must be multiples of this many pixels; with others the network fails, or its
@@ -65,6 +67,7 @@ class Entry:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unreleased: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_effect_on_heatmaps: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("256x256", "256x192")
     multiple: int = 1
@@ -234,7 +237,11 @@ def _entry_with_switches(model: str) -> Entry:
     kwargs = dict(entry.kwargs)
     for switch, value in ordered.items():
         kwargs |= entry.switches[switch][value]
-    return replace(entry, id="+".join([base, *(f"{switch}={value}" for switch, value in ordered.items())]), kwargs=kwargs)
+    variant = replace(entry, id="+".join([base, *(f"{switch}={value}" for switch, value in ordered.items())]), kwargs=kwargs)
+    changed = [f"{switch}={value}" for switch, value in ordered.items() if value in entry.unreleased.get(switch, ())]
+    if not changed or entry.evidence != "author code":
+        return variant
+    return replace(variant, evidence="released parts", source=f"{entry.source}, which has no {' or '.join(changed)}")
 
 
 def single_switch_variants(model: str) -> Iterator[str]:

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import InputError
-from benchmark.core.file_content import is_lfs_pointer, is_web_page
+from benchmark.core.file_content import ZIP_METHODS, is_lfs_pointer, is_web_page, missing_reason, unpacked_limit
 from benchmark.core.files import data_root
+from benchmark.core.hdf5_files import get_item, read_arrays
 from benchmark.models.layouts import COUNTER, OWN, Layout
 
 TFLITE = ".tflite"
@@ -41,6 +42,8 @@ def locate_weights(weights: Path) -> Path:
     Raises:
         InputError: there is no such file; the paths that were tried are named.
     """
+    if weights.is_dir():
+        raise InputError(f"no weights at {weights}: {missing_reason(weights)}")
     below_root = data_root() / weights
     for path in (weights, below_root):
         if path.is_file():
@@ -102,9 +105,8 @@ def _read_pytorch(path: Path) -> Any:
     try:
         with open(path, "rb") as file, torch.serialization.safe_globals(_numpy_data()), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on pickle protocols: what cannot be read is said below
-            content = torch.load(file, map_location="cpu", weights_only=True)
-            _check_sums(path)
-            return content
+            _check_entries(path)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except Exception as problem:  # a damaged file may raise anything
@@ -122,10 +124,13 @@ def _read_pytorch(path: Path) -> Any:
     raise InputError(f"{path} is not a file of tensors: {message.rpartition('error: ')[2][:120]}")
 
 
-def _check_sums(path: Path) -> None:
-    """Compare the checksums in a file of PyTorch's with its content, which PyTorch does not."""
+def _check_entries(path: Path) -> None:
+    """Check the size of what is packed in a file of PyTorch's, and compare the checksums in it, which PyTorch does not."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            size, limit = sum(entry.file_size for entry in archive.infolist()), unpacked_limit(path.stat().st_size)
+            if size > limit or any(entry.compress_type not in ZIP_METHODS for entry in archive.infolist()):
+                raise InputError(f"{path} unpacks to {size:,} bytes, out of proportion to its size")
             if damaged := archive.testzip():
                 raise InputError(f"{path} is damaged: the checksum of {damaged} is wrong")
 
@@ -164,18 +169,20 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
     """Return the arrays of a file of Keras's by layer and name (``conv/kernel``); the model's description is not opened."""
     import h5py
 
-    tensors: dict[str, Tensor] = {}
+    datasets: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             *layer, array = name.split("/")  # the layer's name, which may contain slashes, stands twice: conv/conv/kernel:0
             layer = layer[: (len(layer) + 1) // 2]
-            tensors["/".join([*layer, array.removesuffix(":0")])] = torch.from_numpy(item[()])
+            datasets["/".join([*layer, array.removesuffix(":0")])] = item
 
     try:
         with h5py.File(path) as file:
-            file.get("model_weights", file).visititems(visit)
-    except (OSError, TypeError, KeyError) as problem:
+            (get_item(file, "model_weights") if "model_weights" in list(file) else file).visititems(visit)  # follows no links
+            arrays = read_arrays(datasets, path.stat().st_size)
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    except (OSError, TypeError, KeyError, ValueError, AttributeError, RuntimeError) as problem:
         if "truncated" in str(problem):
             _cut_off(path)
         raise InputError(f"{path} is not a file of Keras's weights that can be read: {problem}") from None

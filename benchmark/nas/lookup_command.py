@@ -17,7 +17,7 @@ from benchmark.config.packages import find_search
 from benchmark.config.searches import SearchConfig
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
-from benchmark.core.records import RECORDS, append_record
+from benchmark.core.records import RECORDS, append_records, check_store
 from benchmark.models.registry import build_model
 from benchmark.nas.arguments import LookupArguments
 from benchmark.nas.lookup_files import find_table, table_path
@@ -49,6 +49,8 @@ def look_up(arguments: LookupArguments, folder: Path = RECORDS) -> None:
         raise InputError(f"--validate {arguments.validate}: at least three networks are needed")
     if arguments.rounds < 1:
         raise InputError(f"--rounds {arguments.rounds}: at least one is needed")
+    if arguments.keep:
+        check_store(folder)
     config, cost = find_search(arguments.package, arguments.scale), arguments.cost
     if arguments.input:
         parse_size(arguments.input)
@@ -73,9 +75,8 @@ def _validate(
     random_costs = [costs[name] for name in texts]
     validation = compare_predictions(*zip(*random_costs, strict=True))
     if arguments.keep:
-        append_record(validation_record(package, config, table, random_costs, validation), folder)
-        for model in recorded:
-            append_record(whole_network_record(package, config, table, model, *costs[model]), folder)
+        whole_networks = [whole_network_record(package, config, table, model, *costs[model]) for model in recorded]
+        append_records([validation_record(package, config, table, random_costs, validation), *whole_networks], folder)
     return validation
 
 

@@ -13,7 +13,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DataPart, SearchConfig
 from benchmark.core.files import check_output_folder
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import RECORDS, Record, append_record, load_records
+from benchmark.core.records import RECORDS, Record, append_record, check_store, load_records
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import choose_device
 from benchmark.nas.arguments import SearchArguments
@@ -48,8 +48,10 @@ def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list
     """
     config = find_search(arguments.package, arguments.scale, arguments.dataset)
     verbose = not arguments.as_json
-    for place in (search_folder(arguments, config), arguments.cache, *([folder] if arguments.keep else [])):
+    for place in (search_folder(arguments, config), arguments.cache):
         check_output_folder(place)
+    if arguments.keep:
+        check_store(folder)
     people, absent = load_training_people(config.recipe, arguments.root)
     table = find_table(arguments.package, config, arguments.cost, arguments.table, noisy=arguments.noisy, show=verbose)
     run = plan_search(arguments, config, table)

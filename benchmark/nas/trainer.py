@@ -36,7 +36,7 @@ from benchmark.models.registry import find_entry
 from benchmark.nas.lookup_table import LookupTable
 from benchmark.training.checkpoint import claim_folder, open_run
 from benchmark.training.loader import BatchLoader
-from benchmark.training.trainer import Batch, TrainingRun, median_step_seconds, run_loop
+from benchmark.training.trainer import Batch, TrainingRun, data_identity, median_step_seconds, run_loop
 
 
 class SearchAlgorithm(Protocol):
@@ -229,7 +229,8 @@ def run_search(run: SearchRun, plan: SearchPlan, *, tensorboard: bool = True) ->
 
     with claim_folder(run.folder):
         # Resume from last.pt if there is one.
-        progress = open_run(run.folder, run.identity(), algorithm.network, optimizers)
+        identity = run.identity() | data_identity(plan.loaders.values())
+        progress = open_run(run.folder, identity, algorithm.network, optimizers)
         if "searcher" in progress:
             algorithm.load_state(progress["searcher"])
         means = EpochMeans(progress.get("sums", {}))

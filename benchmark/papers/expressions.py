@@ -2,7 +2,7 @@
 
 ``table2[row, column]`` is a cell of the same paper, ``efficientpose.table3[row, column]`` one of another paper. An expression
 may use numbers, the four operations, unary minus, powers, comparisons, ``and``, and the functions ``min``, ``max``, ``abs``,
-``sum`` and ``mean``. It is data and cannot run anything else.
+``sum`` and ``mean``. It is data and cannot run anything else; its length, its depth and all values in it are bounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
+    ast.Pow: lambda base, exponent: float(base) ** exponent,  # of whole numbers, it could take forever
 }
 COMPARE: Mapping[type, Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -38,6 +38,7 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "sum": lambda *values: sum(values),
     "mean": lambda *values: sum(values) / len(values),
 }
+LONGEST, DEEPEST, LARGEST = 1000, 100, 1e30  # characters, operations within operations, values
 
 
 class NotComputable(InputError):  # noqa: N818  # a state of the printed values, not a mistake of the caller
@@ -69,8 +70,8 @@ def evaluate_expression(
         value_of: Replaces the printed value of a cell, to see the effect of the rounding of the sources.
 
     Raises:
-        NotComputable: a cell is no number, or a divisor is zero.
-        InputError: not an expression of this kind, or a cell that does not exist.
+        NotComputable: a cell is no number, a divisor is zero, or a value is beyond :data:`LARGEST`.
+        InputError: not an expression of this kind, longer or deeper than is allowed, or a cell that does not exist.
     """
     cells: list[Cell] = []
 
@@ -96,46 +97,77 @@ def evaluate_expression(
             return value_of(cell) if value_of else printed_value(cell)
         raise InputError(f"{expression!r}: no printed number at {owner.id}/{table}[{row_id}, {column_id}]")
 
-    def walk(node: ast.AST) -> Any:
+    def number(node: ast.AST, depth: int) -> float:
+        value = walk(node, depth)
+        if isinstance(value, bool):
+            raise InputError(f"{expression!r}: {ast.unparse(node)!r} is true or false, not a number")
+        return value
+
+    def walk(node: ast.AST, depth: int = 0) -> Any:
+        if depth > DEEPEST:
+            raise InputError(f"{expression!r}: more than {DEEPEST} operations within each other")
+        depth += 1
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return value
+                return _bounded(value)
             case ast.Subscript():
-                return read_cell(node)
+                return _bounded(read_cell(node))
             case ast.BinOp(left=left, op=operation, right=right) if type(operation) in BINARY:
-                return BINARY[type(operation)](walk(left), walk(right))
+                return _bounded(BINARY[type(operation)](number(left, depth), number(right, depth)))
             case ast.UnaryOp(ast.USub(), operand):
-                return -walk(operand)
+                return -number(operand, depth)
             case ast.BoolOp(ast.And(), values):
-                return all([walk(value) for value in values])
+                parts = [walk(value, depth) for value in values]
+                if not all(isinstance(part, bool) for part in parts):
+                    raise InputError(f"{expression!r}: 'and' joins comparisons, not numbers")
+                return all(parts)
             case ast.Compare(left, ops, comparators) if all(type(op) in COMPARE for op in ops):
-                values = [walk(left), *map(walk, comparators)]
-                return all(COMPARE[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=False))
+                numbers = [number(operand, depth) for operand in (left, *comparators)]
+                return all(COMPARE[type(op)](a, b) for op, a, b in zip(ops, numbers, numbers[1:], strict=False))
             case ast.Call(ast.Name(id=name), args, []) if name in FUNCTIONS:
-                return FUNCTIONS[name](*map(walk, args))
+                return _bounded(FUNCTIONS[name](*(number(argument, depth) for argument in args)))
         raise InputError(f"{expression!r}: {ast.unparse(node)!r} is not allowed in an expression")
 
     try:
-        value = walk(_parse(expression))
-        if not isinstance(value, bool | int | float):
-            raise TypeError(f"evaluates to {value!r}, which is not a real number")
-        return ExpressionResult(value, tuple(cells))
+        return ExpressionResult(walk(_parse(expression)), tuple(cells))
     except InputError:
         raise
+    except OverflowError:
+        raise NotComputable(f"{expression!r}: a value is not within {LARGEST:g}") from None
     except ArithmeticError as problem:
         raise NotComputable(f"{expression!r}: {problem}") from None
-    except (SyntaxError, TypeError, ValueError) as problem:
+    except (TypeError, ValueError) as problem:
         raise InputError(f"{expression!r}: {problem}") from None
+
+
+def _bounded(value: Any) -> float:
+    """Return a value, which must be a real number of a size that can be compared."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"evaluates to {value!r}, which is not a real number")
+    if not abs(value) <= LARGEST:  # so neither infinite nor NaN
+        raise OverflowError
+    return value
 
 
 @cache
 def _parse(expression: str) -> ast.expr:
-    return ast.parse(expression, mode="eval").body
+    if len(expression) > LONGEST:
+        raise InputError(f"{expression[:40]!r}...: longer than {LONGEST:,} characters")
+    try:
+        return ast.parse(expression, mode="eval").body
+    except (SyntaxError, ValueError) as problem:
+        raise InputError(f"{expression!r}: {problem}") from None
+    except (RecursionError, MemoryError):
+        raise InputError(f"{expression!r}: more than {DEEPEST} operations within each other") from None
 
 
 def is_quotation(expression: str) -> bool:
-    """Check that an expression is a single cell, so that its sentence repeats what the cell prints."""
-    return isinstance(_parse(expression), ast.Subscript)
+    """Check that an expression is a single cell, maybe times a power of 1,000, so that its sentence repeats the cell."""
+    match _parse(expression):
+        case ast.BinOp(left=ast.Constant(value=int() as factor), op=ast.Mult(), right=ast.Subscript()):
+            return factor in (10**3, 10**6, 10**9)
+        case tree:
+            return isinstance(tree, ast.Subscript)
 
 
 def printed_value(cell: Cell) -> float:

@@ -12,10 +12,11 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, TypeAdapter, ValidationError, with_config
 
@@ -47,8 +48,11 @@ METRIC_KINDS: Mapping[str, Kind | None] = {
     "text": None,
 }
 UNIT_SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "": 1.0, "%": 1.0, "×": 1.0, "ms": 1.0, "fps": 1.0, "h": 1.0, "days": 1.0}
-NUMBER_PATTERN = re.compile(r"(?P<sign>[+\-−]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?")
+NUMBER_PATTERN = re.compile(
+    r"(?P<sign>[+\-−]?)(?P<digits>[0-9]{1,15}(?:\.(?P<decimals>[0-9]{1,15}))?)\s*(?P<suffix>K|M|G|%|×|x|ms|h)?"
+)
 DASH = "-"
+ROUGH = Fraction(1, 20)  # relative rounding from which on a printed number agrees with too much to be reproduced
 APPROXIMATE = re.compile(r"\b(about|nearly|almost|around|roughly|close to|some)\b", re.IGNORECASE)
 
 # Types of the fields of Column, Row, Table, Claim and Paper. A file is validated against these dataclasses.
@@ -75,6 +79,11 @@ class Number:
     def __str__(self) -> str:
         return f"{self.value:.{self.decimals}f}"
 
+    @property
+    def is_rough(self) -> bool:
+        """True if half a unit of the last printed place is at least :data:`ROUGH` of the number."""
+        return Fraction(1, 2 * 10**self.decimals) >= ROUGH * abs(Fraction(str(self)))
+
 
 def parse_number(printed: str) -> Number:
     """Parse a printed number: ``'34.0M' -> Number(34.0, 1, 'M')``.
@@ -91,6 +100,24 @@ def parse_number(printed: str) -> Number:
 
 @no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What must be chosen before a printed cost can be compared: a way of counting, or one of several forms of a network.
+
+    Attributes:
+        id: The convention, or ``switch=value`` of the networks that have this form.
+        reason: What speaks for it: the authors' tool or code, a sentence, or that it fits.
+        by_fit: The printed numbers decided, as nothing else does.
+        rivals: What it was chosen among.
+    """
+
+    id: Text
+    reason: Text
+    by_fit: StrictBool = False
+    rivals: tuple[Text, ...] = ()
+
+
+@no_unknown_fields
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """One column of a printed table.
 
@@ -100,11 +127,13 @@ class Column:
         metric: One of ``METRIC_KINDS``, or another one whose ``kind`` is stated.
         unit: Unit of the printed numbers.
         convention: How parameters, operations or PCKh are counted, by name.
+        chosen: Why so, if it is a cost; None for others. In the file, it is one of the paper's ``conventions``.
         threshold: Threshold of PCKh.
         part: Body part of PCKh, or ``mean``.
         scope: Part of the network that the numbers cover; empty for the whole network.
         expression: How a derived column follows from other cells; the name ``row`` is the row's own id.
         fitted: What of convention or scope was chosen so that a printed number of the column results; empty if nothing was.
+        spans: Equal neighbours are one printed cell, which spans their rows.
         none: Why nothing that we measure can be compared with the column; empty if something can.
         kind: Kind under which verdicts on the column are counted; None if it has none. It follows from the metric, and is
             stated for a metric that is not in ``METRIC_KINDS`` only.
@@ -116,12 +145,14 @@ class Column:
     metric: str
     unit: str = ""
     convention: str = ""
+    chosen: Choice | None = None
     threshold: StrictFloat | None = None
     part: str = "mean"
     needs: str = ""
     scope: str = ""
     expression: str = ""
     fitted: str = ""
+    spans: StrictBool = False
     none: str = ""
     kind: Kind | None = None
 
@@ -179,10 +210,12 @@ class Row:
         needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
             of epochs or a device. Rows of one network with different conditions are different measurements.
         unpublished: Why the weights that the network's authors published are not those of the row; empty if they are.
+        form: The public form of the network that is counted, if there are several; in the file, one of the paper's ``forms``.
         source: Where the row's costs were taken from; in the file, its id among the paper's ``sources``.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
-        allows: By column, why the paper's own words allow the release another structure than the printed one.
+        stand_in: Why another network of its authors than that of the row is counted; empty if it is that of the row.
+        allows: By column, why the paper's own words allow the release another structure or setting than the printed one.
         note: Remark on the row.
     """
 
@@ -193,9 +226,11 @@ class Row:
     dataset: Text = ""
     needs: Text = ""
     unpublished: Text = ""
+    form: Choice | None = None
     source: Source | None = None
     restored: Mapping[str, Text] = field(default_factory=dict)
     fitted: str = ""
+    stand_in: str = ""
     allows: Mapping[str, Text] = field(default_factory=dict)
     note: str = ""
 
@@ -262,6 +297,7 @@ class Table:
         dataset: Dataset of the accuracies.
         split: Split of the dataset.
         input: Input size as ``HxW``.
+        own_split: Which people are tested, if they are not the usual ones of the split; empty if they are.
         pseudo: True for values that are printed in the running text only.
         note: Remark on the table.
         columns: By name, in printed order.
@@ -277,6 +313,7 @@ class Table:
     dataset: Text = ""
     split: Text = ""
     input: Size = ""
+    own_split: str = ""
     pseudo: StrictBool = False
     note: str = ""
     columns: Mapping[str, Column]
@@ -319,6 +356,7 @@ class Claim:
         printed: The number as the paper writes it, or ``true`` for a statement of order.
         expression: Expression over printed cells that should give ``printed``.
         unit: Unit of ``printed``.
+        cell: Cell that is this number in this place, as ``table[row, column]``; empty if there is none.
         note: Remark on the claim.
     """
 
@@ -329,6 +367,7 @@ class Claim:
     printed: Text
     expression: Text
     unit: str = ""
+    cell: str = ""
     note: str = ""
 
     @property
@@ -393,14 +432,24 @@ def load_paper(folder: Path) -> Paper:
         raise InputError(f"{path}: id {fields.get('id')!r} is not the name of the folder")
     specs = {
         key: _validate(dict[str, dict[str, Any]], f"{path}: {key}", fields.pop(key, default))
-        for key, default in (("tables", None), ("sources", {}))
+        for key, default in (("tables", None), ("sources", {}), ("conventions", {}), ("forms", {}))
     }
     sources = {key: _build(Source, f"{path}: source {key}", spec, id=key) for key, spec in specs["sources"].items()}
     released = _load_released(folder)
-    tables = {name: _load_table(folder, name, spec, sources, released.pop(name, {})) for name, spec in specs["tables"].items()}
+    conventions, forms = (
+        {name: _build(Choice, f"{path}: {key}.{name}", spec, id=name) for name, spec in specs[key].items()}
+        for key in ("conventions", "forms")
+    )
+    shared = _Shared(sources, conventions, forms)
+    tables = {name: _load_table(folder, name, spec, shared, released.pop(name, {})) for name, spec in specs["tables"].items()}
     for name in released:
         raise InputError(f"{folder / 'release.toml'}: table {name!r} is not in paper.toml")
-    return _build(Paper, str(path), fields, tables=tables, claims=_load_claims(folder))
+    claims = _load_claims(folder)
+    cells = {cell.name for table in tables.values() for cell in table.cells()}
+    for claim in claims:
+        if claim.cell and f"{folder.name}/{claim.cell}" not in cells:
+            raise InputError(f"{folder / 'claims.toml'}: claim {claim.id}: no printed value at {claim.cell}")
+    return _build(Paper, str(path), fields, tables=tables, claims=claims)
 
 
 def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -410,14 +459,25 @@ def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     return _validate(dict[str, dict[str, dict[str, Any]]], str(path), fields)
 
 
+class _Shared(NamedTuple):
+    """What the tables of a paper refer to, by id."""
+
+    sources: Mapping[str, Source]
+    conventions: Mapping[str, Choice]
+    forms: Mapping[str, Choice]
+
+
 def _load_table(
-    folder: Path, name: str, fields: dict[str, Any], sources: Mapping[str, Source], released: Mapping[str, Mapping[str, Any]]
+    folder: Path, name: str, fields: dict[str, Any], shared: _Shared, released: Mapping[str, Mapping[str, Any]]
 ) -> Table:
     """Build a table from its parts of ``paper.toml`` and ``release.toml`` and its CSV file."""
     where = f"{folder / 'paper.toml'}: table {name}"
     specs = {key: _validate(dict[str, dict[str, Any]], f"{where}: {key}", fields.pop(key, None)) for key in ("columns", "rows")}
-    columns = {key: _build(Column, f"{where}, column {key}", spec, name=key) for key, spec in specs["columns"].items()}
-    rows = {key: _build_row(f"{where}, row {key}", key, spec, sources) for key, spec in specs["rows"].items()}
+    columns = {
+        key: _build(Column, f"{where}, column {key}", spec, name=key, chosen=_choice_of(spec, shared.conventions))
+        for key, spec in specs["columns"].items()
+    }
+    rows = {key: _build_row(f"{where}, row {key}", key, spec, shared) for key, spec in specs["rows"].items()}
     printed = _read_cells(folder / f"{name}.csv", columns, rows)
     settings = {(row, column): value for row, values in released.items() for column, value in values.items()}
     for row, column in settings:
@@ -425,17 +485,29 @@ def _load_table(
             raise InputError(f"{folder / 'release.toml'}: table {name} prints no setting at [{row}, {column}]")
     for name_of_row, row_spec in rows.items():
         for column in row_spec.allows:
-            if (name_of_row, column) not in printed or columns[column].kind != "architecture":
-                raise InputError(f"{where}, row {name_of_row}: allows names {column!r}, which prints no structure")
+            if (name_of_row, column) not in printed or columns[column].kind not in ("architecture", "setting"):
+                raise InputError(f"{where}, row {name_of_row}: allows names {column!r}, which prints no structure or setting")
     derived = {"paper": folder.name, "id": name, "columns": columns, "rows": rows, "printed": printed, "released": settings}
     return _build(Table, where, fields, **derived)
 
 
-def _build_row(where: str, name: str, fields: dict[str, Any], sources: Mapping[str, Source]) -> Row:
+def _choice_of(fields: Mapping[str, Any], conventions: Mapping[str, Choice]) -> Choice | None:
+    """Return why a column of costs is counted as it is: because it fits, where the paper's file gives no reason."""
+    convention = fields.get("convention")
+    if METRIC_KINDS.get(fields.get("metric", "")) != "cost" or not isinstance(convention, str) or not convention:
+        return None
+    return conventions.get(
+        convention, Choice(id=convention, reason="it fits; the paper's file gives no other reason", by_fit=True)
+    )
+
+
+def _build_row(where: str, name: str, fields: dict[str, Any], shared: _Shared) -> Row:
     source = fields.pop("source", None)
-    if source is not None and source not in sources:
-        raise InputError(f"{where}: unknown source {source!r}; known: {', '.join(sources) or 'none'}")
-    return _build(Row, where, fields, id=name, **({} if source is None else {"source": sources[source]}))
+    if source is not None and source not in shared.sources:
+        raise InputError(f"{where}: unknown source {source!r}; known: {', '.join(shared.sources) or 'none'}")
+    switches = str(fields.get("model", "")).split("+")[1:]
+    form = next((form for switch, form in shared.forms.items() if switch in switches), None)
+    return _build(Row, where, fields, id=name, form=form, source=None if source is None else shared.sources[source])
 
 
 def _load_claims(folder: Path) -> tuple[Claim, ...]:

@@ -42,12 +42,14 @@ class CropCache:
         offsets: position of each crop's first byte, int64 ``[N]``.
         shapes: height and width of each crop, int64 ``[N, 2]``.
         transforms: from image to crop, float64 ``[N, 2, 3]``.
+        content: digest of the crops.
     """
 
     pixels: np.ndarray
     offsets: np.ndarray
     shapes: np.ndarray
     transforms: np.ndarray
+    content: str
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -132,7 +134,7 @@ def open_cache(folder: Path, identity: str | None = None) -> CropCache:
     """
     try:
         description = json.loads((folder / "cache.json").read_text())
-        index = np.load(folder / "index.npy")
+        index = np.array(np.load(folder / "index.npy", mmap_mode="r"))  # no larger than its file
         pixels = np.asarray(np.memmap(folder / "pixels.bin", np.uint8, mode="r"))  # slicing a plain array is faster
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: no readable cache of crops ({error})") from None
@@ -142,7 +144,8 @@ def open_cache(folder: Path, identity: str | None = None) -> CropCache:
     if description.get("version") != VERSIONS["crop_cache"] or sizes != (description.get("bytes"), description.get("persons")):
         raise InputError(f"{folder}: the cache of crops is damaged or of another version; remove it")
     shapes = np.stack([index["height"], index["width"]], 1).astype(np.int64)
-    return CropCache(pixels=pixels, offsets=index["offset"], shapes=shapes, transforms=index["matrix"])
+    content = description.get("content") or _content_digest(index, pixels)  # a cache from before it was stored
+    return CropCache(pixels=pixels, offsets=index["offset"], shapes=shapes, transforms=index["matrix"], content=content)
 
 
 def extract_crop(image: np.ndarray, region: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:
@@ -179,6 +182,16 @@ def cache_digest(people: People, regions: np.ndarray, resolutions: np.ndarray) -
     digest.update(json.dumps([file_stamp(image) for image in people.images]).encode())
     for column in (people.ids, regions, resolutions):
         digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
+
+
+def _content_digest(index: np.ndarray, pixels: np.ndarray) -> str:
+    """Compute a digest of the crops, person by person: the order in which they were written does not matter."""
+    digest = hashlib.sha256()
+    for entry in index:
+        start, height, width = (int(entry[name]) for name in ("offset", "height", "width"))
+        digest.update(f"{height} {width}".encode() + entry["matrix"].tobytes())
+        digest.update(pixels[start : start + height * width * 3].data)
     return digest.hexdigest()
 
 
@@ -238,6 +251,7 @@ def _write_crops(
     index = np.sort(np.fromfile(partial / "entries.bin", ENTRY), order="row")
     with atomic_write(partial / "index.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, index)
+    content = _content_digest(index, np.asarray(np.memmap(partial / "pixels.bin", np.uint8, mode="r")))
+    description = {"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}
     with atomic_write(partial / "cache.json") as temporary:
-        description = {"version": VERSIONS["crop_cache"], "identity": identity, "persons": len(index), "bytes": size}
-        temporary.write_text(json.dumps(description) + "\n")
+        temporary.write_text(json.dumps({**description, "content": content}) + "\n")

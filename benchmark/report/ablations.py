@@ -47,7 +47,7 @@ from benchmark.report.ablation_plots import (
     variant_gflops,
 )
 from benchmark.report.conclusions import conclusion
-from benchmark.report.markdown import grid, heading_anchor, page
+from benchmark.report.markdown import code, grid, heading_anchor, page
 
 EFFECT_HEADER = ("power", "comparison", "metric", "measured, points", "printed, points", "p, Holm", "direction")
 
@@ -63,7 +63,7 @@ reasons given.
 - The power is at least {100 * MIN_POWER:.0f} %: the probability to find a true difference of the printed size. The printed
   difference is taken as points of the metric that is measured, which may be another metric on another dataset.
 - The p-value of no difference is at most {100 * LEVEL:.0f} % by Holm's procedure, among all comparisons on this page that have
-  an interval.
+  an interval and are of networks trained for themselves.
 
 A direction holds for its own data, metric and training length. It says nothing about any printed accuracy, and nothing about
 the size of the printed difference."""
@@ -104,7 +104,7 @@ def ablations_page(records: Mapping[str, Record], effects: Effects) -> str:
         *_averages(records),
         grid(
             ("protocol", "shared by all variants", "mean pose, which ignores the image"),
-            [(f"`{name}`", budget.description, _mean_pose(budget, records)) for name, budget in BUDGETS.items()],
+            [(code(name), budget.description, _mean_pose(budget, records)) for name, budget in BUDGETS.items()],
         ),
         "## Overview",
         _overview(ablations, effects),
@@ -164,7 +164,7 @@ def _replaced(records: Mapping[str, Record]) -> list[str]:
         if record.setting["recipe"] == name:
             runs.setdefault((record.subject, describe_setting(record)), []).append(record)
     rows = [
-        (f"`{model}`", setting, seed_count_label(group), format_spread(group))
+        (code(model), setting, seed_count_label(group), format_spread(group))
         for (model, setting), group in sorted(runs.items())
     ]
     if not rows:
@@ -179,12 +179,12 @@ def _replaced(records: Mapping[str, Record]) -> list[str]:
 
 def _family(effects: Effects) -> str:
     """Count the comparisons that are tested together, and say how they depend on each other."""
-    family = [effect for compared in effects.values() for effect in compared if effect.estimate is not None]
+    family = [effect for compared in effects.values() for effect in compared if effect.judgement.p_value is not None]
     words = [effect.judgement.word for effect in family]
     sharing = sum(any(effect.trainings & other.trainings for other in family if other is not effect) for effect in family)
     counts = ", ".join(f"{words.count(word)} {text}" for word, text in WORDS.items())
     return (
-        f"Of {len(family)} comparisons with an interval, {counts}. {sharing} are correlated, because they share trained "
+        f"Of {len(family)} comparisons that are tested, {counts}. {sharing} are correlated, because they share trained "
         "networks with another one, as a common baseline or under a second threshold. Holm's procedure allows any dependence, "
         "at the price of some power. The power given is that of its first step, a test at "
         f"{100 * LEVEL:.0f} % / {len(family) or 1}."
@@ -229,7 +229,7 @@ def _section(
     ]
     for protocol, compared in effects.items():
         if _is_run(compared):
-            blocks += [f"### `{protocol}`", grid(EFFECT_HEADER, _effect_rows(protocol, compared))]
+            blocks += [f"### {code(protocol)}", grid(EFFECT_HEADER, _effect_rows(protocol, compared))]
             blocks.append(_variants(ablation, protocol, records))
             blocks += _trials(ablation, protocol, records)
             blocks += _convergence(ablation, protocol, records)
@@ -244,7 +244,7 @@ def _section(
         blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
     for protocol in ablation.protocols:
         if protocol not in effects and is_judged(protocol):
-            blocks.append(f"Cannot be run under `{protocol}`: {missing_recipe(ablation, protocol)}.")
+            blocks.append(f"Cannot be run under {code(protocol)}: {missing_recipe(ablation, protocol)}.")
     return blocks
 
 
@@ -253,7 +253,7 @@ def _source(ablation: Ablation) -> str:
     if not ablation.paper:
         return "From no paper"
     paper = load_papers()[ablation.paper]
-    return ", ".join([f"[{paper.short}]({ablation.paper}.md)", *([f"`{ablation.table}`"] if ablation.table else [])])
+    return ", ".join([f"[{paper.short}]({ablation.paper}.md)", *([code(ablation.table)] if ablation.table else [])])
 
 
 def _effort(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> tuple[str, str, str]:
@@ -319,7 +319,7 @@ def _trials(ablation: Ablation, protocol: str, records: Mapping[str, Record]) ->
         return []
     rows = []
     for trials in families.values():
-        name = f"`{trials.model}`" + "".join(f", {value}" for value in trials.overrides.values())
+        name = code(trials.model) + "".join(f", {value}" for value in trials.overrides.values())
         best = trials.best_rate()
         cells = [
             "" if value is None else f"**{value:.2f}**" if rate == best else f"{value:.2f}"
@@ -362,7 +362,7 @@ def _feature_maps(ablation: Ablation, protocol: str, records: Mapping[str, Recor
     for maps in statistics:
         decimals = {"checkerboard": 2, "peak": 3, "sigma": 2}
         values = [_mean_and_deviation(maps.values[name], places) for name, places in decimals.items()]
-        rows.append((maps.variant, f"`{maps.module}`", maps.epoch, *values))
+        rows.append((maps.variant, code(maps.module), maps.epoch, *values))
     return [
         "Statistics of feature maps and heatmaps on the first 200 test people, as mean and standard deviation over seeds: the "
         "share of spectral energy at half a cycle per pixel, where a stride of 2 leaves its checkerboard (white noise has 8 % "
@@ -382,7 +382,7 @@ def _variant_costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
     rows = [
         (variant.name, "found by a search", "", "")
         if variant.scale
-        else (variant.name, f"`{variant.model}`", *_common_cost(variant.model, records))
+        else (variant.name, code(variant.model), *_common_cost(variant.model, records))
         for variant in ablation.variants
     ]
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
@@ -395,12 +395,12 @@ def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) 
         accuracies = [_spread(ablation, variant, protocol, metric, records) for metric in metrics]
         if config := variant_search(variant, protocol):
             costs = variant_gflops(ablation, variant, protocol, records)
-            network = f"found by a search with config `{config.name}`", "", f"{np.mean(costs):.3f}" if costs else ""
+            network = f"found by a search with config {code(config.name)}", "", f"{np.mean(costs):.3f}" if costs else ""
         else:
             model = variant_model(ablation, variant, protocol)
             protocols = [published_protocol(ablation, variant, protocol, metric, records) for metric in metrics]
             tested = f" by `{'` and `'.join(dict.fromkeys(protocols))}`" if any(protocols) else ""
-            network = f"`{model}`{tested}", *_common_cost(model, records)
+            network = f"{code(model)}{tested}", *_common_cost(model, records)
         rows.append((variant.name, *network, *accuracies))
     return grid(("variant", "network", "parameters", "GFLOPs (hrnet)", *metrics), rows)
 
@@ -428,7 +428,7 @@ def _effect_rows(protocol: str, effects: Sequence[Effect]) -> Iterator[tuple[str
         yield (
             format_power(effect.judgement),
             f"{pair}<br>{effect.stand_in}" if effect.stand_in else pair,
-            f"{effect.metric} on {BUDGETS[protocol].dataset}, protocol `{protocol}`",
+            f"{effect.metric} on {BUDGETS[protocol].dataset}, protocol {code(protocol)}",
             format_difference(effect.difference, effect.estimate) + seeds,
             printed,
             format_p_value(effect.judgement),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 from benchmark.analysis.effects import judged_plans, measure_effects
-from benchmark.config.identities import load_current
-from benchmark.core.errors import InputError
+from benchmark.config.identities import current_records, is_removed
+from benchmark.core.errors import InputError, print_warning
 from benchmark.core.files import hold_folder, write_file
+from benchmark.core.records import load_records
+from benchmark.core.text import format_csv
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
@@ -39,10 +40,17 @@ from benchmark.report.training import training_figure, training_page
 def gather_evidence() -> Evidence:
     """Judge all printed values and ablations by the current records.
 
+    Records of models that no longer exist are counted in a warning.
+
     Raises:
         InputError: A table or record is malformed.
     """
-    records = load_current()
+    stored = load_records()
+    gc.freeze()  # a million records are not searched for cycles again and again
+    records, removed = current_records(stored), stored.where(is_removed)
+    if removed:
+        example = next(iter(removed.entries.values())).subject
+        print_warning(f"{len(removed):,} records of models that no longer exist are ignored, such as those of {example}")
     return Evidence(
         papers=load_papers(),
         records=records,
@@ -68,7 +76,7 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
         return {f"{paper}.md": _encode_page(paper_page(papers[paper], evidence.verdicts, evidence.records, evidence.effects))}
     findings = find_all(evidence)
     pages = report_pages(evidence, findings) | {
-        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, findings)),
+        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings)),
     }
     return (
         {name: _encode_page(text) for name, text in pages.items()}
@@ -127,11 +135,8 @@ def _insert_into_readme(blocks: Mapping[str, str]) -> str:
 
 def format_verdicts(verdicts: Sequence[Verdict]) -> str:
     """Format the verdicts as CSV, one row per printed value; the first column is the version of the columns."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("schema", *VERDICT_COLUMNS))
-    writer.writerows((VERDICT_SCHEMA, *astuple(verdict)) for verdict in verdicts)
-    return out.getvalue()
+    rows = [(VERDICT_SCHEMA, *astuple(verdict)) for verdict in verdicts]
+    return format_csv([("schema", *VERDICT_COLUMNS), *rows])
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

@@ -8,7 +8,7 @@ from benchmark.core.records import NOT_APPLICABLE
 from benchmark.ledger.tokens import Verdict
 from benchmark.papers.consistency import Finding, check_consistency
 from benchmark.papers.tables import Paper
-from benchmark.report.markdown import MARKS, grid, page
+from benchmark.report.markdown import MARKS, code, grid, page
 
 
 def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
@@ -33,8 +33,8 @@ def claims_page(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str
             mark = f"{MARKS[verdict.measured]} {verdict.measured}"
             unit = "" if claim.unit in ("", "-") else f" {claim.unit}"
             anchor = f'<a id="{paper.id}-{claim.id}"></a>'
-            repeats = "" if verdict.repeats == NOT_APPLICABLE else f" (repeats `{verdict.repeats}`)"
-            internal, reason = f"{verdict.internal}: `{verdict.internal_cause}`", f"`{verdict.cause}`"
+            repeats = "" if verdict.repeats == NOT_APPLICABLE else f" (repeats {code(verdict.repeats)})"
+            internal, reason = f"{verdict.internal}: {code(verdict.internal_cause)}", code(verdict.cause)
             description = anchor + claim.description + repeats
             rows.append((description, claim.where, f"{claim.printed}{unit}", internal, mark, verdict.ours, reason))
         if rows:

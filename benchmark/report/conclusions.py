@@ -9,6 +9,7 @@ from benchmark.analysis.judgement import format_difference
 from benchmark.config.ablations import BUDGETS, Ablation
 from benchmark.config.judgement import MIN_POWER
 from benchmark.report.finding_rules.finding import join_words
+from benchmark.report.markdown import code
 
 # What is said with the power and the interval themselves.
 _SAID = (
@@ -59,7 +60,7 @@ def _describe_pair(effects: Sequence[Effect]) -> str:
 def _describe(effect: Effect) -> str:
     """Describe one difference: its size, whether the paper finds the same, and what could have been seen."""
     assert effect.difference is not None
-    text = f"{format_difference(effect.difference, effect.estimate)} points of `{effect.metric}`"
+    text = f"{format_difference(effect.difference, effect.estimate)} points of {code(effect.metric)}"
     word, printed = effect.judgement.word, effect.printed
     if word in ("agrees", "opposite"):
         return f"{text}, {'as' if word == 'agrees' else 'contrary to what'} the paper prints ({printed:+.2f})"
@@ -72,4 +73,4 @@ def _describe(effect: Effect) -> str:
     if printed and power is not None:
         could = "would probably have been seen" if power >= MIN_POWER else "could not have been seen reliably"
         return f"{text} (the printed {printed:+.2f} {could}, power {100 * power:.0f} %)"
-    return text if printed is not None else f"{text} (the paper prints no number)"
+    return f"{text} (the paper prints {'no number' if printed is None else f'{printed:+.2f}'})"

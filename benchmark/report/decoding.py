@@ -13,7 +13,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.inference import LEVEL, adjust_p_values, estimate_from_interval
 from benchmark.core.records import Record, select
 from benchmark.core.statistics import REPLICATES
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 from benchmark.report.metrics import METRIC_THRESHOLDS
 
 # Definitions of PCK other than the first, which have a section of their own.
@@ -75,7 +75,7 @@ def decoding_page(records: Mapping[str, Record]) -> str:
 
 def decoding_heading(model: str, dataset: str, split: str) -> str:
     """Return the heading of the section on a network tested on the people of a split."""
-    return f"`{model}` on {dataset} {split}"
+    return f"{code(model)} on {dataset} {split}"
 
 
 def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]:
@@ -83,12 +83,12 @@ def _compare_definitions(evaluations: Mapping[Evaluation, Results]) -> list[str]
     metrics = [pck_metric_name(PCK_THRESHOLDS[0], preset) for preset in PCK_PRESETS]
     columns = {}
     for evaluation, results in evaluations.items():
-        subject = f"`{evaluation.model}` on {evaluation.dataset} {evaluation.split}"
+        subject = f"{code(evaluation.model)} on {evaluation.dataset} {evaluation.split}"
         compared = {protocol for protocol, _, over in results if over}
         for protocol in dict.fromkeys(protocol for protocol, *_ in results):
             # A definition added after the evaluation has no record of it; the first one alone makes no comparison.
             if protocol not in compared and sum((protocol, metric, "") in results for metric in metrics) > 1:
-                title = "; ".join(filter(None, (subject, f"`{protocol}`", evaluation.setting)))
+                title = "; ".join(filter(None, (subject, code(protocol), evaluation.setting)))
                 columns[title] = [results.get((protocol, metric, "")) for metric in metrics]
     if not columns:
         return []
@@ -153,7 +153,7 @@ def _compare_protocols(model: str, results: Results, significant: Set[str]) -> s
             (results.get((protocol, metric, "")), results.get((protocol, metric, reference))) for metric in ordered_metrics
         ]
         cells = [cell for pair in pairs for cell in _value_and_difference(*pair, significant)]
-        rows.append((f"`{protocol}`", declared[protocol].description if protocol in declared else "", *cells))
+        rows.append((code(protocol), declared[protocol].description if protocol in declared else "", *cells))
     header = ("protocol", "description", *(title for metric in ordered_metrics for title in (metric, "difference")))
     return grid(header, rows)
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record
+from benchmark.core.text import escape_markdown
 from benchmark.report.finding_rules.ablation import find_blind_ablations
 from benchmark.report.finding_rules.accuracy import (
     find_definitions,
@@ -27,7 +28,7 @@ from benchmark.report.finding_rules.cost import (
 from benchmark.report.finding_rules.finding import Evidence, Finding
 from benchmark.report.finding_rules.latency import find_slow_networks
 from benchmark.report.finding_rules.printed import find_means, find_sentences, find_two_printings
-from benchmark.report.markdown import grid, heading_anchor, page
+from benchmark.report.markdown import code, grid, heading_anchor, page
 from benchmark.report.names import table_heading
 
 CHOSEN = 10  # findings on the first page
@@ -138,9 +139,9 @@ def _values(finding: Finding) -> str:
         link = f"[{cell.paper}]({cell.paper}.md#{heading_anchor(table_heading(cell.table))})"
         rows.append((f"{link}, {cell.table.where}", f"{cell.row.id}, {cell.column.header}", cell.printed))
     for record in finding.records:
-        parts = (record.dataset, record.protocol, describe_setting(record))
+        parts = (record.dataset, record.protocol, escape_markdown(describe_setting(record)))
         setting = ", ".join(part for part in parts if part not in ("", NOT_APPLICABLE))
-        rows.append((f"`{record.command}`", f"`{record.subject}`, {record.metric}, {setting}", _format_value(record)))
+        rows.append((code(record.command), f"{code(record.subject)}, {record.metric}, {setting}", _format_value(record)))
     more = f"Strength: {finding.strength:.3g}."
     if finding.page:
         more += f" More values of this kind: [{finding.page.partition('#')[0]}]({finding.page})."

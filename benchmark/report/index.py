@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from benchmark.core.records import Record, select
 from benchmark.ledger.explanations import MIN_REACH, PREDICATES
+from benchmark.ledger.predicates import count_cells, numbers_by_fit
 from benchmark.ledger.tokens import (
     GROUP_MEANING,
     GROUP_OF,
@@ -21,7 +23,7 @@ from benchmark.ledger.tokens import (
 from benchmark.papers.tables import Paper
 from benchmark.report.explanations import explanation_sentence
 from benchmark.report.findings import Findings, choose_findings, findings_block
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, grid, legend, page
 from benchmark.report.papers import printed_grid
 
 # Groups of pages: the name of each page's file, its title, and what it shows.
@@ -96,6 +98,7 @@ def index_page(
         "### Measured",
         count_by_kind(verdicts),
         _describe_basis(once, records),
+        describe_choices(papers, records, verdicts),
         "![what measuring came to, by paper and kind](figures/verdicts.svg)",
         "#### By paper and kind",
         _count_by_paper(papers, verdicts),
@@ -112,28 +115,30 @@ def index_page(
         "## Verdicts",
         grid(
             ("mark", "measured", "counted under", "meaning"),
-            [(MARKS[token], f"`{token}`", GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
+            [(MARKS[token], code(token), GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
         ),
         grid(("counted under", "meaning"), GROUP_MEANING.items()),
         grid(
             ("mark", "internal", "meaning"),
-            [(INTERNAL_MARKS[token], f"`{token}`", meaning) for token, meaning in INTERNAL_MEANING.items()],
+            [(INTERNAL_MARKS[token], code(token), meaning) for token, meaning in INTERNAL_MEANING.items()],
         ),
         "## Reasons that explain a difference",
         "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
         f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
         "otherwise it is `ambiguous`.",
         explanation_sentence(papers, records, verdicts),
-        grid(("reason", "the printed value is"), [(f"`{name}`", description) for name, description in PREDICATES.items()]),
+        grid(("reason", "the printed value is"), [(code(name), description) for name, description in PREDICATES.items()]),
     )
 
 
-def readme_blocks(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], findings: Findings) -> dict[str, str]:
+def readme_blocks(
+    papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record], findings: Findings
+) -> dict[str, str]:
     """Return the project README's excerpts of the report, by the names in its markers."""
-    return {"findings": findings_block(findings, "reports/"), "report": _excerpt(papers, verdicts)}
+    return {"findings": findings_block(findings, "reports/"), "report": _excerpt(papers, verdicts, records)}
 
 
-def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     """Format counts, a figure, and the first paper's first accuracy table."""
     paper, table = next(
         (paper, table)
@@ -145,6 +150,7 @@ def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
         [
             TWO_JUDGEMENTS,
             count_by_kind(verdicts),
+            describe_choices(papers, records, verdicts),
             "![what measuring came to, by paper and kind](reports/figures/verdicts.svg)",
             f"As an example from [the report](reports/README.md), this is {table.where} of "
             f"[{paper.short}](reports/{paper.id}.md). Each cell gives the printed value, then our verdict and our value.",
@@ -164,6 +170,28 @@ def count_by_kind(verdicts: Sequence[Verdict]) -> str:
     return grid(("kind", "values", *GROUPS), rows)
 
 
+def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> str:
+    """Say for how many agreeing costs something outside the printed numbers speaks for the way of counting; empty without."""
+    cells = count_cells(papers, records)
+    agreeing = [cells[v.name] for v in counted(verdicts) if v.kind == "cost" and v.group == "agrees"]
+    fitted = [cell for cell in agreeing if any(choice.by_fit for choice in cell.choices)]
+    others = sum(cell.agrees_otherwise for cell in agreeing)
+    chosen = {choice for cell in fitted for choice in cell.choices if choice.by_fit}
+    details = "; ".join(
+        f"`{choice.id}` of {papers[paper].short}, one of {1 + len(choice.rivals)}, gives {number} different numbers"
+        for (paper, choice), number in numbers_by_fit(cells.values()).items()
+        if choice in chosen
+    )
+    if not agreeing:
+        return ""
+    return (
+        f"For {len(agreeing) - len(fitted)} of the {len(agreeing)} costs that agree, something other than the printed numbers "
+        "says how they were counted: the authors' tool, their code or its successor's. "
+        + f"For {len(fitted)}, the way was chosen because it fits: {details}. " * bool(fitted)
+        + f"{others} would agree under another convention, too."
+    )
+
+
 def _describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     """Say what the agreeing values rest on, and of which networks it was tested that they are those of public code."""
     agreeing = [verdict.basis for verdict in verdicts if verdict.group == "agrees"]
@@ -175,8 +203,8 @@ def _describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) 
     differences = {r.subject: r.value for r in select(records, kind="agreement", metric="largest difference")}
     tested = [differences[records[v.record].subject] for v in costs if records[v.record].subject in differences]
     equality = (
-        f" {len(tested)} of them are of networks whose outputs were compared with those of the publishers' own code, given the "
-        f"same weights: they differ by {max(tested, default=0):.0e} or less."
+        f" {len(tested)} of these {len(costs)} are of networks whose outputs were compared with those of the publishers' own "
+        f"code, given the same weights: they differ by {round_up(max(tested, default=0))} or less."
     )
     return (
         f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}. Papers print some costs "
@@ -184,6 +212,12 @@ def _describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) 
         + equality
         * bool(tested)
     )
+
+
+def round_up(value: float) -> str:
+    """Format a positive number with one digit, not below it: ``3.47e-07 -> 4e-07``."""
+    digits, exponent = f"{value:.15e}".split("e")
+    return f"{math.ceil(float(digits)) * 10.0 ** int(exponent):.0e}"
 
 
 def _count_by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:

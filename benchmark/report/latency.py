@@ -23,6 +23,7 @@ from benchmark.config.latency import CPU_ESTIMATOR, ESTIMATORS, MAX_RELATIVE_WID
 from benchmark.core.keypoints import JOINT_COUNTS
 from benchmark.core.records import Record, select
 from benchmark.core.statistics import kendall_tau
+from benchmark.core.text import escape_markdown
 from benchmark.ledger.latency import (
     TIME_METRICS,
     compare_with_session,
@@ -34,7 +35,7 @@ from benchmark.ledger.latency import (
 )
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Claim, Paper, load_papers
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 MACS = "macs"  # the convention that counts true multiply-accumulates
 KIND_NAMES = {"cpu": "CPU", "cuda": "GPU"}
@@ -43,7 +44,7 @@ KIND_NAMES = {"cpu": "CPU", "cuda": "GPU"}
 def latency_page(records: Mapping[str, Record]) -> str:
     """Return ``reports/latency.md``, from the records of ``python -m benchmark.measure latency``."""
     papers = load_papers()
-    sessions = [session for session in load_sessions(records.values()) if session.runs]
+    sessions = [session for session in load_sessions(records) if session.runs]
     blocks = [
         "# Latency",
         "A time holds only for the device that it was measured on, so no printed time is called reproduced. The order of the "
@@ -71,7 +72,7 @@ def latency_page(records: Mapping[str, Record]) -> str:
 
 def _describe_session(session: Session) -> str:
     runs = len(session.runs)
-    return f"{session.setting.label}, on {session.device}, {runs} run" + "s" * (runs > 1)
+    return f"{session.setting.label}, on {escape_markdown(session.device)}, {runs} run" + "s" * (runs > 1)
 
 
 # --- one printed column -----------------------------------------------------------------------------------------------------
@@ -98,11 +99,11 @@ def _column_section(
     if not sessions:
         kind = KIND_NAMES[printed_kind(cells[0])]
         needs = f"Not measured on a {kind}, so no verdict: needs {printed_device(cells[0])}."
-        blocks.append(f"{needs} The command is `{latency_command(cells[0])}`.")
+        blocks.append(f"{needs} The command is {code(latency_command(cells[0]))}.")
     for session in sessions:
         blocks += [
             f"### {_describe_session(session)}",
-            f"{session.device} stands in for {printed_device(cells[0])}.",
+            f"{escape_markdown(session.device)} stands in for {printed_device(cells[0])}.",
             _times(cells, session, records),
             _order(cells, session),
             _time_per_operation(cells, session, records),
@@ -130,14 +131,14 @@ def _times(cells: Sequence[Cell], session: Session, records: Mapping[str, Record
     for cell in cells:
         model, printed = cell.row.model, printed_value(cell) / printed_value(first)
         if model not in session.models:
-            rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", *[""] * 6))
+            rows.append((code(model), cell.printed, f"{printed:.3f}", *[""] * 6))
             continue
         time, comparison = format_estimate(session.time(model)), compare_with_session(cell, first, session)
         holds = {"compared": "yes" if comparison.agrees else "no", "noisy": "noisy"}.get(comparison.outcome, "")
         ratio = "1" if cell is first else format_estimate(comparison.ours)
-        rows.append((f"`{model}`", cell.printed, f"{printed:.3f}", ratio, holds, time, *_per_gmac(cell, session, records)))
+        rows.append((code(model), cell.printed, f"{printed:.3f}", ratio, holds, time, *_per_gmac(cell, session, records)))
     unit = cells[0].column.unit
-    ratios = ("printed ratio", f"our ratio, on {session.device}", "printed ratio in interval")
+    ratios = ("printed ratio", f"our ratio, on {escape_markdown(session.device)}", "printed ratio in interval")
     per_gmac = ("GMACs", "printed ms per GMAC", "our ms per GMAC")
     return grid(("network", f"printed, {unit}", *ratios, "our ms", *per_gmac), rows)
 
@@ -275,7 +276,7 @@ def _uncompared(sessions: Sequence[Session], records: Mapping[str, Record]) -> l
             record = records.get(cost_record_id(model, dataset, session.setting.input))
             gmacs = record.value["flops"][MACS] / FLOPS[MACS].giga if record else None
             per_gmac = (f"{gmacs:.3f}", f"{time.value / session.setting.batch / gmacs:.1f}") if gmacs else ("", "")
-            rows.append((f"`{model}`", format_estimate(time), ratio, *per_gmac))
+            rows.append((code(model), format_estimate(time), ratio, *per_gmac))
         header = ("network", "ms", f"times as long as {first}", "GMACs", "ms per GMAC")
         blocks += [f"### {_describe_session(session)}", grid(header, rows)]
     return blocks
@@ -301,7 +302,7 @@ def _savings(papers: Mapping[str, Paper], sessions: Sequence[Session], records: 
                 if {network, baseline} <= set(session.models):
                     time = _time_saved(session.ratio(network, baseline))
                     operations = [f"{saved[convention]:.1f} %" for convention in (cell.column.convention, MACS)]
-                    rows.append((f"`{network}`", f"`{baseline}`", *operations, time, _describe_session(session)))
+                    rows.append((code(network), code(baseline), *operations, time, _describe_session(session)))
         baselines, networks = (" ".join(dict.fromkeys(pair[side] for pair in pairs)) for side in (1, 0))
         sizes = f"--input {cell.input} --joints {JOINT_COUNTS[cell.dataset]}"
         command = f"`python -m benchmark.measure latency {baselines} {networks} {sizes} --runs {MIN_RUNS} --keep`"
@@ -384,7 +385,7 @@ def _estimator_table(sessions: Sequence[Session]) -> Iterator[str]:
     )
     yield "\n".join(f"{number}. {_describe_set(session)}" for number, session in enumerate(sessions, 1))
     counters = {
-        (session.device, *run[model].environment["hardware counters"])
+        (escape_markdown(session.device), *run[model].environment["hardware counters"])
         for session in sessions
         for run in session.runs
         for model in session.models
@@ -399,7 +400,7 @@ def _describe_set(session: Session) -> str:
     times = [session.time(model) for model in session.models]
     ratios = [session.ratio(*pair) for pair in combinations(session.models, 2)]
     counts = (f"{sum(v.is_precise for v in values)} of {len(values)}" for values in (times, ratios))
-    names = ", ".join(f"`{model}`" for model in session.models)
+    names = ", ".join(code(model) for model in session.models)
     text = "{}: {}. {} times and {} ratios pass the noise gate.".format(_describe_session(session), names, *counts)
     if session.setting.estimator != CPU_ESTIMATOR:
         return text
@@ -435,6 +436,6 @@ def _pipelines(sessions: Sequence[Session]) -> list[str]:
     for session in pipelines:
         for model in session.models:
             shares = [f"{100 * session.shares(model).get(part, 0):.1f} %" for part in parts]
-            rows.append((f"`{model}`", format_estimate(session.time(model)), *shares, _describe_session(session)))
+            rows.append((code(model), format_estimate(session.time(model)), *shares, _describe_session(session)))
     text = "Milliseconds per batch from decoded images to joints, including the flip test, and each part's share of them."
     return ["## From images to joints", text, grid(("network", "ms", *parts, "setting"), rows)]

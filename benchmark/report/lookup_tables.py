@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmark.config.identities import describe_setting
 from benchmark.config.searches import SEARCHED
 from benchmark.core.records import Record, select
+from benchmark.core.text import escape_markdown
 from benchmark.report.markdown import grid
 from benchmark.report.plots import SeriesStyle, series_styles
 
@@ -88,7 +89,7 @@ def lookup_section(package: str, tables: Sequence[LookupRecords], architectures:
     for table in tables:
         validation = table.validation
         bias, deviation = f"{100 * validation.samples['bias']:+.2f} %", f"{100 * validation.samples['error']:.2f} %"
-        rows.append((table.name, validation.n, f"{validation.value:.3f}", bias, deviation))
+        rows.append((escape_markdown(table.name), validation.n, f"{validation.value:.3f}", bias, deviation))
     blocks = [
         "### Lookup tables",
         "Each table predicts the cost of an architecture as the sum of its entries. These predictions were compared with "
@@ -115,7 +116,7 @@ def lookup_section(package: str, tables: Sequence[LookupRecords], architectures:
             "predicted by each table. The networks in one column were timed together in interleaved rounds, later than the "
             "entries of the table. As the speed of a processor drifts, compare measured times with one another, not with the "
             "predictions.",
-            grid(("search", "architecture", "seed", metric, *(table.name for table in tables)), networks),
+            grid(("search", "architecture", "seed", metric, *(escape_markdown(table.name) for table in tables)), networks),
         ]
     return blocks
 

@@ -11,7 +11,9 @@ from benchmark.config.packages import default_protocol, find_protocol, package_o
 from benchmark.config.predictions import PublishedPredictions, published_on
 from benchmark.core.keypoints import LSP_PARTS
 from benchmark.core.records import Record, record_id, select
-from benchmark.report.markdown import grid, page
+from benchmark.core.text import escape_markdown
+from benchmark.models.registry import is_known
+from benchmark.report.markdown import code, grid, page
 from benchmark.report.predictions import format_interval, format_reported
 
 MAIN = pck_metric_name(PCK_THRESHOLDS[0])
@@ -40,7 +42,12 @@ def lsp_page(records: Mapping[str, Record]) -> str:
         grid(
             ("method", "trained on", *METRICS, "printed", "equal"),
             [
-                (file.method, file.training or "not stated with the file", *_values(results), *format_reported(file, records))
+                (
+                    escape_markdown(file.method),
+                    file.training or "not stated with the file",
+                    *_values(results),
+                    *format_reported(file, records),
+                )
                 for file, results in published
             ],
         ),
@@ -49,7 +56,7 @@ def lsp_page(records: Mapping[str, Record]) -> str:
         grid(
             ("network", "trained on", "protocol", *METRICS),
             [
-                (f"`{model}`", _trained_on(model), _protocol(model, protocol), *_values(results))
+                (code(model), _trained_on(model), _protocol(model, protocol), *_values(results))
                 for model, protocol, results in evaluated
             ],
         ),
@@ -57,8 +64,8 @@ def lsp_page(records: Mapping[str, Record]) -> str:
         grid(
             ("method", *LSP_PARTS),
             [
-                *((file.method, *_parts(results)) for file, results in published),
-                *((f"`{model}`", *_parts(results)) for model, _, results in evaluated),
+                *((escape_markdown(file.method), *_parts(results)) for file, results in published),
+                *((code(model), *_parts(results)) for model, _, results in evaluated),
             ],
         ),
         f"## Paired differences of the published methods, {MAIN}",
@@ -100,7 +107,9 @@ def _evaluated_networks(records: Mapping[str, Record]) -> list[tuple[str, str, R
     networks: dict[tuple[str, str], dict[str, Record]] = {}
     options = {"over": "", "input": "", "weights": "", "boxes": ""}
     for record in select(records, kind="evaluation", dataset="lsp", split="test", **options):
-        if record.metric in METRICS and record.protocol == default_protocol(record.subject, "lsp"):
+        if record.metric not in METRICS or not is_known(record.subject):
+            continue
+        if record.protocol == default_protocol(record.subject, "lsp"):
             networks.setdefault((record.subject, record.protocol), {})[record.metric] = record
     order = sorted(networks.items(), key=lambda network: network[0])
     return [(model, protocol, results) for (model, protocol), results in order if MAIN in results]
@@ -122,7 +131,7 @@ def _trained_on(model: str) -> str:
 
 
 def _protocol(model: str, protocol: str) -> str:
-    return f"`{protocol}`: {find_protocol(model, protocol).description}"
+    return f"{code(protocol)}: {find_protocol(model, protocol).description}"
 
 
 def _differences(files: Sequence[PublishedPredictions], records: Mapping[str, Record]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from benchmark.core.text import escape_markdown, printable
 from benchmark.ledger.tokens import INTERNAL_MEANING, MEASURED_MEANING, Internal, Measured
 
 MARKS: Mapping[Measured, str] = {
@@ -27,9 +28,19 @@ INTERNAL_MARKS: Mapping[Internal, str] = {"consistent": "", "rounding": "(=)", "
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format a table; vertical bars inside cells are escaped."""
+    """Format a table; vertical bars inside cells are escaped, and a cell is one line."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(printable(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def code(text: object) -> str:
+    """Format a name or a command as code, whatever characters it has."""
+    shown = printable(text)
+    if "\\|" in shown:  # within a table, no code can hold these two
+        return escape_markdown(text)
+    fence = "`" * (1 + max((len(ticks) for ticks in re.findall("`+", shown)), default=0))
+    space = " " if shown.strip("`") != shown or not shown else ""
+    return f"{fence}{space}{shown}{space}{fence}"
 
 
 def legend(tokens: Iterable[Measured] = tuple(MARKS)) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from benchmark.config.conventions import FLOPS, PARAMS, UNCOUNTED, format_not_counted
 from benchmark.config.identities import COMMON_TERMS, cost_record_id
@@ -12,7 +13,7 @@ from benchmark.ledger.predicates import variant_costs
 from benchmark.ledger.verdicts import required_costs
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 
 def current_costs(records: Mapping[str, Record]) -> list[Record]:
@@ -41,9 +42,9 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
         "# Parameters and operations under every convention",
         "Each network was counted once, operator by operator. The columns give this count under each convention that is in "
         "use, in units of the convention's own G.",
-        grid(("convention", "counts"), [(f"`{name}`", convention.description) for name, convention in FLOPS.items()]),
+        grid(("convention", "counts"), [(code(name), convention.description) for name, convention in FLOPS.items()]),
         UNCOUNTED,
-        grid(("parameters", "counts"), [(f"`{name}`", description) for name, description in PARAMS.items()]),
+        grid(("parameters", "counts"), [(code(name), description) for name, description in PARAMS.items()]),
         "## Accuracy against cost, as printed and on equal terms",
         "An empty marker stands at the GFLOPs that a paper prints, the full one beside it at the network's true MACs, which "
         "are counted in the same way for all networks. The line between them is long where a table counts in another way. A "
@@ -54,27 +55,24 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
     costs = current_costs(records)
     # Variants that explanations are held against stay in the records, but for the size at which ablations compare them too.
     variants = set(variant_costs(papers)) - set(required_costs(papers))
-    for dataset, size in dict.fromkeys((record.dataset, record.setting["input"]) for record in costs):
-        shown = [
-            record
-            for record in costs
-            if (record.dataset, record.setting["input"]) == (dataset, size)
-            and ((dataset, size) == COMMON_TERMS or (record.subject, dataset, size) not in variants)
-        ]
+    for (dataset, size), counted in groupby(costs, lambda record: (record.dataset, record.setting["input"])):
+        shown = [r for r in counted if (dataset, size) == COMMON_TERMS or (r.subject, dataset, size) not in variants]
         # Variants of one network with the same counts share a row.
         rows: dict[tuple[str, ...], list[str]] = {}
         for record in shown:
             network = record.subject.partition("+")[0]
             params = (f"{record.value['params'][name] / 1e6:.3f}" for name in PARAMS)
             counts = (network, find_entry(record.subject).evidence, *params, *(_format_count(record, name) for name in FLOPS))
-            rows.setdefault(counts, []).append(f"`{record.subject}`")
+            rows.setdefault(counts, []).append(code(record.subject))
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
         blocks += [
             f"## {models_heading(dataset, size)}",
             grid(header, [("<br>".join(models), *counts) for (_, *counts), models in rows.items()]),
         ]
         notes = {record.subject: format_not_counted(record.value.get("not_counted", {})) for record in shown}
-        blocks += ["\n".join(f"- `{model}`: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []
+        blocks += (
+            ["\n".join(f"- {code(model)}: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []
+        )
     return page(*blocks)
 
 

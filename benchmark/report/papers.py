@@ -10,12 +10,14 @@ from benchmark.config.identities import describe_setting
 from benchmark.config.judgement import MARGINS, MIN_SEEDS
 from benchmark.core.inference import LEVEL
 from benchmark.core.records import NOT_APPLICABLE, Record, select
+from benchmark.core.text import escape_markdown
+from benchmark.ledger.predicates import MIN_FIT
 from benchmark.ledger.tokens import GROUP_OF, Verdict
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import Paper, Source, Table
 from benchmark.report.ablations import ablation_pairs_grid
 from benchmark.report.elsewhere import reported_elsewhere
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, folded, grid, legend, page
+from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, folded, grid, legend, page
 from benchmark.report.names import table_heading
 
 DrawTable = Callable[[Table, Sequence[Verdict]], str]
@@ -29,6 +31,11 @@ seeds; of published weights, of which there is one training, over people alone. 
 judged. Each is 2.93 times the noise of the test set, rounded up to a tenth: the smallest at which the tests recognise an
 exact reproduction with a probability of 80 %, if the test people are the only source of error. Many printed gains are smaller
 than the margin, so a reproduced accuracy does not confirm a gain."""
+
+
+CHOICE_RULE = f"""\
+Papers rarely say how they count. A way, or one of several public forms of a network, that was chosen because it fits must give
+at least {MIN_FIT} different printed numbers; otherwise they are `fitted`."""
 
 
 def _is_compared(verdict: Verdict) -> bool:
@@ -58,6 +65,8 @@ def paper_page(
         blocks += _readings(paper.id, table.id, records)
     if any(verdict.kind == "accuracy" for verdict in verdicts):
         blocks += ["## How accuracies are judged", ACCURACY_RULE, _margins()]
+    if choices := _list_choices(paper):
+        blocks += ["## How costs are counted", CHOICE_RULE, choices]
     blocks += ["## Networks", _list_networks(paper), "## Records", _records(verdicts, records)]
     return page(*blocks)
 
@@ -88,12 +97,15 @@ def _table_section(table: Table, verdicts: Sequence[Verdict], effects: Effects, 
         blocks.append(
             "† This symbol was lost in the text of the paper and is restored here, for these reasons: " + "; ".join(sources)
         )
-    blocks.append(table.note)
-    blocks += [f"- `{row.id}`: {row.note}" for row in table.rows.values() if row.note]
+    blocks += [table.note, table.own_split]
+    blocks += [f"- {code(row.id)}: {row.note}" for row in table.rows.values() if row.note]
     blocks += _sources(table)
-    blocks += [f"- `{part.header}`, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
-    blocks += [f"- `{row.id}`, counted as `{row.model}`, fitted: {row.fitted}" for row in table.rows.values() if row.fitted]
-    blocks += [f"- `{row.id}`, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
+    blocks += [f"- {code(part.header)}, fitted: {part.fitted}" for part in table.columns.values() if part.fitted]
+    blocks += [
+        f"- {code(row.id)}, counted as {code(row.model)}, fitted: {row.fitted}" for row in table.rows.values() if row.fitted
+    ]
+    blocks += [f"- {code(row.id)}, counted is {row.stand_in}" for row in table.rows.values() if row.stand_in]
+    blocks += [f"- {code(row.id)}, {column}: {why}" for row in table.rows.values() for column, why in row.allows.items()]
     # One row per value that was compared with a measurement or with other printed cells.
     judged = [v for v in verdicts if _is_compared(v)]
     if judged:
@@ -134,7 +146,7 @@ def _sources(table: Table) -> list[str]:
     rows: dict[Source, list[str]] = {}
     for row in table.rows.values():
         if row.source:
-            rows.setdefault(row.source, []).append(f"`{row.id}`")
+            rows.setdefault(row.source, []).append(code(row.id))
     return [
         f"- Source of {', '.join(names)}: {source.reference}" + f"; fitted: {source.fitted}" * bool(source.fitted)
         for source, names in rows.items()
@@ -162,7 +174,7 @@ def _readings(package: str, table: str, records: Mapping[str, Record]) -> list[s
     """Show what the readings of the table's ambiguous values would give; they decide no verdict."""
     return [
         folded(
-            f"What readings of `{cell}` would give, for orientation",
+            f"What readings of {code(cell)} would give, for orientation",
             _readings_grid(readings),
         )
         for record in select(records, kind="architecture", subject=package, table=table, metric="readings")
@@ -184,9 +196,27 @@ def _link_record(record: str) -> str:
     return f"[{record}](#r-{record})" if record != NOT_APPLICABLE else NOT_APPLICABLE
 
 
+def _list_choices(paper: Paper) -> str:
+    """List the ways of counting, and the forms of networks, that costs are compared under, with what speaks for each."""
+    tables = paper.tables.values()
+    choices = [column.chosen for table in tables for column in table.columns.values()]
+    choices += [row.form for table in tables for row in table.rows.values()]
+    rows = [
+        (
+            f"`{choice.id}`",
+            ", ".join(f"`{rival}`" for rival in choice.rivals) or "-",
+            "fit" * choice.by_fit or "source",
+            choice.reason,
+        )
+        for choice in dict.fromkeys(choices)
+        if choice
+    ]
+    return grid(("counted as", "instead of", "chosen by", "reason"), rows) if rows else ""
+
+
 def _list_networks(paper: Paper) -> str:
     models = {row.model.split("+")[0] for table in paper.tables.values() for row in table.rows.values() if row.model}
-    rows = [(f"`{entry.id}`", entry.evidence, entry.source, entry.fitted or "-") for entry in map(find_entry, sorted(models))]
+    rows = [(code(entry.id), entry.evidence, entry.source, entry.fitted or "-") for entry in map(find_entry, sorted(models))]
     header = ("network", "evidence", "source", "fitted to printed numbers")
     return grid(header, rows) if rows else "None of this paper's rows can be built."
 
@@ -194,7 +224,14 @@ def _list_networks(paper: Paper) -> str:
 def _records(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
     ids = dict.fromkeys(v.record for v in verdicts if v.record in records)
     rows = [
-        (f'<a id="r-{i}"></a>{i}', f"`{r.subject}`", r.dataset, r.protocol, describe_setting(r), f"`{r.command}`")
+        (
+            f'<a id="r-{i}"></a>{i}',
+            code(r.subject),
+            r.dataset,
+            r.protocol,
+            escape_markdown(describe_setting(r)),
+            code(r.command),
+        )
         for i, r in ((i, records[i]) for i in ids)
     ]
     header = ("record", "subject", "dataset", "protocol", "setting", "command")

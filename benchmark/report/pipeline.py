@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import Record, select
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 FORMATS = {"psnr": ".1f", "rms": ".4f", "target": ".1e"}  # by metric, in the order of the columns
 
@@ -21,7 +21,7 @@ def pipeline_page(records: Mapping[str, Record]) -> str:
     rows = []
     for (route, setting), by_metric in groups.items():
         values = [f"{by_metric[metric].value:{form}}" if metric in by_metric else "" for metric, form in FORMATS.items()]
-        rows.append((f"`{route}`", setting, *values))
+        rows.append((code(route), setting, *values))
     people = max((record.n or 0 for record in agreements), default=0)
     return page(
         "# Agreement of the three routes to a training image",

@@ -9,11 +9,12 @@ from benchmark.config.conventions import PCKH_PRESETS, PCKH_THRESHOLDS, pckh_met
 from benchmark.config.identities import predictions_identity
 from benchmark.config.predictions import PublishedPredictions, published_on
 from benchmark.core.records import Record, record_id
+from benchmark.core.text import escape_markdown
 from benchmark.ledger.predictions import judge_by_published_predictions
 from benchmark.papers.consistency import rounding_bounds
 from benchmark.papers.rounding import to_decimal
 from benchmark.papers.tables import Cell, Paper
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 
 def predictions_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
@@ -31,11 +32,11 @@ def predictions_page(papers: Mapping[str, Paper], records: Mapping[str, Record])
             ("file", "method", "evidence", "people", "source", "printed mean", "equal"),
             [
                 (
-                    f"`{file.id}`",
-                    file.method,
+                    code(file.id),
+                    escape_markdown(file.method),
                     file.evidence,
                     f"{file.dataset} {file.split}",
-                    file.source,
+                    escape_markdown(file.source),
                     *format_reported(file, records),
                 )
                 for file in files
@@ -87,7 +88,7 @@ def _means(files: Sequence[PublishedPredictions], records: Mapping[str, Record])
             metric = pckh_metric_name(threshold, preset)
             found = [_record(file, metric, records) for file in files]
             rows.append((metric, *(format_interval(record.value, record.interval) if record else "" for record in found)))
-    return grid(("metric", *(f"`{file.id}`" for file in files)), rows)
+    return grid(("metric", *(code(file.id) for file in files)), rows)
 
 
 def _printed_cells(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> str:
@@ -101,7 +102,7 @@ def _printed_cells(papers: Mapping[str, Paper], records: Mapping[str, Record]) -
                     rows += [
                         (
                             *row,
-                            f"`{item.file}`",
+                            code(item.file),
                             item.evidence,
                             format_interval(item.value, (item.low, item.high)),
                             _place(cell, item.low, item.high),

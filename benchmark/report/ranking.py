@@ -14,7 +14,7 @@ from benchmark.ledger.predicates import cost_setting, source_setting
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def ranking_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> 
             printed = f"{cell.printed} at {size_printed} ({convention}), {cell.paper} {cell.table.where}"
             costs = f"{network.own_gmacs:.3f}", f"{network.gmacs:.3f}", f"{network.params:.2f}"
             evidence = find_entry(network.model).evidence
-            rows.append((rank, f"`{network.model}`", *costs, printed_rank, change, printed, evidence))
+            rows.append((rank, code(network.model), *costs, printed_rank, change, printed, evidence))
         pairs, reversals = len(networks) * (len(networks) - 1) // 2, reversed_pairs(networks)
         alike = sum(a.cell.table is b.cell.table and a.cell.input == b.cell.input for a, b in reversals)
         header = (

@@ -8,7 +8,7 @@ from benchmark.config.packages import declarations
 from benchmark.config.pipeline import AUGMENTATIONS, CROP_RULES
 from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedule, Target
 from benchmark.models.registry import entries
-from benchmark.report.markdown import grid, heading_anchor, page
+from benchmark.report.markdown import code, grid, heading_anchor, page
 
 GENERAL = "For any network"  # in the place of a package's name
 REPORTS = {"best": "the best of the tested epochs, chosen on the test people themselves", "last": "the last"}
@@ -28,11 +28,11 @@ def recipes_page() -> str:
         blocks.append(f"## {package}")
         untrained = {} if package == GENERAL else declarations()[package].untrained
         if untrained:
-            blocks += ["Networks without a recipe:", "\n".join(f"- `{model}`: {why}" for model, why in untrained.items())]
+            blocks += ["Networks without a recipe:", "\n".join(f"- {code(model)}: {why}" for model, why in untrained.items())]
         for recipe in recipes.values():
             blocks += [
                 f"### {_heading(package, recipe)}",
-                grid(("setting", f"version {recipe.version}, digest `{recipe.digest()}`"), _rows(recipe, package)),
+                grid(("setting", f"version {recipe.version}, digest {code(recipe.digest())}"), _rows(recipe, package)),
                 _assumptions(recipe),
             ]
     return page(*blocks)
@@ -40,7 +40,7 @@ def recipes_page() -> str:
 
 def _heading(package: str, recipe: Recipe) -> str:
     """Return the heading of a recipe, which names its package, as packages have recipes of the same name."""
-    return f"{package}: `{recipe.name}`"
+    return f"{package}: {code(recipe.name)}"
 
 
 def _overview() -> Iterator[tuple[object, ...]]:
@@ -73,24 +73,24 @@ def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
     yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps, batch size {recipe.batch}"
     yield "optimizer", format_optimizer(recipe.optimizer)
     yield "learning rate", format_schedule(recipe.schedule)
-    yield "augmentation", f"`{recipe.augmentation}`: {format_augmentation(recipe.augmentation)}"
-    yield "crop", f"`{recipe.crop}`, {CROP_RULES[recipe.crop].padding:g} times the person's box"
+    yield "augmentation", f"{code(recipe.augmentation)}: {format_augmentation(recipe.augmentation)}"
+    yield "crop", f"{code(recipe.crop)}, {CROP_RULES[recipe.crop].padding:g} times the person's box"
     yield "target", format_target(recipe.target)
     options = ", ".join(f"{name} = {value}" for name, value in recipe.loss_options.items())
-    yield "loss", f"`{recipe.loss}`" + (f" with {options}" if options else "")
+    yield "loss", code(recipe.loss) + (f" with {options}" if options else "")
     alternatives = [name for name in ("scratch", *recipe.starts) if name != recipe.start]
-    or_else = f"; or {', '.join(f'`{name}`' for name in alternatives)}" if alternatives else ""
-    yield "initial weights", f"`{recipe.start}`{or_else}"
-    yield "test", f"{' '.join(recipe.test)} under `{recipe.protocol}`, every {recipe.evaluate_every} epochs"
+    or_else = f"; or {', '.join(f'{code(name)}' for name in alternatives)}" if alternatives else ""
+    yield "initial weights", f"{code(recipe.start)}{or_else}"
+    yield "test", f"{' '.join(recipe.test)} under {code(recipe.protocol)}, every {recipe.evaluate_every} epochs"
     yield "reported epoch", REPORTS[recipe.reports]
     for number, line in enumerate(training_commands(recipe, package)):
-        yield "" if number else "command", f"`{line}`"
+        yield "" if number else "command", code(line)
 
 
 def _list_networks(recipe: Recipe, package: str) -> str:
     if package == GENERAL:
         return "any network whose package has no recipe of its own for this data"
-    return ", ".join(f"`{model}`" for model in recipe.models) or f"all of `{package}`"
+    return ", ".join(code(model) for model in recipe.models) or f"all of {code(package)}"
 
 
 def training_commands(recipe: Recipe, package: str) -> list[str]:
@@ -155,7 +155,7 @@ def format_target(target: Target) -> str:
     sigma = f"sigma {target.sigma:g} pixels"
     if target.sigma_schedule:
         sigma = "sigma decreasing over the epochs, and part affinity fields"
-    return f"`{target.style}` Gaussians at stride {target.stride}, {sigma}"
+    return f"{code(target.style)} Gaussians at stride {target.stride}, {sigma}"
 
 
 def _assumptions(recipe: Recipe) -> str:

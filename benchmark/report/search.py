@@ -22,9 +22,10 @@ from benchmark.analysis.searches import (
 from benchmark.config.packages import architecture_format_of, known_searches
 from benchmark.config.searches import RANDOM, SEARCHED, WEIGHTS_PHASE, DiagramBox, SearchConfig
 from benchmark.core.records import Record, select
+from benchmark.core.text import escape_markdown
 from benchmark.papers.tables import load_papers
 from benchmark.report.lookup_tables import FoundArchitecture, lookup_figure, lookup_figure_name, lookup_records, lookup_section
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 from benchmark.report.plots import SERIES_STYLES, STYLE, SeriesStyle, svg
 
 STRATEGY_STYLES: Mapping[str, SeriesStyle] = {SEARCHED: SERIES_STYLES[0], RANDOM: SERIES_STYLES[1]}
@@ -86,7 +87,7 @@ def _configs(package: str, configs: Sequence[SearchConfig], records: Mapping[str
         command = f"`python -m benchmark.search {package} --dataset {config.dataset} --scale {config.name} --cost flops`"
         status = "run" if runs else "not run"
         difference = "" if printed is None else f"{printed:+.2f}"
-        rows.append((f"`{config.name}`", config.description, command, config.seeds, difference, status))
+        rows.append((code(config.name), config.description, command, config.seeds, difference, status))
     return grid(("config", "description", "command", "planned seeds", "searched minus random, printed", "status"), rows)
 
 
@@ -99,11 +100,11 @@ def _group_section(group: SearchGroup, effect: SearchEffect, records: Mapping[st
             samples = record.samples
             accuracy = f"{record.value:.2f}" + (" [{:.2f}, {:.2f}]".format(*record.interval) if record.interval else "")
             images = f"{samples['images']:,} in {samples['seconds'] / 60:.0f} min"
-            rows.append((strategy, record.seed, f"`{samples['model']}`", f"{samples['cost']:.4g}", accuracy, images))
+            rows.append((strategy, record.seed, code(samples["model"]), f"{samples['cost']:.4g}", accuracy, images))
     floor = mean_pose_accuracy(metric, records, dataset=first.dataset, split=first.split)
     mean_pose = "" if floor is None else f"The mean pose, a baseline that ignores the image, reaches {floor:.2f}."
     return [
-        f"### {group.label}" + (f", {group.device}" if group.device else ""),
+        f"### {group.label}" + (f", {escape_markdown(group.device)}" if group.device else ""),
         grid(("architecture", "seed", "network", unit, f"{metric} on {first.dataset}, over people", "images seen"), rows),
         _describe_difference(effect),
         mean_pose,
@@ -137,7 +138,7 @@ def _assumptions(configs: Sequence[SearchConfig]) -> str:
     for config in configs:
         for assumption in config.assumptions:
             key = (assumption.unspecified, assumption.choice, assumption.source)
-            names.setdefault(key, []).append(f"`{config.name}`")
+            names.setdefault(key, []).append(code(config.name))
     rows = [(*key, "all" if len(made_by) == len(configs) else " ".join(made_by)) for key, made_by in names.items()]
     return grid(("unspecified", "choice", "source", "configs"), rows)
 

@@ -12,8 +12,9 @@ from benchmark.config.ablations import BUDGETS
 from benchmark.config.identities import MEAN_POSE, describe_setting
 from benchmark.config.packages import known_searches
 from benchmark.core.records import Record, select
+from benchmark.core.text import escape_markdown, escape_plot
 from benchmark.models.registry import is_architecture_id
-from benchmark.report.markdown import grid, page
+from benchmark.report.markdown import code, grid, page
 from benchmark.report.metrics import METRIC_THRESHOLDS, UNUSUAL_METRICS
 from benchmark.report.plots import STYLE, series_styles, svg
 
@@ -77,7 +78,7 @@ def _accuracies(runs: Sequence[Record], records: Mapping[str, Record], dataset: 
         cells = [_value_with_interval(results.get(metric)) for metric in metrics]
         speed = f"{run.samples['images per second']:.0f}, {run.environment.get('threads', '?')} threads"
         minutes = f"{run.samples['seconds'] / 60:.0f} min"
-        rows.append((f"`{run.subject}`", describe_setting(run), run.seed, *cells, speed, minutes))
+        rows.append((code(run.subject), escape_markdown(describe_setting(run)), run.seed, *cells, speed, minutes))
     mean_poses: dict[tuple[str, int, int], dict[str, Record]] = {}
     for record in select(records, kind="mean_pose", dataset=dataset):
         setting = record.setting
@@ -104,7 +105,7 @@ def _learning_rates(rates: Sequence[Record]) -> str:
     for record in sorted(rates, key=lambda r: (r.subject, describe_setting(r))):
         steps = record.samples["tried"]
         tried = ", ".join(f"{step['rate']:g} {'diverges' if step['diverges'] else 'is stable'}" for step in steps)
-        rows.append((f"`{record.subject}`", describe_setting(record), f"{record.value:g}", tried))
+        rows.append((code(record.subject), escape_markdown(describe_setting(record)), f"{record.value:g}", tried))
     return grid(("network", "recipe", "maximum rate", "rates tried"), rows)
 
 
@@ -117,7 +118,7 @@ def training_figure(records: Mapping[str, Record]) -> bytes:
         figure.subplots_adjust(left=0.11, right=0.98, top=1 - 0.15 / height, bottom=1 - 2.4 / height, wspace=0.2)
         for run, style in zip(runs, series_styles(), strict=False):
             losses = run.samples["loss"]
-            name = f"{run.subject}, {describe_setting(run)}, seed {run.seed}"
+            name = escape_plot(f"{run.subject}, {describe_setting(run)}, seed {run.seed}")
             left.semilogy(range(1, len(losses) + 1), losses, linestyle=style.line, color=style.colour, label=name, linewidth=1)
             if points := [(epoch, *next(iter(values.items()))) for epoch, values in run.samples["figures"]]:
                 epochs, metrics, values = zip(*points, strict=True)

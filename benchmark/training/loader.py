@@ -19,7 +19,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_NAMES, joint_set_of
 from benchmark.data import find_dataset, load_people
-from benchmark.data.people import People, join_people
+from benchmark.data.people import People, content_digest, join_people
 from benchmark.models.registry import import_object
 from benchmark.pipeline.augment import Views, draw_views, epoch_generator, visible_region
 from benchmark.pipeline.batches import Batch, load_batch
@@ -50,7 +50,7 @@ class BatchLoader:
     ) -> None:
         if len(people) < recipe.batch:
             raise InputError(
-                f"{len(people)} people to train on do not fill one batch of {recipe.batch}; choose a smaller --batch"
+                f"{len(people)} people to train on do not fill one batch of {recipe.batch}; a smaller batch is needed"
             )
         self.people, self.recipe, self.seed = people, recipe, seed
         self.names = JOINT_NAMES[joint_set_of(recipe.dataset)]
@@ -63,6 +63,14 @@ class BatchLoader:
     def steps(self) -> int:
         """Return the number of steps in all epochs of the recipe."""
         return self.recipe.epochs * self.steps_per_epoch
+
+    def digest(self) -> str:
+        """Compute a digest of the people's annotations and of the photographs, or crops, that batches are loaded from.
+
+        Raises:
+            OSError: An image cannot be read.
+        """
+        return content_digest(self.people, self.crops.content if self.crops else "")
 
     def epoch_of(self, step: int) -> tuple[int, bool]:
         """Return the epoch of a step, from 0, and whether the step is the epoch's last."""
@@ -137,7 +145,7 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
     """Load the people of a split that have an annotated joint.
 
     Raises:
-        InputError: The annotations are missing, or belong to another dataset.
+        InputError: The annotations are missing, are of nobody, or belong to another dataset.
     """
     kind, folder = find_dataset(dataset, root)
     if kind != dataset and not folder.is_dir():
@@ -146,7 +154,10 @@ def load_annotated_people(dataset: str, split: str, root: Path | None = None) ->
     people = load_people(dataset, split, root)
     if people.dataset != dataset:
         raise InputError(f"{folder} holds {people.dataset}, not {dataset}")
-    return people.select(np.asarray(people.visible.any(1)))
+    annotated = people.select(np.asarray(people.visible.any(1)))
+    if not len(annotated):
+        raise InputError(f"{folder}: the split {split} has no annotated people")
+    return annotated
 
 
 def cached_crops(people: People, recipe: Recipe, folder: Path, *, show: bool = True) -> CropCache:

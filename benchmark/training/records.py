@@ -19,8 +19,10 @@ from benchmark.config.identities import (
     training_identity,
     training_setting,
 )
+from benchmark.core.errors import InputError
 from benchmark.core.records import Record, load_records, provenance, record_id, select
-from benchmark.data.people import People
+from benchmark.core.statistics import pack_replicates
+from benchmark.data.people import People, inventory_digest
 from benchmark.evaluation.scoring import MetricResult
 from benchmark.models.external import identify_external
 from benchmark.models.weights import load_weights
@@ -85,17 +87,38 @@ def find_rate_record(run: TrainingRun, folder: Path) -> Record | None:
     return load_records(folder).get(record_id(rate_identity(run)))
 
 
-def find_training_records(run: TrainingRun, metric: str, folder: Path) -> list[Record]:
-    """Return the records of this training on the test people, if it was finished before with the same content of its recipe."""
+def data_sample(trained_on: People, tested_on: People) -> dict[str, list[str]]:
+    """Return the sample of a record that tells the photographs and annotations that it rests on from others of their names."""
+    return {"data": [inventory_digest(trained_on), inventory_digest(tested_on)]}
+
+
+def find_training_records(
+    run: TrainingRun, metric: str, folder: Path, data: Mapping[str, list[str]] | None = None
+) -> list[Record]:
+    """Return the records of this training on the test people, if it was finished before with the same content of its recipe.
+
+    Args:
+        data: the present photographs and annotations; by default they are not compared.
+
+    Raises:
+        InputError: the records rest on other photographs or annotations.
+    """
     records = load_records(folder)
     identity = run_identity(run, metric)
     record = records.get(record_id(identity))
     if record is None or (record.samples or {}).get("digest") != run.recipe.digest():
         return []
+    if data and (record.samples or {}).get("data", data["data"]) != data["data"]:
+        raise InputError(
+            f"the records of {run.model} in {folder} rest on other photographs or annotations of {run.recipe.dataset} than "
+            "are there now; remove them, or train with --no-keep"
+        )
     return select(records, **{name: value for name, value in identity.items() if name != "metric"})
 
 
-def training_records(run: TrainingRun, network: nn.Module, validator: Validator, people: People) -> list[Record]:
+def training_records(
+    run: TrainingRun, network: nn.Module, validator: Validator, people: People, data: Mapping[str, list[str]]
+) -> list[Record]:
     """Return a finished training's records: metrics of its last or best epoch, curves, and the mean pose.
 
     All processes must call it; only the first returns records, and saves the tested weights as ``final.safetensors``.
@@ -107,10 +130,10 @@ def training_records(run: TrainingRun, network: nn.Module, validator: Validator,
         return []
     save_weights(run.folder / "final.safetensors", network, weights_metadata(run, run.recipe.epochs))
     origin = provenance()
-    samples = {"sha256": predictions.sha256(), "digest": run.recipe.digest()}
+    samples = {"sha256": predictions.sha256(), "digest": run.recipe.digest(), **data}
     records = []
     for metric, result in results.items():
-        replicates = {"replicates": result.replicates.round(3).tolist()} if metric in validator.replicated else {}
+        replicates = {"replicates": pack_replicates(result.replicates)} if metric in validator.replicated else {}
         records.append(_record(run_identity(run, metric), result, len(validator.people), samples | replicates, origin))
     curves = training_identity(run.model, run.recipe, run_setting(run), run.seed)
     records.append(Record(**curves, **_curves(run), n=len(people), **origin))

@@ -14,7 +14,7 @@ from benchmark.config.recipes import Recipe
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
-from benchmark.core.records import RECORDS, Record, append_record, provenance
+from benchmark.core.records import RECORDS, Record, append_record, append_records, provenance
 from benchmark.cost.records import measure_cost, measure_external_cost
 from benchmark.data.people import People
 from benchmark.evaluation.distributed import broadcast, choose_device, process_rank
@@ -34,7 +34,7 @@ from benchmark.training.checkpoint import CHECKPOINT, read_progress
 from benchmark.training.loader import BatchLoader, cached_crops
 from benchmark.training.losses import Targets
 from benchmark.training.lr_finder import find_learning_rate
-from benchmark.training.records import find_rate_record, find_training_records, rate_identity, training_records
+from benchmark.training.records import data_sample, find_rate_record, find_training_records, rate_identity, training_records
 from benchmark.training.trainer import TrainingRun, initial_network, time_steps, train_network
 from benchmark.training.validation import Validator
 
@@ -281,18 +281,19 @@ def execute_training(
         InputError: see :func:`benchmark.training.trainer.train_network`.
     """
     validator = Validator(run.model, run.recipe, root, run.device)
-    if known := broadcast(find_training_records(run, validator.metric, folder) if folder else []):
+    data = data_sample(people, validator.people)
+    if known := broadcast(find_training_records(run, validator.metric, folder, data) if folder else []):
         if verbose:
             print("on record:")
         return known
     loader = cached_loader(run, people, cache, verbose)
     if verbose or run.processes > 1:  # steps are timed in all processes or in none
         print_estimate(run, loader, verbose)
-    network = train_network(run, loader, validator, metric=validator.metric)
-    records = training_records(run, network, validator, people)
+    network = train_network(run, loader, validator, metric=validator.metric, tested_on=validator.people)
+    records = training_records(run, network, validator, people, data)
     if folder:
-        for record in records:
-            append_record(record, folder)
+        # The record by which the run is found is written last.
+        append_records(sorted(records, key=lambda r: (r.kind == "accuracy", r.metric == validator.metric)), folder)
     return records
 
 

@@ -28,8 +28,11 @@ from benchmark.config.schedules import learning_rate
 from benchmark.core.errors import InputError
 from benchmark.core.files import sha256_of_file
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
+from benchmark.core.text import printable
 from benchmark.core.versions import VERSIONS
-from benchmark.evaluation.distributed import mean_over_processes, process_rank
+from benchmark.data.people import People, content_digest
+from benchmark.evaluation.distributed import broadcast, mean_over_processes, process_rank
+from benchmark.models.external import identify_external
 from benchmark.models.registry import build_model, import_object
 from benchmark.models.weights import locate_weights
 from benchmark.training.checkpoint import (
@@ -115,6 +118,7 @@ class TrainingRun:
             "micro_batch": self.micro_batch,
             "precision": self.precision,
             "version": VERSIONS["training"],
+            **identify_external(self.model),
         }
 
 
@@ -162,7 +166,13 @@ def build_optimizer(network: nn.Module, settings: Optimizer, *, fused: bool = Tr
 
 
 def train_network(
-    run: TrainingRun, loader: BatchLoader, evaluate: Evaluate | None = None, *, metric: str = "", tensorboard: bool = True
+    run: TrainingRun,
+    loader: BatchLoader,
+    evaluate: Evaluate | None = None,
+    *,
+    metric: str = "",
+    tested_on: People | None = None,
+    tensorboard: bool = True,
 ) -> nn.Module:
     """Train to the end, resuming the run in the folder if there is one, and return the network after the last step.
 
@@ -173,6 +183,7 @@ def train_network(
     Args:
         evaluate: Computes the network's metrics on the test people. Every process calls it; the first one's result counts.
         metric: The metric that is highest in ``best.safetensors``.
+        tested_on: The test people, who must be the same where the run is resumed.
 
     Raises:
         InputError: The folder holds another run, its checkpoint is damaged, or the loss is no longer finite.
@@ -201,10 +212,20 @@ def train_network(
 
     with claim_folder(run.folder):
         # Resume from last.pt if there is one: the weights, the optimizer's state, the random numbers, and the step.
-        progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, run.identity(), network, optimizers)
+        identity = run.identity() | data_identity([loader], tested_on)
+        progress = {"best": -1.0, "best_epoch": 0} | open_run(run.folder, identity, network, optimizers)
         take_step = TrainingStep(run, network, optimizer, loader, averaged)
         run_loop(run, loader, network, optimizers, progress, take_step, end_epoch, tensorboard=tensorboard)
     return tested
+
+
+def data_identity(trained_on: Iterable[BatchLoader], tested_on: People | None = None) -> dict[str, str]:
+    """Return the fields that must match for a run to be resumed on the photographs and annotations that it began with."""
+    identity = {"training data (photographs, annotations)": " ".join(loader.digest() for loader in trained_on)}
+    if tested_on is not None:
+        digest = content_digest(tested_on) if process_rank() == 0 else ""
+        identity["test data (photographs, annotations)"] = broadcast(digest)
+    return identity
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
@@ -332,7 +353,7 @@ def run_loop(
                 initial=first * batch_size,
                 unit=" images",
                 unit_scale=True,
-                desc=run.model,
+                desc=printable(run.model),
                 disable=None if rank == 0 else True,
             )
         )

@@ -6,6 +6,7 @@ from benchmark.models.registry import Entry
 
 _PACKAGE = "reproductions.baselines"
 _SIZES = ("256x256", "256x192", "384x288")
+_MMPOSE = "github.com/open-mmlab/mmpose"
 _BACKBONE_AND_HEAD = {"backbone": ("backbone",), "head": ("head",)}
 
 ENTRIES = (
@@ -79,14 +80,14 @@ ENTRIES = (
             scopes=_BACKBONE_AND_HEAD,
             inputs=_SIZES,
             multiple=32,
-            evidence="author code",
+            evidence=evidence,
             source=source,
             version=version,
         )
-        for backbone, source, version in (
-            ("mobilenet_v2", "github.com/open-mmlab/mmpose", 1),
-            ("mobilenet_v3", "backbone from github.com/HAIV-Lab/ICPR22w, head from github.com/open-mmlab/mmpose", 2),
-            ("shufflenet_v2", "github.com/open-mmlab/mmpose", 1),
+        for backbone, evidence, source, version in (
+            ("mobilenet_v2", "author code", _MMPOSE, 1),
+            ("mobilenet_v3", "released parts", f"backbone from github.com/HAIV-Lab/ICPR22w, head from {_MMPOSE}", 2),
+            ("shufflenet_v2", "author code", _MMPOSE, 1),
         )
     ),
 )

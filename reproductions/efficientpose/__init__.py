@@ -28,12 +28,14 @@ _RELEASED = tuple(
         build="reproductions.efficientpose.network:EfficientPose",
         kwargs={"high": high, "low": low, "depth": depth},
         switches=_switches(low),
+        # Without upscaling, they are the models of the authors' successor, github.com/DeepInMotion/Markerless.
+        unreleased={"low_level": ("off",), "skeleton": ("off",), "passes": ("1", "3")},
         scopes={"backbones": ("backbones",), "passes": ("passes",), "upscaling": ("upscaling",)},
         no_effect_on_heatmaps=("outputs",),
         inputs=(f"{side}x{side}",),
         multiple=8,
         evidence="author code",
-        source="github.com/daniegr/EfficientPose; its PyTorch networks compute the last pass's maps alone, as outputs=final",
+        source="github.com/daniegr/EfficientPose",
     )
     for name, (side, high, low, depth) in VARIANTS.items()
 )
@@ -84,9 +86,9 @@ PACKAGE = PaperPackage(
         "text_structure:openpose_*": "reconstruction",
         "text_structure:variants/*": "data",
         "text_scaling:*": "data",
-        "table1:b0/depth_factor": "data",  # any number to the power of 0
-        "table1:*/depth_factor": "author constant",
+        "table1:*/depth_factor": "data",  # of Google's EfficientNet
         "table2:*/*_input": "data",
+        "table2:*/*_backbone": "data",  # a name
     },
-    structure_version=4,
+    structure_version=5,
 )

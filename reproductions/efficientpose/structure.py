@@ -36,10 +36,8 @@ def backbones() -> dict[str, str]:
     """Describe Table 1 for the EfficientNets that a variant uses.
 
     The asterisk marks the skip connection alone: dropout, which the paper names with it, has no effect in the released graphs
-    and is not built. In the last line the power is α of Equation 2 to the network's number, followed by the factor by
-    which its layers are multiplied; ``≠`` where the two differ.
+    and is not built. The last line is the factor by which EfficientNet's code multiplies the layers.
     """
-    alpha = coefficients()["depth/coefficient"]
     described: dict[str, str] = {}
     for name in sorted({name for _, high, low, _ in VARIANTS.values() for name in (high, low) if name}):
         with torch.device("meta"):
@@ -48,9 +46,7 @@ def backbones() -> dict[str, str]:
         for block, members in groupby(backbone.layers.items(), key=lambda item: item[0][0]):
             first, *rest = (_mbconv(layer) for _, layer in members)
             cells |= {f"block{block}_first": first} | ({f"block{block}_rest": _repeated(rest)} if rest else {})
-        steps, factor = int(name[1:]), f"{SCALING[name][1]:.1f}"
-        relation = "=" if f"{float(alpha) ** steps:.1f}" == factor else "≠"
-        cells |= {"channels": str(backbone.channels), "depth_factor": f"{alpha}^{steps}{relation}{factor}"}
+        cells |= {"channels": str(backbone.channels), "depth_factor": f"{SCALING[name][1]:.1f} in EfficientNet's code"}
         described |= {f"{name.lower()}/{column}": cell for column, cell in cells.items()}
     return described
 

@@ -27,6 +27,8 @@ _HEAD: dict[str, dict[str, dict[str, Any]]] = {
     "tconv": {style: {"tconv": style} for style in ("plain", "mbv1", "mbv2")},  # Table 8
     "head_init": _INIT,
 }
+# The release has no network of Tables 6 and 8; the widths of Table 7 are an option of its code.
+_UNRELEASED = {"sic": ("off",), "tconv": ("mbv1", "mbv2"), "depth": ("printed",)}
 _DEPTH: dict[str, dict[str, Any]] = {depth: {"depth": depth} for depth in ("released", "printed")}
 
 ENTRIES = (
@@ -36,6 +38,7 @@ ENTRIES = (
             build=f"{_BUILD}.network:efficientpose",
             kwargs={"architecture": architecture},
             switches=_HEAD | ({"depth": _DEPTH} if architecture == "A" else {}),
+            unreleased=_UNRELEASED,
             scopes=_SCOPES,
             multiple=16,
             evidence="author code",
@@ -50,6 +53,7 @@ ENTRIES = (
             id=f"efficientpose_nas/{backbone}",
             build=f"{_BUILD}.backbones:{backbone}",
             switches={"sic": _SIC, "head_init": dict(reversed(_INIT.items())) if backbone == "resnet50" else _INIT},
+            unreleased={"sic": ("off",)},
             scopes=_SCOPES,
             multiple=16,
             evidence="author code",
@@ -84,5 +88,7 @@ PACKAGE = PaperPackage(
     searches=SEARCHES,
     search="reproductions.efficientpose_nas.search",
     structure="reproductions.efficientpose_nas.structure:describe_structure",
-    structure_version=2,
+    # Of the search space, of which nothing was released.
+    structure_basis={"text_structure:kernel_sizes/*": "data", "text_structure:expansion_ratios/*": "data"},
+    structure_version=3,
 )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.models.registry import build_model
-from reproductions.efficientpose_nas.architectures import ARCHITECTURES, SKIP
+from reproductions.efficientpose_nas.architectures import ARCHITECTURES, OPERATIONS, SKIP, parse_operation
 from reproductions.wording import agreed
 
 _STEM = ("conv", "sep_depth")
@@ -32,7 +32,7 @@ def _table1_rows(names: Iterable[str]) -> list[dict[str, str]]:
     """Count the rows of Table 1 on each network.
 
     Channels and strides are those of its layers; a stage that keeps its stride throughout is one row, as in the paper. Layers
-    that the architecture skips are counted with those of their stage.
+    that the architecture skips are not there.
     """
     described = []
     for name in names:
@@ -40,33 +40,32 @@ def _table1_rows(names: Iterable[str]) -> list[dict[str, str]]:
         stem, *stages = network.backbone
         first, _, projection = (next(_convs(layer)) for layer in stem)
         rows = dict(zip(_STEM, (_layer(first), _layer(projection)), strict=True))
-        for number, (stage, operations) in enumerate(zip(stages, ARCHITECTURES[name].stages, strict=True), 1):
+        for number, stage in enumerate(stages, 1):
             layers = [f"[{_width(block)}, s{_stride(block)}]" for block in stage]
-            skipped = operations.count(SKIP)
             if len(set(layers)) == 1:
-                rows[f"stage{number}"] = f"{layers[0]}×{len(layers) + skipped}"
+                rows[f"stage{number}"] = f"{layers[0]}×{len(layers)}"
             else:
                 rows[f"stage{number}_first"] = layers[0]
-                rows[f"stage{number}_rest"] = f"{agreed(layers[1:])}×{len(layers) - 1 + skipped}"
+                rows[f"stage{number}_rest"] = f"{agreed(layers[1:])}×{len(layers) - 1}"
         rows |= dict(zip(_HEAD, map(_layer, _transposed(network)), strict=True))
         described.append(rows)
     return described
 
 
 def _text_structure() -> dict[str, str]:
-    """Count the numbers printed in Sections 3.2 and 4.4 on the three networks, whose heads must agree.
+    """Return the numbers printed in Sections 3.2 and 4.4: of the search space, and counted on the three networks.
 
     The width of SimpleBaseline's head is left to the package of that network.
     """
     networks = [_build(name) for name in ARCHITECTURES]
-    blocks = [block for network in networks for stage in list(network.backbone)[1:] for block in stage]
+    kernels, expansions = zip(*(parse_operation(operation) for operation in OPERATIONS if operation != SKIP), strict=True)
     with torch.device("meta"):
         images = torch.empty(1, 3, 256, 256)
         halvings = [log2(images.shape[-1] / network.backbone(images).shape[-1]) for network in networks]
     first, second = zip(*([layer.out_channels for layer in _transposed(network)] for network in networks), strict=True)
     values = {
-        "kernel_sizes": _set(max(conv.kernel_size[0] for conv in _convs(block)) for block in blocks),
-        "expansion_ratios": _set(_hidden(block) // next(_convs(block)).in_channels for block in blocks),
+        "kernel_sizes": _set(kernels),
+        "expansion_ratios": _set(expansions),
         "down_samplings": agreed(f"{count:g}" for count in halvings),
         "tconv1_width": agreed(first),
         "tconv2_width": agreed(second),
@@ -93,10 +92,6 @@ def _layer(conv: nn.Conv2d | nn.ConvTranspose2d) -> str:
 
 def _width(block: nn.Module) -> int:
     return [*_convs(block)][-1].out_channels
-
-
-def _hidden(block: nn.Module) -> int:
-    return [*_convs(block)][-1].in_channels
 
 
 def _stride(block: nn.Module) -> int:

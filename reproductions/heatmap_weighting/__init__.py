@@ -15,6 +15,7 @@ ENTRIES = (
             "attention": {kind: {"attention": kind} for kind in ("none", "se", "cbam", "ours")},  # Table VI
             "hsigmoid": {slope: {"hsigmoid": slope} for slope in ("sixth", "half")},
         },
+        unreleased={"attention": ("se", "cbam")},  # their blocks are released, but not where the head has them
         scopes={"backbone": ("backbone",), "head": ("head",)},
         inputs=("256x256", "256x192", "384x288"),
         multiple=32,

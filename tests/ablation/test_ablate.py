@@ -23,6 +23,7 @@ from benchmark.config.packages import known_searches
 from benchmark.core.errors import InputError
 from benchmark.core.files import lock_file
 from benchmark.core.records import Record, append_record, load_records
+from benchmark.core.statistics import pack_replicates
 from benchmark.nas.trainer import SearchPlan, SearchRun
 from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
@@ -225,11 +226,12 @@ def keep_search(run: SearchRun, plan: SearchPlan, *rest: Any) -> list[Record]:
         **accuracy_identity(model, recipe, training_setting(recipe, "scratch", {}), metric, run.seed),
         value=value,
         n=8,
-        samples={"replicates": [value - 1, value + 1]},
+        samples={"replicates": pack_replicates([value - 1, value + 1])},
         command="",
     )
     identity = search_identity("autopose", run.scale, "flops", "searched", metric, "", run.seed)
-    samples = {"digest": run.scale.digest(), "accuracy": accuracy.id, "model": accuracy.subject, "cost": 1.0}
+    samples = {"digest": run.scale.digest(), "accuracy": accuracy.id, "model": accuracy.subject, "cost": 1.0, "unit": "MFLOPs"}
+    samples |= {"architecture": "", "table": "", "images": 1, "seconds": 1}
     search = Record(**identity, value=value, samples=samples, command="")
     assert [append_record(record, folder) for record in (accuracy, search)] == [True, True]
     return [search]

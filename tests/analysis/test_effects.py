@@ -30,6 +30,7 @@ from benchmark.config.identities import (
 from benchmark.config.packages import find_protocol
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record
+from benchmark.core.statistics import pack_replicates
 from benchmark.core.versions import VERSIONS
 from benchmark.models.registry import find_entry
 from benchmark.papers.tables import load_papers
@@ -42,7 +43,7 @@ def run(variant: str, seed: int, value: float, rate: float = 1.0, people: int = 
     """Return a run whose replicates spread by one point around its value, alike for every run."""
     recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "lsp", rate)
     setting = training_setting(recipe, recipe.start, overrides, rate)
-    replicates = (value + np.random.default_rng(0).normal(size=1000)).tolist()
+    replicates = pack_replicates(value + np.random.default_rng(0).normal(size=1000))
     return Record(
         **accuracy_identity(SIC.variant(variant).model, recipe, setting, "pck@0.2", seed),
         value=value,
@@ -197,7 +198,7 @@ def test_of_a_protocol_that_shows_that_it_runs_no_direction_is_judged() -> None:
             recipe, overrides = variant_recipe(SIC, SIC.variant(variant), "smoke")
             setting = training_setting(recipe, recipe.start, overrides)
             identity = accuracy_identity(SIC.variant(variant).model, recipe, setting, "pck@0.2", seed)
-            samples = {"replicates": (value + 0.1 * seed + np.random.default_rng(0).normal(size=1000)).tolist()}
+            samples = {"replicates": pack_replicates(value + 0.1 * seed + np.random.default_rng(0).normal(size=1000))}
             record = Record(**identity, value=value + 0.1 * seed, n=1000, samples=samples, command="")
             records[record.id] = record
     effect = measure_effects([Plan(SIC, "smoke")], records)["sic", "smoke"][0]

@@ -73,6 +73,9 @@ def test_more_comparisons_on_the_page_need_more_of_each() -> None:
     assert (among.power or 0) < (alone.power or 0)
     not_run = Pair(run=False, estimate=None, printed=None, obstacles=())
     assert judge(doubtful, *[not_run] * 19) == alone, "only comparisons with an interval count"
+    never = replace(doubtful, testable=False, obstacles=("both sides are the weights of one training",))
+    assert judge(doubtful, *[never] * 19) == alone, "and those that could be judged"
+    assert judge(never, doubtful) == Judgement("not judged", never.obstacles, None, None)
 
 
 # --- what forbids a judgement ------------------------------------------------------------------------------------------------

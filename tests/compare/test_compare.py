@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 from scipy.io import savemat
 from torch import nn
@@ -321,6 +322,30 @@ def test_rows_ready_to_paste(command, tmp_path: Path) -> None:
     assert len(lines) == 2 + 16 + 1  # heading, what Table 2 prints, and the new row
     assert lines[2] == "| CPMs | 31.0M | 175.0 | 88.0 | 85.1 |"
     assert lines[-1].startswith("| **My_Net & 100%** | **0.4M** | **0.3** |  | **0.33")
+
+
+@pytest.mark.parametrize("name", ["<img src=x>|a", "=SUM(A1)", "*`$x_{$`*\\\\|b"])
+def test_a_name_is_text_in_each_file(command, tmp_path: Path, name: str) -> None:
+    command(EXAMPLE, "--table", TABLE2, "--name", name, "--against")
+    out = tmp_path / "out"
+    for file in ("row.md", "table.md"):
+        tokens = MarkdownIt("commonmark").enable("table").parse((out / file).read_text())
+        cells = [token.children or [] for token in tokens if token.type == "inline"]
+        (cell,) = [cell for cell in cells if "".join(child.content for child in cell) == name]
+        assert {child.type for child in cell} <= {"text", "text_special", "strong_open", "strong_close"}
+    with open(out / "row.csv", newline="") as csv_file:
+        assert list(csv.reader(csv_file))[1][0] == (f"'{name}" if name.startswith("=") else name)
+    assert name.replace("<", "&lt;").replace(">", "&gt;") in (out / "pareto.svg").read_text()
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "half \udcff", "\u202eturned"])
+def test_a_name_that_cannot_be_seen_is_refused(command, capsys, name: str) -> None:
+    with pytest.raises(SystemExit) as status:
+        command(EXAMPLE, "--table", TABLE2, "--name", name, "--against")
+    assert status.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: --name ")
+    assert error.isprintable()
 
 
 def test_the_terminal_shows_printed_rows_and_ours(command) -> None:

@@ -26,11 +26,11 @@ def test_a_paper_added_as_written_is_judged_and_shown(project: Copy) -> None:
         ("hrnet_w32", "params"): "reproduced",
         ("hrnet_w32", "gflops"): "reproduced",
         ("hrnet_w32", "pckh"): "not_run",
-        ("fewer_flops", "printed"): "explained",  # from the printed 9.5 and 0.05; from our counts it is 198
+        ("fewer_flops", "printed"): "explained",  # from the printed 9.5 and 0.050; from our counts it is 189
     }
     page = project.read("reports/small_pose.md")
     assert "**0.011M**<br>✓ 0.010736" in page
-    assert "`small_pose/small` | paper text | arXiv:0000.00000, Sec. 3" in page
+    assert "`small_pose/small` | author code | github.com/a-author/small-pose" in page
     assert "[SmallPose](small_pose.md)" in project.read("reports/README.md")
     assert "`small_pose/small`" in project.read("reports/models.md")
     assert "`small_pose/small`" in project.read("reports/ranking.md")
@@ -44,12 +44,12 @@ def test_the_remedy_beside_a_new_papers_figure_works_as_printed(project: Copy) -
     project.follow(read_recipe("Add a paper"))
     project.run("python -m benchmark.report --paper small_pose")
     before = project.read("reports/small_pose.md")
-    assert "**0.05**<br>○" in before
+    assert "**0.050**<br>○" in before
     remedies = {line.split(" | ")[1] for line in before.splitlines() if "| python -m benchmark.measure cost small_pose" in line}
     assert len(remedies) == 1
     project.run(remedies.pop())
     project.run("python -m benchmark.report --paper small_pose")
-    assert "**0.05**<br>✓ 0.050293" in project.read("reports/small_pose.md")
+    assert "**0.050**<br>✓ 0.050293" in project.read("reports/small_pose.md")
 
 
 def test_a_paper_that_only_quotes_known_networks_needs_no_package(project: Copy) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.core.file_content import read_content
+from benchmark.metrics.array_files import read_arrays
+from benchmark.models.external import resolve_model
+from benchmark.models.weights import locate_weights
 
 
 def pack(content: bytes) -> bytes:
@@ -89,3 +93,16 @@ def test_what_is_not_the_file_is_one_line_of_its_own(tmp_path: Path, content: by
         read_content(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_in_a_files_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").mkdir()
+    calls: list[Callable[[], object]] = [
+        lambda: read_content(tmp_path),
+        lambda: read_arrays(tmp_path),
+        lambda: locate_weights(tmp_path),
+        lambda: resolve_model(f"{tmp_path / 'mine.py'}:build"),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match=rf"{tmp_path}.*: it is a folder; name a file in it$"):
+            call()

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from benchmark.core.errors import InputError
 from benchmark.data.coco import load_coco
 from benchmark.data.synthetic.write import write_datasets
+from benchmark.training.loader import load_annotated_people
 
 
 def annotation(number: int = 1, **changes) -> dict:
@@ -50,6 +51,41 @@ def test_crowds_and_persons_without_keypoints_are_left_out(tmp_path):
     assert load_coco(tmp_path, "val").ids.tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"bbox": [10.0, 20.0, 0.0, 40.0]}, "no area, or no box inside the image"),
+        ({"bbox": [500.0, 20.0, 30.0, 40.0]}, "no area, or no box inside the image"),
+        ({"area": 0}, "no area, or no box inside the image"),
+        ({"iscrowd": "0"}, "iscrowd is text, and so true"),
+    ],
+)
+def test_annotated_people_that_are_left_out_are_said(tmp_path, capsys, changes, reason):
+    path = write_annotations(tmp_path, annotation(1), annotation(2, **changes), annotation(3, **changes))
+    assert load_coco(tmp_path, "val").ids.tolist() == [1]
+    assert capsys.readouterr().err == f"warning: {path}: annotation 1: {reason} (2 of 3 annotations): left out\n"
+
+
+@pytest.mark.parametrize(
+    ("categories", "found"), [([0, 0], "category_id 0"), ([3, 17], "category_id 3, 17"), (["person"], "category_id person")]
+)
+def test_a_file_without_people_says_what_it_holds(tmp_path, categories, found):
+    write_annotations(tmp_path, *(annotation(number, category_id=value) for number, value in enumerate(categories)))
+    with pytest.raises(InputError, match=rf"no annotation is of category 1 \(person\): all have {found}$"):
+        load_coco(tmp_path, "val")
+    path = tmp_path / "detections.json"
+    rows = [{"bbox": [1, 2, 3, 4], "image_id": 5, "score": 0.9, "category_id": value} for value in categories]
+    path.write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=rf"no detection is of category 1 \(person\): all have {found}$"):
+        load_coco(tmp_path, "val", detections=path)
+
+
+def test_training_on_nobody_is_one_line(tmp_path):
+    write_annotations(tmp_path, annotation(1, keypoints=[0] * 51), name="person_keypoints_train2017.json")
+    with pytest.raises(InputError, match="the split train has no annotated people"):
+        load_annotated_people("coco", "train", tmp_path)
+
+
 def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
     write_annotations(tmp_path, annotation(1, bbox=[90.0, 60.0, 30.0, 40.0]))
     people = load_coco(tmp_path, "val")
@@ -62,7 +98,11 @@ def test_boxes_are_cut_at_the_photograph_s_borders(tmp_path):
     [
         ({"keypoints": [1, 2]}, r"annotation 9: keypoints has shape \[2\], expected \[51\]"),
         ({"keypoints": [1, 2, 3] * 17}, "annotation 9: a visibility is not 0, 1 or 2"),
-        ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox is not finite"),
+        ({"bbox": [0, 0, None, 1]}, "annotation 9: bbox contains something other than numbers"),
+        ({"bbox": [0, 0, 1e999, 1]}, "annotation 9: bbox is not finite"),
+        ({"bbox": [0, 0, True, 1]}, "annotation 9: bbox contains something other than numbers"),
+        ({"keypoints": [50.0, 60.0, True] * 17}, "annotation 9: keypoints contains something other than numbers"),
+        ({"area": True}, "annotation 9: area contains something other than numbers"),
         ({"image_id": 6}, "annotation 9: image 6 is not among the images"),
         ({"area": "big"}, "annotation 9: area contains something other than numbers"),
     ],
@@ -75,7 +115,7 @@ def test_a_malformed_annotation_is_named_with_the_file(tmp_path, changes, messag
 
 @pytest.mark.parametrize(
     "changes",
-    [{"iscrowd": False}, {"id": "9"}, {"id": 9.0}, {"image_id": 5.0}, {"image_id": "5"}, {"category_id": "1"}, {"area": True}],
+    [{"iscrowd": False}, {"id": "9"}, {"id": 9.0}, {"image_id": 5.0}, {"image_id": "5"}, {"category_id": "1"}],
 )
 def test_values_in_another_notation_are_read(tmp_path, changes):
     write_annotations(tmp_path, annotation(9, **changes))

@@ -73,6 +73,50 @@ def test_json_lists_every_missing_file(run, tmp_path):
     assert report["splits"]["test"]["people"] == 1000
 
 
+def test_photographs_are_compared_with_the_digests_of_the_first_time(run, tmp_path):
+    run("synthetic", "--out", tmp_path, "--people", "12", "--validation", "3", "--size", "64", "--format", "coco")
+    images, manifest = sorted((tmp_path / "coco/images").rglob("*.jpg")), tmp_path / "coco" / "images.sha256"
+    late = images.pop()
+    content = late.read_bytes()
+    late.unlink()
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash")
+    assert status == 1  # one is missing from a split
+    assert f"photographs: 0 as in {manifest}" in out
+    assert f"... and {len(images) - 5} more new" in out
+    assert len(manifest.read_text().splitlines()) == len(images)
+    late.write_bytes(content)
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash")
+    name = late.relative_to(tmp_path / "coco").as_posix()
+    assert status == 0
+    assert f"photographs: {len(images)} as in" in out
+    assert f" new: {name}\n" in out
+    assert run("check", "coco", "--root", tmp_path, "--hash")[1].endswith(f"photographs: {len(images) + 1} as in {manifest}\n")
+
+    flipped = bytearray(images[0].read_bytes())
+    flipped[-20] ^= 1  # within the scan, where no decoder sees it
+    images[0].write_bytes(flipped)
+    images[1].unlink()
+    assert run("check", "coco", "--root", tmp_path, "--images")[1].count("broken:") == 0
+    before = manifest.read_text()
+    status, out, _ = run("check", "coco", "--root", tmp_path, "--hash", "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert report["whole"] is False
+    assert report["photographs"]["changed"] == [images[0].relative_to(tmp_path / "coco").as_posix()]
+    assert report["photographs"]["missing"] == [images[1].relative_to(tmp_path / "coco").as_posix()]
+    assert manifest.read_text() == before
+
+
+@pytest.mark.parametrize("line", ["no digest", f"{'0' * 64}  ../outside", f"{'0' * 64}  /etc/passwd", f"{'0' * 63}  a", "\xff"])
+def test_a_malformed_manifest_is_one_line(run, people, line):
+    (people / "mpii" / "images.sha256").write_bytes(f"{'0' * 64}  a\n{line}\n".encode("latin-1"))
+    status, _, err = run("check", "mpii", "--root", people, "--hash")
+    (people / "mpii" / "images.sha256").unlink()
+    assert status == 2
+    assert "images.sha256:" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("dataset", ["mpii", "coco", "lsp", "lspet"])
 def test_an_empty_folder_is_incomplete_and_told_where_to_get_what(run, tmp_path, dataset):
     status, out, _ = run("check", dataset, "--root", tmp_path)
@@ -102,19 +146,28 @@ def test_the_default_root_may_be_absent(run, tmp_path, monkeypatch):
     assert str(tmp_path / "not_yet" / "lsp") in out
 
 
-def test_fetch_without_a_name_lists_what_there_is(run, tmp_path):
+def test_fetch_without_a_name_lists_what_there_is_and_what_is_incomplete(run, tmp_path):
     (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
+    (tmp_path / "mpii").mkdir()
+    (tmp_path / "mpii" / "valid.h5").touch()
     status, out, _ = run("fetch", "--root", tmp_path)
     assert status == 0
-    rows = {line.split()[0]: line.split()[1] for line in out.splitlines()}
-    assert rows["coco-val2017"] == "there"
-    assert rows["coco-train2017"] == "absent"
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    states = {name: line.split()[1] for name, line in rows.items()}
+    assert states["mpii-validation"] == "there"
+    assert states["coco-val2017"] == "partly"
+    assert "coco/images/val2017 has 0 of 5,000 files" in rows["coco-val2017"]
+    assert states["coco-train2017"] == "absent"
     assert {"coco-annotations", "mpii-images", "mpii-annotations", "lsp", "lspet"} <= set(rows)
 
 
 def test_fetch_of_what_is_there_does_nothing(run, tmp_path):
-    (tmp_path / "coco" / "images" / "val2017").mkdir(parents=True)
-    status, out, _ = run("fetch", "coco-val2017", "--root", tmp_path)
+    for index in range(2000):
+        path = tmp_path / "lsp" / "images" / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "lsp" / "joints.mat").touch()
+    status, out, _ = run("fetch", "lsp", "--root", tmp_path)
     assert status == 0
     assert "already there" in out
 

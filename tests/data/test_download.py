@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ import pytest
 
 from benchmark.core.errors import InputError
 from benchmark.core.files import sha256_of_file
-from benchmark.data import download
-from benchmark.data.download import ATTEMPTS, Source, download_file, fetch_source, list_sources
+from benchmark.data import download, fetch, sources
+from benchmark.data.download import ATTEMPTS, download_file, fetch_source, is_protected
+from benchmark.data.sources import Part, Source, list_sources
 from benchmark.models.checkpoints import checkpoints
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -36,6 +38,7 @@ class Server(ThreadingHTTPServer):
     etag: str | None = '"v1"'
     ranges = True
     status = 200
+    redirect = ""
     break_after: list[int]  # number of bytes after which the connection ends, for each request
     requests: list[str | None]  # the Range header of each request
 
@@ -54,6 +57,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, requested = self.server, self.headers.get("Range")
         server.requests.append(requested)
+        if server.redirect:
+            self.send_response(302)
+            self.send_header("Location", server.redirect)
+            self.end_headers()
+            return
         if server.status != 200:
             self.send_error(server.status)
             return
@@ -222,6 +230,23 @@ def test_only_http_and_https_are_fetched(tmp_path, url):
         download_file(url, tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://example.org/data.zip", "http://localhost.example.org/a", "http://127.0.0.1.example.org/a"]
+)
+def test_without_https_a_digest_must_be_known(tmp_path, url):
+    with pytest.raises(InputError, match="neither https nor a known digest"):
+        download_file(url, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["http://example.org/other", "ftp://example.org/other", "file:///etc/passwd"])
+def test_a_redirect_to_where_others_could_change_the_file_is_not_followed(server, tmp_path, target):
+    server.redirect = target
+    with pytest.raises(InputError, match=r"redirects to|answered 302"):
+        get(server, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_downloads_of_one_file_do_not_meet(server, tmp_path):
     with open(tmp_path / "file.part", "ab") as part:
         fcntl.flock(part, fcntl.LOCK_EX)
@@ -244,7 +269,7 @@ class TestSources:
             "url": server.url,
             "file": "downloads/lsp.zip",
             "into": "lsp",
-            "provides": ("lsp/joints.mat",),
+            "provides": (Part(path="lsp/joints.mat"),),
         }
         return Source(**columns | changes)
 
@@ -263,18 +288,71 @@ class TestSources:
         assert not (tmp_path / "lsp").exists()
         assert not (tmp_path / "joints.mat").exists()
 
-    def test_an_archive_without_what_it_should_hold_is_told(self, server, tmp_path):
-        server.body = self.archive("readme")
-        with pytest.raises(InputError, match=r"lacks lsp/joints\.mat"):
+    @pytest.mark.parametrize(
+        ("part", "problem"),
+        [
+            (Part(path="lsp/joints.mat", bytes=7), "lsp/joints.mat has 1 bytes, not 7"),
+            (Part(path="lsp/images", files=3), "lsp/images has 2 of 3 files"),
+            (Part(path="lsp/readme"), "lsp/readme is missing"),
+        ],
+    )
+    def test_an_archive_without_what_it_should_hold_is_told_and_not_unpacked(self, server, tmp_path, part, problem):
+        server.body = self.archive("joints.mat", "images/1.jpg", "images/2.jpg")
+        with pytest.raises(InputError, match=f"not the published archive: {problem}; nothing was unpacked"):
+            fetch_source(self.source(server, provides=(part,)), tmp_path)
+        assert not (tmp_path / "lsp").exists()
+
+    @pytest.mark.parametrize("lost", ["images/2.jpg", "joints.mat", "images"])
+    def test_what_is_there_is_complete_or_fetched_again(self, server, tmp_path, lost):
+        server.body = self.archive("joints.mat", "images/1.jpg", "images/2.jpg")
+        parts = (Part(path="lsp/joints.mat", bytes=1), Part(path="lsp/images", files=2))
+        source = self.source(server, provides=parts)
+        assert fetch_source(source, tmp_path)
+        path = tmp_path / "lsp" / lost
+        shutil.rmtree(path) if path.is_dir() else path.write_bytes(b"") if lost == "joints.mat" else path.unlink()
+        assert len(source.missing_parts(tmp_path)) == 1
+        assert fetch_source(source, tmp_path)
+        assert fetch_source(source, tmp_path) is None
+        assert len(server.requests) == 2
+
+    def test_an_archive_that_lies_there_is_compared_with_the_digest_before_it_is_unpacked(self, server, tmp_path):
+        (tmp_path / "downloads").mkdir()
+        archive = tmp_path / "downloads" / "lsp.zip"
+        archive.write_bytes(self.archive("joints.mat"))
+        digest = sha256_of_file(archive)
+        with pytest.raises(InputError, match=f"SHA-256 is {digest}, expected 0000"):
+            fetch_source(self.source(server, sha256="0" * 64), tmp_path)
+        assert fetch_source(self.source(server), tmp_path) == digest
+        assert (tmp_path / "downloads" / "lsp.zip.sha256").read_text() == f"{digest}  lsp.zip\n"
+        archive.write_bytes(self.archive("joints.mat", "more"))
+        (tmp_path / "lsp" / "joints.mat").unlink()
+        with pytest.raises(InputError, match=f"expected {digest}"):
             fetch_source(self.source(server), tmp_path)
+        assert not (tmp_path / "lsp" / "more").exists()
+
+    def test_a_digest_taken_at_the_first_download_is_said_and_holds_for_the_file(self, server, tmp_path, monkeypatch):
+        source = self.source(server, file="file.bin", into=None, provides=(Part(path="file.bin"),))
+        monkeypatch.setattr(fetch, "list_sources", lambda: {"lsp": (source,)})
+        lines = list(fetch.fetch_all("lsp", tmp_path))
+        assert (
+            lines[1]
+            == f"  no digest is published; SHA-256 {DIGEST} is now in {tmp_path / 'file.bin.sha256'}, and expected later"
+        )
+        (tmp_path / "file.bin").write_bytes(BODY[::-1])
+        with pytest.raises(InputError, match=f"expected {DIGEST}"):
+            list(fetch.fetch_all("lsp", tmp_path))
+        (tmp_path / "file.bin.sha256").write_text("\n")
+        with pytest.raises(InputError, match="holds no SHA-256"):
+            list(fetch.fetch_all("lsp", tmp_path))
 
     def test_the_table_is_sound(self):
         for name, files in list_sources().items():
             for source in files:
                 assert (source.url or source.home).startswith("http"), name
+                assert source.sha256 or not source.url or is_protected(source.url), name
                 assert source.sha256 is None or len(bytes.fromhex(source.sha256)) in (4, 32), name  # or its beginning
                 assert source.provides
-                for path in (source.file, *source.provides):
+                for path in (source.file, *(part.path for part in source.provides)):
                     assert not Path(path).is_absolute()
                     assert ".." not in Path(path).parts
 
@@ -285,18 +363,25 @@ class TestSources:
         packages = {"sixth_paper": tmp_path, "other": empty}
         modules = {name: SimpleNamespace(__file__=str(folder / "__init__.py")) for name, folder in packages.items()}
         monkeypatch.setattr("benchmark.models.checkpoints.packages", lambda: modules)
-        monkeypatch.setattr(download, "checkpoints", checkpoints.__wrapped__)  # not those that this process has read already
-        sources = list_sources()
-        (weights,) = sources["weights/sixth/big"]
+        monkeypatch.setattr(sources, "checkpoints", checkpoints.__wrapped__)  # not those that this process has read already
+        listed = list_sources()
+        (weights,) = listed["weights/sixth/big"]
         assert weights.file == "weights/sixth/big.h5"
         assert weights.sha256 == DIGEST
-        assert [name for name in sources if name.startswith("weights/")] == ["weights/sixth/big"]
+        assert [name for name in listed if name.startswith("weights/")] == ["weights/sixth/big"]
 
     def test_a_malformed_table_is_named(self, tmp_path, monkeypatch):
         table = tmp_path / "sources.toml"
-        monkeypatch.setattr("benchmark.data.download.TABLE", table)
+        monkeypatch.setattr("benchmark.data.sources.TABLE", table)
         table.write_text('[a]\nurl = "https://example.org/a"\ncolour = "red"\n')
         with pytest.raises(InputError, match=r"sources\.toml: a: .*colour"):
+            list_sources()
+        for text, problem in (("bytes = true", "bytes: "), ("url = 1", "url: "), ('provides = "a"', "provides: ")):
+            table.write_text(f"[a]\n{text}\n" + ("" if "url" in text else 'url = "https://example.org/a"\n'))
+            with pytest.raises(InputError, match=rf"sources\.toml: a: {problem}"):
+                list_sources()
+        table.write_text("a = 1")
+        with pytest.raises(InputError, match=r"sources\.toml: a: "):
             list_sources()
         table.write_bytes(b"\xff")
         with pytest.raises(InputError, match=r"sources\.toml: "):

@@ -31,6 +31,17 @@ def test_an_image_cut_short_is_refused_though_opencv_would_fill_it_with_grey(tmp
         read_image(path)
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".tiff", ".webp", ".ppm", ".jp2"])
+def test_an_image_of_another_kind_cut_short_is_refused_in_one_line(tmp_path, capfd, suffix):
+    whole, path = encoded(suffix), tmp_path / f"cut{suffix}"
+    path.write_bytes(whole)
+    assert read_image(path).shape == IMAGE.shape
+    for share in (0.3, 0.7, 0.99):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        assert read_image(path, on_error="skip") is None
+        assert capfd.readouterr().err == f"skipped: {path}: not a readable image\n"
+
+
 # What cameras and programs write behind an image, some of it like a beginning of another one.
 TAILS = {
     "zeros": bytes(1000),

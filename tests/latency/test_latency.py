@@ -34,12 +34,12 @@ from benchmark.analysis.latency import (
     load_sessions,
     spread_between_runs,
 )
-from benchmark.config.identities import current_records
+from benchmark.config.identities import current_records, load_current
 from benchmark.config.latency import ESTIMATORS, MIN_RUNS, Setting
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS
-from benchmark.core.records import Record, append_record, load_records, select
+from benchmark.core.records import Record, append_record, append_records, load_records, select
 from benchmark.core.statistics import kendall_tau
 from benchmark.evaluation.backends import Backend
 from benchmark.evaluation.inference import predict_people
@@ -567,9 +567,8 @@ def test_figures_of_an_older_instrument_are_no_session(instrument: str) -> None:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder in which the command finds and stores its records."""
-    append, load = append_record, load_records
-    monkeypatch.setattr("benchmark.measure.latency.append_record", lambda record: append(record, tmp_path))
-    monkeypatch.setattr("benchmark.measure.latency.load_records", lambda: load(tmp_path))
+    monkeypatch.setattr("benchmark.measure.latency.append_records", lambda records: append_records(records, tmp_path))
+    monkeypatch.setattr("benchmark.measure.latency.load_current", lambda: load_current(tmp_path))
     return tmp_path
 
 

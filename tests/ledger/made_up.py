@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.config.identities import cost_identity
 from benchmark.core.records import Record
 from benchmark.ledger.predicates import CountedCell
-from benchmark.papers.tables import Cell, Column, Row, Source, Table
+from benchmark.papers.tables import Cell, Choice, Column, Row, Source, Table
 
 MODELS = (
     "baselines/simple_baseline-r50",
@@ -23,6 +23,7 @@ def cost_column(
     models: tuple[str, ...] = MODELS,
     sources: dict[int, Source] | None = None,
     table: str = "table1",
+    by_fit: bool = True,
 ) -> list[CountedCell]:
     """Return a column of GFLOPs under ``macs``, one row for each printed string and its counts in 1e9, by convention.
 
@@ -32,7 +33,8 @@ def cost_column(
         f"row{n}": Row(id=f"row{n}", model=model, source=(sources or {}).get(n))
         for n, (model, _) in enumerate(zip(models, printed_and_counts, strict=False))
     }
-    column = Column(name="gflops", header="GFLOPs", metric="flops", unit="G", convention="macs")
+    chosen = Choice(id="macs", reason="it fits" if by_fit else "their code", by_fit=by_fit)
+    column = Column(name="gflops", header="GFLOPs", metric="flops", unit="G", convention="macs", chosen=chosen)
     printed = {(f"row{n}", "gflops"): text for n, (text, _) in enumerate(printed_and_counts)}
     made_up = Table(
         paper="made_up",

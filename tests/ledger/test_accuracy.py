@@ -15,6 +15,7 @@ from benchmark.config.identities import accuracy_identity, evaluation_identity, 
 from benchmark.config.packages import find_recipe
 from benchmark.config.recipes import Recipe
 from benchmark.core.records import Record
+from benchmark.core.statistics import pack_replicates
 from benchmark.ledger import accuracy
 from benchmark.ledger.accuracy import ablation_rows, judge_accuracy
 from benchmark.ledger.verdicts import remedy_command
@@ -35,7 +36,7 @@ NOISE = 0.3  # standard error over MPII's validation people
 def run(
     model: str, recipe: Recipe, setting: Mapping[str, Any], metric: str, value: float, seed: int = 0, noise: float = NOISE
 ) -> Record:
-    replicates = (value + noise * np.random.default_rng(0).normal(size=1000)).tolist()  # the same people for every seed
+    replicates = pack_replicates(value + noise * np.random.default_rng(0).normal(size=1000))  # the same people for every seed
     return Record(
         **accuracy_identity(model, recipe, setting, metric, seed),
         value=value,
@@ -263,6 +264,13 @@ def test_weights_that_began_from_imagenet_do_not_judge_a_row_that_did_not() -> N
     printed = cell("table4", "hrnet_w32", "ap")
     assert judge_accuracy(printed, evaluated(0.744, 0.005, size="256x192", boxes="aabbccdd")) is None
     assert remedy_command(printed).startswith("python -m benchmark.evaluate baselines/hrnet-w32 --weights FILE")
+
+
+def test_weights_of_another_network_than_the_rows_do_not_judge_it() -> None:
+    printed = cell("table2", "hrnet_w32")
+    assert judge_accuracy(printed, evaluated(90.1, 0.5))
+    stand_in = replace(printed, row=replace(printed.row, stand_in="another network of the same authors"))
+    assert judge_accuracy(stand_in, evaluated(90.1, 0.5)) is None
 
 
 def test_a_row_with_published_weights_names_the_commands_that_get_and_evaluate_them() -> None:

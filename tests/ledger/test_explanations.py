@@ -86,13 +86,12 @@ def test_another_table_is_no_support() -> None:
     assert (explanation.status, explanation.reach) == ("ambiguous", 1)
 
 
-def test_what_was_fitted_explains_nothing_and_supports_nothing() -> None:
+@pytest.mark.parametrize("model", [FITTED, "baselines/dlcm", "baselines/fpd", "efficientpose_nas/A+tconv=mbv1"])
+def test_what_was_fitted_or_built_by_us_supports_nothing(model: str) -> None:
     rows = [under_mmcv("5.2"), under_mmcv("7.3"), under_mmcv("9.1")]
-    cells = cost_column(*rows, models=(*MODELS[:2], FITTED))
+    assert (explain(cost_column(*rows)).status, explain(cost_column(*rows)).reach) == ("explained", 3)
+    cells = cost_column(*rows, models=(*MODELS[:2], model))
     assert (explain(cells).status, explain(cells).reach) == ("ambiguous", 2)
-    explanation = explain(cells, row=2)
-    assert (explanation.status, explanation.fits, explanation.reach) == ("ambiguous", 3, 3)
-    assert explanation.fitted
 
 
 def test_what_the_source_of_a_row_states_explains_a_single_number() -> None:
@@ -170,7 +169,7 @@ def test_a_wrong_cost_is_explained_as_often_as_stated(records: dict[str, Record]
     for own in counted.values():
         number = own.cell.number
         last_digits = round(number.value * 10**number.decimals)
-        if last_digits >= 200:
+        if last_digits >= 200 or own.construction:
             continue
         near = [digits for digits in range(2 * last_digits) if 10 * abs(digits - last_digits) <= last_digits]
         strings = [f"{digits / 10**number.decimals:.{number.decimals}f}" for digits in near]
@@ -178,7 +177,7 @@ def test_a_wrong_cost_is_explained_as_often_as_stated(records: dict[str, Record]
         tokens = [measure(cell, records, counted).token for cell in cells]
         assert compute_chance(own, counted) == Chance(tokens.count("explained"), tokens.count("ambiguous"), len(tokens))
         tested += bool(cells)
-    assert tested > 100
+    assert tested > 80
 
 
 # --- known causes -------------------------------------------------------------------------------------------------------------

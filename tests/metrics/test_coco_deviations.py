@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,8 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     "annotation ids from 0 as text": (each("annotations", "id", lambda value: str(value - 1)), "id is 0"),
     "repeated annotation ids": (each("annotations", "id", lambda value: value // 2 + 1), "a later annotation has the same id"),
     "one annotation id for all": (each("annotations", "id", lambda _: 7), "a later annotation has the same id"),
+    "annotation ids null in some": (each("annotations", "id", lambda _: None, 4), "id is null"),
+    "annotation ids null": (each("annotations", "id", lambda _: None), "a later annotation has the same id"),
     "an image twice": (lambda a, d: a["images"].append(a["images"][0]), "an image with this id was listed before"),
     "all images twice": (lambda a, d: a["images"].extend(a["images"][::-1]), "an image with this id was listed before"),
     "image ids 1.0 in images": (each("images", "id", float), "id is a number with a decimal point"),
@@ -123,8 +126,6 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     "image ids as names": (image_ids(lambda value: f"val2017/{97 * value % 50}.jpg"), "image_id is text"),
     "image ids with decimals": (image_ids(lambda value: value + 0.5), "image_id is a number with a decimal point"),
     "image ids true or false": (image_ids(lambda value: bool(value) if value < 2 else value), "image_id is true or false"),
-    "areas true or false": (each("annotations", "area", lambda value: value > 2000), "area is true or false"),
-    "areas partly true": (each("annotations", "area", lambda value: True, 3), "area is true or false"),
     "negative areas": (each("annotations", "area", lambda value: -value - 1, 2), "area is negative"),
     "categories as text": (category_ids(str), "category_id is text"),
     "categories 1.0": (category_ids(float), "category_id is a number with a decimal point"),
@@ -142,8 +143,8 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
     ),
     "detections with id 0": (number_detections(0, 0), "id is 0 or that of an earlier detection"),
     "detections counted from 0": (number_detections(0, 1), "id is 0 or that of an earlier detection"),
-    "scores true or false": (true_after_the_first, "score is true or false"),
     "detections of other categories": (add_detections(category_id=3, score=0.95), "category_id is not 1 (person)"),
+    "detections of a category null": (add_detections(category_id=None, score=0.95), "category_id is null"),
     "detections of categories in words": (add_detections(category_id="dog", score=0.95), "category_id is text"),
     "bare detections of other categories": (
         both(
@@ -162,6 +163,9 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
 UNUSUAL: dict[str, Change] = {
     "no other field of an image than its id": lambda a, d: None,
     "a category 0 that everyone has": category_ids(lambda _: 0),
+    "image ids beyond 64 bits": image_ids(lambda value: 2**70 - 97 * value),
+    "image ids beyond 63 bits": image_ids(lambda value: 2**63 + value),
+    "negative image ids": image_ids(lambda value: -value),
     "a second category without people": lambda a, d: a["categories"].append({"id": 2, "name": "cat"}),
     "boxes of zero width": lambda a, d: [entry.update(bbox=[5, 5, 0, 40]) for entry in d],
     "masks for boxes": masks_for_boxes,
@@ -229,12 +233,34 @@ def test_entries_keep_their_numbers_where_others_are_left_out():
         scored(annotations, detections)
 
 
+# What pycocotools takes for 1 and 0, silently; among numbers numpy would, too.
+BOOLEANS: dict[str, tuple[Change, str]] = {
+    "areas": (each("annotations", "area", lambda value: value > 2000), "area must be a number, not "),
+    "areas in some": (each("annotations", "area", lambda value: True, 3), "area must be a number, not true"),
+    "scores after the first": (true_after_the_first, "score must be a number, not "),
+    "a visibility": (each("annotations", "keypoints", lambda v: [*v[:-1], True]), "keypoints must be a list of 51 numbers"),
+    "a corner": (each("annotations", "bbox", lambda v: [False, *v[1:]], 2), "bbox must be a list of 4 numbers"),
+    "all keypoints": (each("detections", "keypoints", lambda v: [True] * 51, 2), "keypoints must be a list of 51 numbers"),
+}
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_true_and_false_are_no_measured_numbers(name: str):
+    change, message = BOOLEANS[name]
+    with pytest.raises(InputError, match=re.escape(message)):
+        scored(*changed_case(2, change))
+
+
 # What pycocotools cannot score either.
 REFUSED: dict[str, tuple[Change, str]] = {
     "a score as text": (each("detections", "score", str), 'detection 0: score must be a number, not "'),
     "a score null": (each("detections", "score", lambda _: None), "detection 0: score must be a number, not null"),
     "areas as text": (each("annotations", "area", str), 'annotation 0: area must be a number, not "'),
     "iscrowd null": (each("annotations", "iscrowd", lambda _: None), "annotation 0: iscrowd must be a number or text"),
+    "ids of another type than numbers and text": (
+        each("annotations", "id", lambda v: [v]),
+        "id must be a number or text, not [",
+    ),
     "iscrowd in words": (each("annotations", "iscrowd", lambda _: "no"), 'annotation 0: iscrowd must be 0 or 1, not "no"'),
     "no iscrowd": (lambda a, d: [entry.pop("iscrowd") for entry in a["annotations"]], "annotation 0: iscrowd is missing"),
     "no bbox": (lambda a, d: [entry.pop("bbox") for entry in a["annotations"]], "annotation 0: bbox is missing"),
@@ -262,6 +288,20 @@ def test_what_pycocotools_cannot_score_is_refused(name: str):
     with pytest.raises(InputError) as refusal:
         scored(*files)
     assert message in str(refusal.value)
+
+
+def test_image_ids_that_pycocotools_would_round_are_refused():
+    files = changed_case(2, image_ids(lambda value: 2**63 + value if value % 2 else value))
+    with pytest.raises(
+        InputError, match=r"gt\.json: the (image_)?id of each (image|annotation) must be a whole number within 64"
+    ):
+        scored(*files)
+
+
+def test_an_empty_list_of_categories_is_named():
+    files = changed_case(2, lambda annotations, detections: annotations["categories"].clear())
+    with pytest.raises(InputError, match=r"gt\.json: no annotation is of a listed category: 1, none are listed"):
+        scored(*files)
 
 
 @pytest.mark.parametrize(

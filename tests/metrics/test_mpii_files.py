@@ -93,7 +93,7 @@ def broken(joint: tuple[int, int, int], value: float) -> np.ndarray:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.mat": (lambda path: None, "no such file"),
-    "folder.mat": (lambda path: path.mkdir(), "no such file"),
+    "folder.mat": (lambda path: path.mkdir(), "it is a folder; name a file in it"),
     "unknown.csv": (lambda path: path.write_text("1,2"), r"unknown file type, must be one of \.mat, \.h5, \.npy, \.json"),
     "none": (lambda path: path.write_text("1,2"), "unknown file type"),
     "empty.mat": (lambda path: path.touch(), "the file is empty"),
@@ -104,7 +104,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut.h5": (lambda path: cut(path, WRITERS["preds.h5"]), "cannot be read as a .h5 file"),
     "empty.npy": (lambda path: path.touch(), "the file is empty"),
     "cut.npy": (lambda path: cut(path, WRITERS["preds.npy"]), "cannot be read as a .npy file"),
-    "objects.npy": (lambda path: np.save(path, np.array([Payload()]), allow_pickle=True), "allow_pickle=False"),
+    "objects.npy": (
+        lambda path: np.save(path, np.array([Payload()]), allow_pickle=True),
+        "only running the file's code could restore",
+    ),
     "pickled.npy": (lambda path: path.write_bytes(pickle.dumps(Payload())), "cannot be read as a .npy file"),
     "empty.json": (lambda path: path.touch(), "the file is empty"),
     "cut.json": (lambda path: cut(path, WRITERS["list.json"]), "cannot be read as a .json file"),

@@ -13,7 +13,7 @@ from benchmark.config import predictions
 from benchmark.config.identities import load_current, predictions_identity
 from benchmark.config.predictions import published_on, published_predictions
 from benchmark.core.records import load_records, record_id
-from benchmark.data.download import list_sources
+from benchmark.data.sources import list_sources
 from benchmark.metrics.published import PublishedReport, score_published
 from benchmark.report.predictions import format_reported
 from benchmark.score import main

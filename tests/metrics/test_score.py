@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -146,11 +148,11 @@ def test_published_figures_through_the_command(pose_data: Path, capsys: pytest.C
     ("predictions", "arguments", "message"),
     [
         ("absent.mat", [], "absent.mat: no such file"),
-        ("gt.txt", [], "gt.txt: unknown file type"),
+        ("absent.txt", [], "absent.txt: no such file"),
         ("broken.mat", [], "broken.mat: cannot be read as a .mat file"),
         ("short.npy", [], "short.npy: predictions have shape [59, 16, 2], expected [60, 16, 2]"),
         ("nan.npy", [], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
-        ("pickled.npy", [], "allow_pickle=False"),
+        ("pickled.npy", [], "only running the file's code could restore"),
         ("good.mat", ["--against", "nan.npy"], "nan.npy: person 4, joint 10 (right_wrist): y is nan"),
         ("good.mat", ["--annotations", "good.mat"], "good.mat: not MPII ground truth"),
         ("good.mat", ["--preset", "coco"], "--preset coco: unknown, choose from mpii_official, hrnet, mmpose, pytorch_pose"),
@@ -335,3 +337,17 @@ def test_coco_as_a_program(tmp_path: Path):
     check_report(CocoScores, ran.stdout)
     shown = subprocess.run([sys.executable, "-m", "benchmark.score", "--help"], capture_output=True, text=True).stdout
     assert "python -m benchmark.score --dataset coco --annotations person_keypoints_val2017.json" in shown
+
+
+def test_names_of_files_are_only_text_on_the_terminal(files: Path, command, capsys) -> None:
+    strange = "mine\x1b[31m\nforged line.mat"
+    shutil.copy(files / "good.mat", files / strange)
+    output = command(strange, "--against", "worse.mat")
+    assert "mine\\x1b[31m\\nforged line.mat" in output
+    assert all(line.isprintable() for line in output.split("\n"))
+    assert not re.search("^forged", output, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        command(strange, "--against", strange.replace("mine", "absent"))
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.rstrip("\n").isprintable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from benchmark.core.errors import InputError
@@ -133,6 +135,46 @@ def test_a_mistake_is_one_line_that_quotes_the_expression(expression: str, messa
         evaluate_expression(expression, ONE, PAPERS)
     assert repr(expression) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+# What would take forever, fill the memory, or end in a value that cannot be compared.
+UNBOUNDED = {
+    "9**9**9": r"not within 1e\+30",
+    "9.9**999": r"not within 1e\+30",
+    "1e308*10": r"not within 1e\+30",
+    "1e999-1e999": r"not within 1e\+30",
+    "1e999": r"not within 1e\+30",
+    "max(1e200, 1) < 2": r"not within 1e\+30",
+    "sum(1e30, 1e30)": r"not within 1e\+30",
+    "table1[small, params] / 1e-300": r"not within 1e\+30",
+    "0 ** -1": "cannot be raised to a negative power",
+    "(-1) ** 0.5": "not a real number",
+    "-" * 100_000 + "1": "longer than 1,000 characters",
+    "+".join("1" * 100_000): "longer than 1,000 characters",
+    "9" * 100_000: "longer than 1,000 characters",
+    "-" * 998 + "1": "more than 100 operations within each other",
+    "(" * 499 + "1" + ")" * 499: "too many nested parentheses|more than 100",
+    "+".join("1" * 200): "more than 100 operations within each other",
+    "1\0": "null",
+}
+
+
+@pytest.mark.parametrize("expression", UNBOUNDED, ids=lambda text: text[:20])
+def test_length_depth_and_values_are_bounded(expression: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(InputError, match=UNBOUNDED[expression]) as refusal:
+        evaluate_expression(expression, ONE, PAPERS)
+    assert time.process_time() - begin < 0.5
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 1100
+
+
+@pytest.mark.parametrize(
+    "expression", ["1 + (1 < 2)", "-(1 < 2)", "max(1 < 2, 0)", "1 < (2 < 3)", "1 and 2", "1 < 2 and 1", "True", "True + 1"]
+)
+def test_true_and_false_are_no_numbers_and_numbers_not_true(expression: str) -> None:
+    with pytest.raises(InputError, match=r"not a number|not numbers|not allowed"):
+        evaluate_expression(expression, ONE, PAPERS)
 
 
 def _cell(row: str) -> Cell:

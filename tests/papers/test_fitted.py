@@ -25,8 +25,6 @@ ROWS = {
     ("autopose", "table3", "simple_baseline"),
     ("efficientpose", "table4", "newell_eccv16"),
     ("efficientpose", "table4", "tang_bmvc18"),
-    ("efficientpose", "table9", "efficientpose_i_off"),
-    ("efficientpose", "table9", "efficientpose_ii_off"),
     ("efficientpose_nas", "table2", "du_net_16m"),
     ("efficientpose_nas", "table2", "du_net_8m"),
     ("efficientpose_nas", "table2", "hourglass"),

@@ -155,14 +155,21 @@ def test_a_row_knows_the_source_of_its_numbers(folder: Path) -> None:
             "paper.toml",
             'model = "tiny/small"',
             'model = "tiny/small", allows = { params = "x" }',
-            r"table table1, row small: allows names 'params', which prints no structure",
+            r"table table1, row small: allows names 'params', which prints no structure or setting",
         ),
         (
             "paper.toml",
             'model = "tiny/small"',
             'model = "tiny/small", allows = { depth = "x" }',
-            r"table table1, row small: allows names 'depth', which prints no structure",
+            r"table table1, row small: allows names 'depth', which prints no structure or setting",
         ),
+        (
+            "claims.toml",
+            "unit =",
+            'cell = "table1[small, none]"\nunit =',
+            r"claim half: no printed value at table1\[small, none\]",
+        ),
+        ("paper.toml", "order = 1", "order = 1\n[conventions.trainable]", r"conventions.trainable: field 'reason' is missing"),
     ],
 )
 def test_a_malformed_file_is_refused_in_one_line(folder: Path, file: str, old: str, new: str, message: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import load_current
-from benchmark.ledger.tokens import Verdict
+from benchmark.ledger.tokens import Verdict, counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import load_papers
 from benchmark.report.explanations import explanation_sentence
@@ -28,7 +28,13 @@ def costs(verdicts: list[Verdict]) -> list[Verdict]:
 
 def test_the_sentence_counts_what_the_table_above_it_counts(verdicts: list[Verdict]) -> None:
     sentence = explanation_sentence(load_papers(), load_current(), verdicts)
-    compared, differing, explained, ambiguous, contradicted = map(int, re.findall(r"\d+", sentence)[:5])
+    compared, differing, explained, numbers, by_one_rule, ambiguous, contradicted = map(
+        int, re.findall(r"(\d+) (?:printed|differ|`|different|by)", sentence)[:7]
+    )
+    own = [v for v in counted(verdicts) if v.kind == "cost" and v.measured == "explained"]
+    assert numbers == len({(v.record, v.metric, v.printed) for v in own}) < explained
+    assert by_one_rule == sum("source_setting: lite_hrnet:" in v.cause for v in own)
+    assert re.search(r"For those that are `explained`, it is \d+ % \(at most 25 %\)", sentence)
     row = next(line for line in count_by_kind(verdicts).splitlines() if line.startswith("| cost |"))
     _kind, _values, agrees, *groups = row.strip("| ").split(" | ")
     assert [explained, ambiguous, contradicted] == [int(group) for group in groups[:3]]

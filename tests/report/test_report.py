@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from benchmark.ledger.tokens import counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import PAPER_TABLES, load_papers
 from benchmark.report.build import REPORTS, build_report, leftover_files
+from benchmark.report.index import round_up
 
 ROOT = REPORTS.parent
 
@@ -90,7 +92,30 @@ def test_the_first_page_says_how_many_agreeing_costs_are_of_networks_that_were_c
     tested = [verdict for verdict in costs if records[verdict.record].subject in compared]
     assert 0 < len(tested) < len(costs)
     assert f"the {len(costs)} that agree are" in page
-    assert f" {len(tested)} of them are of networks whose outputs were compared with those of the publishers' own code" in page
+    assert f" {len(tested)} of these {len(costs)} are of networks whose outputs were compared with those of the" in page
+    largest = max(
+        r.value
+        for r in select(records, kind="agreement", metric="largest difference")
+        if r.subject in {records[v.record].subject for v in tested}
+    )
+    stated = float(re.search(r"they differ by ([\d.e-]+) or less", page)[1])
+    assert largest <= stated < 2 * largest
+
+
+def test_a_bound_is_rounded_up() -> None:
+    assert [round_up(value) for value in (3.47e-07, 3e-07, 0.0021, 9.5e-08)] == ["4e-07", "3e-07", "3e-03", "1e-07"]
+
+
+def test_the_first_page_and_the_readme_count_costs_by_what_speaks_for_the_way_of_counting(built_report) -> None:
+    costs = [verdict for verdict in counted(judge_all()) if (verdict.group, verdict.kind) == ("agrees", "cost")]
+    by_fit = [v for v in costs if v.metric == "flops" and v.paper == "efficientpose_nas"]
+    assert 0 < len(by_fit) < len(costs)
+    for name in ("README.md", "../README.md"):
+        page = built_report.pages[name]
+        assert f"For {len(costs) - len(by_fit)} of the {len(costs)} costs that agree, something other than the printed" in page
+        assert f"For {len(by_fit)}, the way was chosen because it fits: `hrnet` of EfficientPose-NAS, one of 2, gives " in page
+    page = built_report.pages["efficientpose.md"]
+    assert "| `outputs=final` | `outputs=all` | source | github.com/DeepInMotion/Markerless" in page
 
 
 def test_one_paper_alone_can_be_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from benchmark.core.keypoints import joint_set_of
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.models.registry import build_on_meta, entries, find_entry
 from benchmark.training.loader import BatchLoader, cached_crops, load_training_people
-from benchmark.training.records import training_records
+from benchmark.training.records import data_sample, training_records
 from benchmark.training.trainer import TrainingRun, build_training, train_network
 from benchmark.training.validation import Validator
 
@@ -89,7 +89,7 @@ def train_a_little(model: str, recipe: Recipe, folder: Path, root: Path | None =
     assert any(not torch.equal(a, b) for a, b in zip(network.parameters(), before.parameters(), strict=True))
     losses = [line for line in (folder / "run" / "log.jsonl").read_text().splitlines() if '"loss"' in line]
     assert len(losses) == STEPS
-    records = training_records(run, network, validator, people)
+    records = training_records(run, network, validator, people, data_sample(people, validator.people))
     values = {record.metric: record.value for record in records if record.subject == model}
     assert {validator.metric, "loss"} <= set(values)
     assert all(math.isfinite(value) for value in values.values() if isinstance(value, float))

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmark.analysis.effects import Effect, Plan, judged_plans
+from benchmark.analysis.judgement import format_difference
 from benchmark.analysis.runs import variant_results
 from benchmark.config.ablations import BUDGETS
 from benchmark.config.judgement import MIN_POWER
 from benchmark.papers.expressions import evaluate_expression
 from benchmark.report.finding_rules.accuracy import DATASETS
 from benchmark.report.finding_rules.finding import Evidence, Finding
+
+MIN_COMPARISONS = 3  # of one protocol, below which a share of them says nothing
 
 
 class _Trained(NamedTuple):
@@ -30,6 +33,7 @@ def _stand_in(effect: Effect) -> str:
 def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
     """Find printed differences that our own trainings would more likely miss than find, if they were true."""
     plans, effects = judged_plans(), evidence.effects
+    family = sum(effect.judgement.p_value is not None for compared in effects.values() for effect in compared)
     for protocol, budget in BUDGETS.items():
         trained = [
             _Trained(plan, effect, effect.judgement.power, abs(effect.printed))
@@ -39,7 +43,7 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
             if effect.judgement.power is not None and effect.printed and min(effect.seeds) > 1
         ]
         blind = [each for each in trained if each.power < MIN_POWER]
-        for each in blind:
+        for each in blind if len(trained) >= MIN_COMPARISONS else ():
             ablation, comparison = each.plan.ablation, each.effect.comparison
             paper = evidence.papers[ablation.paper]
             runs = [
@@ -48,10 +52,10 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
                 for run in variant_results(ablation, ablation.variant(name), protocol, each.effect.metric, evidence.records)
             ]
             yield Finding(
-                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our trainings of "
-                f"{min(each.effect.seeds)} seeds would more likely miss than find {len(blind)} of {len(trained)}, such as "
-                f"{paper.short}'s {each.printed:.2f} points of {each.effect.printed_metric} "
-                f"for “{ablation.title}”{_stand_in(each.effect)}: power {100 * each.power:.0f} %.",
+                sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our trainings would more likely miss "
+                f"than find {len(blind)} of {len(trained)}, such as {paper.short}'s {each.printed:.2f} points of "
+                f"{each.effect.printed_metric} for “{ablation.title}”{_stand_in(each.effect)}: power {100 * each.power:.0f} % "
+                f"at 5 % / {family}, measured {format_difference(each.effect.difference, each.effect.estimate)}.",
                 strength=each.printed,
                 page="ablations.md#overview",
                 cells=evaluate_expression(comparison.printed, paper, evidence.papers).cells,

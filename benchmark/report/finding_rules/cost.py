@@ -18,7 +18,7 @@ from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression, printed_value
 from benchmark.papers.tables import Cell, Column, Table
 from benchmark.report.finding_rules.finding import Evidence, Finding
-from benchmark.report.markdown import grid, heading_anchor
+from benchmark.report.markdown import code, grid, heading_anchor
 from benchmark.report.models import models_heading
 from benchmark.report.names import printed_name, table_heading
 from benchmark.report.ranking import ranking_heading
@@ -41,16 +41,25 @@ def _models_section(record: Record) -> str:
 
 @dataclass(frozen=True)
 class _FlopsColumn:
-    """A printed column of operations, with its released networks whose printed number we reproduce, and all it has."""
+    """A printed column of operations, with its released networks whose printed number we reproduce.
+
+    Attributes:
+        table: The table.
+        column: Its column.
+        matching: The released networks whose printed number we reproduce.
+        fitting: Number of those that count to the printed number, however roughly it is printed.
+        counted: Number of all released networks.
+    """
 
     table: Table
     column: Column
     matching: tuple[tuple[Cell, Record], ...]
+    fitting: int
     counted: int
 
 
 def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
-    reproduced = {verdict.name for verdict in evidence.verdicts if verdict.measured == "reproduced"}
+    tokens = {verdict.name: verdict.measured for verdict in evidence.verdicts}
     for paper in evidence.papers.values():
         for table in paper.tables.values():
             for column in table.columns.values():
@@ -58,13 +67,14 @@ def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
                     continue
                 cells = [cell for cell in table.cells() if cell.column is column]
                 counted = [(cell, record) for cell in cells if (record := _count(cell, evidence.records))]
-                matching = [(cell, record) for cell, record in counted if cell.name in reproduced]
-                yield _FlopsColumn(table, column, tuple(matching), len(counted))
+                matching = [(cell, record) for cell, record in counted if tokens.get(cell.name) == "reproduced"]
+                fitting = sum(tokens.get(cell.name) in ("reproduced", "inconclusive") for cell, _ in counted)
+                yield _FlopsColumn(table, column, tuple(matching), fitting, len(counted))
 
 
 def find_conventions(evidence: Evidence) -> Iterator[Finding]:
     """Compare counts of one network under the conventions of two papers' columns, of which most networks follow theirs."""
-    columns = [column for column in _flops_columns(evidence) if 2 * len(column.matching) > column.counted]
+    columns = [column for column in _flops_columns(evidence) if 2 * column.fitting > column.counted]
     seen = set()
     for column in columns:
         for other in columns:
@@ -76,25 +86,25 @@ def find_conventions(evidence: Evidence) -> Iterator[Finding]:
                 if there <= here or (cell.row.model, theirs) in seen:
                     continue
                 seen.add((cell.row.model, theirs))
-                paper, other_paper = evidence.papers[cell.paper], evidence.papers[other.table.paper]
+                paper = evidence.papers[cell.paper]
                 macs = float(count_in_unit(record, cell, "macs") or 0)
                 yield Finding(
                     sentence=f"At {cell.input}, {printed_name(cell, paper)} has {cell.number} GFLOPs in {paper.short}'s "
-                    f"{cell.table.where} and {there:.2f}, {there / here:.1f} times as many, if counted the way that fits "
-                    f"{other_paper.short}'s {other.table.where}; its true multiply-accumulates are {macs:.2f} G.",
+                    f"{cell.table.where} and {there:.2f}, {there / here:.1f} times as many, counted the way that fits "
+                    f"{_fit(other, evidence)}; its true multiply-accumulates are {macs:.2f} G.",
                     strength=there / here,
                     page=_models_section(record),
                     cells=(cell,),
                     records=(record,),
-                    details=f"`{ours}` counts {_fit(column, evidence)}, and `{theirs}` {_fit(other, evidence)} to the printed "
-                    "number.",
+                    details=f"{code(ours)} counts {_fit(column, evidence)}, and {code(theirs)} {_fit(other, evidence)} to the "
+                    "printed number.",
                 )
 
 
 def _fit(column: _FlopsColumn, evidence: Evidence) -> str:
     """Say how many released networks of a column count to the printed number under its convention."""
     place = f"{evidence.papers[column.table.paper].short}'s {column.table.where}"
-    return f"{len(column.matching)} of {column.counted} released networks of {place}"
+    return f"{column.fitting} of {column.counted} released networks of {place}"
 
 
 def find_reversals(evidence: Evidence) -> Iterator[Finding]:
@@ -114,7 +124,7 @@ def find_reversals(evidence: Evidence) -> Iterator[Finding]:
         [
             (
                 f"{evidence.papers[pair[0].cell.paper].short}, {pair[0].cell.table.where}",
-                *(value for n in pair for value in (f"`{n.cell.row.model}`", n.cell.printed, f"{n.gmacs:.3f}")),
+                *(value for n in pair for value in (code(n.cell.row.model), n.cell.printed, f"{n.gmacs:.3f}")),
             )
             for pair in reversals
         ],
@@ -200,12 +210,14 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
         different = [cell for cell in compared if cell.name in contradicted]
         for cell in different:
             released = built[cell.name]["structure"]
-            printed_numbers, built_numbers = (re.findall(r"\d+(?:\.\d+)?", text) for text in (cell.printed, released))
+            # Where the released networks of a column differ, the first stands for them.
+            first = released.partition(" or ")[0]
+            printed_numbers, built_numbers = (re.findall(r"\d+(?:\.\d+)?", text) for text in (cell.printed, first))
             if len(printed_numbers) != len(built_numbers):
                 continue
             yield Finding(
-                sentence=f"{paper.short}'s {table.where} prints `{cell.printed}` for “{printed_name(cell, paper)}” "
-                f"({cell.column.header}), where the authors' released network has `{released}`: {len(different)} of "
+                sentence=f"{paper.short}'s {table.where} prints {code(cell.printed)} for “{printed_name(cell, paper)}” "
+                f"({cell.column.header}), where the authors' release has {code(released)}: {len(different)} of "
                 f"{len(compared)} compared values of this table differ{'s' * (len(different) == 1)} from the release.",
                 strength=max(
                     (

@@ -7,21 +7,23 @@ from itertools import permutations
 
 from benchmark.analysis.latency import load_sessions
 from benchmark.core.records import select
+from benchmark.core.text import escape_markdown
 from benchmark.ledger.latency import format_estimate
 from benchmark.report.finding_rules.accuracy import network_name
 from benchmark.report.finding_rules.finding import Evidence, Finding
+from benchmark.report.markdown import code
 
 
 def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
     """Find networks that take longer than others with more multiply-accumulates, timed together over separate runs."""
-    for session in load_sessions(evidence.records.values()):
+    for session in load_sessions(evidence.records):
         setting = session.setting
         if not session.runs or setting.part != "forward":
             continue
         costs = {
-            record.subject: record
-            for record in select(evidence.records, kind="cost", input=setting.input)
-            if record.subject in session.models
+            model: record
+            for model in session.models
+            for record in select(evidence.records, kind="cost", subject=model, input=setting.input)
         }
         for slow, fast in permutations(costs, 2):
             ratio = session.ratio(slow, fast)
@@ -29,11 +31,11 @@ def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
             if ratio.is_precise and ratio.interval and ratio.interval[0] > 1 and macs > 1:
                 names = [network_name(model, evidence.papers) for model in (slow, fast)]
                 yield Finding(
-                    sentence=f"On {session.device} ({setting.backend}, {setting.threads} thread), {names[0]} takes "
-                    f"{ratio.value:.1f} times as long as {names[1]}, with {macs:.1f} times fewer multiply-accumulates.",
+                    sentence=f"On {escape_markdown(session.device)} ({setting.backend}, {setting.threads} thread), {names[0]} "
+                    f"takes {ratio.value:.1f} times as long as {names[1]}, with {macs:.1f} times fewer multiply-accumulates.",
                     strength=min(ratio.value, macs),
                     page="latency.md",
                     records=(costs[slow], costs[fast]),
-                    details=f"`{slow}` takes {format_estimate(ratio)} times as long as `{fast}` over {ratio.runs} runs: "
-                    f"{setting.label}.",
+                    details=f"{code(slow)} takes {format_estimate(ratio)} times as long as {code(fast)} over {ratio.runs} "
+                    f"runs: {setting.label}.",
                 )

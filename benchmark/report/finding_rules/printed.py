@@ -12,8 +12,8 @@ from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import Verdict, cost_setting
 from benchmark.papers.consistency import (
     MEAN_OF_PARTS,
-    PRINTED_PARTS,
     SAME_IN_ALL_TABLES,
+    USUAL_MEAN,
     check_consistency,
     implied_neck_accuracy,
     rounding_bounds,
@@ -21,7 +21,7 @@ from benchmark.papers.consistency import (
 from benchmark.papers.consistency import (
     Finding as Check,
 )
-from benchmark.papers.expressions import evaluate_expression, printed_value
+from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, parse_number
 from benchmark.report.finding_rules.finding import Evidence, Finding, join_words
@@ -72,19 +72,22 @@ def find_sentences(evidence: Evidence) -> Iterator[Finding]:
 
 
 def find_means(evidence: Evidence) -> Iterator[Finding]:
-    """Find printed means that MPII's weights give only if the unprinted neck were found less often than the shoulders."""
+    """Find printed means that MPII's weights give only if the unprinted neck were found less often than the shoulders.
+
+    The sentence names the ways of averaging that would give the mean.
+    """
     for check in check_consistency(evidence.papers):
-        if check.rule != MEAN_OF_PARTS or check.holds:
+        if check.rule != MEAN_OF_PARTS or USUAL_MEAN in check.ways:
             continue
         by_part = {cell.column.part: cell for cell in check.cells}
         mean, shoulder = by_part["mean"], by_part["shoulder"]
         low, high = implied_neck_accuracy(by_part)
-        average = sum(printed_value(by_part[part]) for part in PRINTED_PARTS) / len(PRINTED_PARTS)
+        others = f"it may be a {' or '.join(check.ways)}" if check.ways else "no public way of averaging gives it"
         paper = evidence.papers[mean.paper]
         yield Finding(
-            sentence=f"{paper.short}'s {mean.table.where} prints a total of {mean.printed} for {printed_name(mean, paper)}; "
-            f"as MPII's mean over joints it needs only {low:.1f} to {high:.1f} % of the unprinted upper necks to be found, "
-            f"against {shoulder.printed} % of shoulders; the plain average of its parts is {average:.2f}.",
+            sentence=f"{paper.short}'s {mean.table.where} prints a total of {mean.printed} for {printed_name(mean, paper)}; as "
+            f"{USUAL_MEAN} it needs only {low:.1f} to {high:.1f} % of the unprinted upper necks found, against "
+            f"{shoulder.printed} % of shoulders; {others}.",
             strength=max(rounding_bounds(shoulder)[0] - high, low - 100),
             page=CHECKS,
             cells=tuple(by_part.values()),
