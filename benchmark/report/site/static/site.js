@@ -130,7 +130,7 @@ function filterTables() {
     for (const part of sectionOf(table)) part.hidden = !shown;
     tables += shown;
   }
-  $("output", filter).textContent = `${values} values in ${tables} tables`;
+  $("output", filter).textContent = `${values} values in ${tables} ${tables === 1 ? "table" : "tables"}`;
   $("[type=reset]", filter).hidden = all;
 }
 
