@@ -57,17 +57,18 @@ def models_page(papers: Mapping[str, Paper], records: Mapping[str, Record]) -> s
     variants = set(variant_costs(papers)) - set(required_costs(papers))
     for (dataset, size), counted in groupby(costs, lambda record: (record.dataset, record.setting["input"])):
         shown = [r for r in counted if (dataset, size) == COMMON_TERMS or (r.subject, dataset, size) not in variants]
-        rows = [
-            (
-                code(record.subject),
-                find_entry(record.subject).evidence,
-                *(f"{record.value['params'][name] / 1e6:.3f}" for name in PARAMS),
-                *(_format_count(record, name) for name in FLOPS),
-            )
-            for record in shown
-        ]
+        # Variants of one network with the same counts share a row.
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for record in shown:
+            network = record.subject.partition("+")[0]
+            params = (f"{record.value['params'][name] / 1e6:.3f}" for name in PARAMS)
+            counts = (network, find_entry(record.subject).evidence, *params, *(_format_count(record, name) for name in FLOPS))
+            rows.setdefault(counts, []).append(code(record.subject))
         header = ("network", "evidence", *(f"{name} M" for name in PARAMS), *FLOPS)
-        blocks += [f"## {models_heading(dataset, size)}", grid(header, rows)]
+        blocks += [
+            f"## {models_heading(dataset, size)}",
+            grid(header, [("<br>".join(models), *counts) for (_, *counts), models in rows.items()]),
+        ]
         notes = {record.subject: format_not_counted(record.value.get("not_counted", {})) for record in shown}
         blocks += (
             ["\n".join(f"- {code(model)}: {note}" for model, note in notes.items() if note)] if any(notes.values()) else []

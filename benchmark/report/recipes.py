@@ -8,7 +8,7 @@ from benchmark.config.packages import declarations
 from benchmark.config.pipeline import AUGMENTATIONS, CROP_RULES
 from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedule, Target
 from benchmark.models.registry import entries
-from benchmark.report.markdown import code, grid, page
+from benchmark.report.markdown import code, grid, heading_anchor, page
 
 GENERAL = "For any network"  # in the place of a package's name
 REPORTS = {"best": "the best of the tested epochs, chosen on the test people themselves", "last": "the last"}
@@ -22,6 +22,7 @@ def recipes_page() -> str:
         "its source does not specify is listed below the recipe as an assumption: what is unspecified, what was chosen here, "
         "and where this choice comes from. The record of a training run names its recipe; the recipe's digest changes with "
         "every setting that influences the result.",
+        grid(("recipe", "training data", "input", "epochs", "batch", "optimizer", "loss"), _overview()),
     ]
     for package, recipes in recipes_by_package().items():
         blocks.append(f"## {package}")
@@ -30,11 +31,32 @@ def recipes_page() -> str:
             blocks += ["Networks without a recipe:", "\n".join(f"- {code(model)}: {why}" for model, why in untrained.items())]
         for recipe in recipes.values():
             blocks += [
-                f"### {code(recipe.name)}",
+                f"### {_heading(package, recipe)}",
                 grid(("setting", f"version {recipe.version}, digest {code(recipe.digest())}"), _rows(recipe, package)),
                 _assumptions(recipe),
             ]
     return page(*blocks)
+
+
+def _heading(package: str, recipe: Recipe) -> str:
+    """Return the heading of a recipe, which names its package, as packages have recipes of the same name."""
+    return f"{package}: {code(recipe.name)}"
+
+
+def _overview() -> Iterator[tuple[object, ...]]:
+    for package, recipes in recipes_by_package().items():
+        for recipe in recipes.values():
+            link = f"[{_heading(package, recipe)}](#{heading_anchor(_heading(package, recipe))})"
+            loss = recipe.loss.rpartition(":")[2]
+            yield (
+                link,
+                f"{recipe.num_people:,} of {recipe.dataset}",
+                recipe.input,
+                recipe.epochs,
+                recipe.batch,
+                recipe.optimizer.name,
+                loss,
+            )
 
 
 def recipes_by_package() -> dict[str, Mapping[str, Recipe]]:

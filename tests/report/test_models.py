@@ -20,3 +20,13 @@ def test_the_page_names_what_was_not_counted_and_leaves_a_missing_count_empty() 
     assert "not counted: " not in before
     assert "`efficientpose_nas/A`: not counted: torchvision::deform_conv2d ×3" in page
     assert "adds nothing and is named" in page
+
+
+def test_variants_with_the_same_counts_share_a_row() -> None:
+    page = models_page(load_papers(), load_current())
+    for section in page.split("\n## ")[1:]:
+        rows = [row.split(" | ") for row in section.splitlines() if row.startswith("| `")]
+        networks = [row[0].removeprefix("| `").partition("`")[0].partition("+")[0] for row in rows]
+        counted = [(network, *row[1:]) for network, row in zip(networks, rows, strict=True)]
+        assert len(counted) == len(set(counted)), section.partition("\n")[0]
+    assert "| `efficientpose/I`<br>`efficientpose/I+" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import combinations
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -207,3 +208,43 @@ def test_every_reference_in_a_figure_has_its_target(built_report) -> None:
         ids = re.findall(r'\bid="([^"]+)"', text)
         assert len(ids) == len(set(ids)), name
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) <= set(ids), name
+
+
+# --- values under the pointer ------------------------------------------------------------------------------------------------
+
+
+def titles_of(drawn: bytes) -> list[str]:
+    root = ElementTree.fromstring(drawn)
+    return [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
+
+
+def test_markers_and_lines_of_labelled_series_have_titles_in_the_order_of_drawing() -> None:
+    figure, (left, right) = plt.subplots(1, 2, sharey=True)
+    left.scatter([1, 2], [3, 4], label="a <b> & c")
+    left.set_xlabel("cost")
+    left.set_ylabel("accuracy")
+    right.plot([1, 2], [5, 6], "o-", label="_not in the legend")
+    right.plot([1, 2], [7, 8], label="no markers")
+    right.plot([], [], label="empty")
+    right.plot([1, 2], [9, 9], "o")
+    right.set_xlabel("epochs")
+    assert titles_of(svg(figure)) == [
+        "a <b> & c\ncost: 1\naccuracy: 3",
+        "a <b> & c\ncost: 2\naccuracy: 4",
+        "not in the legend\nepochs: 1 to 2\naccuracy: 5 to 6",
+        "not in the legend\nepochs: 1\naccuracy: 5",
+        "not in the legend\nepochs: 2\naccuracy: 6",
+        "no markers\nepochs: 1 to 2\naccuracy: 7 to 8",
+    ]
+
+
+def test_bars_have_the_titles_that_they_are_given() -> None:
+    figure, axes = plt.subplots()
+    bars = axes.barh(["x", "y"], [1, 2])
+    assert titles_of(svg(figure, {bar: [f"bar {number}"] for number, bar in enumerate(bars)})) == ["bar 0", "bar 1"]
+
+
+def test_every_figure_with_data_shows_values(built_report) -> None:
+    for name in built_report.figures:
+        is_picture = name.startswith("figures/maps-")
+        assert bool(titles_of(built_report.files[name])) != is_picture, name

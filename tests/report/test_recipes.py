@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from benchmark.config.packages import declarations
 from benchmark.config.recipes import GENERAL_RECIPES, Optimizer, Recipe, Schedule, Target
+from benchmark.report.markdown import heading_anchor
 from benchmark.report.recipes import (
     GENERAL,
     format_augmentation,
@@ -29,10 +32,11 @@ def sections() -> dict[tuple[str, str], str]:
     """Return the section of each recipe by package and name."""
     sections = {}
     for part in recipes_page().split("\n## ")[1:]:
-        package, *recipes = part.split("\n### ")
+        recipes = part.split("\n### ")[1:]
         for section in recipes:
             name, _, text = section.partition("\n")
-            sections[package.splitlines()[0], name.strip("`")] = text
+            package, _, name = name.strip("`").partition(": `")
+            sections[package, name] = text
     return sections
 
 
@@ -88,3 +92,10 @@ def test_networks_without_a_recipe_stand_there_with_the_reason() -> None:
     for package in declarations().values():
         for model, why in package.untrained.items():
             assert f"- `{model}`: {why}" in page
+
+
+def test_every_recipe_is_linked_from_the_overview() -> None:
+    overview, *sections = recipes_page().split("\n### ")
+    anchors = [heading_anchor(section.partition("\n")[0]) for section in sections]
+    assert len(set(anchors)) == len(anchors)
+    assert re.findall(r"\]\(#([^)]+)\)", overview) == anchors

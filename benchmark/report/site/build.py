@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from benchmark.report.findings import find_all
 from benchmark.report.index import PAGE_GROUPS
 from benchmark.report.markdown import INTERNAL_MARKS, MARKS
 from benchmark.report.names import printed_name
-from benchmark.report.site.markdown import Heading, render_inline, render_page
+from benchmark.report.site.markdown import Heading, RenderedPage, render_inline, render_page
 from benchmark.report.site.templates import TEMPLATES
 
 STATIC = Path(__file__).parent / "static"
@@ -84,15 +85,16 @@ def build_site() -> dict[str, bytes]:
         own = [verdict for verdict in verdicts if paper and verdict.paper == paper.id]
         tables = {table.id: _draw_table(table, own) for table in paper.tables.values()} if paper else {}
         page = render_page(text, tables, figures)
+        if paper and paper.claims:
+            page = _add_claims(page, paper, own)
         headings += [(name, page.title, heading) for heading in page.headings]
         data: dict[str, Any] = {}
         if name == INDEX:
             data = {"papers": papers, "counts": _count_by_paper(verdicts)}
         elif paper:
-            in_tables = [verdict for verdict in own if verdict.table in paper.tables]
             data = {
-                "groups": _count((verdict.group for verdict in in_tables), GROUPS),
-                "kinds": _count((verdict.kind for verdict in in_tables), KINDS),
+                "groups": _count((verdict.group for verdict in own), GROUPS),
+                "kinds": _count((verdict.kind for verdict in own), KINDS),
                 "details": _embed(_describe_verdicts(own, evidence.records, places)),
             }
         template = "index.html" if name == INDEX else "paper.html" if paper else "page.html"
@@ -160,19 +162,28 @@ def _draw_table(table: Table, verdicts: Sequence[Verdict]) -> str:
     )
 
 
+def _add_claims(page: RenderedPage, paper: Paper, verdicts: Sequence[Verdict]) -> RenderedPage:
+    """Return the page of a paper with a table of its claims, whose verdicts open like those of its tables."""
+    by_claim = {verdict.row_id: verdict for verdict in verdicts if verdict.metric == "claim"}
+    claims = [(claim, by_claim[claim.id], verdict_anchor(by_claim[claim.id])) for claim in paper.claims]
+    table = TEMPLATES.get_template("claims.html").render(claims=claims, verdict_marks=MARKS, internal_marks=INTERNAL_MARKS)
+    heading = Heading(2, "Sentences with numbers", "sentences")
+    return replace(page, body=page.body + Markup(table), headings=(*page.headings, heading))
+
+
 def _describe_verdicts(
     verdicts: Sequence[Verdict], records: Mapping[str, Record], places: Mapping[str, tuple[str, str, str]]
 ) -> dict[str, Any]:
     """Return all that a paper's verdicts rest on, as the page's script shows it."""
     used = dict.fromkeys(v.record for v in verdicts if v.record in records)
     return {
-        "verdicts": {verdict_anchor(v): _describe_verdict(v, places[v.name]) for v in verdicts},
+        "verdicts": {verdict_anchor(v): _describe_verdict(v, places[v.name], used) for v in verdicts},
         "records": {i: _describe_record(records[i]) for i in used},
         "meanings": {**MEASURED_MEANING, **INTERNAL_MEANING},
     }
 
 
-def _describe_verdict(verdict: Verdict, place: Sequence[str]) -> dict[str, Any]:
+def _describe_verdict(verdict: Verdict, place: Sequence[str], records: Container[str]) -> dict[str, Any]:
     described = {
         "place": place,
         "printed": verdict.printed,
@@ -187,7 +198,7 @@ def _describe_verdict(verdict: Verdict, place: Sequence[str]) -> dict[str, Any]:
         "internal": verdict.internal,
         "arithmetic": verdict.internal_cause,
         "repeats": verdict.repeats,
-        "record": verdict.record,
+        "record": verdict.record if verdict.record in records else NOT_APPLICABLE,
     }
     return {name: value for name, value in described.items() if value != NOT_APPLICABLE}
 

@@ -105,27 +105,40 @@ function fitTables() {
 addEventListener("resize", fitTables);
 document.addEventListener("toggle", fitTables, true); // what is folded has no size
 
-if (filter) {
-  const tables = $$(".printed").map((table) => ({ table, note: make("p", { class: "none", hidden: "" }, "No row of this table is shown by the filter.") }));
-  for (const { table, note } of tables) table.parentElement.after(note);
-  filter.hidden = false;
-  filter.addEventListener("change", () => {
-    const wanted = new FormData(filter);
-    const matches = (cell) => ["group", "kind"].every((name) => !wanted.has(name) || wanted.getAll(name).includes(cell.dataset[name]));
-    const all = !wanted.has("group") && !wanted.has("kind");
-    let shown = 0;
-    for (const { table, note } of tables) {
-      for (const row of table.tBodies[0].rows) {
-        const cells = $$("[data-group]", row);
-        for (const cell of cells) cell.classList.toggle("dim", !matches(cell));
-        row.hidden = !all && !cells.some(matches);
-        shown += cells.filter(matches).length;
-      }
-      note.hidden = [...table.tBodies[0].rows].some((row) => !row.hidden);
-      table.parentElement.hidden = !note.hidden;
+// The elements of the section that a table stands in.
+function sectionOf(table) {
+  const isHeading = (element) => element.matches("h2");
+  const parts = [table.parentElement];
+  while (!isHeading(parts[0])) parts.unshift(parts[0].previousElementSibling);
+  for (let next = table.parentElement.nextElementSibling; next && !isHeading(next); next = next.nextElementSibling) parts.push(next);
+  return parts;
+}
+
+function filterTables() {
+  const wanted = new FormData(filter);
+  const all = !wanted.has("group") && !wanted.has("kind");
+  const matches = ({ dataset }) => ["group", "kind"].every((name) => !wanted.has(name) || wanted.getAll(name).includes(dataset[name]));
+  let [values, tables] = [0, 0];
+  for (const table of $$(".printed")) {
+    for (const row of table.tBodies[0].rows) {
+      const cells = $$("[data-group]", row);
+      for (const cell of cells) cell.classList.toggle("dim", !matches(cell));
+      row.hidden = !all && !cells.some(matches);
+      values += cells.filter(matches).length;
     }
-    $("[role=status]", filter).textContent = `${shown} values`;
-  });
+    const shown = [...table.tBodies[0].rows].some((row) => !row.hidden);
+    for (const part of sectionOf(table)) part.hidden = !shown;
+    tables += shown;
+  }
+  $("output", filter).textContent = `${values} values in ${tables} ${tables === 1 ? "table" : "tables"}`;
+  $("[type=reset]", filter).hidden = all;
+}
+
+if (filter) {
+  filter.hidden = false;
+  filter.addEventListener("change", filterTables);
+  filter.addEventListener("reset", () => setTimeout(filterTables)); // when the boxes are empty
+  filterTables();
 }
 
 fitTables();
@@ -162,7 +175,7 @@ function openVerdict(anchor) {
   ];
   if (internal) parts.push(...section("Against the paper's other values", make("p", {}, make("b", {}, internal), `: ${details.meanings[internal]}.`), fields({ arithmetic: list(verdict.arithmetic ?? "") })));
   if (record) {
-    const { command, ...rest } = details.records[record] ?? {};
+    const { command, ...rest } = details.records[record];
     parts.push(...section("Record", fields({ id: record, command: command && make("code", {}, command), ...rest })));
   }
   if (verdict.repeats) parts.push(...section("Printed twice", make("p", {}, `Counted with ${verdict.repeats}.`)));
@@ -182,6 +195,7 @@ document.addEventListener("click", (event) => {
 function followHash() {
   const anchor = decodeURIComponent(location.hash.slice(1));
   const target = document.getElementById(anchor);
+  if (target?.closest("[hidden]")) filter?.reset();
   target?.closest("details:not([open])")?.setAttribute("open", "");
   target?.scrollIntoView();
   if (Object.hasOwn(details.verdicts, anchor) && !dialog.open) {
@@ -250,25 +264,21 @@ for (const drawing of $$(".drawing")) {
 }
 
 const zoomed = $("#figure");
-let scale = 1;
 for (const button of $$(".enlarge")) {
   button.hidden = false;
   button.addEventListener("click", () => {
     const figure = button.closest("figure");
     const drawing = $(".drawing", figure);
     $(".scroll", zoomed).replaceChildren(drawing);
-    scale = 1;
+    zoomed.style.setProperty("--scale", 1);
     zoomed.showModal();
-    zoomed.addEventListener("close", () => {
-      drawing.style.width = "";
-      figure.prepend(drawing);
-    }, { once: true });
+    zoomed.addEventListener("close", () => figure.prepend(drawing), { once: true });
   });
 }
 for (const button of $$("[data-zoom]")) {
   button.addEventListener("click", () => {
-    scale = Math.min(6, Math.max(1, scale * button.dataset.zoom));
-    $(".drawing", zoomed).style.width = `${100 * scale}%`;
+    const scale = zoomed.style.getPropertyValue("--scale") * button.dataset.zoom;
+    zoomed.style.setProperty("--scale", Math.min(6, Math.max(0.5, scale)));
   });
 }
 
