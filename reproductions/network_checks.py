@@ -5,16 +5,32 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
+from _pytest.mark.structures import ParameterSet
 from torch import Tensor, nn
 
 from benchmark.models.registry import build_model
 
 SIDE = 64  # pixels a side; the hourglasses take nothing smaller
+# Deeper, wider or longer than the network named behind them, and built by the same code.
+SIBLINGS = {
+    *("baselines/simple_baseline-r101", "baselines/simple_baseline-r152"),  # r50
+    *("baselines/hrnet-w32", "baselines/hrnet-w48"),  # w16_small
+    "baselines/lite_hrnet-30",  # 18
+    *("baselines/lpn-101", "baselines/lpn-152"),  # 50
+    "baselines/hourglass-8",  # 1 and 2
+    *("efficientpose/II", "efficientpose/III", "efficientpose/IV"),  # RT and I
+    *("efficientpose_nas/B", "efficientpose_nas/C"),  # A
+    *("efficientpose_nas/proxyless_cpu", "efficientpose_nas/proxyless_mobile"),  # proxyless_gpu
+    *("fasterpose/r101", "fasterpose/r152"),  # r50
+}
+# So many modules that tracing them takes ten seconds.
+SLOW_TO_TRACE = {"baselines/pyranet"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +52,13 @@ class Subject:
     def copy(self) -> nn.Module:
         """Return an independent network with the same weights."""
         return copy.deepcopy(self.network)
+
+
+def with_slow(models: Iterable[str], slow: Container[str]) -> list[ParameterSet]:
+    """Return parameters of a test, of which those in ``slow``, with or without switches, are left to ``make slow``."""
+    return [
+        pytest.param(model, id=model, marks=[pytest.mark.slow] if model.partition("+")[0] in slow else []) for model in models
+    ]
 
 
 def build_subject(model: str, *, joints: int = 16) -> Subject:

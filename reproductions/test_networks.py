@@ -18,32 +18,25 @@ from torch import nn
 
 from benchmark.models.registry import build_model, entries
 from reproductions import network_checks
-from reproductions.network_checks import SIDE, Subject, correlation, distance, export_onnx, flatten_outputs, run, run_onnx
+from reproductions.network_checks import (
+    SIBLINGS,
+    SIDE,
+    Subject,
+    correlation,
+    distance,
+    export_onnx,
+    flatten_outputs,
+    run,
+    run_onnx,
+    with_slow,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-# Deeper, wider or longer than the network named behind them, and built by the same code.
-SIBLINGS = {
-    *("baselines/simple_baseline-r101", "baselines/simple_baseline-r152"),  # r50
-    *("baselines/hrnet-w32", "baselines/hrnet-w48"),  # w16_small
-    "baselines/lite_hrnet-30",  # 18
-    *("baselines/lpn-101", "baselines/lpn-152"),  # 50
-    "baselines/hourglass-8",  # 1 and 2
-    *("efficientpose/II", "efficientpose/III", "efficientpose/IV"),  # RT and I
-    *("efficientpose_nas/B", "efficientpose_nas/C"),  # A
-    *("efficientpose_nas/proxyless_cpu", "efficientpose_nas/proxyless_mobile"),  # proxyless_gpu
-    *("fasterpose/r101", "fasterpose/r152"),  # r50
-}
 SLOW_TO_EXPORT = {"baselines/lite_hrnet-18", "baselines/pyranet", "baselines/du_net", "baselines/cu_net", "baselines/dlcm"}
 # The tracing exporter loses the sizes that are passed to Lite-HRNet's pooling.
 BY_TORCH_EXPORT = {"baselines/lite_hrnet-18", "baselines/lite_hrnet-30"}
-QUICK_TO_COMPILE = {
-    "baselines/hourglass-1",
-    "efficientpose/RT",
-    "efficientpose_nas/A",
-    "fasterpose/r50",
-    "heatmap_weighting/mobilenet_v3",
-}
+QUICK_TO_COMPILE = {"baselines/hourglass-1", "efficientpose/RT"}
 ONE_OF_EACH_PACKAGE = (
     "autopose/searched",
     "baselines/lite_hrnet-18",
@@ -64,9 +57,7 @@ TOLERANCE = 2e-5  # relative to an output's largest value: float32 sums in anoth
 
 def every_network(*, slow: set[str] = SIBLINGS) -> pytest.MarkDecorator:
     """Parametrise over all networks; pytest groups the checks of one network, so that it is built once."""
-    marks = {True: [pytest.mark.slow], False: []}
-    ids = [pytest.param(model, marks=marks[model in slow], id=model) for model in entries()]
-    return pytest.mark.parametrize("subject", ids, indirect=True, scope="module")
+    return pytest.mark.parametrize("subject", with_slow(entries(), slow), indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")

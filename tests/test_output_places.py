@@ -239,7 +239,14 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.endswith(".part")]
 
 
-@pytest.mark.parametrize("limit", [2_000, 5_000, 12_000], ids=["the first block", "the weights", "the checkpoint"])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(2_000, id="the first block", marks=pytest.mark.slow),
+        pytest.param(5_000, id="the weights", marks=pytest.mark.slow),
+        pytest.param(12_000, id="the checkpoint"),
+    ],
+)
 def test_a_training_without_space_goes_on_when_there_is_some(root: Path, tmp_path: Path, limit: int) -> None:
     places = ["--root", str(root), "--cache", str(root / "cache"), "--device", "cpu", "--no-keep"]
     command = ["train", f"{root / 'mine.py'}:build", "--dataset", "synthetic-mpii", *places]

@@ -23,6 +23,7 @@ from benchmark.compare.table_row import build_row, find_table_named, table_lines
 from benchmark.config.identities import load_current
 from benchmark.config.latency import Setting
 from benchmark.core.errors import InputError
+from benchmark.core.file_content import missing_reason
 from benchmark.core.files import check_output_folder, hold_folder, write_file
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
@@ -31,6 +32,7 @@ from benchmark.core.text import printable
 from benchmark.data import find_annotations
 from benchmark.latency.timer import measure_latency, show_progress
 from benchmark.models.external import distinct_names, resolve_models
+from benchmark.models.weights import locate_weights
 from benchmark.papers.tables import Paper, Table, load_papers
 
 
@@ -105,7 +107,7 @@ def _compare(arguments: CompareArguments, paper: Paper | None, table: Table | No
 
 
 def check_arguments(arguments: CompareArguments) -> None:
-    """Check that the options fit together, before anything is built.
+    """Check that the options fit together and that their files exist, before anything is built.
 
     Raises:
         InputError: they do not; they are named.
@@ -124,6 +126,22 @@ def check_arguments(arguments: CompareArguments) -> None:
         raise InputError("--weights: give --dataset, the images to test on")
     if arguments.rounds < 2:
         raise InputError(f"--rounds {arguments.rounds}: at least two are needed")
+    files = [Path(file) for _, _, file in (text.partition("@") for text in arguments.against or ()) if file]
+    if files and not (arguments.predictions or arguments.dataset):
+        raise InputError("--against MODEL@FILE needs --predictions or --dataset")
+    if arguments.predictions:
+        for path in (arguments.predictions, predicted_annotations(arguments), *files):
+            if not path.is_file():
+                raise InputError(f"{path}: {missing_reason(path)}")
+    else:
+        for weights in (arguments.weights, *files):
+            if weights is not None:
+                locate_weights(weights)
+
+
+def predicted_annotations(arguments: CompareArguments) -> Path:
+    """Return the ground truth of the predictions: as given, or that of the dataset below the data root."""
+    return arguments.annotations or find_annotations("coco" if arguments.dataset == "coco" else "mpii", arguments.root)
 
 
 def choose_joints(arguments: CompareArguments, table: Table | None) -> int:
@@ -178,11 +196,8 @@ def measure_accuracy(arguments: CompareArguments, comparison: Comparison) -> Acc
     files = {baseline.name: baseline.file for baseline in comparison.baselines if baseline.file is not None}
     if arguments.predictions:
         dataset: Literal["mpii", "coco"] = "coco" if arguments.dataset == "coco" else "mpii"
-        annotations = arguments.annotations or find_annotations(dataset, arguments.root)
-        return accuracy_from_predictions(dataset, annotations, arguments.predictions, files)
+        return accuracy_from_predictions(dataset, predicted_annotations(arguments), arguments.predictions, files)
     if arguments.dataset is None:
-        if files:
-            raise InputError("--against MODEL@FILE needs --predictions or --dataset")
         return None
     trial = Trial.load(
         arguments.dataset,

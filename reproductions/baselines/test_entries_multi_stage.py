@@ -15,11 +15,17 @@ from benchmark.core.input_size import parse_size
 from benchmark.cost.trace import count_parameters
 from benchmark.models.registry import Entry
 from reproductions.baselines.entries_multi_stage import ENTRIES
+from reproductions.network_checks import SLOW_TO_TRACE
 
 STRIDE = {"baselines/cpm": 8, "baselines/cpm-mmpose": 8, "baselines/g_rmi-r101": 8}
 # A switch's first value is the default, so only the others are variants.
 VARIANTS = [
-    pytest.param(entry, dict(entry.kwargs) | dict(keywords), id="+".join([entry.id.split("/")[1], *setting]))
+    pytest.param(
+        entry,
+        dict(entry.kwargs) | dict(keywords),
+        id="+".join([entry.id.split("/")[1], *setting]),
+        marks=[pytest.mark.slow] if entry.id in SLOW_TO_TRACE and setting else [],
+    )
     for entry in ENTRIES
     for setting, keywords in [
         ((), {}),

@@ -26,7 +26,7 @@ def test_parameters() -> None:
     [
         pytest.param(16, 256, 256, "floor", "21.3", marks=pytest.mark.slow),
         pytest.param(16, 256, 256, "ceil", "21.3", marks=pytest.mark.slow),
-        (17, 320, 256, "floor", "26.6"),
+        pytest.param(17, 320, 256, "floor", "26.6", marks=pytest.mark.slow),
         (17, 320, 256, "ceil", "26.7"),  # the printed one
     ],
 )

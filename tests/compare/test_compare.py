@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import re
@@ -9,7 +10,9 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +36,12 @@ from benchmark.config.packages import default_protocol, find_protocol
 from benchmark.config.protocols import PROTOCOLS
 from benchmark.core.errors import InputError
 from benchmark.cost.counters import count_cost
+from benchmark.cost.records import ExternalCost, measure_external_cost, start_process
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.inference import assemble_chunks, predict_people
 from benchmark.evaluation.scoring import MetricResult, score_predictions
 from benchmark.latency.timer import Timing
-from benchmark.models.external import resolve_model
+from benchmark.models.external import ExternalModel, resolve_model
 from benchmark.models.outputs import heatmap_misfit
 from benchmark.models.registry import build_model
 from benchmark.papers.tables import load_papers
@@ -103,6 +107,27 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         return check_report(ComparisonReport, printed)
 
     return run
+
+
+@cache
+def example_cost(joints: int, height: int, width: int) -> ExternalCost:
+    return measure_external_cost(resolve_model(EXAMPLE), joints, height, width)
+
+
+@pytest.fixture(autouse=True)
+def count_the_example_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start one process for the example at each size, instead of one for each test."""
+
+    def start(external: ExternalModel) -> Any:
+        return nullcontext() if external.spec == EXAMPLE else start_process(external)
+
+    def measure(external: ExternalModel, joints: int, height: int, width: int, process: Any) -> ExternalCost:
+        if external.spec == EXAMPLE:
+            return copy.deepcopy(example_cost(joints, height, width))
+        return measure_external_cost(external, joints, height, width, process)
+
+    monkeypatch.setattr("benchmark.compare.cost.start_process", start)
+    monkeypatch.setattr("benchmark.compare.cost.measure_external_cost", measure)
 
 
 def cells(report: dict[str, Any]) -> dict[str, str]:
@@ -194,7 +219,12 @@ def test_a_classifier_is_compared_by_cost_alone(command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "output"), [("flat", "[1, 65536]"), ("a_dict", "dict of maps, points"), ("nothing", "NoneType")]
+    ("name", "output"),
+    [
+        pytest.param("flat", "[1, 65536]", marks=pytest.mark.slow),
+        pytest.param("a_dict", "dict of maps, points", marks=pytest.mark.slow),
+        ("nothing", "NoneType"),
+    ],
 )
 def test_what_returns_something_else_is_compared_by_cost(command, nets: Path, name: str, output: str) -> None:
     report = command(f"{nets}:{name}", "--against", "--json")
@@ -727,9 +757,9 @@ def test_a_mistake_is_one_line_and_status_2(command, nets: Path, capsys, argumen
     ("name", "message"),
     [
         ("rt.safetensors", "rt.safetensors does not fit"),
-        ("broken.pth", "broken.pth is not a weight file"),
+        pytest.param("broken.pth", "broken.pth is not a weight file", marks=pytest.mark.slow),
         ("absent.pth", "no weights at"),
-        ("weights.txt", "weights.txt is empty"),
+        pytest.param("weights.txt", "weights.txt is empty", marks=pytest.mark.slow),
     ],
 )
 def test_weights_that_do_not_fit_are_named(command, root: Path, monkeypatch, tmp_path: Path, capsys, name, message) -> None:

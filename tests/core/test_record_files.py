@@ -126,11 +126,12 @@ def test_a_store_that_cannot_be_written_is_noticed_before(tmp_path: Path) -> Non
 # --- several writers, and kills ----------------------------------------------------------------------------------------------
 
 WRITER = """
-import sys
+import signal, sys
 from pathlib import Path
 from benchmark.core.records import append_records
 from tests.core.test_records import record
 folder, writer, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 print("ready", flush=True)
 for number in range(count):
     mine, shared = record(f"writer-{writer}/{number}"), record(f"shared/{number}", value=writer)

@@ -25,6 +25,7 @@ from benchmark.ledger.verdicts import required_costs
 from benchmark.measure.cost import CostCommand, CostReport
 from benchmark.models.registry import build_model, build_on_meta, find_entry
 from benchmark.papers.tables import load_papers
+from reproductions.network_checks import SIBLINGS, SLOW_TO_TRACE, with_slow
 
 
 def count(network: nn.Module, height: int, width: int, channels: int = 3) -> dict[str, int]:
@@ -138,7 +139,7 @@ def built_models() -> list[str]:
     return sorted({model for model, *_ in required_costs(load_papers())})
 
 
-@pytest.mark.parametrize("model", built_models())
+@pytest.mark.parametrize("model", with_slow(built_models(), SIBLINGS | SLOW_TO_TRACE))
 def test_true_macs_agree_with_torch(model: str) -> None:
     network, (height, width) = _network(model)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

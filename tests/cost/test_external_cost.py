@@ -171,11 +171,19 @@ def test_networks_that_fail_are_named_once_the_others_are_counted(tmp_path: Path
     ("parts", "message"),
     [
         ({"forward": "os.kill(os.getpid(), signal.SIGKILL)"}, r"^a_users_net\.py:Net: its process was ended by SIGKILL"),
-        ({"forward": "os._exit(7)"}, r"^a_users_net\.py:Net: its process ended with status 7"),
-        ({"forward": "sys.exit('no')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: SystemExit: no$"),
+        pytest.param(
+            {"forward": "os._exit(7)"}, r"^a_users_net\.py:Net: its process ended with status 7", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"forward": "sys.exit('no')"},
+            r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: SystemExit: no$",
+            marks=pytest.mark.slow,
+        ),
         ({"at_init": "raise OSError('no weights')"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: OSError: no weights$"),
         ({"forward": "yield y"}, r"^a_users_net\.py:Net: its forward yields outputs one by one; it has to return them$"),
-        ({"at_init": "input()"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: EOFError: "),
+        pytest.param(
+            {"at_init": "input()"}, r"^a_users_net\.py:Net: \S+a_users_net\.py:\d+: EOFError: ", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_network_that_cannot_be_counted_is_one_line(tmp_path: Path, parts: dict[str, str], message: str) -> None:

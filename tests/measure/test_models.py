@@ -86,7 +86,9 @@ class Net(nn.Module):
 """
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [name if name.startswith(("asks", "goes")) else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_a_users_network_that_needs_the_values_of_its_tensors_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

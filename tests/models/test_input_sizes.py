@@ -41,10 +41,10 @@ def strides(network: nn.Module, height: int, width: int) -> list[int] | None:
     return [height // h for h, _ in sizes] if even else None
 
 
-SLOW = pytest.param("baselines/pyranet+rounding=ceil", marks=pytest.mark.slow)
+TESTED = [*(model for model in entries() if model not in ANY), *SWITCHED, "baselines/pyranet+rounding=ceil"]
 
 
-@pytest.mark.parametrize("model", [*(model for model in entries() if model not in ANY), *SWITCHED, SLOW])
+@pytest.mark.parametrize("model", network_checks.with_slow(TESTED, network_checks.SIBLINGS | network_checks.SLOW_TO_TRACE))
 def test_sizes_that_fit_are_all_that_the_network_covers_evenly(model: str) -> None:
     entry = find_entry(model)
     step, least = entry.multiple, max(entry.multiple, entry.smallest)

@@ -131,7 +131,14 @@ def stop_and_start_again(options: TrainArguments, stop: int, monkeypatch: pytest
     train_command(options)
 
 
-@pytest.mark.parametrize("stop", [3, 8, 13], ids=["within an epoch", "between epochs", "within the last epoch"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(3, id="within an epoch"),
+        pytest.param(8, id="between epochs", marks=pytest.mark.slow),
+        pytest.param(13, id="within the last epoch", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_and_started_again_it_is_the_same_run(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
