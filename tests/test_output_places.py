@@ -244,7 +244,7 @@ def leftovers(folder: Path) -> list[Path]:
     [
         pytest.param(2_000, id="the first block", marks=pytest.mark.slow),
         pytest.param(5_000, id="the weights", marks=pytest.mark.slow),
-        pytest.param(12_000, id="the checkpoint"),
+        pytest.param(12_000, id="the checkpoint", marks=pytest.mark.slow),
     ],
 )
 def test_a_training_without_space_goes_on_when_there_is_some(root: Path, tmp_path: Path, limit: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
 import pytest
 
 from benchmark.__main__ import COMMANDS
+from tests.processor_time import processor_seconds, torch_seconds
 
 SLOW = {"torch", "torchvision", "pandas", "matplotlib", "scipy"}
 SUBCOMMANDS = {
@@ -50,11 +50,6 @@ def test_arguments_are_refused_before_anything_slow_is_imported(command: list[st
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_takes_less_than_half_a_second_of_processor_time(command: str) -> None:
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "benchmark", command, "--help"], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(3)) < 0.5  # the smallest: other programs on the machine only add
+def test_help_takes_less_than_half_the_processor_time_of_importing_torch(command: str) -> None:
+    """It takes a fifth to a quarter: 0.3 seconds where torch takes 1.3."""
+    assert processor_seconds("-m", "benchmark", command, "--help") < torch_seconds() / 2

@@ -497,6 +497,7 @@ def state(folder: Path) -> dict[str, Tensor]:
     return {keystr(path): leaf for path, leaf in leaves if isinstance(leaf, Tensor)}
 
 
+@pytest.mark.slow
 def test_stopped_within_each_phase_it_is_the_same_search(
     plan: SearchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ VARIANTS = [
         entry,
         dict(entry.kwargs) | dict(keywords),
         id="+".join([entry.id.split("/")[1], *setting]),
-        marks=[pytest.mark.slow] if entry.id in SLOW_TO_TRACE and setting else [],
+        marks=[pytest.mark.slow] if entry.id in SLOW_TO_TRACE else [],
     )
     for entry in ENTRIES
     for setting, keywords in [

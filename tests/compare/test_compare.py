@@ -644,6 +644,7 @@ def test_an_onnx_file_takes_all_networks_into_its_runtime(monkeypatch: pytest.Mo
     assert any("exported and timed there too" in note for note in comparison.notes)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_timed_or_counted_is_left_out_with_a_note(nets: Path, tmp_path: Path) -> None:
     nets.write_text(NETS + "\ndef without_values(): return Returning('values')\n")
     nets.write_text(

@@ -9,7 +9,7 @@ import pytest
 from tests.contributing.conftest import Copy, read_recipe
 
 
-@pytest.mark.parametrize("place", ["distribution", "folder"])
+@pytest.mark.parametrize("place", [pytest.param("distribution", marks=pytest.mark.slow), "folder"])
 def test_a_model_added_as_written_is_in_the_report(project: Copy, place: str) -> None:
     recipe = read_recipe("Add a model")
     if place == "folder":  # as the recipe says in brackets: the two Python files, and nothing to install

@@ -29,6 +29,7 @@ from tests.latency.made_up_runs import timed
 from tests.report.test_ablations import small_runs
 
 MAX_WORDS = 45
+MANY_VALUES = ("Means of parts", "What an ablation can see")  # in each finding: they take half a minute
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,13 @@ def with_own_effects(evidence: Evidence, finding: Finding) -> Evidence:
 
 
 @pytest.mark.parametrize("findings_of_a_rule", [1, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.title)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(rule, id=rule.title, marks=pytest.mark.slow if rule.title in MANY_VALUES else [])  # type: ignore[arg-type]
+        for rule in RULES
+    ],
+)
 def test_the_strongest_findings_change_with_every_value_that_they_state(
     rule: Any, findings_of_a_rule: int, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:

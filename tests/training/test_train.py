@@ -216,6 +216,7 @@ def test_two_processes_give_the_weights_of_one_that_accumulates(root: Path, shar
     assert np.allclose(losses(tmp_path / "run"), losses(shared), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_started_again_and_goes_on(root: Path, shared: Path, tmp_path: Path) -> None:
     script = tmp_path / "dies_once.py"
     script.write_text(
