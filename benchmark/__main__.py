@@ -12,6 +12,7 @@ COMMANDS = {
     "measure": "list the networks, count their operations, time them, or compare the routes from images to training inputs",
     "score": "score a file of predictions by PCKh or OKS AP, with intervals and paired differences",
     "evaluate": "run a network with given weights on a dataset, and score it or write a submission",
+    "predict": "find the joints of the people on photographs, and draw their skeletons",
     "train": "train a network by a paper's recipe or a short one",
     "search": "search for an architecture, train it, and compare it with random search",
     "ablate": "train and test the variants of an ablation, with several seeds",

@@ -1,4 +1,4 @@
-"""The arguments of ``python -m benchmark.evaluate``, which are read without importing what an evaluation needs."""
+"""The arguments of ``python -m benchmark.evaluate`` and ``predict``, which are read without importing what the work needs."""
 
 from __future__ import annotations
 
@@ -62,3 +62,32 @@ class EvaluateArguments:
     def kind(self) -> str:
         """The dataset whose format, joints and metric are used: mpii, coco or lsp."""
         return joint_set_of(self.dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictArguments:
+    """Arguments of ``python -m benchmark.predict``."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"The network: {MODEL_SPECS}.")]
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The photographs; a camera's orientation tag turns them upright."""
+    weights: Path | None = None
+    """The network's weights, as in benchmark.evaluate; a function of your own may return a network that has them."""
+    box: tuple[str, ...] = ()
+    """People on a single photograph: x,y,width,height in pixels from the top left corner, one for each person."""
+    detect: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Find the people by torchvision's Faster R-CNN, whose weights (78 MB) are downloaded once."""
+    least_detection: float = 0.7
+    """With --detect: the least score of a detection that counts as a person."""
+    head: Literal["mpii", "coco", "lsp"] = "mpii"
+    """The joint set that the network predicts, if the weight file does not determine it."""
+    input: str | None = None
+    """Height x width of the network's input; default: the model's own, or 256x256."""
+    protocol: str | None = None
+    """The protocol whose averaging and decoding is used, as in benchmark.evaluate; default: the model's own."""
+    least_score: float = 0.0
+    """Joints with a score below this are not drawn; predictions.json has all of them."""
+    device: str | None = None
+    """Device in PyTorch's notation; default: a GPU if there is one."""
+    out: Path = Path("out/predict")
+    """Folder for the results. In a git checkout, git must ignore it, as the pictures show people."""

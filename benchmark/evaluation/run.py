@@ -153,7 +153,7 @@ def choose_protocols(arguments: EvaluateArguments) -> dict[str, Protocol]:
     if arguments.detections and arguments.kind != "coco":
         raise InputError("--detections: only COCO has detected boxes")
     if arguments.draw:
-        check_ignored_folder(arguments.draw)
+        check_ignored_folder("--draw", arguments.draw)
     return {name: find_protocol(arguments.model, name) for name in names}
 
 

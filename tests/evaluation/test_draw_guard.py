@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["out", "out/new/deep", "reports/ignored", "reports/ignored/new", "out/link/../out"])
 def test_an_ignored_folder_is_taken(checkout: Path, name: str) -> None:
-    check_ignored_folder(checkout / name)
+    check_ignored_folder("--draw", checkout / name)
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_an_ignored_folder_is_taken(checkout: Path, name: str) -> None:
 )
 def test_a_tracked_folder_is_refused_also_through_a_link(checkout: Path, name: str) -> None:
     with pytest.raises(InputError, match="git does not ignore this folder"):
-        check_ignored_folder(checkout / name)
+        check_ignored_folder("--draw", checkout / name)
 
 
 def test_outside_a_checkout_any_folder_is_taken_unless_a_link_leads_into_one(checkout: Path, tmp_path: Path) -> None:
-    check_ignored_folder(tmp_path / "elsewhere")
+    check_ignored_folder("--draw", tmp_path / "elsewhere")
     (tmp_path / "inside").symlink_to(checkout / "reports")
     with pytest.raises(InputError, match="git does not ignore this folder"):
-        check_ignored_folder(tmp_path / "inside" / "new")
+        check_ignored_folder("--draw", tmp_path / "inside" / "new")
 
 
 def test_what_git_cannot_tell_is_refused(checkout: Path) -> None:
     (checkout / ".git" / "config").write_text("[broken")
     with pytest.raises(InputError, match="git cannot tell"):
-        check_ignored_folder(checkout / "out")
+        check_ignored_folder("--draw", checkout / "out")
