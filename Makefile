@@ -34,7 +34,7 @@ check: .venv/ready ## check that the committed reports match the records
 	$(BIN)/python -m benchmark.report --check
 
 test: .venv/ready ## run the tests (under ten minutes on two cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 slow: .venv/ready ## run the tests that take longer
 	$(BIN)/python -m pytest -q -m slow

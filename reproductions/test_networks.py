@@ -31,8 +31,6 @@ from reproductions.network_checks import (
     with_slow,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SLOW_TO_EXPORT = {"baselines/lite_hrnet-18", "baselines/pyranet", "baselines/du_net", "baselines/cu_net", "baselines/dlcm"}
 # The tracing exporter loses the sizes that are passed to Lite-HRNet's pooling.
 BY_TORCH_EXPORT = {"baselines/lite_hrnet-18", "baselines/lite_hrnet-30"}

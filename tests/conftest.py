@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+# Networks of a few pixels give a second thread nothing to do, and sums in another order would not be the same to the last bit.
+# The variable is for the commands that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 # The same commit gives the same answer: examples are drawn from a fixed seed, unless others are asked for by
 # ``pytest --hypothesis-profile fuzz``.
@@ -29,13 +33,10 @@ def pose_papers() -> Path:
     return _folder("POSE_PAPERS", "the papers' texts")
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Run a test on one thread: networks of a few pixels give a second one nothing to do."""
-    threads = torch.get_num_threads()
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Go back to one thread after a test that took more."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _folder(variable: str, content: str) -> Path:

@@ -222,7 +222,7 @@ def run_limited(command: list[str], limit: int | None, **environment: str) -> su
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    variables = {**os.environ, **environment}
     line = [sys.executable, "-m", "benchmark", *command]
     return subprocess.run(line, env=variables, capture_output=True, text=True, preexec_fn=set_limit)
 

@@ -50,8 +50,6 @@ from reproductions.autopose.search_space import components, components_of
 from reproductions.autopose.supernet import MixedOperation, SuperNetwork, straight_through, use_batch_statistics
 from reproductions.network_checks import count_saved_bytes
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TINY = replace(find_search("autopose", "tiny"), held_out=0.4)
 JOINTS, SIZE = 3, 32
 OFF = ((0, 0, 0, 0),) * 3

@@ -34,8 +34,6 @@ from reproductions.efficientpose_nas.search_space import components, components_
 from reproductions.efficientpose_nas.supernet import MixedLayer, SuperNetwork, entropy, expected, start, uniform
 from reproductions.network_checks import count_saved_bytes
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Like the small skeleton, but narrower and shallower.
 SHORT = Skeleton(
     first=8, separable=8, stages=(Stage(8, 2, 2), Stage(8, 2, 2), Stage(16, 2, 3), Stage(24, 1, 2)), deconvs=(8, 8)

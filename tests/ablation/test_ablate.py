@@ -29,8 +29,6 @@ from benchmark.report.ablations import ablations_page
 from benchmark.training.loader import load_training_people
 from tests.json_reports import check_report
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # The variants of the ablation that most tests run, each with its network.
 NETWORKS = {
     "on": "efficientpose_nas/A",

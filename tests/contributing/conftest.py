@@ -88,7 +88,7 @@ class Copy:
         assert arguments[0] == "python", command
         if arguments[1:4] == ["-m", "pip", "install"]:
             arguments += ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(self.site)]
-        environment = os.environ | {"PYTHONPATH": str(self.site), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"PYTHONPATH": str(self.site)}
         environment.pop("POSE_RECORDS", None)
         command_line = [sys.executable, *arguments[1:]]
         return subprocess.run(command_line, cwd=self.root, env=environment, capture_output=True, text=True)

@@ -76,7 +76,7 @@ CHANGES_AS_IT_RUNS = {
 
 
 @pytest.mark.parametrize("name", CHANGES_AS_IT_RUNS)
-def test_a_network_that_changes_the_setting_as_it_runs_is_refused(tmp_path: Path, one_thread: None, name: str) -> None:
+def test_a_network_that_changes_the_setting_as_it_runs_is_refused(tmp_path: Path, name: str) -> None:
     line, message = CHANGES_AS_IT_RUNS[name]
     state, dtype, precision = read_state(), torch.get_default_dtype(), torch.get_float32_matmul_precision()
     with pytest.MonkeyPatch.context() as patch:
@@ -103,7 +103,7 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_an_unusual_network_is_timed(tmp_path: Path, one_thread: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusual_network_is_timed(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_num_interop_threads", lambda number: None)
     flush = read_state()["denormal numbers"]
     prepared = PreparedNetwork(Setting(model=write_net(tmp_path, **UNUSUAL[name]), input="32x32"), "")

@@ -58,7 +58,7 @@ def test_what_a_network_sets_is_put_back(tmp_path: Path, change: str, place: str
     assert network(torch.zeros(1, 3, *HW)).dtype == torch.float32
 
 
-def test_a_change_is_named_with_its_value(one_thread: None) -> None:
+def test_a_change_is_named_with_its_value() -> None:
     state = read_state()
     torch.set_num_threads(2)
     torch.set_grad_enabled(False)

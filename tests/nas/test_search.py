@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -53,8 +52,6 @@ from benchmark.training.losses import Targets
 from benchmark.training.run import plan_training
 from benchmark.training.validation import heatmap_accuracy
 from reproductions.efficientpose_nas.architectures import A, B, format_architecture
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 PACKAGE = "efficientpose_nas"
 PEOPLE = 40
@@ -274,10 +271,8 @@ def test_json_is_as_its_schema_says(root: Path, finished: Path, capsys: pytest.C
 def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, finished: Path, tmp_path: Path) -> None:
     options = ["--scale", "tiny", "--root", root, "--out", tmp_path / "run", "--cache", root / "cache", "--device", "cpu"]
     command = [sys.executable, "-m", "benchmark.search", PACKAGE, *map(str, options), "--no-keep", "--no-random"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*command, "--table", str(tmp_path / "table.json")],
-        env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -15,7 +15,6 @@ from benchmark.training.loader import BatchLoader, load_training_people
 from benchmark.training.log import read_log
 from benchmark.training.trainer import TrainingRun, average_weights, build_training, train_network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 MODEL = "efficientpose_nas/A"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import signal
 import subprocess
@@ -35,8 +34,6 @@ from benchmark.training.log import read_log
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import plan_training
 from benchmark.training.trainer import TrainingStep, train_network
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 MODEL = "efficientpose_nas/A"
 PEOPLE = 64
@@ -158,10 +155,7 @@ def test_on_a_gpu_the_curve_goes_on_to_a_hundredth(root: Path, tmp_path: Path, m
 
 def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, *command(root, run)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, *command(root, run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (run / "last.pt").exists():
         assert process.poll() is None, "ended before its first checkpoint"
         time.sleep(0.01)
@@ -192,9 +186,7 @@ def torchrun(root: Path, out: Path, *more: str, script: Path | None = None, rest
     module = command(root, out, *more)
     program = module if script is None else [str(script), *module[2:]]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
-    process = subprocess.run(
-        [sys.executable, *launcher, *program], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
-    )
+    process = subprocess.run([sys.executable, *launcher, *program], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-6000:]
 
 

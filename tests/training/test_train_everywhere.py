@@ -23,8 +23,6 @@ from benchmark.training.records import data_sample, training_records
 from benchmark.training.trainer import TrainingRun, build_training, train_network
 from benchmark.training.validation import Validator
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STEPS, PEOPLE = 2, 8
 # Splits of a few annotated images that come with the tests' data; LSP is complete.
 SAMPLES = {"mpii": "sample", "coco": "sample"}
