@@ -102,9 +102,13 @@ class CountedCell:
 
     @cached_property
     def number(self) -> tuple[object, ...]:
-        """Identity of the number: where two cells print the same one, they are one observation."""
+        """Identity of the number: where two cells print the same one, they are one observation.
+
+        Parameters are the same at every input size.
+        """
         column = self.cell.column
-        return self.record.id, column.metric, column.scope, self.cell.number.decimals
+        network = self.record.subject if column.metric == "params" else self.record.id
+        return network, column.metric, column.scope, self.cell.number.decimals
 
     @cached_property
     def construction(self) -> tuple[Literal["fitted", "as_built"], str] | None:
