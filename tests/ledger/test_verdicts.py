@@ -350,7 +350,9 @@ def named(verdicts: list[Verdict], name: str) -> Verdict:
 def test_a_setting_is_compared_with_the_release_or_taken_over(verdicts: list[Verdict]) -> None:
     same = named(verdicts, "heatmap_weighting/text_recipe[learning_rate, value]")  # printed 5e-4, released 5e-4
     assert (same.measured, same.basis, same.record) == ("as_released", "-", "-")
-    assert same.cause.startswith("read in github.com/HAIV-Lab/ICPR22w at 8766918: 5e-4, from optimizer in configs/")
+    assert same.cause.startswith(
+        "read in github.com/HAIV-Lab/ICPR22w at 8766918, whose files MMPose reads: 5e-4, from optimizer"
+    )
     assert named(verdicts, "efficientpose_nas/text_data[mpii, images]").measured == "given"
 
 
