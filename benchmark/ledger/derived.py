@@ -111,6 +111,7 @@ def judge_by_sources(
     internal: InternalVerdict,
     row: str = "",
     *,
+    unit: str = "",
     approximate: bool = False,
 ) -> Judgement:
     """Judge a printed number, or a statement of order, by the value that our measurements of its sources lead to.
@@ -122,6 +123,7 @@ def judge_by_sources(
         sources: Our measurements.
         internal: The printed value against the printed sources.
         row: Id of the row that the expression is evaluated for; empty for a claim.
+        unit: Unit of the printed number.
         approximate: The sentence gives no exact number.
     """
     try:
@@ -137,21 +139,23 @@ def judge_by_sources(
         return Judgement("not_measured", f"cannot be computed: {problem}")
     basis = max((measurement.basis for measurement in measured.values()), key=STRENGTH.index)
     values = ", ".join(f"{short_name(leaves[name], paper)} {measurement.value:.6g}" for name, measurement in measured.items())
+    differing = {name: m.token for name, m in measured.items() if m.token in ("explained", "ambiguous", "contradicted")}
+    differ = f"; these differ already: {_list_differing(leaves, differing)}" * bool(differing)
+    # Where a source is in doubt, its measurement may be of something else than what is printed.
+    agreement: Measured = "inconclusive" if {"ambiguous", "contradicted"} & set(differing.values()) else "reproduced"
     if printed == "true":
-        token: Measured = "reproduced" if result.value is True else "contradicted"
-        return Judgement(token, f"{expression} with our {values}", str(result.value is True).lower(), basis)
+        token = agreement if result.value is True else "contradicted"
+        return Judgement(token, f"{expression} with our {values}{differ}", str(result.value is True).lower(), basis)
     digits, decimals = digits_of(printed)
     value = float(result.value)
-    cause = f"{expression} = {value:.6g} with our {values}"
+    cause = f"{expression} = {value:.6g} with our {values}{differ}"
     if round_half_up(value, decimals) == digits:
-        if parse_number(printed).is_rough:
-            return Judgement("inconclusive", f"{describe_rounding(parse_number(printed))}; {cause}", value, basis)
-        return Judgement("reproduced", cause, value, basis)
-    differing = {name: m.token for name, m in measured.items() if m.token in ("explained", "ambiguous", "contradicted")}
+        number = parse_number(printed)
+        if number.is_rough or _is_rough_change(number, unit):
+            return Judgement("inconclusive", f"{describe_rounding(number)}; {cause}", value, basis)
+        return Judgement(agreement, cause, value, basis)
     if approximate:
         return Judgement("inconclusive", f"{APPROXIMATE}; {cause}", value, basis)
-    if differing:
-        cause += f"; these differ already: {_list_names([leaves[name] for name in differing])}"
     if internal.token in ("consistent", "rounding"):
         # The authors computed with the printed sources: the value is right, explained or in doubt as these are.
         token = next((token for token in ("contradicted", "ambiguous") if token in differing.values()), "explained")
@@ -161,6 +165,11 @@ def judge_by_sources(
             rivals = f"; rivals: {'truncated' if rival else 'none'}"
             return Judgement(token, f"printed_sources: {internal.cause}; {cause}{rivals}", value, basis)
     return Judgement("contradicted", cause, value, basis)
+
+
+def _is_rough_change(number: Number, unit: str) -> bool:
+    """Check that a factor, as 1.1 times, is printed so roughly that its distance from 1 agrees with too much."""
+    return unit == "×" and Number(number.value - 1, number.decimals).is_rough
 
 
 def describe_rounding(number: Number) -> str:
@@ -180,6 +189,13 @@ def _list_missing(cells: list[Cell], sources: Sources) -> str:
     return "; ".join(
         f"{_list_names([c for c in cells if sources.missing.get(c.name, 'not_measured') == token])} ({token})"
         for token in tokens
+    )
+
+
+def _list_differing(cells: Mapping[str, Cell], tokens: Mapping[str, Measured]) -> str:
+    return "; ".join(
+        f"{_list_names([cells[name] for name in tokens if tokens[name] == token])} ({token})"
+        for token in dict.fromkeys(tokens.values())
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -107,8 +108,12 @@ def repeated_cell(cell: Cell, paper: Paper) -> str:
     """Return the name of the cell that a cell repeats; empty if it is counted for itself.
 
     A cell of the running text repeats a table's, if with no more digits. A printed cell that spans several rows is the first of
-    them.
+    them. What a row is said to repeat, it repeats while the other cell has it among its parts.
     """
+    if declared := cell.row.repeats.get(cell.column.name):
+        name = f"{paper.id}/{declared}"
+        other = next(c for table in paper.tables.values() for c in table.cells() if c.name == name)
+        return name if cell.printed in re.findall(r"[^\[\], ]+", other.printed) else ""
     if cell.column.spans:
         rows = list(cell.table.rows)
         above = cell.table.cell(rows[rows.index(cell.row.id) - 1], cell.column.name) if cell.row.id != rows[0] else None

@@ -102,9 +102,13 @@ class CountedCell:
 
     @cached_property
     def number(self) -> tuple[object, ...]:
-        """Identity of the number: where two cells print the same one, they are one observation."""
+        """Identity of the number: where two cells print the same one, they are one observation.
+
+        Parameters are the same at every input size.
+        """
         column = self.cell.column
-        return self.record.id, column.metric, column.scope, self.cell.number.decimals
+        network = self.record.subject if column.metric == "params" else self.record.id
+        return network, column.metric, column.scope, self.cell.number.decimals
 
     @cached_property
     def construction(self) -> tuple[Literal["fitted", "as_built"], str] | None:
@@ -122,17 +126,23 @@ class CountedCell:
         return tuple(choice for choice in (self.cell.column.chosen, self.cell.row.form) if choice)
 
     @cached_property
+    def other_forms(self) -> Mapping[str, Fraction]:
+        """Counts of the network's other public forms that were counted, in the printed unit."""
+        form, convention = self.cell.row.form, self.cell.column.convention
+        variants = {variant.subject.partition("+")[2].split("+")[-1]: variant for variant in self.variants}
+        return {
+            name: value
+            for name in (form.rivals if form else ())
+            if name in variants and (value := count_in_unit(variants[name], self.cell, convention)) is not None
+        }
+
+    @cached_property
     def reading(self) -> str:
         """The way of counting, with the form of the network and what the other forms would give, as text."""
         form, convention = self.cell.row.form, self.cell.column.convention
         if form is None:
             return convention
-        variants = {variant.subject.partition("+")[2].split("+")[-1]: variant for variant in self.variants}
-        others = ", ".join(
-            f"{name} would give {float(value):.6g}"
-            for name in form.rivals
-            if name in variants and (value := count_in_unit(variants[name], self.cell, convention)) is not None
-        )
+        others = ", ".join(f"{name} would give {float(value):.6g}" for name, value in self.other_forms.items())
         return f"{convention}, {form.id}" + f" ({others})" * bool(others)
 
     @property
@@ -229,6 +239,22 @@ def find_weak_choice(cell: CountedCell, counted: Mapping[str, CountedCell]) -> t
     numbers = numbers_by_fit(counted.values())
     weak = (choice for choice in cell.choices if choice.by_fit and numbers.get((cell.cell.paper, choice), 0) < MIN_FIT)
     return next((("fitted", f"{choice.id} was chosen because it fits: {choice.reason}") for choice in weak), None)
+
+
+def describe_form(cell: CountedCell, counted: Mapping[str, CountedCell]) -> str:
+    """Say what speaks for the counted form of a network, and how many printed numbers each form fits; empty with one form."""
+    form = cell.cell.row.form
+    if form is None:
+        return ""
+    same = [c for c in counted.values() if (c.cell.paper, c.cell.row.form) == (cell.cell.paper, form) and not c.construction]
+    fits = {form.id: sum(c.plain == str(c.cell.number) for c in same)}
+    for rival in form.rivals:
+        fits[rival] = sum(
+            rival in c.other_forms and round_half_up(c.other_forms[rival], c.cell.number.decimals) == str(c.cell.number)
+            for c in same
+        )
+    numbers = ", ".join(f"{name} {number}" for name, number in fits.items())
+    return f"{form.id} by {form.reason}; of {len(same)} numbers counted so, each form fits: {numbers}"
 
 
 def cost_setting(cell: Cell) -> tuple[str, str]:

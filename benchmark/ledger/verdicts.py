@@ -25,7 +25,15 @@ from benchmark.ledger.internal import (
     repeated_cell,
 )
 from benchmark.ledger.latency import TIME_METRICS, compare_printed_time, latency_command, printed_device
-from benchmark.ledger.predicates import CountedCell, cost_setting, count_cell, count_cells, find_weak_choice, source_setting
+from benchmark.ledger.predicates import (
+    CountedCell,
+    cost_setting,
+    count_cell,
+    count_cells,
+    describe_form,
+    find_weak_choice,
+    source_setting,
+)
 from benchmark.ledger.tokens import BUILT_BY_US, GROUP_OF, Group, Measured, Verdict
 from benchmark.models.checkpoints import published_commands
 from benchmark.models.registry import Entry, canonical_id, entries, find_entry
@@ -195,20 +203,16 @@ def remedy_command(cell: Cell) -> str:
 
 
 def _judge_setting(cell: Cell) -> Judgement:
-    """Compare a condition of the experiment with the authors' release, where it is known; there is nothing to measure."""
+    """Compare a condition of the experiment with what people read in the authors' release; there is nothing to measure."""
     released = cell.table.released.get((cell.row.id, cell.column.name))
     if released is None:
         return Judgement("given", "a condition of the experiment, which we take from the paper")
     same = _plain(released.value) == _plain(cell.printed)
-    cause = f"the release has {released.value}: {released.source}"
-    return _compare_with_release(cell, same, cause, released.value)
-
-
-def _compare_with_release(cell: Cell, same: bool, cause: str, value: str, record: str = NOT_APPLICABLE) -> Judgement:
-    """Judge by the authors' release; where it may differ from what is printed, the reason is in the cause."""
     allowed = "" if same else cell.row.allows.get(cell.column.name, "")
-    token: Measured = "matches_release" if same else "ambiguous" if allowed else "contradicted"
-    return Judgement(token, f"{cause}; {allowed}" if allowed else cause, value, "author code", record)
+    token: Measured = "release_unclear" if released.unread or allowed else "as_released" if same else "unlike_release"
+    unread = ", which no released code reads" * released.unread
+    cause = f"read in {released.repository}: {released.value}, from {released.source}{unread}"
+    return Judgement(token, f"{cause}; {allowed}" if allowed else cause, released.value)
 
 
 def _plain(text: str) -> str | float:
@@ -239,8 +243,9 @@ def _judge_cost(
         cause += f"; {describe_rounding(cell.number)}" * cell.number.is_rough
     elif explanation := explain_cost(cell, own.record, own.variants, counted):
         token, cause, record = explanation.status, explanation.cause, explanation.record
+    form = describe_form(own, counted) if counted else ""
     not_counted = format_not_counted(own.record.value.get("not_counted", {}))
-    return Judgement(token, "; ".join(filter(None, (cause, not_counted))), own.value, entry.evidence, record)
+    return Judgement(token, "; ".join(filter(None, (cause, form, not_counted))), own.value, entry.evidence, record)
 
 
 def _format_range(cell: Cell, records: Mapping[str, Record]) -> str:
@@ -272,7 +277,10 @@ def _judge_architecture(cell: Cell, records: Mapping[str, Record]) -> Judgement:
     if basis in BUILT_BY_US:
         return Judgement("as_built", f"counted as {value} on a network that we built: {basis}", value, basis, record.id)
     same = value.replace(" ", "") == cell.printed.replace(" ", "")
-    return _compare_with_release(cell, same, f"counted as {value} on a network from author code", value, record.id)
+    allowed = "" if same else cell.row.allows.get(cell.column.name, "")
+    token: Measured = "matches_release" if same else "ambiguous" if allowed else "contradicted"
+    cause = f"counted as {value} on a network from author code"
+    return Judgement(token, f"{cause}; {allowed}" if allowed else cause, value, "author code", record.id)
 
 
 def _judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> Judgement:
@@ -285,7 +293,9 @@ def _judge_accuracy(cell: Cell, records: Mapping[str, Record]) -> Judgement:
 
 def _judge_derived(cell: Cell, sources: Sources, internal: InternalVerdict) -> Judgement:
     paper = sources.papers[cell.paper]
-    judgement = judge_by_sources(cell.printed, cell.column.expression, paper, sources, internal, cell.row.id)
+    judgement = judge_by_sources(
+        cell.printed, cell.column.expression, paper, sources, internal, cell.row.id, unit=cell.column.unit
+    )
     return judgement._replace(record=f"expression:{cell.paper}/{cell.table.id}")
 
 
@@ -296,8 +306,11 @@ def judge_claim(claim: Claim, paper: Paper, sources: Sources, cells: Mapping[str
     """
     internal = judge_expression(claim.printed, claim.expression, paper, sources.papers, claim=claim)
     quoted = quoted_cell(claim, paper, sources.papers) if internal.token != "inconsistent" else ""
-    approximate = claim.is_approximate
-    judgement = judge_by_sources(claim.printed, claim.expression, paper, sources, internal, approximate=approximate)
+    judgement = judge_by_sources(
+        claim.printed, claim.expression, paper, sources, internal, unit=claim.unit, approximate=claim.is_approximate
+    )
+    if claim.printed == "true" and claim.note:
+        judgement = judgement._replace(cause=f"{judgement.cause}; {claim.note}")
     if quoted:
         verdict = cells[quoted]
         value = verdict.ours if judgement.value is None and claim.unit == verdict.unit else judgement.value

@@ -210,12 +210,14 @@ class Row:
         needs: Conditions of the row's accuracy or latency beyond the paper's own recipe and dataset, such as another number
             of epochs or a device. Rows of one network with different conditions are different measurements.
         unpublished: Why the weights that the network's authors published are not those of the row; empty if they are.
-        form: The public form of the network that is counted, if there are several; in the file, one of the paper's ``forms``.
+        form: The public form of the network that is counted, if there are several; in the file, one of the paper's ``forms``,
+            by default that of which the model has the switch.
         source: Where the row's costs were taken from; in the file, its id among the paper's ``sources``.
         restored: By column, the source of a symbol that is missing from the converted text.
         fitted: What of the row's model or input was chosen so that a printed number of the row results; empty if nothing was.
-        stand_in: Why another network of its authors than that of the row is counted; empty if it is that of the row.
+        stand_in: Which other network than that of the row is counted, and why; empty if it is that of the row.
         allows: By column, why the paper's own words allow the release another structure or setting than the printed one.
+        repeats: By column, the cell of another table that prints this value as a part of its own, as ``table[row, column]``.
         note: Remark on the row.
     """
 
@@ -232,6 +234,7 @@ class Row:
     fitted: str = ""
     stand_in: str = ""
     allows: Mapping[str, Text] = field(default_factory=dict)
+    repeats: Mapping[str, Text] = field(default_factory=dict)
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -273,15 +276,19 @@ class Cell:
 @no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """A setting in the authors' released code or configuration.
+    """A setting in the authors' released code or configuration, as people read it there.
 
     Attributes:
         value: As the table would print it.
-        source: Repository and file.
+        source: Name of the setting, and file.
+        repository: Repository and commit; in the file, stated once for all settings.
+        unread: True if no released code reads the value, such as a default or a comment.
     """
 
     value: Text
     source: Text
+    repository: Text
+    unread: StrictBool = False
 
 
 @no_unknown_fields
@@ -449,14 +456,32 @@ def load_paper(folder: Path) -> Paper:
     for claim in claims:
         if claim.cell and f"{folder.name}/{claim.cell}" not in cells:
             raise InputError(f"{folder / 'claims.toml'}: claim {claim.id}: no printed value at {claim.cell}")
+    for table in tables.values():
+        for row in table.rows.values():
+            for column, repeated in row.repeats.items():
+                if not table.cell(row.id, column) or f"{folder.name}/{repeated}" not in cells:
+                    raise InputError(f"{path}: table {table.id}, row {row.id}: no printed value at {column!r} or at {repeated}")
     return _build(Paper, str(path), fields, tables=tables, claims=claims)
 
 
-def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Released]]]:
     """Load ``release.toml``, the authors' released settings by table, row and column; a paper without the file has none."""
     path = folder / "release.toml"
-    fields = read_toml(path) if path.exists() else {}
-    return _validate(dict[str, dict[str, dict[str, Any]]], str(path), fields)
+    if not path.exists():
+        return {}
+    fields = read_toml(path)
+    repository = fields.pop("repository", None)
+    tables = _validate(dict[str, dict[str, dict[str, dict[str, Any]]]], str(path), fields)
+    return {
+        table: {
+            row: {
+                column: _build(Released, f"{path}: {table}[{row}, {column}]", spec | {"repository": repository})
+                for column, spec in specs.items()
+            }
+            for row, specs in rows.items()
+        }
+        for table, rows in tables.items()
+    }
 
 
 class _Shared(NamedTuple):
@@ -468,7 +493,7 @@ class _Shared(NamedTuple):
 
 
 def _load_table(
-    folder: Path, name: str, fields: dict[str, Any], shared: _Shared, released: Mapping[str, Mapping[str, Any]]
+    folder: Path, name: str, fields: dict[str, Any], shared: _Shared, released: Mapping[str, Mapping[str, Released]]
 ) -> Table:
     """Build a table from its parts of ``paper.toml`` and ``release.toml`` and its CSV file."""
     where = f"{folder / 'paper.toml'}: table {name}"
@@ -506,7 +531,10 @@ def _build_row(where: str, name: str, fields: dict[str, Any], shared: _Shared) -
     if source is not None and source not in shared.sources:
         raise InputError(f"{where}: unknown source {source!r}; known: {', '.join(shared.sources) or 'none'}")
     switches = str(fields.get("model", "")).split("+")[1:]
-    form = next((form for switch, form in shared.forms.items() if switch in switches), None)
+    named = fields.pop("form", None)
+    if named is not None and named not in shared.forms:
+        raise InputError(f"{where}: unknown form {named!r}; known: {', '.join(shared.forms) or 'none'}")
+    form = shared.forms[named] if named else next((shared.forms[switch] for switch in shared.forms if switch in switches), None)
     return _build(Row, where, fields, id=name, form=form, source=None if source is None else shared.sources[source])
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from benchmark.core.records import Record, select
+from benchmark.core.records import NOT_APPLICABLE, Record, select
 from benchmark.ledger.explanations import MIN_REACH, PREDICATES
 from benchmark.ledger.predicates import count_cells, numbers_by_fit
 from benchmark.ledger.tokens import (
     GROUP_MEANING,
     GROUP_OF,
-    GROUPS,
     INTERNAL,
     INTERNAL_MEANING,
     KINDS,
     MEASURED_MEANING,
+    OUTCOMES,
+    Measured,
     Verdict,
     count_groups,
     counted,
+    measurable,
 )
 from benchmark.papers.tables import Paper
 from benchmark.report.explanations import explanation_sentence
@@ -77,12 +79,21 @@ TWO_JUDGEMENTS = (
 )
 
 
+SETTING_TOKENS: tuple[Measured, ...] = ("as_released", "unlike_release", "release_unclear")
+SETTINGS_RULE = (
+    "A setting of an experiment, such as a learning rate or a number of epochs, cannot be measured. Where files that the "
+    "authors released state it, people read it there and typed it in (`release.toml`, beside the printed tables); it is "
+    "compared with the printed setting here, and counted nowhere else. What no released code reads, such as an unused default "
+    "or a comment, decides nothing, whether it is the printed value or not."
+)
+
+
 def index_page(
     papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record], findings: Findings
 ) -> str:
     """Return ``reports/README.md``."""
     claims = [verdict for verdict in verdicts if verdict.metric == "claim"]
-    once = counted(verdicts)
+    once, settings = counted(verdicts), settings_table(papers, verdicts)
     return page(
         "# Efficient human pose estimation, reproduced value by value",
         f"The {len(papers)} papers here print {len(once):,} values: parameters, operations, accuracies, times. Their networks "
@@ -93,15 +104,17 @@ def index_page(
         "## All printed values",
         f"{len(papers)} papers print {len(verdicts)} values: {len(verdicts) - len(claims)} in tables and text, and "
         f"{len(claims)} in quantitative sentences. {len(verdicts) - len(once)} of them repeat a cell of the same paper and are "
-        f"counted with it, so {len(once)} are counted here. {TWO_JUDGEMENTS} Verdicts are derived automatically from records "
-        "that anyone can measure again; [verdicts.csv](verdicts.csv) has them all.",
+        f"counted with it, so {len(once)} are counted here, of which {len(once) - len(measurable(verdicts))} are settings of "
+        f"experiments. {TWO_JUDGEMENTS} Verdicts are derived automatically, and a measured one names its record, with the "
+        "command that wrote it; [verdicts.csv](verdicts.csv) has them all.",
         "### Measured",
         count_by_kind(verdicts),
-        _describe_basis(once, records),
+        describe_basis(once, records),
         describe_choices(papers, records, verdicts),
         "![what measuring came to, by paper and kind](figures/verdicts.svg)",
         "#### By paper and kind",
         _count_by_paper(papers, verdicts),
+        *(("### Settings beside the release", SETTINGS_RULE, settings) if settings else ()),
         "### Internal consistency",
         "Whether the paper's other printed values lead to a value, or allow it; most values have no other that bears on them.",
         _count_internal(papers, once),
@@ -148,7 +161,7 @@ def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: 
     )
     return "\n\n".join(
         [
-            TWO_JUDGEMENTS,
+            f"{TWO_JUDGEMENTS} Settings of experiments cannot be measured, and are left out here.",
             count_by_kind(verdicts),
             describe_choices(papers, records, verdicts),
             "![what measuring came to, by paper and kind](reports/figures/verdicts.svg)",
@@ -161,13 +174,27 @@ def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: 
 
 
 def count_by_kind(verdicts: Sequence[Verdict]) -> str:
-    """Format what measuring the values of each kind came to, repeated values counted once."""
+    """Format what measuring the values of each kind came to, repeated values counted once, and settings not at all."""
     rows = []
     for kind in KINDS:
-        groups = [v.group for v in counted(verdicts) if v.kind == kind]
+        groups = [v.group for v in measurable(verdicts) if v.kind == kind]
         if groups:
-            rows.append([kind, len(groups), *(groups.count(group) for group in GROUPS)])
-    return grid(("kind", "values", *GROUPS), rows)
+            rows.append([kind, len(groups), *(groups.count(group) for group in OUTCOMES)])
+    return grid(("kind", "values", *OUTCOMES), rows)
+
+
+def settings_table(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:
+    """Format how many settings of each paper are those of its authors' release, repeated ones once; empty without any."""
+    rows = []
+    for paper in papers.values():
+        tokens = [v.measured for v in counted(verdicts) if v.kind == "setting" and v.paper == paper.id]
+        if tokens:
+            released = [tokens.count(token) for token in SETTING_TOKENS]
+            repositories = {setting.repository for table in paper.tables.values() for setting in table.released.values()}
+            release = ", ".join(sorted(repositories)) or NOT_APPLICABLE
+            rows.append([f"[{paper.short}]({paper.id}.md)", len(tokens), *released, len(tokens) - sum(released), release])
+    header = ("paper", "settings", *(code(token) for token in SETTING_TOKENS), "not compared", "release")
+    return grid(header, rows) if rows else ""
 
 
 def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> str:
@@ -192,19 +219,21 @@ def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record],
     )
 
 
-def _describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
-    """Say what the agreeing values rest on, and of which networks it was tested that they are those of public code."""
+def describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
+    """Say what the agreeing values rest on, and of how many networks the outputs were compared with those of public code."""
     agreeing = [verdict.basis for verdict in verdicts if verdict.group == "agrees"]
     parts = [f"{agreeing.count(basis)} on {basis}" for basis in sorted(set(agreeing), key=lambda b: (-agreeing.count(b), b))]
     if not parts:
         return ""
     costs = [v for v in verdicts if v.group == "agrees" and v.kind == "cost"]
-    distinct = {(v.paper, v.record, v.metric, v.printed) for v in costs}
+    # The number of parameters is one value of a network, whatever its input.
+    distinct = {(v.paper, records[v.record].subject if v.metric == "params" else v.record, v.metric, v.printed) for v in costs}
     differences = {r.subject: r.value for r in select(records, kind="agreement", metric="largest difference")}
     tested = [differences[records[v.record].subject] for v in costs if records[v.record].subject in differences]
     equality = (
-        f" {len(tested)} of these {len(costs)} are of networks whose outputs were compared with those of the publishers' own "
-        f"code, given the same weights: they differ by {round_up(max(tested, default=0))} or less."
+        f" {len(tested)} of these {len(costs)} are of networks whose outputs we compared with those of the publishers' own "
+        f"code, given the same weights: they differ by {round_up(max(tested, default=0))} or less. That code was run through "
+        "wrappers that are not included, so this comparison cannot be repeated from this repository alone."
     )
     return (
         f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}. Papers print some costs "
@@ -225,7 +254,7 @@ def _count_by_paper(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
         [f"[{papers[paper].short}]({paper}.md)", kind, sum(counts.values()), *counts.values()]
         for (paper, kind), counts in count_groups(verdicts).items()
     ]
-    return grid(("paper", "kind", "values", *GROUPS), rows)
+    return grid(("paper", "kind", "values", *OUTCOMES), rows)
 
 
 def _count_internal(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> str:

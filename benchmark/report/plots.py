@@ -25,7 +25,7 @@ from matplotlib.ticker import NullLocator
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
 from benchmark.ledger.predicates import cost_setting
-from benchmark.ledger.tokens import GROUPS, Group, Verdict, count_groups
+from benchmark.ledger.tokens import OUTCOMES, Group, Verdict, count_groups
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper
 from benchmark.report.labels import Labelled, place_labels, text_width
@@ -177,7 +177,7 @@ def verdicts_figure(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) ->
         figure.subplots_adjust(left=(widest + 12) / 72 / breadth, right=0.97, top=1 - 0.1 / height, bottom=0.95 / height)
         left = [0] * len(names)
         titles: dict[Artist, list[str]] = {}
-        for group in GROUPS:
+        for group in OUTCOMES:
             widths = [by_group[group] for by_group in counts.values()]
             if any(widths):
                 colour, hatch = BAR_STYLES[group]

@@ -117,3 +117,13 @@ def test_the_counts_that_sources_need_are_required_and_found() -> None:
 def test_every_predicate_of_the_list_is_computed() -> None:
     predicted = {p.predicate for cell in count_cells(load_papers(), load_current()).values() for p in cell.predictions.values()}
     assert predicted == set(COST_PREDICATES)
+
+
+def test_parameters_at_two_input_sizes_are_one_number_and_operations_two() -> None:
+    (small,) = cost_column(("5.2", {"macs": 5.2}))
+    large = replace(small, record=cost_record(small.record.subject, {"macs": 5.2}, size="384x288"))
+    as_parameters = (
+        replace(cost, cell=replace(cost.cell, column=replace(cost.cell.column, metric="params"))) for cost in (small, large)
+    )
+    assert len({cost.number for cost in as_parameters}) == 1
+    assert small.number != large.number

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,27 @@ from benchmark.analysis.latency import load_sessions
 from benchmark.config.identities import cost_identity, current_records, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.records import RECORDS, Record, load_records
+from benchmark.ledger.derived import Measurement, Sources, judge_by_sources
 from benchmark.ledger.explanations import PREDICATES, explain_cost
+from benchmark.ledger.internal import NOTHING
 from benchmark.ledger.latency import PrintedTimeComparison, compare_printed_time
 from benchmark.ledger.predicates import CountedCell
-from benchmark.ledger.tokens import BUILT_BY_US, MEASURED, VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict, counted
+from benchmark.ledger.tokens import (
+    BUILT_BY_US,
+    MEASURED,
+    SETTINGS,
+    VERDICT_COLUMNS,
+    VERDICT_SCHEMA,
+    Measured,
+    Verdict,
+    count_groups,
+    counted,
+    measurable,
+)
 from benchmark.ledger.verdicts import judge_all, judge_cell, measure
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression
-from benchmark.papers.tables import Cell, load_papers
+from benchmark.papers.tables import Cell, Released, load_papers
 from tests.latency.made_up_runs import timed
 from tests.ledger.made_up import by_name, cost_column
 
@@ -335,14 +349,53 @@ def named(verdicts: list[Verdict], name: str) -> Verdict:
 
 def test_a_setting_is_compared_with_the_release_or_taken_over(verdicts: list[Verdict]) -> None:
     same = named(verdicts, "heatmap_weighting/text_recipe[learning_rate, value]")  # printed 5e-4, released 5e-4
-    assert (same.measured, same.basis) == ("matches_release", "author code")
-    assert (
-        named(verdicts, "efficientpose_nas/text_recipe[train_mpii, learning_rate]").measured == "matches_release"
-    )  # 1e-3, 0.001
-    other = named(verdicts, "efficientpose_nas/text_recipe[train_mpii, batch]")
-    assert (other.printed, other.ours, other.measured) == ("32", "64", "contradicted")
-    assert "experiments/mpii" in other.cause
+    assert (same.measured, same.basis, same.record) == ("as_released", "-", "-")
+    assert same.cause.startswith(
+        "read in github.com/HAIV-Lab/ICPR22w at 8766918, whose files MMPose reads: 5e-4, from optimizer"
+    )
     assert named(verdicts, "efficientpose_nas/text_data[mpii, images]").measured == "given"
+
+
+@pytest.mark.parametrize(
+    ("value", "unread", "allows", "measured"),
+    [
+        ("5e-4", False, "", "as_released"),
+        ("0.0005", False, "", "as_released"),
+        ("1e-3", False, "", "unlike_release"),
+        ("1e-3", False, "the paper allows it", "release_unclear"),
+        ("5e-4", True, "", "release_unclear"),
+        ("1e-3", True, "", "release_unclear"),
+    ],
+)
+def test_what_no_released_code_reads_decides_nothing_whether_it_agrees_or_not(
+    value: str, unread: bool, allows: str, measured: str
+) -> None:
+    table = load_papers()["heatmap_weighting"].tables["text_recipe"]
+    released = Released(value=value, source="a file", repository="a repository", unread=unread)
+    changed = replace(table, released={("learning_rate", "value"): released})
+    printed = changed.cell("learning_rate", "value")
+    assert printed is not None
+    row = replace(printed.row, allows={"value": allows} if allows else {})
+    judged = judge_cell(replace(printed, table=changed, row=row), {})
+    assert (judged.measured, judged.group) == (measured, "settings beside the release")
+    assert ("which no released code reads" in judged.cause) == unread
+    assert judged.cause.endswith(allows)
+
+
+def test_all_settings_of_the_unreleased_training_are_judged_alike(verdicts: list[Verdict]) -> None:
+    recipe = [v for v in verdicts if (v.paper, v.table) == ("efficientpose_nas", "text_recipe") and v.measured != "given"]
+    same = [v for v in recipe if v.printed == v.ours or v.printed == "1e-3"]
+    assert 0 < len(same) < len(recipe)
+    assert {v.measured for v in recipe} == {"release_unclear"}
+
+
+def test_without_records_nothing_agrees() -> None:
+    judged = judge_all({}, load_papers())
+    assert [v.name for v in judged if v.group == "agrees"] == []
+    assert [v.name for v in judged if v.basis != "-"] == []
+    assert any(v.measured == "as_released" for v in judged)  # by typed files, and so counted apart
+    assert sum(sum(groups.values()) for groups in count_groups(judged).values()) == len(measurable(judged))
+    assert all(SETTINGS not in groups and kind != "setting" for (_, kind), groups in count_groups(judged).items())
 
 
 def test_a_structure_says_whether_it_was_counted_on_author_code_on_our_own_network_or_taken_over(
@@ -388,6 +441,63 @@ def test_a_value_that_follows_from_others_rests_on_measurements_of_all_of_them(v
     differs = named(verdicts, "efficientpose_nas/claims[fewer_flops_than_resnet50, printed]")
     assert (differs.measured, differs.internal) == ("contradicted", "inconsistent")
     assert "these differ already: table3[resnet50, gflops]" in differs.cause
+
+
+@pytest.mark.parametrize(
+    ("printed", "unit", "token", "measured"),
+    [
+        ("1.11", "×", "reproduced", "reproduced"),
+        ("1.11", "×", "explained", "reproduced"),
+        ("1.11", "×", "ambiguous", "inconclusive"),
+        ("1.11", "×", "contradicted", "inconclusive"),
+        ("1.1", "×", "reproduced", "inconclusive"),  # an increase by 5 to 15 %
+        ("1.1", "G", "reproduced", "reproduced"),
+        ("true", "", "reproduced", "reproduced"),
+        ("true", "", "explained", "reproduced"),
+        ("true", "", "ambiguous", "inconclusive"),
+        ("true", "", "contradicted", "inconclusive"),
+        ("1.3", "×", "contradicted", "contradicted"),
+    ],
+)
+def test_what_rests_on_a_value_in_doubt_does_not_agree_and_names_it(
+    printed: str, unit: str, token: Measured, measured: str
+) -> None:
+    papers = load_papers()
+    on, off = (f"table9[efficientpose_i_{upscaling}, flops]" for upscaling in ("on", "off"))
+    measurements = {
+        f"efficientpose/{on}": Measurement(1.675, "author code", "reproduced"),
+        f"efficientpose/{off}": Measurement(1.510, "author code", token),
+    }
+    expression = f"{on} > {off}" if printed == "true" else f"{on} / {off}"
+    judged = judge_by_sources(printed, expression, papers["efficientpose"], Sources(papers, measurements), NOTHING, unit=unit)
+    assert judged.token == measured
+    assert (f"these differ already: {off} ({token})" in judged.cause) == (token != "reproduced")
+
+
+def test_no_derived_value_agrees_by_a_source_in_doubt(verdicts: list[Verdict]) -> None:
+    papers, by_name = load_papers(), {v.name: v for v in verdicts}
+    derived = [v for v in counted(verdicts) if v.kind == "derived" and v.group == "agrees"]
+    assert derived
+    for v in derived:
+        claim = next((c for c in papers[v.paper].claims if v.metric == "claim" and c.id == v.row_id), None)
+        expression = claim.expression if claim else papers[v.paper].tables[v.table].columns[v.column].expression
+        sources = evaluate_expression(expression, papers[v.paper], papers, "" if claim else v.row_id).cells
+        assert {by_name[cell.name].measured for cell in sources}.isdisjoint({"contradicted", "ambiguous"}), v.name
+    upscaling = named(verdicts, "efficientpose/claims[upscaling_flops_high, printed]")
+    assert upscaling.measured == "inconclusive"
+    assert "table9[efficientpose_i_off, flops] (contradicted)" in upscaling.cause
+
+
+def test_a_sentence_of_order_says_how_its_words_were_read(verdicts: list[Verdict]) -> None:
+    far = named(verdicts, "efficientpose_nas/claims[c_far_less_flops, printed]")
+    assert far.cause.endswith("the sentence says far less: only the order within the third group of Table 2 is checked")
+    table = load_papers()["efficientpose_nas"].tables["table4"].printed
+    for network in ("b", "c"):
+        lowest = named(verdicts, f"efficientpose_nas/claims[coco_{network}_lowest_flops, printed]")
+        own, smaller = table[f"efficientpose_{network}", "gflops"], table["lpn_50", "gflops"]
+        assert float(smaller) < float(own)
+        assert f"as LPN-50 has {smaller}" in lowest.cause
+        assert lowest.cause.endswith(f"less than {network.upper()}'s {own}")
 
 
 def test_nothing_that_follows_from_a_fitted_or_reconstructed_network_is_measured(verdicts: list[Verdict]) -> None:
@@ -469,6 +579,8 @@ def test_another_network_of_the_authors_says_nothing_of_the_rows(verdicts: list[
         released = named(verdicts, f"heatmap_weighting/{name}")
         assert released.measured == "as_built"
         assert "its paper counts another one" in released.cause
+    for column in ("params", "gflops"):  # a network of others under the row's name
+        assert named(verdicts, f"efficientpose_nas/table5[rmpe, {column}]").measured == "as_built"
 
 
 @pytest.mark.parametrize(
@@ -534,6 +646,25 @@ def test_a_printed_cell_that_spans_several_rows_is_counted_once(verdicts: list[V
     assert len(lows) == 4  # I and II print the same name, in two cells
 
 
+def test_a_width_that_is_printed_in_three_places_is_counted_once(verdicts: list[Verdict]) -> None:
+    for number, width in ((1, "64"), (2, "32")):
+        places = [f"table7[tconv_64_32, tconv{number}]", f"text_structure[tconv{number}_width, structure]"]
+        whole = named(verdicts, f"efficientpose_nas/table1[trans_conv{number}, small]")
+        assert (whole.printed, whole.repeats) == (f"[{width}, s2]", "-")
+        for part in (named(verdicts, f"efficientpose_nas/{place}") for place in places):
+            assert (part.printed, part.repeats, part.measured) == (width, whole.name, whole.measured)
+
+
+def test_a_part_is_only_repeated_while_it_is_one() -> None:
+    papers = load_papers()
+    paper = papers["efficientpose_nas"]
+    table = paper.tables["table7"]
+    changed = replace(table, printed={**table.printed, ("tconv_64_32", "tconv1"): "2"})
+    judged = judge_all(load_current(), {**papers, paper.id: replace(paper, tables={**paper.tables, "table7": changed})})
+    verdict = named(judged, "efficientpose_nas/table7[tconv_64_32, tconv1]")
+    assert (verdict.repeats, verdict.measured) == ("-", "unlike_release")
+
+
 def test_a_spanning_cell_is_contradicted_by_any_of_its_networks() -> None:
     records = load_current()
     changed = {}
@@ -547,11 +678,6 @@ def test_a_spanning_cell_is_contradicted_by_any_of_its_networks() -> None:
     assert judged["efficientpose/table1[b0, block1_conv]"] == "contradicted"
     assert judged["efficientpose/table1[b2, block1_conv]"] == "contradicted"
     assert judged["efficientpose/table1[b3, block1_conv]"] == "matches_release"
-
-
-def test_a_setting_of_the_release_that_the_paper_allows_is_ambiguous(verdicts: list[Verdict]) -> None:
-    batch = named(verdicts, "efficientpose_nas/text_recipe[train_coco, batch]")
-    assert (batch.printed, batch.ours, batch.measured) == ("128", "16", "ambiguous")
 
 
 # By paper and table, the settings of the paper's own networks that have no counterpart in its authors' release. What concerns
@@ -582,7 +708,19 @@ def test_the_form_of_a_network_is_stated_with_what_the_other_would_give(verdicts
     for row, other in (("efficientpose_rt", "0.465608"), ("efficientpose_i", "0.726116")):
         judged = named(verdicts, f"efficientpose/table3[{row}, params]")
         assert judged.measured == "reproduced"
-        assert judged.cause == f"stored, outputs=final (outputs=all would give {other})"
+        assert judged.cause.startswith(f"stored, outputs=final (outputs=all would give {other}); outputs=final by github.com/")
+    forms: dict[str, list[bool]] = {"counted": [], "rival": []}
+    for row, column in product(("efficientpose_i_off", "efficientpose_ii_off"), ("params", "flops")):
+        judged = named(verdicts, f"efficientpose/table9[{row}, {column}]")
+        rival = re.search(r", outputs=all \(outputs=final would give ([\d.]+)\)", judged.cause)
+        assert rival
+        assert "outputs=all by github.com/DeepInMotion/Markerless" in judged.cause
+        digits = judged.printed[:-1]
+        forms["counted"].append(judged.ours_rounded == digits)
+        forms["rival"].append(f"{float(rival[1]):.2f}" == digits)
+    fits = f"outputs=all {sum(forms['counted'])}, outputs=final {sum(forms['rival'])}"
+    assert (sum(forms["counted"]), sum(forms["rival"])) == (3, 1)
+    assert judged.cause.endswith(f"of 4 numbers counted so, each form fits: {fits}")
 
 
 def test_every_cost_column_says_why_it_is_counted_so() -> None:

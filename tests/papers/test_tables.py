@@ -164,6 +164,18 @@ def test_a_row_knows_the_source_of_its_numbers(folder: Path) -> None:
             r"table table1, row small: allows names 'depth', which prints no structure or setting",
         ),
         (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", repeats = { params = "table1[small, none]" }',
+            r"table table1, row small: no printed value at 'params' or at table1\[small, none\]",
+        ),
+        (
+            "paper.toml",
+            'model = "tiny/small"',
+            'model = "tiny/small", form = "outputs=all"',
+            r"row small: unknown form 'outputs=all'; known: none",
+        ),
+        (
             "claims.toml",
             "unit =",
             'cell = "table1[small, none]"\nunit =',
@@ -257,12 +269,16 @@ def test_the_authors_released_settings_are_read_and_must_belong_to_a_printed_set
     lines = (folder / "table1.csv").read_text(encoding="utf-8").splitlines()
     (folder / "table1.csv").write_text("\n".join([lines[0] + ",epochs", *(f"{line},210" for line in lines[1:])]) + "\n")
     row = lines[1].split(",")[0]
-    (folder / "release.toml").write_text(f'[table1.{row}]\nepochs = {{ value = "140", source = "train.yaml" }}\n')
-    assert load_paper(folder).tables["table1"].released == {(row, "epochs"): Released(value="140", source="train.yaml")}
+    where = 'repository = "them at 1234567"\n'
+    setting = f'[table1.{row}]\nepochs = {{ value = "140", source = "train.yaml" }}\n'
+    (folder / "release.toml").write_text(where + setting)
+    released = Released(value="140", source="train.yaml", repository="them at 1234567")
+    assert load_paper(folder).tables["table1"].released == {(row, "epochs"): released}
     for text, message in (
-        (f'[table1.{row}]\nparams = {{ value = "1", source = "x" }}\n', "table1 prints no setting at"),
-        ('[table9.x]\nepochs = { value = "1", source = "x" }\n', "table 'table9' is not in paper.toml"),
-        (f"[table1.{row}]\nepochs = {{ value = 140 }}\n", "released"),
+        (f'{where}[table1.{row}]\nparams = {{ value = "1", source = "x" }}\n', "table1 prints no setting at"),
+        (where + '[table9.x]\nepochs = { value = "1", source = "x" }\n', "table 'table9' is not in paper.toml"),
+        (f"{where}[table1.{row}]\nepochs = {{ value = 140 }}\n", rf"release.toml: table1\[{row}, epochs\]"),
+        (setting, rf"release.toml: table1\[{row}, epochs\]: repository"),
     ):
         (folder / "release.toml").write_text(text)
         with pytest.raises(InputError, match=message):

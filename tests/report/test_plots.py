@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from benchmark.compare.accuracy import Estimate
 from benchmark.compare.pareto import pareto_figure
 from benchmark.config.identities import load_current
-from benchmark.ledger.tokens import GROUPS
+from benchmark.ledger.tokens import OUTCOMES
 from benchmark.papers.tables import load_papers
 from benchmark.report.labels import LABEL_SIZE, Labelled, place_labels, text_width
 from benchmark.report.plots import BAR_STYLES, SERIES_STYLES, STYLE, log_cost_axis, series_styles, svg
@@ -173,7 +173,7 @@ def test_series_stand_out_from_white() -> None:
 
 
 def test_bars_are_told_apart_in_grey() -> None:
-    assert set(BAR_STYLES) >= set(GROUPS)
+    assert set(BAR_STYLES) >= set(OUTCOMES)
     for (colour, hatch), (other_colour, other_hatch) in combinations(BAR_STYLES.values(), 2):
         assert hatch != other_hatch or abs(lightness(linear(colour)) - lightness(linear(other_colour))) > 7
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.records import select
 from benchmark.ledger import verdicts
-from benchmark.ledger.tokens import counted
+from benchmark.ledger.tokens import SETTINGS, counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import PAPER_TABLES, load_papers
 from benchmark.report.build import REPORTS, leftover_files
-from benchmark.report.index import round_up
+from benchmark.report.index import describe_basis, round_up
 from tests.processor_time import processor_seconds, torch_seconds
 
 ROOT = REPORTS.parent
@@ -75,7 +76,8 @@ def test_the_first_page_says_how_many_agreeing_costs_are_of_networks_that_were_c
     tested = [verdict for verdict in costs if records[verdict.record].subject in compared]
     assert 0 < len(tested) < len(costs)
     assert f"the {len(costs)} that agree are" in page
-    assert f" {len(tested)} of these {len(costs)} are of networks whose outputs were compared with those of the" in page
+    assert f" {len(tested)} of these {len(costs)} are of networks whose outputs we compared with those of the" in page
+    assert "run through wrappers that are not included" in page
     largest = max(
         r.value
         for r in select(records, kind="agreement", metric="largest difference")
@@ -83,6 +85,37 @@ def test_the_first_page_says_how_many_agreeing_costs_are_of_networks_that_were_c
     )
     stated = float(re.search(r"they differ by ([\d.e-]+) or less", page)[1])
     assert largest <= stated < 2 * largest
+
+
+def test_nothing_is_called_proved_by_a_comparison_that_needs_code_that_is_not_included(built_report) -> None:
+    texts = [*built_report.pages.values(), *((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))]
+    assert [text for text in texts if re.search(r"\bprove[ds]?\b", text)] == []
+    assert "needs a wrapper of the publisher's code; ours are not included" in (ROOT / "README.md").read_text()
+
+
+def test_one_parameter_count_is_one_value_whatever_the_input() -> None:
+    verdict = next(v for v in judge_all() if (v.kind, v.metric, v.group) == ("cost", "params", "agrees"))
+    records = {size: replace(load_current()[verdict.record], setting={"input": size}) for size in ("256x192", "384x288")}
+    costs = {metric: [replace(verdict, metric=metric, record=size) for size in records] for metric in ("params", "flops")}
+    assert "the 2 that agree are 1 different values" in describe_basis(costs["params"], records)
+    assert "the 2 that agree are 2 different values" in describe_basis(costs["flops"], records)
+
+
+def test_settings_stand_in_a_table_of_their_own_and_in_no_other(built_report) -> None:
+    settings = [verdict for verdict in counted(judge_all()) if verdict.kind == "setting"]
+    compared = [verdict for verdict in settings if verdict.group == SETTINGS]
+    first, readme = built_report.pages["README.md"], built_report.pages["../README.md"]
+    own = first.partition("### Settings beside the release")[2].partition("\n### ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[2:-2]] for line in own.splitlines() if line.startswith("| [")]
+    numbers = [[int(number) for number in row] for row in rows]
+    assert sum(row[0] for row in numbers) == len(settings)
+    assert sum(sum(row[1:4]) for row in numbers) == len(compared) > 0
+    assert all(sum(row[1:]) == row[0] for row in numbers)
+    for page in (first.replace(own, ""), readme):
+        assert "| setting |" not in page
+    others = [verdict for verdict in counted(judge_all()) if verdict.kind != "setting" and verdict.group == "agrees"]
+    assert f"Of the {len(others)} values that agree, by what our value rests on" in first
+    assert b": setting" not in built_report.files["figures/verdicts.svg"]
 
 
 def test_a_bound_is_rounded_up() -> None:

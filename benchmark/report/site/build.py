@@ -18,6 +18,7 @@ from benchmark.ledger.tokens import (
     INTERNAL_MEANING,
     KINDS,
     MEASURED_MEANING,
+    SETTINGS,
     Group,
     Verdict,
     counted,
@@ -42,6 +43,7 @@ GROUP_MARKS: Mapping[Group, str] = {
     "undecided": "~",
     "by construction": "▫",
     "not measured": "○",
+    SETTINGS: "≡",
 }
 # What a verdict shows of the record that it rests on.
 RECORD_FIELDS = (
