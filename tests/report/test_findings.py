@@ -329,6 +329,8 @@ def test_a_released_cost_differs_by_more_than_the_printed_rounding_and_for_no_kn
         assert measured[cell.name] == "contradicted"
         ours, decimals = float(re.search(r"code has ([\d.]+) ", finding.sentence)[1]), cell.number.decimals
         assert abs(ours - cell.number.value) > 0.5 * 10**-decimals + 0.015 * cell.number.value
+    values = [(f.cells[0].row.model, f.cells[0].column.metric, f.cells[0].number.value) for f in found]
+    assert len(set(values)) == len(values), "6.2 and 6.20 of two papers are one value"
     everything = [replace(v, measured="contradicted") for v in evidence.verdicts]
     more = {finding.cells[0].printed for finding in find_release_costs(replace(evidence, verdicts=everything))}
     assert "102.0M" in more, "a known reason is what leaves it out"

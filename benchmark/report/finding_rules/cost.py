@@ -171,8 +171,10 @@ def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
         for table in paper.tables.values():
             for cell in table.cells():
                 record = None if cell.column.kind != "cost" or cell.column.scope else _count(cell, evidence.records)
-                same = (cell.row.model, cell.column.metric, cell.printed)
-                if record is None or cell.name not in contradicted or same in seen:
+                if record is None or cell.name not in contradicted:
+                    continue
+                same = (cell.row.model, cell.column.metric, cell.number.value)
+                if same in seen:
                     continue
                 seen.add(same)
                 names = PARAMS if cell.column.metric == "params" else FLOPS
