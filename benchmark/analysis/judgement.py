@@ -105,8 +105,11 @@ def learning_obstacle(name: str, runs: Sequence[Record], floor: float | None) ->
 
 
 def format_power(judgement: Judgement) -> str:
-    """Format the power of a comparison as text."""
-    return "unknown" if judgement.power is None else f"{100 * judgement.power:.0f} %"
+    """Format the power of a comparison as text; one that is too low is never rounded up to the lowest that suffices."""
+    if judgement.power is None:
+        return "unknown"
+    text, lowest = (f"{100 * power:.0f} %" for power in (judgement.power, MIN_POWER))
+    return "below " * (judgement.power < MIN_POWER and text == lowest) + text
 
 
 def format_p_value(judgement: Judgement) -> str:

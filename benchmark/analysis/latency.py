@@ -110,9 +110,9 @@ def _separate_runs(models: tuple[str, ...], by_number: Mapping[int, Mapping[str,
             yield run
 
 
-def excludes_one(interval: Interval | None) -> bool:
-    """Return whether the interval of a ratio excludes 1."""
-    return interval is not None and (interval[0] > 1 or interval[1] < 1)
+def decides_order(ratio: Estimate) -> bool:
+    """Return whether a ratio says which of two is longer: it passes the noise gate, and its interval excludes 1."""
+    return ratio.is_precise and ratio.interval is not None and not ratio.interval[0] <= 1 <= ratio.interval[1]
 
 
 # --- what is repeatable ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from matplotlib.path import Path
 
 from benchmark.analysis.effects import Effects
 from benchmark.analysis.feature_maps import FeatureMapStats
+from benchmark.analysis.judgement import format_power
 from benchmark.analysis.runs import EFFECT_METRICS, accuracy_curve, variant_results, variant_searches
 from benchmark.config.ablations import (
     BUDGETS,
@@ -74,7 +75,13 @@ def forest_figure(effects: Effects) -> bytes:
                 printed = axes.plot(effect.printed, place, "D", **style)
                 titles[printed[0]] = [f"{name}\nprinted: {effect.printed:+.2f}"]
             power = effect.judgement.power
-            label = "no number printed" if effect.printed is None else "" if power is None else f"power {100 * power:.0f} %"
+            label = (
+                "no number printed"
+                if effect.printed is None
+                else ""
+                if power is None
+                else f"power {format_power(effect.judgement)}"
+            )
             axes.text(1.02, place, label, transform=axes.get_yaxis_transform(), va="center", fontsize=FOREST_FONT)
         axes.set_yticks(range(len(rows)), [label for label, _, _ in rows], fontsize=FOREST_FONT)
         axes.set_ylim(len(rows) - 0.4, -0.6)

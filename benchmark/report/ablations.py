@@ -238,7 +238,7 @@ def _section(
     not_run = [protocol for protocol, compared in effects.items() if not _is_run(compared)]
     if not_run:
         if len(not_run) == len(effects):
-            blocks.append(_variant_costs(ablation, records))
+            blocks += _variant_costs(ablation, not_run, records)
         command = f"python -m benchmark.ablate {ablation.name} --protocol"
         rows = [(f"`{command} {protocol}`", *_effort(ablation, protocol, records)) for protocol in not_run]
         blocks += ["Not run:", grid(("command", "runs", "training images", "operations of forward passes"), rows)]
@@ -378,14 +378,20 @@ def _mean_and_deviation(values: Sequence[float], decimals: int) -> str:
     return f"{np.mean(values):.{decimals}f} ± {np.std(values, ddof=1):.{decimals}f}"
 
 
-def _variant_costs(ablation: Ablation, records: Mapping[str, Record]) -> str:
-    rows = [
-        (variant.name, "found by a search", "", "")
-        if variant.scale
-        else (variant.name, code(variant.model), *_common_cost(variant.model, records))
-        for variant in ablation.variants
-    ]
-    return grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
+def _variant_costs(ablation: Ablation, protocols: Sequence[str], records: Mapping[str, Record]) -> Iterator[str]:
+    """Show the networks of each variant, once for all protocols that train the same ones."""
+    trained: dict[tuple[str, ...], list[str]] = {}
+    for protocol in protocols:
+        models = tuple("" if variant.scale else variant_model(ablation, variant, protocol) for variant in ablation.variants)
+        trained.setdefault(models, []).append(code(protocol))
+    for models, names in trained.items():
+        if len(trained) > 1:
+            yield f"Networks under {' and '.join(names)}:"
+        rows = [
+            (variant.name, code(model), *_common_cost(model, records)) if model else (variant.name, "found by a search", "", "")
+            for variant, model in zip(ablation.variants, models, strict=True)
+        ]
+        yield grid(("variant", "network", "parameters", "GFLOPs (hrnet)"), rows)
 
 
 def _variants(ablation: Ablation, protocol: str, records: Mapping[str, Record]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmark.analysis.effects import Effect
-from benchmark.analysis.judgement import format_difference
+from benchmark.analysis.judgement import format_difference, format_power
 from benchmark.config.ablations import BUDGETS, Ablation
 from benchmark.config.judgement import MIN_POWER
 from benchmark.report.finding_rules.finding import join_words
@@ -72,5 +72,5 @@ def _describe(effect: Effect) -> str:
     power = effect.judgement.power
     if printed and power is not None:
         could = "would probably have been seen" if power >= MIN_POWER else "could not have been seen reliably"
-        return f"{text} (the printed {printed:+.2f} {could}, power {100 * power:.0f} %)"
+        return f"{text} (the printed {printed:+.2f} {could}, power {format_power(effect.judgement)})"
     return f"{text} (the paper prints {'no number' if printed is None else f'{printed:+.2f}'})"

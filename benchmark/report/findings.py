@@ -10,6 +10,7 @@ from benchmark.config.conventions import FLOPS, PARAMS, format_not_counted
 from benchmark.config.identities import describe_setting
 from benchmark.core.records import NOT_APPLICABLE, Record
 from benchmark.core.text import escape_markdown
+from benchmark.report.finding_rules.ablation import CONDITION as BLIND_CONDITION
 from benchmark.report.finding_rules.ablation import find_blind_ablations
 from benchmark.report.finding_rules.accuracy import (
     find_definitions,
@@ -44,11 +45,13 @@ class Rule:
         title: A few words.
         strength: By what its findings are ordered.
         find: Iterates over its findings; its docstring says what it looks for.
+        condition: Sentence that says without what it finds nothing.
     """
 
     title: str
     strength: str
     find: Callable[[Evidence], Iterator[Finding]]
+    condition: str = ""
 
     @property
     def description(self) -> str:
@@ -67,9 +70,9 @@ RULES = (
     Rule("Thresholds of PCKh", "difference in points", find_thresholds),
     Rule("Options at test time", "range in points", find_test_options),
     Rule("Released weights on other data", "number of networks", find_released_weights),
-    Rule("What an ablation can see", "printed difference in points", find_blind_ablations),
+    Rule("What an ablation can see", "printed difference in points", find_blind_ablations, BLIND_CONDITION),
     Rule("Time and operations", "the smaller of the two opposite ratios", find_slow_networks),
-    Rule("Printed and released cost", "ratio of the printed number to the nearest count", find_release_costs),
+    Rule("Printed and released cost", "ratio of the nearest count to what rounds to the printed number", find_release_costs),
     Rule("Definitions of PCK", "range in points", find_definitions),
     Rule("Two printings of one quantity", "logarithm of their ratio, beyond rounding", find_two_printings),
     Rule("Ratios of operations", "factor between the printed ratio and the true one", find_ratios),
@@ -125,7 +128,7 @@ def findings_page(findings: Findings) -> str:
     ]
     for rule, found in zip(RULES, findings.values(), strict=True):
         shown = f"The strongest {SHOWN} of {len(found)} findings:" if len(found) > SHOWN else ""
-        blocks += [f"## {rule.title}", rule.description, shown or ("" if found else "There is none.")]
+        blocks += [f"## {rule.title}", rule.description, shown or ("" if found else f"There is none. {rule.condition}".strip())]
         for finding in found[:SHOWN]:
             blocks += [f"**{finding.sentence}**", _values(finding)]
         blocks += dict.fromkeys(finding.details for finding in found[:SHOWN])

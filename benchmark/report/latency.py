@@ -12,8 +12,8 @@ from benchmark.analysis.latency import (
     Session,
     coverage_over_rounds,
     coverage_over_runs,
+    decides_order,
     estimate_over_runs,
-    excludes_one,
     load_sessions,
     spread_between_runs,
 )
@@ -174,13 +174,14 @@ def _order(cells: Sequence[Cell], session: Session) -> str:
         if _printed_milliseconds(a) == _printed_milliseconds(b):
             continue
         same_order = (ratio.value > 1) == (_printed_milliseconds(a) > _printed_milliseconds(b))
-        pairs = undecided if not excludes_one(ratio.interval) else as_printed if same_order else opposite
+        pairs = undecided if not decides_order(ratio) else as_printed if same_order else opposite
         pairs.append(f"{a.row.id} and {b.row.id}")
     measured = [session.time(cell.row.model).value for cell in timed]
     tau = kendall_tau([_printed_milliseconds(cell) for cell in timed], measured)
     total = len(as_printed) + len(opposite) + len(undecided)
     order = (
-        f"Kendall's tau between the printed order and ours: {'-' if tau is None else f'{tau:+.2f}'}. Of {total} pairs, "
+        f"Kendall's tau between the printed order and ours: {'-' if tau is None else f'{tau:+.2f}'}"
+        f"{' by the medians alone' * bool(undecided)}. Of {total} pairs, "
         f"{len(as_printed)} are in the printed order, {len(opposite)} in the opposite order{_in_parentheses(opposite)}, and "
         f"{len(undecided)} undecided{_in_parentheses(undecided if len(session.runs) >= MIN_RUNS else ())}."
     )
@@ -198,17 +199,19 @@ def _in_parentheses(pairs: Sequence[str]) -> str:
 
 def _time_per_operation(cells: Sequence[Cell], session: Session, records: Mapping[str, Record]) -> str:
     """Name the networks with the longest and the shortest time per operation, which counts of operations do not show."""
-    measured, printed = {}, {}
+    measured, printed, models = {}, {}, {}
     for cell in _timed(cells, session):
+        models[cell.row.id] = cell.row.model
         if gmacs := _gmacs(cell, records):
             measured[cell.row.id] = session.time(cell.row.model).value / gmacs
             printed[cell.row.id] = _printed_milliseconds(cell) / gmacs
     if len(measured) < 2:
         return ""
     slowest, fastest = max(measured, key=measured.__getitem__), min(measured, key=measured.__getitem__)
+    noisy = " (noisy)" * (not session.ratio(models[slowest], models[fastest]).is_precise)
     factor, printed_factor = measured[slowest] / measured[fastest], printed[slowest] / printed[fastest]
     return (
-        f"Time per operation is longest for {slowest}: {factor:.1f} times that of {fastest}, for which it is shortest "
+        f"Time per operation is longest for {slowest}: {factor:.1f} times{noisy} that of {fastest}, for which it is shortest "
         f"(printed: {printed_factor:.1f} times). By the printed times it is longest for "
         f"{max(printed, key=printed.__getitem__)}."
     )

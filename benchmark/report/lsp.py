@@ -7,7 +7,7 @@ from itertools import product
 
 from benchmark.config.conventions import PCK_PRESETS, PCK_THRESHOLDS, pck_metric_name
 from benchmark.config.identities import predictions_identity
-from benchmark.config.packages import default_protocol, find_protocol, package_of
+from benchmark.config.packages import default_protocol, find_protocol
 from benchmark.config.predictions import PublishedPredictions, published_on
 from benchmark.core.keypoints import LSP_PARTS
 from benchmark.core.records import Record, record_id, select
@@ -21,6 +21,7 @@ METRICS = (
     *(pck_metric_name(threshold, preset) for preset in ("", "from one") for threshold in PCK_THRESHOLDS),
     pck_metric_name(PCK_THRESHOLDS[0], "observer-centric"),
 )
+NOT_STATED = "not stated with the file"
 Results = Mapping[str, Record]  # by metric
 
 
@@ -44,7 +45,7 @@ def lsp_page(records: Mapping[str, Record]) -> str:
             [
                 (
                     escape_markdown(file.method),
-                    file.training or "not stated with the file",
+                    file.training or NOT_STATED,
                     *_values(results),
                     *format_reported(file, records),
                 )
@@ -56,7 +57,7 @@ def lsp_page(records: Mapping[str, Record]) -> str:
         grid(
             ("network", "trained on", "protocol", *METRICS),
             [
-                (code(model), _trained_on(model), _protocol(model, protocol), *_values(results))
+                (code(model), NOT_STATED, _protocol(model, protocol), *_values(results))
                 for model, protocol, results in evaluated
             ],
         ),
@@ -122,12 +123,6 @@ def _values(results: Results) -> list[str]:
 def _parts(results: Results) -> list[str]:
     samples = results[MAIN].samples
     return [format_interval(samples["parts"][part], samples.get("parts_ci95", {}).get(part), 1) for part in LSP_PARTS]
-
-
-def _trained_on(model: str) -> str:
-    """Name the data of the first recipe that the model's package has, which is the paper's own."""
-    recipe = next(iter(package_of(model).recipes.values()), None)
-    return ", ".join("/".join(pair) for pair in recipe.train) + " (the paper's recipe)" if recipe else ""
 
 
 def _protocol(model: str, protocol: str) -> str:

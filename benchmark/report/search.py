@@ -82,10 +82,12 @@ def search_page(records: Mapping[str, Record]) -> str:
 def _configs(package: str, configs: Sequence[SearchConfig], records: Mapping[str, Record]) -> str:
     rows = []
     for config in configs:
-        runs = select(records, kind="search", subject=package, config=config.name, config_version=config.version)
+        runs = select(records, kind="search", subject=package, config=config.name)
+        versions = sorted({run.setting["config_version"] for run in runs})
         printed = printed_search_difference(package, config.name)
         command = f"`python -m benchmark.search {package} --dataset {config.dataset} --scale {config.name} --cost flops`"
-        status = "run" if runs else "not run"
+        earlier = f"not run as version {config.version}, but as {', '.join(map(str, versions))}" if versions else "not run"
+        status = "run" if config.version in versions else earlier
         difference = "" if printed is None else f"{printed:+.2f}"
         rows.append((code(config.name), config.description, command, config.seeds, difference, status))
     return grid(("config", "description", "command", "planned seeds", "searched minus random, printed", "status"), rows)

@@ -59,6 +59,14 @@ def test_without_an_interval_there_is_neither_power_nor_a_test() -> None:
     assert (format_power(judgement), format_p_value(judgement)) == ("unknown", "")
 
 
+@pytest.mark.parametrize(
+    ("power", "text"),
+    [(0.494, "49 %"), (0.4999, "below 50 %"), (0.5, "50 %"), (0.504, "50 %"), (0.996, "100 %"), (None, "unknown")],
+)
+def test_a_power_that_is_too_low_is_not_printed_as_one_that_suffices(power: float | None, text: str) -> None:
+    assert format_power(Judgement("not judged", (), power, None)) == text
+
+
 def test_what_was_not_run_has_no_reasons() -> None:
     assert judge(Pair(run=False, estimate=None, printed=1.0, obstacles=())) == Judgement("not run", (), None, None)
 

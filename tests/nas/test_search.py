@@ -26,7 +26,7 @@ from benchmark.config.identities import latency_subject
 from benchmark.config.packages import find_search, known_recipes, known_searches
 from benchmark.config.searches import ARCHITECTURE_PHASE, WEIGHTS_PHASE, SearchConfig
 from benchmark.core.errors import InputError
-from benchmark.core.records import Record, load_records
+from benchmark.core.records import Record, load_records, select
 from benchmark.cost.records import measure_cost
 from benchmark.data.synthetic.write import write_datasets
 from benchmark.evaluation.arguments import EvaluateArguments
@@ -549,6 +549,18 @@ def test_without_searches_the_page_says_how_to_run_them() -> None:
     assert "python -m benchmark.search efficientpose_nas --dataset lsp --scale small" in page
     assert "| +0.60 | not run |" in page, "as Table 3 prints it"
     assert search_figures({}) == {}
+
+
+@pytest.mark.parametrize(("by", "status"), [(0, "run"), (1, "not run as version {}, but as {}")])
+def test_a_result_of_an_earlier_config_is_told_apart_in_its_status(by: int, status: str, monkeypatch, finished: Path) -> None:
+    (record,) = select(load_records(finished / "records"), kind="search", strategy="searched")
+    config = next(c for c in known_searches()["efficientpose_nas"].values() if not c.dataset.startswith("synthetic"))
+    old = replace(record, setting={**record.setting, "config": config.name, "config_version": config.version - by})
+    page = search_page({old.id: old})
+    row = next(
+        line for line in page.partition("## EfficientPose-NAS")[2].splitlines() if line.startswith(f"| `{config.name}` |")
+    )
+    assert row.endswith(f"| {status.format(config.version, config.version - by)} |")
 
 
 def test_every_gap_names_what_stands_there_and_its_source() -> None:

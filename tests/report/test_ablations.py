@@ -95,6 +95,19 @@ def test_the_page_says_how_its_comparisons_depend_on_each_other(records: dict[st
     assert f"a test at 5 % / {len(family)}." in page
 
 
+@pytest.mark.parametrize("name", ["detection_passes", "skeleton", "training_length"])
+def test_an_ablation_that_was_not_run_shows_the_networks_of_each_protocol(name: str) -> None:
+    ablation = find_ablation(name)
+    (paper_network, substitute), *_ = ablation.substitutes.items()
+    page = ablations_page({}, measure_effects(judged_plans(), {}))
+    section = page.partition(f"\n## {ablation.title}\n")[2].partition("\n## ")[0]
+    _, small, papers_own = re.split(r"^Networks under .*:$", section, flags=re.MULTILINE)
+    for part, model, other in ((small, substitute, paper_network), (papers_own, paper_network, substitute)):
+        rows = [line for line in part.splitlines() if f"| `{model}" in line]
+        assert len(rows) == len(ablation.variants)
+        assert f"| `{other}`" not in part
+
+
 def runs_on_mpii(ablation: Ablation, accuracies: Mapping[str, float], metrics: Sequence[str]) -> dict[str, Record]:
     """Return three runs of each variant by the paper's own recipe, and the mean pose."""
     records = {}

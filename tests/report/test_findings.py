@@ -20,8 +20,10 @@ from benchmark.papers.consistency import VISIBLE_JOINT_COUNTS
 from benchmark.papers.expressions import printed_value
 from benchmark.papers.tables import Cell, Paper, load_papers
 from benchmark.report.finding_rules.accuracy import find_noise, stated_gains
+from benchmark.report.finding_rules.cost import find_ratios, find_release_costs, find_structures, flops_columns
 from benchmark.report.finding_rules.finding import Evidence, Finding
 from benchmark.report.finding_rules.latency import find_slow_networks
+from benchmark.report.finding_rules.printed import find_sentences
 from benchmark.report.findings import CHOSEN, RULES, choose_findings, find_all, findings_block, findings_page
 from benchmark.report.markdown import code, heading_anchor
 from benchmark.report.names import printed_name
@@ -272,7 +274,83 @@ def test_a_structure_that_the_paper_allows_is_not_called_different(findings) -> 
     shown = {cell.name for finding in findings["Printed and released networks"] for cell in finding.cells}
     assert "efficientpose_nas/table1[stage4, large]" in shown
     assert "efficientpose_nas/table1[stage3_rest, small]" not in shown
-    assert "1 of 19 compared values of this table differs" in findings["Printed and released networks"][0].sentence
+    assert (
+        "3 of 19 compared values of this table differ from the release, 2 of which the paper may allow."
+        in findings["Printed and released networks"][0].sentence
+    )
+
+
+@pytest.mark.parametrize(("token", "end"), [("ambiguous", "2 of which the paper may allow."), ("matches_release", "release.")])
+def test_a_structure_that_the_paper_allows_is_counted_all_the_same(token: str, end: str, evidence: Evidence) -> None:
+    allowed = [
+        v.name for v in evidence.verdicts if v.name.startswith("efficientpose_nas/table1[") and v.measured == "ambiguous"
+    ]
+    assert len(allowed) == 2
+    verdicts = [replace(v, measured=token) if v.name in allowed else v for v in evidence.verdicts]
+    (finding,) = find_structures(replace(evidence, verdicts=verdicts))
+    count = (
+        "3 of 19 compared values of this table differ "
+        if token == "ambiguous"
+        else "1 of 19 compared values of this table differs "
+    )
+    assert count in finding.sentence
+    assert finding.sentence.endswith(end)
+
+
+def fits(evidence: Evidence) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many released networks the column of operations of each table fits, and how many there are."""
+    return {(c.table.paper, c.table.id): (c.fitting, c.counted) for c in flops_columns(evidence)}
+
+
+def test_a_convention_fits_networks_that_are_reproduced_and_not_roughly_printed_ones(evidence: Evidence) -> None:
+    table = ("efficientpose_nas", "table4")
+    rough = [v for v in evidence.verdicts if (v.paper, v.table, v.metric, v.measured) == (*table, "flops", "inconclusive")]
+    assert rough
+    firm = [replace(v, measured="reproduced") if v in rough else v for v in evidence.verdicts]
+    fitting, counted = fits(evidence)[table]
+    assert fits(replace(evidence, verdicts=firm))[table] == (fitting + len(rough), counted)
+
+
+def test_a_network_at_two_sizes_is_one_that_fits_at_both_or_at_none(evidence: Evidence) -> None:
+    table = ("heatmap_weighting", "table1")
+    cells = [c for c in evidence.papers[table[0]].tables[table[1]].cells() if c.column.metric == "flops"]
+    models = [c.row.model for c in cells if c.name in reproduced(evidence)]
+    twice = next(c for c in cells if c.name in reproduced(evidence) and models.count(c.row.model) == 2)
+    fitting, counted = fits(evidence)[table]
+    assert counted < sum(bool(c.row.model) for c in cells)
+    spoiled = [replace(v, measured="contradicted") if v.name == twice.name else v for v in evidence.verdicts]
+    assert fits(replace(evidence, verdicts=spoiled))[table] == (fitting - 1, counted)
+
+
+def reproduced(evidence: Evidence) -> set[str]:
+    return {verdict.name for verdict in evidence.verdicts if verdict.measured == "reproduced"}
+
+
+def test_a_released_cost_differs_by_more_than_the_printed_rounding_and_for_no_known_reason(
+    findings, evidence: Evidence
+) -> None:
+    measured = {verdict.name: verdict.measured for verdict in evidence.verdicts}
+    found = findings["Printed and released cost"]
+    for finding in found:
+        (cell,) = finding.cells
+        assert measured[cell.name] == "contradicted"
+        ours, decimals = float(re.search(r"code has ([\d.]+) ", finding.sentence)[1]), cell.number.decimals
+        assert abs(ours - cell.number.value) > 0.5 * 10**-decimals + 0.015 * cell.number.value
+    values = [(f.cells[0].row.model, f.cells[0].column.metric, f.cells[0].number.value) for f in found]
+    assert len(set(values)) == len(values), "6.2 and 6.20 of two papers are one value"
+    everything = [replace(v, measured="contradicted") for v in evidence.verdicts]
+    more = {finding.cells[0].printed for finding in find_release_costs(replace(evidence, verdicts=everything))}
+    assert "102.0M" in more, "a known reason is what leaves it out"
+    assert not more & {"0.7", "2"}, "they are rounded"
+
+
+@pytest.mark.parametrize("token", ["fitted", "as_built"])
+def test_a_ratio_of_operations_needs_the_rows_own_networks(token: str, findings, evidence: Evidence) -> None:
+    (cell, _) = findings["Ratios of operations"][0].cells
+    verdicts = [replace(v, measured=token) if v.name == cell.name else v for v in evidence.verdicts]
+    found = list(find_ratios(replace(evidence, verdicts=verdicts)))
+    assert found
+    assert all(cell not in finding.cells for finding in found)
 
 
 def test_equal_counts_are_no_reversal(evidence: Evidence) -> None:
@@ -303,6 +381,23 @@ def test_approximate_sentences_are_left_out(findings, evidence: Evidence) -> Non
     shown = " ".join(finding.sentence for finding in findings["Sentences and tables"])
     assert not any(claim.description in shown for claim in about)
     assert "AutoPose's AP is 5.6 above 8-stage Hourglass's" in shown
+
+
+def test_every_sentence_that_does_not_follow_is_counted_whatever_its_reason(findings, evidence: Evidence) -> None:
+    """A sentence that repeats a cell is none that could follow; one that misquotes it does not follow."""
+    strongest = findings["Sentences and tables"][0]
+    stated = r"mismatched: (\d+) of (\d+) exact sentences beyond quotations, (\d+) with known reasons or doubtful cells"
+    mismatched, exact, doubtful = map(int, re.search(stated, strongest.sentence).groups())
+    assert (mismatched, exact, doubtful) == (8, 68, 5)
+    rows = strongest.details.splitlines()[4:]
+    assert len(rows) == mismatched
+    assert sum(not row.endswith("|  |") for row in rows) == doubtful
+    assert mismatched - doubtful == len(findings["Sentences and tables"])
+    for claim in ("efficientpose_nas-fewer_flops_than_resnet50", "efficientpose_nas-head_96_96_flops"):
+        assert claim in strongest.details
+    quoted = next(v for v in evidence.verdicts if v.name == "heatmap_weighting/claims[speed_gpu, printed]")
+    follows = [replace(v, internal="consistent") if v is quoted else v for v in evidence.verdicts]
+    assert "mismatched: 7 of 67 exact" in next(find_sentences(replace(evidence, verdicts=follows))).sentence
 
 
 def test_gains_are_the_differences_and_orders_that_papers_state(evidence: Evidence) -> None:
@@ -431,7 +526,13 @@ def test_an_ablation_is_blind_if_its_power_is_below_one_half(findings) -> None:
         assert re.search(r"% at 5 % / \d+, measured [+-][\d.]+ \[[^]]+\]\.$", finding.sentence)
         printed, power = map(float, re.search(r"'s ([\d.]+) points .* power (\d+) %", finding.sentence).groups())
         assert printed > 0
-        assert power <= 50
+        assert power < 50
+
+
+def test_the_page_says_without_what_a_rule_finds_nothing(findings) -> None:
+    title = "What an ablation can see"
+    assert "There is none. The rule looks at protocols under which at least 3 " in findings_page({**findings, title: []})
+    assert "The rule looks at" not in findings_page(findings)
 
 
 def test_only_times_that_pass_the_noise_gate_give_findings_on_slow_networks(findings, evidence: Evidence) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmark.analysis.latency import Estimate, decides_order
 from benchmark.config.latency import ESTIMATORS, Setting
 from benchmark.core.records import Record, load_records
 from benchmark.latency.records import latency_records
@@ -107,6 +109,31 @@ def test_what_scatters_is_undecided_and_noisy() -> None:
     assert undecided >= 12  # of 15; an interval of 95 % leaves out 1 now and then
     assert text.count("(noisy) | noisy |") == 5
     assert "agree with the printed ones" not in text
+
+
+def test_a_pair_that_fails_the_noise_gate_is_undecided_even_if_its_interval_excludes_one() -> None:
+    text = section(speed({m: 1 / fps for m, fps in CPU_RATES.items()}, scatter=0.1), "Heatmap weighting, Table V: FPS(CPU)")
+    undecided = int(text.partition(" undecided")[0].rpartition(" ")[2])
+    noisy_pairs = re.findall(r"\[([\d.]+), ([\d.]+)\] \(noisy\)", text)
+    assert any(float(high) < 1 or float(low) > 1 for low, high in noisy_pairs)
+    assert undecided >= 14  # of 15; a ratio may be precise by chance
+    assert "+1.00 by the medians alone. Of 15 pairs" in text
+    assert "times (noisy) that of" in text
+
+
+@pytest.mark.parametrize(
+    ("interval", "decides"),
+    [
+        ((1.02, 1.06), True),
+        ((0.9, 0.95), True),
+        ((0.98, 1.02), False),
+        ((1.02, 1.2), False),
+        ((1.0, 1.02), False),
+        (None, False),
+    ],
+)
+def test_a_precise_ratio_whose_interval_excludes_one_decides_an_order(interval, decides: bool) -> None:
+    assert decides_order(Estimate(1.04, interval, 6)) == decides
 
 
 def test_fewer_than_five_runs_have_no_interval_and_decide_nothing() -> None:

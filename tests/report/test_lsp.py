@@ -35,6 +35,9 @@ def test_networks_evaluated_here_stand_in_a_table_of_their_own_under_the_same_me
     assert [row[0] for row in rows] == ["`efficientpose/I`", "`efficientpose/II`", "`efficientpose/RT`"]
     assert header[3:] == list(METRICS)
     assert all(re.fullmatch(r"\d+\.\d\d \[\d+\.\d\d, \d+\.\d\d\]", value) for row in rows for value in row[3:])
+    assert {row[1] for row in rows} == {"not stated with the file"}, (
+        "what our own recipes train on says nothing of these weights"
+    )
 
 
 def test_published_files_count_pixels_as_the_annotations_do_and_networks_from_zero() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmark.analysis.effects import Effect, Plan, judged_plans
-from benchmark.analysis.judgement import format_difference
+from benchmark.analysis.judgement import format_difference, format_power
 from benchmark.analysis.runs import variant_results
 from benchmark.config.ablations import BUDGETS
 from benchmark.config.judgement import MIN_POWER
@@ -15,6 +15,7 @@ from benchmark.report.finding_rules.accuracy import DATASETS
 from benchmark.report.finding_rules.finding import Evidence, Finding
 
 MIN_COMPARISONS = 3  # of one protocol, below which a share of them says nothing
+CONDITION = f"The rule looks at protocols under which at least {MIN_COMPARISONS} comparisons over several seeds have a power."
 
 
 class _Trained(NamedTuple):
@@ -54,8 +55,9 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our trainings would more likely miss "
                 f"than find {len(blind)} of {len(trained)}, such as {paper.short}'s {each.printed:.2f} points of "
-                f"{each.effect.printed_metric} for “{ablation.title}”{_stand_in(each.effect)}: power {100 * each.power:.0f} % "
-                f"at 5 % / {family}, measured {format_difference(each.effect.difference, each.effect.estimate)}.",
+                f"{each.effect.printed_metric} for “{ablation.title}”{_stand_in(each.effect)}: power "
+                f"{format_power(each.effect.judgement)} at 5 % / {family}, measured "
+                f"{format_difference(each.effect.difference, each.effect.estimate)}.",
                 strength=each.printed,
                 page="ablations.md#overview",
                 cells=evaluate_expression(comparison.printed, paper, evidence.papers).cells,

@@ -40,14 +40,14 @@ def _models_section(record: Record) -> str:
 
 
 @dataclass(frozen=True)
-class _FlopsColumn:
+class FlopsColumn:
     """A printed column of operations, with its released networks whose printed number we reproduce.
 
     Attributes:
         table: The table.
         column: Its column.
-        matching: The released networks whose printed number we reproduce.
-        fitting: Number of those that count to the printed number, however roughly it is printed.
+        matching: The cells of released networks whose printed number we reproduce.
+        fitting: Number of released networks whose printed numbers we all reproduce, whatever the input sizes.
         counted: Number of all released networks.
     """
 
@@ -58,7 +58,8 @@ class _FlopsColumn:
     counted: int
 
 
-def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
+def flops_columns(evidence: Evidence) -> Iterator[FlopsColumn]:
+    """Iterate over the printed columns of operations of all tables."""
     tokens = {verdict.name: verdict.measured for verdict in evidence.verdicts}
     for paper in evidence.papers.values():
         for table in paper.tables.values():
@@ -68,13 +69,14 @@ def _flops_columns(evidence: Evidence) -> Iterator[_FlopsColumn]:
                 cells = [cell for cell in table.cells() if cell.column is column]
                 counted = [(cell, record) for cell in cells if (record := _count(cell, evidence.records))]
                 matching = [(cell, record) for cell, record in counted if tokens.get(cell.name) == "reproduced"]
-                fitting = sum(tokens.get(cell.name) in ("reproduced", "inconclusive") for cell, _ in counted)
-                yield _FlopsColumn(table, column, tuple(matching), fitting, len(counted))
+                networks = {cell.row.model for cell, _ in counted}
+                fitting = networks - {cell.row.model for cell, _ in counted if tokens.get(cell.name) != "reproduced"}
+                yield FlopsColumn(table, column, tuple(matching), len(fitting), len(networks))
 
 
 def find_conventions(evidence: Evidence) -> Iterator[Finding]:
     """Compare counts of one network under the conventions of two papers' columns, of which most networks follow theirs."""
-    columns = [column for column in _flops_columns(evidence) if 2 * column.fitting > column.counted]
+    columns = [column for column in flops_columns(evidence) if 2 * column.fitting > column.counted]
     seen = set()
     for column in columns:
         for other in columns:
@@ -101,7 +103,7 @@ def find_conventions(evidence: Evidence) -> Iterator[Finding]:
                 )
 
 
-def _fit(column: _FlopsColumn, evidence: Evidence) -> str:
+def _fit(column: FlopsColumn, evidence: Evidence) -> str:
     """Say how many released networks of a column count to the printed number under its convention."""
     place = f"{evidence.papers[column.table.paper].short}'s {column.table.where}"
     return f"{column.fitting} of {column.counted} released networks of {place}"
@@ -113,7 +115,7 @@ def find_reversals(evidence: Evidence) -> Iterator[Finding]:
     Both networks have the same input size. A pair that several tables print counts once.
     """
     pairs: dict[tuple[str, str, str], tuple[_Counted, _Counted]] = {}
-    for column in _flops_columns(evidence):
+    for column in flops_columns(evidence):
         counted = [_Counted(cell, record, record.value["flops"]["macs"] / 1e9) for cell, record in column.matching]
         for less, more in permutations(counted, 2):
             if less.cell.input == more.cell.input and less.printed < more.printed:
@@ -162,25 +164,30 @@ def _count_reversals(number: int) -> str:
 
 
 def find_release_costs(evidence: Evidence) -> Iterator[Finding]:
-    """Find printed costs that differ by more than 2 % from the count of the released network under every convention."""
+    """Find printed costs that differ, for no known reason, by over 2 % beyond rounding from every count of the release."""
+    contradicted = {verdict.name for verdict in evidence.verdicts if verdict.measured == "contradicted"}
     seen = set()
     for paper in evidence.papers.values():
         for table in paper.tables.values():
             for cell in table.cells():
                 record = None if cell.column.kind != "cost" or cell.column.scope else _count(cell, evidence.records)
-                if record is None or (cell.row.model, cell.column.metric, cell.printed) in seen:
+                if record is None or cell.name not in contradicted:
                     continue
-                seen.add((cell.row.model, cell.column.metric, cell.printed))
+                same = (cell.row.model, cell.column.metric, cell.number.value)
+                if same in seen:
+                    continue
+                seen.add(same)
                 names = PARAMS if cell.column.metric == "params" else FLOPS
                 counts = [count for name in names if (count := count_in_unit(record, cell, name))]
                 nearest = min(counts, key=lambda count: _factor(cell.number.value, count))
-                factor = _factor(cell.number.value, nearest)
+                factor = _factor_beyond_rounding(cell, nearest)
                 unit = cell.number.suffix or cell.column.unit
                 quantity = "parameters" if cell.column.metric == "params" else "operations"
                 if factor > 1 + MIN_DIFFERENCE:
                     yield Finding(
                         sentence=f"{paper.short}'s {table.where} prints {cell.number} {unit} {quantity} for "
-                        f"{printed_name(cell, paper)}; the network of its authors' public code has {float(nearest):.1f} {unit} "
+                        f"{printed_name(cell, paper)}; the network of its authors' public code has "
+                        f"{float(nearest):.{cell.number.decimals + 1}f} {unit} "
                         f"by the nearest of {len(counts)} ways of counting.",
                         strength=factor,
                         page=_models_section(record),
@@ -197,9 +204,16 @@ def _factor(a: float | Fraction, b: float | Fraction) -> float:
     return float(max(a / b, b / a))
 
 
+def _factor_beyond_rounding(cell: Cell, count: Fraction) -> float:
+    """Return the factor between a count and the nearest number that rounds to the printed one; below 1 if it rounds to it."""
+    half = Fraction(1, 2 * 10**cell.number.decimals)
+    printed = Fraction(str(cell.number.value))
+    return float(max((printed - half) / count, count / (printed + half)))
+
+
 def find_structures(evidence: Evidence) -> Iterator[Finding]:
     """Find printed widths, depths, strides and inputs that are different in the released network."""
-    contradicted = {verdict.name for verdict in evidence.verdicts if verdict.measured == "contradicted"}
+    tokens = {verdict.name: verdict.measured for verdict in evidence.verdicts}
     for record in select(evidence.records, kind="architecture", metric="structure"):
         paper = evidence.papers.get(record.subject)
         table = paper.tables.get(record.setting["table"]) if paper else None
@@ -207,7 +221,9 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
             continue
         built = {f"{paper.id}/{table.id}[{place.replace('/', ', ')}]": value for place, value in record.value.items()}
         compared = [cell for cell in table.cells() if built.get(cell.name, {}).get("basis") == RELEASED]
-        different = [cell for cell in compared if cell.name in contradicted]
+        different = [cell for cell in compared if tokens.get(cell.name) == "contradicted"]
+        allowed = sum(tokens.get(cell.name) == "ambiguous" for cell in compared)
+        differing = len(different) + allowed
         for cell in different:
             released = built[cell.name]["structure"]
             # Where the released networks of a column differ, the first stands for them.
@@ -217,8 +233,9 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
                 continue
             yield Finding(
                 sentence=f"{paper.short}'s {table.where} prints {code(cell.printed)} for “{printed_name(cell, paper)}” "
-                f"({cell.column.header}), where the authors' release has {code(released)}: {len(different)} of "
-                f"{len(compared)} compared values of this table differ{'s' * (len(different) == 1)} from the release.",
+                f"({cell.column.header}), where the authors' release has {code(released)}: {differing} of "
+                f"{len(compared)} compared values of this table differ{'s' * (differing == 1)} from the release"
+                f"{f', {allowed} of which the paper may allow' if allowed else ''}.",
                 strength=max(
                     (
                         _factor(Fraction(a), Fraction(b))
@@ -235,6 +252,7 @@ def find_structures(evidence: Evidence) -> Iterator[Finding]:
 
 def find_ratios(evidence: Evidence) -> Iterator[Finding]:
     """Find printed ratios of operations that are different in true multiply-accumulates of the same released networks."""
+    tokens = {verdict.name: verdict.measured for verdict in evidence.verdicts}
     for paper in evidence.papers.values():
         for claim in paper.claims:
             if claim.printed == "true":
@@ -249,6 +267,8 @@ def find_ratios(evidence: Evidence) -> Iterator[Finding]:
             printed = float(evaluate_expression(claim.expression, paper, evidence.papers).value)
             by_macs = evaluate_expression(claim.expression, paper, evidence.papers, value_of=partial(_value_of, macs))
             equal = float(by_macs.value)
+            if f"{printed:.1f}" == f"{equal:.1f}" or any(tokens.get(cell.name) in ("fitted", "as_built") for cell in cells):
+                continue
             yield Finding(
                 sentence=f"{paper.short}'s {claim.where}, in other words: {claim.description}; printed GFLOPs give "
                 f"{printed:.1f} "

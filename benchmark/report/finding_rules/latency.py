@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 
-from benchmark.analysis.latency import load_sessions
+from benchmark.analysis.latency import decides_order, load_sessions
 from benchmark.core.records import select
 from benchmark.core.text import escape_markdown
 from benchmark.ledger.latency import format_estimate
@@ -28,7 +28,7 @@ def find_slow_networks(evidence: Evidence) -> Iterator[Finding]:
         for slow, fast in permutations(costs, 2):
             ratio = session.ratio(slow, fast)
             macs = costs[fast].value["flops"]["macs"] / costs[slow].value["flops"]["macs"]
-            if ratio.is_precise and ratio.interval and ratio.interval[0] > 1 and macs > 1:
+            if decides_order(ratio) and ratio.value > 1 and macs > 1:
                 names = [network_name(model, evidence.papers) for model in (slow, fast)]
                 yield Finding(
                     sentence=f"On {escape_markdown(session.device)} ({setting.backend}, {setting.threads} thread), {names[0]} "

@@ -8,6 +8,7 @@ from math import log
 from benchmark.config.identities import cost_record_id
 from benchmark.core.records import Record
 from benchmark.ledger.explanations import PREDICATES
+from benchmark.ledger.internal import quoted_cell
 from benchmark.ledger.predicates import count_in_unit
 from benchmark.ledger.verdicts import Verdict, cost_setting
 from benchmark.papers.consistency import (
@@ -25,7 +26,7 @@ from benchmark.papers.expressions import evaluate_expression
 from benchmark.papers.rounding import round_half_up
 from benchmark.papers.tables import Cell, parse_number
 from benchmark.report.finding_rules.finding import Evidence, Finding, join_words
-from benchmark.report.markdown import heading_anchor
+from benchmark.report.markdown import code, grid, heading_anchor
 from benchmark.report.names import printed_name
 
 CHECKS = "claims.md#" + heading_anchor("Consistency of the printed tables")
@@ -33,25 +34,38 @@ QUANTITIES = {"flops": "operations", "params": "parameters"}
 MAX_CELLS = 4  # that a sentence can list
 
 
-def _contradicts_its_table(verdict: Verdict) -> bool:
-    """Return whether a claim does not follow from the paper's own cells, by any rounding or other known reason.
+def _doubt(verdict: Verdict) -> str:
+    """Return why a claim that does not follow from the paper's own cells may be right all the same; empty if nothing says so.
 
-    Where the cells' own counts are in doubt, as they were fitted, the sentence may be right and a cell wrong.
+    Where the cells' own counts are in doubt, as they were fitted, a cell may be wrong.
     """
-    known_reason = verdict.internal_cause.split(":")[0] in PREDICATES
-    return verdict.internal == "inconsistent" and not known_reason and "(fitted)" not in verdict.cause
+    known_reason, _, why = verdict.internal_cause.partition(": ")
+    if known_reason in PREDICATES:
+        return f"{code(known_reason)}: {why.partition(';')[0]}"
+    return "rests on a cell whose count was fitted" if "(fitted)" in verdict.cause else ""
 
 
 def find_sentences(evidence: Evidence) -> Iterator[Finding]:
-    """Find sentences whose number does not follow from the table that they speak of."""
+    """Find sentences whose number does not follow from the table that they speak of, for no known reason.
+
+    A sentence that only repeats a cell says nothing that could follow, and is not counted.
+    """
     claims = {(paper.id, claim.id): claim for paper in evidence.papers.values() for claim in paper.claims}
     numeric = [
         verdict
         for verdict in evidence.verdicts
         if verdict.metric == "claim" and verdict.printed != "true" and not claims[verdict.paper, verdict.row_id].is_approximate
     ]
-    contradicted = [v for v in numeric if _contradicts_its_table(v)]
-    for verdict in contradicted:
+    quoting = {key for key, claim in claims.items() if quoted_cell(claim, evidence.papers[key[0]], evidence.papers)}
+    exact = [v for v in numeric if v.internal != "consistent" or (v.paper, v.row_id) not in quoting]
+    mismatched = [v for v in exact if v.internal == "inconsistent"]
+    unexplained = [v for v in mismatched if not _doubt(v)]
+    doubtful = len(mismatched) - len(unexplained)
+    details = "Exact sentences that do not follow from the cells that they speak of, and do not only repeat one:\n\n" + grid(
+        ("sentence", "printed", "known reason or doubtful cell"),
+        [(f"[{v.paper}, {v.row_id}](claims.md#{v.paper}-{v.row_id})", v.printed, _doubt(v)) for v in mismatched],
+    )
+    for verdict in unexplained:
         paper, claim = evidence.papers[verdict.paper], claims[verdict.paper, verdict.row_id]
         result = evaluate_expression(claim.expression, paper, evidence.papers)
         cells = tuple({cell.name: cell for cell in result.cells}.values())
@@ -63,11 +77,12 @@ def find_sentences(evidence: Evidence) -> Iterator[Finding]:
         decimals = max(stated.decimals, *(cell.number.decimals for cell in cells))
         yield Finding(
             sentence=f"{paper.short}'s {claim.where}, in other words: {claim.description}; its own {tables} prints {printed}, "
-            f"which gives {round_half_up(follows, decimals)} (a mismatch in {len(contradicted)} of {len(numeric)} sentences "
-            "with exact numbers).",
+            f"which gives {round_half_up(follows, decimals)} (mismatched: {len(mismatched)} of {len(exact)} exact sentences "
+            f"beyond quotations, {doubtful} with known reasons or doubtful cells).",
             strength=abs(log(stated.value / follows)),
             page=f"claims.md#{paper.id}-{claim.id}",
             cells=cells,
+            details=details,
         )
 
 
