@@ -247,14 +247,17 @@ def describe_form(cell: CountedCell, counted: Mapping[str, CountedCell]) -> str:
     if form is None:
         return ""
     same = [c for c in counted.values() if (c.cell.paper, c.cell.row.form) == (cell.cell.paper, form) and not c.construction]
-    fits = {form.id: sum(c.plain == str(c.cell.number) for c in same)}
+    fits = {form.id: [c for c in same if c.plain == str(c.cell.number)]}
     for rival in form.rivals:
-        fits[rival] = sum(
-            rival in c.other_forms and round_half_up(c.other_forms[rival], c.cell.number.decimals) == str(c.cell.number)
+        fits[rival] = [
+            c
             for c in same
-        )
-    numbers = ", ".join(f"{name} {number}" for name, number in fits.items())
-    return f"{form.id} by {form.reason}; of {len(same)} numbers counted so, each form fits: {numbers}"
+            if rival in c.other_forms and round_half_up(c.other_forms[rival], c.cell.number.decimals) == str(c.cell.number)
+        ]
+    # A number of a network that several tables print counts once.
+    different = {name: len({(c.number, str(c.cell.number)) for c in cells}) for name, cells in (("", same), *fits.items())}
+    numbers = ", ".join(f"{name} {different[name]}" for name in fits)
+    return f"{form.id} by {form.reason}; of {different['']} numbers counted so, each form fits: {numbers}"
 
 
 def cost_setting(cell: Cell) -> tuple[str, str]:

@@ -101,8 +101,8 @@ MEASURED_MEANING: Mapping[Measured, str] = {
     "the printed value, never counts as a match",
     "as_built": "counted on a network that we built, from released parts, from words or by reconstruction, or on another "
     "network than the row's: neither agreement nor difference says anything of the row's own",
-    "fitted": "something in our network or way of counting was chosen by what is printed: neither agreement nor difference "
-    "shows anything",
+    "fitted": "something in our network was chosen by what is printed, or our way of counting was and gives few numbers: "
+    "neither agreement nor difference shows anything",
     "given": "a condition, a name or a constant that we take over, or arithmetic over such: nothing is measured",
     "as_released": "a setting, which nobody can measure: a file of the authors' release states it, too",
     "unlike_release": "a setting, which nobody can measure: a file of the authors' release states another",

@@ -200,7 +200,9 @@ def settings_table(papers: Mapping[str, Paper], verdicts: Sequence[Verdict]) -> 
 def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record], verdicts: Sequence[Verdict]) -> str:
     """Say for how many agreeing costs something outside the printed numbers speaks for the way of counting; empty without."""
     cells = count_cells(papers, records)
-    agreeing = [cells[v.name] for v in counted(verdicts) if v.kind == "cost" and v.group == "agrees"]
+    costs = [v for v in counted(verdicts) if v.kind == "cost" and v.group == "agrees"]
+    agreeing = [cells[v.name] for v in costs]
+    own = sum(records[v.record].subject.startswith(f"{v.paper}/") for v in costs)
     fitted = [cell for cell in agreeing if any(choice.by_fit for choice in cell.choices)]
     others = sum(cell.agrees_otherwise for cell in agreeing)
     chosen = {choice for cell in fitted for choice in cell.choices if choice.by_fit}
@@ -213,7 +215,8 @@ def describe_choices(papers: Mapping[str, Paper], records: Mapping[str, Record],
         return ""
     return (
         f"For {len(agreeing) - len(fitted)} of the {len(agreeing)} costs that agree, something other than the printed numbers "
-        "says how they were counted: the authors' tool, their code or its successor's. "
+        "says how they were counted: the authors' tool, their code or its successor's. Of all that agree, "
+        f"{own} are of the papers' own networks; papers may have taken the other {len(agreeing) - own} from elsewhere. "
         + f"For {len(fitted)}, the way was chosen because it fits: {details}. " * bool(fitted)
         + f"{others} would agree under another convention, too."
     )
@@ -236,7 +239,8 @@ def describe_basis(verdicts: Sequence[Verdict], records: Mapping[str, Record]) -
         "wrappers that are not included, so this comparison cannot be repeated from this repository alone."
     )
     return (
-        f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}. Papers print some costs "
+        f"Of the {len(agreeing)} values that agree, by what our value rests on: {', '.join(parts)}, that is, code of a "
+        "network's authors or of those who published it, such as MMPose. Papers print some costs "
         f"in several tables: the {len(costs)} that agree are {len(distinct)} different values of a network."
         + equality
         * bool(tested)

@@ -87,8 +87,10 @@ PACKAGE = PaperPackage(
         "text_structure:variants/*": "data",
         "text_scaling:*": "data",
         "table1:*/depth_factor": "data",  # of Google's EfficientNet
+        # The released networks end B1 and B3, their low-level backbones, after block 2: what would follow is EfficientNet's.
+        **{f"table1:{name}/{layers}": "data" for name in ("b1", "b3") for layers in ("block3_*", "channels")},
         "table2:*/*_input": "data",
         "table2:*/*_backbone": "data",  # a name
     },
-    structure_version=5,
+    structure_version=6,
 )

