@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import one_thread as one_thread
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Request handler that logs nothing."""
-
-    def log_message(self, *args: Any) -> None:
-        """Log nothing."""
+from tests.served import serve_folder
 
 
 @pytest.fixture
@@ -35,7 +25,5 @@ def server(tmp_path: Path, cache: Path) -> Iterator[tuple[str, Path]]:
     """Start a server and yield its address and the folder that it serves."""
     folder = tmp_path / "served"
     folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}", folder
-        running.shutdown()
+    with serve_folder(folder) as address:
+        yield address, folder

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
-from benchmark.config.packages import default_protocol, known_protocols
-from benchmark.config.protocols import PROTOCOLS, Protocol, joint_mapping
+from benchmark.config.packages import default_protocol, find_protocol
+from benchmark.config.protocols import Protocol, joint_mapping
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_NAMES
 from benchmark.core.processes import NetworkProcess
@@ -270,16 +270,13 @@ class Trial:
 
     def choose_protocol(self, external: ExternalModel) -> tuple[str, Protocol]:
         """Return the name and content of the protocol to test a model with."""
-        known = known_protocols(external.model) if external.model else PROTOCOLS
         if self.protocol is not None:
             name = self.protocol
         elif external.model:
             name = default_protocol(external.model, self.people.dataset, detected=self.detected)
         else:
             name = {"lsp": "lsp", "coco": "hrnet" if self.detected else "hrnet-annotated"}.get(self.kind, "hrnet")
-        if name not in known:
-            raise InputError(f"no protocol {name!r} for {external.name}; known: {', '.join(known)}")
-        return name, known[name]
+        return name, find_protocol(external.model, name, external.name)
 
 
 def accuracy_from_weights(

@@ -150,21 +150,28 @@ def find_recipe(model: str, dataset: str, name: str | None = None) -> Recipe:
 def known_protocols(model: str) -> Mapping[str, Protocol]:
     """Return all protocols that a model can be tested under, by name: its package's, then the general ones.
 
+    Args:
+        model: Model id; empty for a user's network that has none.
+
     Raises:
         InputError: The model is unknown.
     """
-    return {**package_of(model).protocols, **PROTOCOLS}
+    return {**package_of(model).protocols, **PROTOCOLS} if model else PROTOCOLS
 
 
-def find_protocol(model: str, name: str) -> Protocol:
+def find_protocol(model: str, name: str, network: str = "") -> Protocol:
     """Return a model's protocol of that name.
+
+    Args:
+        model: Model id; empty for a user's network that has none.
+        network: Name of the network in the message; by default the model's id.
 
     Raises:
         InputError: The model or the protocol is unknown.
     """
     protocols = known_protocols(model)
     if name not in protocols:
-        raise InputError(f"no protocol {name!r} for {model}; known: {', '.join(protocols)}")
+        raise InputError(f"no protocol {name!r} for {network or model}; known: {', '.join(protocols)}")
     return protocols[name]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.config.packages import default_protocol, find_protocol
-from benchmark.config.protocols import PROTOCOLS, WHOLE_IMAGE, Protocol
+from benchmark.config.protocols import WHOLE_IMAGE, Protocol
 from benchmark.core.errors import InputError, print_note
 from benchmark.core.files import check_output_folder, hold_folder, write_file
 from benchmark.core.input_size import parse_size
@@ -49,8 +49,8 @@ def predict_photographs(arguments: PredictArguments) -> list[Path]:
 
     with hold_folder(arguments.out), tempfile.TemporaryDirectory() as work:
         # Photographs, the network, and where the people are.
-        photographs = [turn_upright(path, Path(work) / f"{number}.png") for number, path in enumerate(paths)]
-        images = [read_image(photograph) for photograph in photographs]
+        upright = [turn_upright(path, Path(work) / f"{number}.png") for number, path in enumerate(paths)]
+        photographs, images = [path for path, _ in upright], [image for _, image in upright]
         backend, protocol = load_network(arguments)
         if arguments.detect:
             from benchmark.evaluation.person_detector import detect_people, load_detector
@@ -77,18 +77,16 @@ def predict_photographs(arguments: PredictArguments) -> list[Path]:
             assemble_chunks([chunks], len(people))["photographs"] if len(people) else Predictions(*np.empty((2, 0)))
         )
         names = distinct_names([str(path.resolve()) for path in paths], [1] * len(paths))
-        for name, image, rows in zip(names, images, rows_of(people, len(paths)), strict=True):
+        written = []
+        for number, (name, image) in enumerate(zip(names, images, strict=True), 1):
+            rows = np.flatnonzero(people.image_ids == number)
             if not len(rows):
                 print_note(f"{name}: no person found")
             for row in rows:
                 radius = max(2, round(RADIUS * people.sizes[row].max()))
                 draw_skeleton(image, joints[row], heights[row] >= arguments.least_score, backend.joints, radius)
-        written = [
-            write_picture(
-                arguments.out / f"{Path(name).with_suffix('').as_posix().replace('/', '-')}.png", add_caption(image, name)
-            )
-            for name, image in zip(names, images, strict=True)
-        ]
+            picture = Path(name).with_suffix(".png").as_posix().replace("/", "-")
+            written.append(write_picture(arguments.out / picture, add_caption(image, name)))
         content = coco_annotations(names, images, people, joints, heights, backend.joints)
         return [*written, write_file(arguments.out / JSON_FILE, json.dumps(content, allow_nan=False).encode())]
 
@@ -108,17 +106,19 @@ def parse_box(text: str) -> tuple[float, ...]:
     return x, y, width, height
 
 
-def turn_upright(path: Path, copy: Path) -> Path:
+def turn_upright(path: Path, copy: Path) -> tuple[Path, np.ndarray]:
     """Return a photograph, or a copy of it that is turned as the camera's orientation tag says; datasets ignore the tag.
+
+    Returns:
+        Its path, and its pixels, uint8 ``[H, W, 3]``.
 
     Raises:
         InputError: see :func:`benchmark.data.images.read_image`.
     """
-    stored, upright = read_image(path), cv2.imread(str(path), cv2.IMREAD_COLOR)
-    assert upright is not None  # it was just read
-    if np.array_equal(stored, upright[:, :, ::-1]):
-        return path
-    return write_picture(copy, upright[:, :, ::-1])
+    stored, turned = read_image(path), cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert turned is not None  # it was just read
+    upright = cv2.cvtColor(turned, cv2.COLOR_BGR2RGB)
+    return (path if np.array_equal(stored, upright) else write_picture(copy, upright)), upright
 
 
 def load_network(arguments: PredictArguments) -> tuple[Backend, Protocol]:
@@ -136,13 +136,9 @@ def load_network(arguments: PredictArguments) -> tuple[Backend, Protocol]:
         input_hw=input_hw,
         device=choose_device(arguments.device),
     )
-    if external.model:
-        name = arguments.protocol or default_protocol(external.model, arguments.head, detected=True)
-        return backend, replace(find_protocol(external.model, name), crop=WHOLE_IMAGE)
-    name = arguments.protocol or "hrnet"
-    if name not in PROTOCOLS:
-        raise InputError(f"no protocol {name!r} for {external.name}; known: {', '.join(PROTOCOLS)}")
-    return backend, replace(PROTOCOLS[name], crop=WHOLE_IMAGE)
+    name = default_protocol(external.model, arguments.head, detected=True) if external.model else "hrnet"
+    protocol = find_protocol(external.model, arguments.protocol or name, external.name)
+    return backend, replace(protocol, crop=WHOLE_IMAGE)
 
 
 def people_in_boxes(photographs: Sequence[Path], boxes: Sequence[np.ndarray], joints: int) -> People:
@@ -165,11 +161,6 @@ def people_in_boxes(photographs: Sequence[Path], boxes: Sequence[np.ndarray], jo
         centers=rows[:, :2] + rows[:, 2:] / 2,
         sizes=rows[:, 2:],
     )
-
-
-def rows_of(people: People, photographs: int) -> list[np.ndarray]:
-    """Return the rows of the people on each photograph."""
-    return [np.flatnonzero(people.image_ids == number + 1) for number in range(photographs)]
 
 
 def coco_annotations(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import cv2
@@ -22,6 +20,7 @@ from benchmark.core.errors import InputError
 from benchmark.core.keypoints import MPII_JOINTS
 from benchmark.evaluation.person_detector import PERSON, detect_people, load_detector
 from benchmark.predict import main
+from tests.served import serve_folder
 
 # A network whose heatmaps are the image's red channel at a quarter of its size, for each joint.
 NET = """
@@ -164,17 +163,8 @@ def detector_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "served" / "detector-00000000.pth").write_bytes(content)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(tmp_path / "served"))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/{name}"
-    server.shutdown()
+    with serve_folder(tmp_path / "served") as address:
+        yield f"{address}/{name}"
 
 
 def test_the_detectors_weights_are_downloaded_and_checked(detector_url: str) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +24,7 @@ from benchmark.models.checkpoints import AUTHORS, RETRAINING, Checkpoint
 from benchmark.models.layouts import manifest_path, read_manifest
 from benchmark.models.registry import packages
 from tests.json_reports import check_report
+from tests.served import serve_folder
 
 MODEL = "efficientpose_nas/A"
 
@@ -49,13 +47,8 @@ def write_in_authors_layout(path: Path, seed: int) -> str:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """Serve a folder with two weight files and a page on this machine; return its address and the folder."""
     folder = tmp_path_factory.mktemp("served")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", folder
-        server.shutdown()
-        thread.join()
+    with serve_folder(folder) as address:
+        yield address, folder
 
 
 @pytest.fixture
