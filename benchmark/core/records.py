@@ -493,18 +493,28 @@ def _module() -> list[str]:
     return [spec.name.removesuffix(".__main__")] if spec else []
 
 
-@cache
 def _environment() -> dict[str, Any]:
     environment: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
     if torch := sys.modules.get("torch"):
         environment |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        if torch.cuda.is_initialized():
+            environment["gpu"] = torch.cuda.get_device_name()
     return environment
 
 
 @cache
-def _commit() -> str:
+def _commit(root: Path = Path(__file__).parents[2]) -> str:
+    """Return the commit of the code, and "-dirty" if the code differs from it; what runs write, records and pages, may differ.
+
+    Where the code was copied without its repository, as to a cluster, ``POSE_COMMIT`` says it.
+    """
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        completed = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
-    except OSError:  # no git
-        return ""
-    return completed.stdout.strip()
+        commit = git("describe", "--always", "--abbrev=12")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)reports", ":(exclude)*.md")
+        return f"{commit}-dirty" if changed else commit
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return os.environ.get("POSE_COMMIT", "")

@@ -103,10 +103,30 @@ def test_commands_on_record_name_no_folder_of_a_machine(monkeypatch: pytest.Monk
     assert not any(f" {option}" in record.command for record in load_records().values() for option in ("--work", "--cache"))
 
 
-def test_a_machine_without_git_records_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    store._commit.cache_clear()
+def test_only_changed_code_makes_a_commit_dirty(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments], cwd=tmp_path, check=True)
+
+    (tmp_path / "reports" / "records").mkdir(parents=True)
+    files = [tmp_path / name for name in ("README.md", "reports/records/cost.jsonl", "net.py")]
+    for file in files:
+        file.write_text("1\n")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "all")):
+        git(*arguments)
+    dirty = []
+    for file in files:
+        file.write_text("2\n")
+        store._commit.cache_clear()
+        dirty.append(store._commit(tmp_path).endswith("-dirty"))
+    assert dirty == [False, False, True]
+
+
+def test_without_git_a_variable_may_say_the_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance("a command")["commit"] == ""
+    for commit in ("", "0123456789ab"):
+        monkeypatch.setenv("POSE_COMMIT", commit)
+        store._commit.cache_clear()
+        assert provenance("a command")["commit"] == commit
     store._commit.cache_clear()
 
 
