@@ -30,6 +30,7 @@ from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
 from benchmark.core.records import Record
 from benchmark.core.text import printable
+from benchmark.data.people import People
 from benchmark.training.loader import load_training_people
 
 # --- the jobs of ablations ---------------------------------------------------------------------------------------------------
@@ -97,11 +98,17 @@ def run_in_processes(
     seconds: dict[tuple[str, str, str], float] = {}  # by ablation, variant and trial, as seeds and rates take equally long
     running: dict[Future[bool], tuple[Job, float]] = {}
     tried: set[Job] = set()
+    loaded: dict[tuple[tuple[str, str], ...], People] = {}  # by the recipe's splits: the jobs are gone through after each end
 
     def fits(job: Job) -> bool:
         """Return whether a job can be started: it is neither tried nor on record, and would end in time."""
-        people, _ = load_training_people(job_recipe(job), arguments.root)
-        if job in tried or is_done(job, arguments, people, folder):
+        if job in tried:
+            return False
+        recipe = job_recipe(job)
+        if recipe.train not in loaded:
+            loaded[recipe.train] = load_training_people(recipe, arguments.root)[0]
+        people = loaded[recipe.train]
+        if is_done(job, arguments, people, folder):
             return False
         if arguments.budget and _kind(job) not in seconds:
             seconds[_kind(job)] = estimate_seconds(job, arguments, people, folder)
