@@ -111,6 +111,7 @@ class Recipe:
         num_people: Number of people in the complete ``train`` splits.
         input: Input size ``HxW`` in pixels.
         batch: Effective batch size: people per optimizer step, over all processes and accumulated gradients.
+        precision: Of the forward pass; ``bfloat16`` is mixed precision by autocast. The loss is always in float32.
         epochs: Number of passes over the training people.
         optimizer: Optimizer of the weights.
         schedule: Learning rate schedule.
@@ -139,6 +140,7 @@ class Recipe:
     num_people: int
     input: str = "256x256"
     batch: int = 32
+    precision: Literal["float32", "bfloat16"] = "float32"
     epochs: int
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)

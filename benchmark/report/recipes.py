@@ -70,6 +70,8 @@ def _rows(recipe: Recipe, package: str) -> Iterator[tuple[str, str]]:
     yield "networks", _list_networks(recipe, package)
     yield "training data", f"{' and '.join(' '.join(pair) for pair in recipe.train)}, {recipe.num_people:,} people"
     yield "input", f"{recipe.input}, {'BGR' if recipe.bgr else 'RGB'}"
+    if recipe.precision != "float32":
+        yield "precision", recipe.precision
     yield "length", f"{recipe.epochs} epochs of {recipe.num_people // recipe.batch:,} steps, batch size {recipe.batch}"
     yield "optimizer", format_optimizer(recipe.optimizer)
     yield "learning rate", format_schedule(recipe.schedule)

@@ -37,7 +37,7 @@ class TrainArguments:
     """Number of micro-batches over which each process accumulates gradients before a step."""
     micro_batch: int | None = None
     """People in a micro-batch; default: the recipe's batch / (accumulate x processes)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16"] | None = None
     """bfloat16: mixed precision by autocast."""
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     """Memory layout of images and weights."""

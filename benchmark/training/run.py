@@ -80,7 +80,6 @@ def plan_training(arguments: TrainArguments, processes: int = 1, folder: Path = 
         seed=arguments.seed,
         accumulate=arguments.accumulate,
         processes=processes,
-        precision=arguments.precision,
         layout=arguments.layout,
         compiled=arguments.compile,
         overrides=overrides,
@@ -194,8 +193,9 @@ def apply_overrides(recipe: Recipe, arguments: TrainArguments) -> tuple[Recipe, 
     if arguments.lr not in (None, recipe.optimizer.lr):
         overrides["lr"] = arguments.lr
         recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=arguments.lr))
-    if arguments.precision != "float32":
+    if arguments.precision not in (None, recipe.precision):
         overrides["precision"] = arguments.precision
+        recipe = replace(recipe, precision=arguments.precision)
     return recipe, overrides
 
 

@@ -75,7 +75,6 @@ class TrainingRun:
     seed: int = 0
     accumulate: int = 1
     processes: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     compiled: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +115,7 @@ class TrainingRun:
             **({"weights_of": self.weights_of} if self.weights_of else {}),
             "seed": self.seed,
             "micro_batch": self.micro_batch,
-            "precision": self.precision,
+            "precision": self.recipe.precision,
             "version": VERSIONS["training"],
             **identify_external(self.model),
         }
@@ -253,7 +252,7 @@ class TrainingStep:
             self.forward.compile()
         self.loss = import_object(run.recipe.loss)
         self.autocast: Callable[[], AbstractContextManager[object]] = lambda: torch.autocast(
-            run.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"
+            run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bfloat16"
         )
 
     def __call__(self, step: int, parts: list[Batch]) -> tuple[Tensor, float]:

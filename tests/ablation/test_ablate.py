@@ -303,6 +303,6 @@ def test_what_does_not_fit_is_refused(root: Path, tmp_path: Path, options: dict[
 
 def test_the_page_names_what_is_not_run_with_its_command(grid: Path) -> None:
     page = page_of(grid)
-    assert "| `python -m benchmark.ablate sic --protocol lsp-gpu` | 10 | 2.4 M | " in page
+    assert "| `python -m benchmark.ablate sic --protocol lsp-gpu` | 10 | 1.0 M | " in page
     for ablation in known_ablations().values():
         assert f"## {ablation.title}" in page
