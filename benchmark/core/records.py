@@ -506,15 +506,17 @@ def _environment() -> dict[str, Any]:
 def _commit(root: Path = Path(__file__).parents[2]) -> str:
     """Return the commit of the code, and "-dirty" if the code differs from it; what runs write, records and pages, may differ.
 
-    Where the code was copied without its repository, as to a cluster, ``POSE_COMMIT`` says it.
+    ``POSE_COMMIT`` says it where the code was copied to a machine without its repository, or with an older one.
     """
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
+    if stated := os.environ.get("POSE_COMMIT"):
+        return stated
     try:
         commit = git("describe", "--always", "--abbrev=12")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)reports", ":(exclude)*.md")
         return f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository
-        return os.environ.get("POSE_COMMIT", "")
+        return ""
