@@ -1,4 +1,4 @@
-"""Write files atomically, lock them, hash them, and find the data root."""
+"""Write files atomically, lock them, hash them, and find the folders of the project and of its user."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmark.core.text import printable
 
 _CHUNK = 1 << 20  # bytes read at once
 _BLOCK = 4096  # bytes that a check writes: a full disk still takes an empty file
+_PROJECT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -180,9 +181,22 @@ def _is_open_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
+def checkout() -> Path | None:
+    """Return the folder of the repository that this code belongs to; None where it was installed from a wheel."""
+    return _PROJECT if all((_PROJECT / name).is_file() for name in ("pyproject.toml", "README.md")) else None
+
+
 def data_root() -> Path:
     """Return the data root: the folder that POSE_DATA names, or ``~/.cache/pose-benchmark``; it need not exist."""
-    return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
+    return Path(os.environ.get("POSE_DATA") or user_folder(".cache")).expanduser()
+
+
+def user_folder(parent: str) -> Path:
+    """Return the suite's folder in one of the user's home; where the system knows of no home, one in ``out``."""
+    try:
+        return Path.home() / parent / "pose-benchmark"
+    except RuntimeError:
+        return Path("out/pose-benchmark")
 
 
 def sha256_of_file(path: Path, *, progress: bool = False) -> str:
