@@ -140,14 +140,17 @@ def format_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write each file completely or not at all.
+    """Write each file completely or not at all; what a report that was killed left half-written is removed.
 
     Raises:
         InputError: a file cannot be written, or another process writes to the folder.
     """
     with hold_folder(folder):
         for name, content in files.items():
-            write_file(folder / name, content)
+            path = folder / name
+            for partial in path.parent.glob(f".{path.name}.*.part"):
+                partial.unlink(missing_ok=True)
+            write_file(path, content)
 
 
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
