@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import os
 import secrets
@@ -111,6 +112,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path, name: str = "") -> None:
+    """Remove what processes that were killed in :func:`atomic_write` left of a file, or of all files in a folder.
+
+    The caller holds the folder, or the file, against other writers, whose files these could be.
+    """
+    for partial in folder.glob(f".{glob.escape(name) or '*'}.*.part"):
+        partial.unlink(missing_ok=True)
 
 
 def write_file(path: Path, content: bytes) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import current_records, is_removed
 from benchmark.core.errors import InputError, print_warning
-from benchmark.core.files import checkout, hold_folder, write_file
+from benchmark.core.files import checkout, hold_folder, remove_partials, write_file
 from benchmark.core.records import load_records
 from benchmark.core.text import format_csv
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
@@ -148,8 +148,7 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     with hold_folder(folder):
         for name, content in files.items():
             path = folder / name
-            for partial in path.parent.glob(f".{path.name}.*.part"):
-                partial.unlink(missing_ok=True)
+            remove_partials(path.parent, path.name)
             write_file(path, content)
 
 
