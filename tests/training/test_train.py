@@ -34,6 +34,7 @@ from benchmark.training.log import TrainingLog, read_log
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import plan_training
 from benchmark.training.trainer import TrainingStep, train_network
+from tests.core.test_processes import is_running
 
 MODEL = "efficientpose_nas/A"
 PEOPLE = 64
@@ -229,6 +230,25 @@ def torchrun(root: Path, out: Path, *more: str, script: Path | None = None, rest
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
     process = subprocess.run([sys.executable, *launcher, *program], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-6000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes with their parent")
+def test_processes_end_when_torchrun_is_killed(root: Path, tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    line = [sys.executable, *launcher, *command(root, tmp_path / "run", "--epochs", "9999")]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run" / "last.pt").exists():
+        assert process.poll() is None, "ended before its first checkpoint"
+        time.sleep(0.1)
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    assert len(started) == 2
+    end = time.monotonic() + 10
+    while running := [number for number in started if is_running(int(number))]:
+        assert time.monotonic() < end, running
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
