@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help report site sitecheck check test lint types lock bench slow clean
+.PHONY: help report site sitecheck check test lint types lock bench slow torture clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: .venv/ready ## run the tests (under ten minutes on two cores)
 
 slow: .venv/ready ## run the tests that take longer
 	$(BIN)/python -m pytest -q -m slow
+
+torture: .venv/ready ## kill commands at random moments, fill their disk, run two at once (hours; TIMES=50)
+	$(BIN)/python -m tests.torture --times $(or $(TIMES),50) --out out/torture.json
 
 bench: .venv/ready ## time the instruments beside the usual alternatives
 	mkdir -p out

@@ -48,13 +48,14 @@ def ablate_command(arguments: AblateArguments, folder: Path = RECORDS) -> None:
         check_plan(ablation, arguments)
 
     from benchmark.ablation.engines import run_plan
-    from benchmark.ablation.jobs import evaluate_published_weights, forecast_jobs
+    from benchmark.ablation.jobs import LoadedPeople, evaluate_published_weights, forecast_jobs
     from benchmark.analysis.effects import Plan, effects_report, format_effect, is_judged, judged_plans, measure_effects
     from benchmark.config.identities import load_current
 
     if arguments.dry_run:
+        loaded: LoadedPeople = {}
         for ablation in ablations:
-            print(forecast_jobs(ablation, arguments, folder))
+            print(forecast_jobs(ablation, arguments, folder, loaded), flush=True)
         return
     for place in (arguments.work, arguments.cache):
         check_output_folder(place)

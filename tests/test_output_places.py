@@ -5,6 +5,7 @@ A file-size limit stands for a full disk: the system refuses the same calls, and
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import resource
@@ -281,6 +282,26 @@ def test_a_page_without_space_leaves_the_old_one(tmp_path: Path) -> None:
     assert_one_line(run_limited(command, 4_096), tmp_path)
     assert (tmp_path / "fasterpose.md").read_text() == "the old page"
     assert [path.name for path in tmp_path.iterdir()] == ["fasterpose.md"]
+
+
+def test_a_report_on_a_full_disk_is_one_line_and_leaves_whole_pages_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {f"{number}.md": b"new" for number in range(3)}
+    (tmp_path / "2.md").write_bytes(b"old")
+    (tmp_path / ".0.md.0123.part").write_bytes(b"what a report that was killed left")
+    write, full = Path.write_bytes, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_a_part(path: Path, content: bytes) -> int:
+        written = write(path, content[:1])
+        if path.name.startswith(".2.md"):
+            raise full
+        return written + write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_a_part)
+    with pytest.raises(InputError, match=rf"^{tmp_path}/2.md: cannot be written: No space left on device$"):
+        write_files(pages, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"0.md": b"new", "1.md": b"new", "2.md": b"old"}
 
 
 def test_a_record_without_space_leaves_the_file_as_it_was(tmp_path: Path) -> None:

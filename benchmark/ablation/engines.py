@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from tqdm import tqdm
 from benchmark.ablation.arguments import AblateArguments, parse_budget
 from benchmark.ablation.jobs import (
     Job,
+    LoadedPeople,
     estimate_seconds,
     is_done,
-    job_recipe,
+    job_people,
     list_jobs,
     list_trials,
     run_job,
@@ -28,10 +28,9 @@ from benchmark.analysis.effects import Plan, measure_effects
 from benchmark.config.ablations import Ablation
 from benchmark.config.identities import load_current
 from benchmark.core.errors import InputError
+from benchmark.core.processes import process_pool
 from benchmark.core.records import Record
 from benchmark.core.text import printable
-from benchmark.data.people import People
-from benchmark.training.loader import load_training_people
 
 # --- the jobs of ablations ---------------------------------------------------------------------------------------------------
 
@@ -98,23 +97,20 @@ def run_in_processes(
     seconds: dict[tuple[str, str, str], float] = {}  # by ablation, variant and trial, as seeds and rates take equally long
     running: dict[Future[bool], tuple[Job, float]] = {}
     tried: set[Job] = set()
-    loaded: dict[tuple[tuple[str, str], ...], People] = {}  # by the recipe's splits: the jobs are gone through after each end
+    loaded: LoadedPeople = {}  # once, as the jobs are gone through after each end
 
     def fits(job: Job) -> bool:
         """Return whether a job can be started: it is neither tried nor on record, and would end in time."""
         if job in tried:
             return False
-        recipe = job_recipe(job)
-        if recipe.train not in loaded:
-            loaded[recipe.train] = load_training_people(recipe, arguments.root)[0]
-        people = loaded[recipe.train]
+        people = job_people(job, arguments, loaded)
         if is_done(job, arguments, people, folder):
             return False
         if arguments.budget and _kind(job) not in seconds:
             seconds[_kind(job)] = estimate_seconds(job, arguments, people, folder)
         return time.monotonic() + seconds.get(_kind(job), 0.0) < end
 
-    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+    with process_pool(arguments.jobs) as pool:
         while True:
             # Start what fits, the most uncertain first.
             for job in order_jobs(ablations, arguments, load_current(folder)):

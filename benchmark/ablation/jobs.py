@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from benchmark.ablation.arguments import AblateArguments
 from benchmark.ablation.feature_maps import measure_feature_maps
 from benchmark.analysis.effects import detectable_difference
@@ -40,6 +42,8 @@ from benchmark.training.records import find_training_records, run_identity
 from benchmark.training.run import execute_training, format_duration, with_found_rate, with_people
 from benchmark.training.trainer import TrainingRun, time_steps
 from benchmark.training.validation import MAIN_METRIC
+
+LoadedPeople = dict[tuple[tuple[str, str], ...], People]  # by the splits of a recipe
 
 
 class Job(NamedTuple):
@@ -106,6 +110,14 @@ def list_jobs(ablation: Ablation, arguments: AblateArguments, records: Mapping[s
 def job_recipe(job: Job) -> Recipe:
     """Return the recipe of a job."""
     return variant_recipe(*job.planned(), job.protocol, job.rate, job.trial)[0]
+
+
+def job_people(job: Job, arguments: AblateArguments, loaded: LoadedPeople) -> People:
+    """Return the people that a job trains on; many jobs share them, and ``loaded`` keeps them for the next."""
+    recipe = job_recipe(job)
+    if recipe.train not in loaded:
+        loaded[recipe.train] = load_training_people(recipe, arguments.root)[0]
+    return loaded[recipe.train]
 
 
 def plan_job(job: Job, arguments: AblateArguments, people: People, folder: Path) -> TrainingRun:
@@ -265,8 +277,13 @@ def estimate_seconds(job: Job, arguments: AblateArguments, people: People, folde
     return time_steps(run, loader) * run.recipe.epochs * loader.steps_per_epoch
 
 
-def forecast_jobs(ablation: Ablation, arguments: AblateArguments, folder: Path) -> str:
-    """Format as text: the next jobs, their duration on this machine, and the smallest difference that they can detect."""
+def forecast_jobs(ablation: Ablation, arguments: AblateArguments, folder: Path, loaded: LoadedPeople) -> str:
+    """Format as text: the next jobs, their duration on this machine, and the smallest difference that they can detect.
+
+    Args:
+        folder: Folder of the records.
+        loaded: See :func:`job_people`.
+    """
     records = load_current(folder)
     trials = list_trials(ablation, arguments.protocol, records)
     jobs = trials or list_jobs(ablation, arguments, records)
@@ -274,8 +291,8 @@ def forecast_jobs(ablation: Ablation, arguments: AblateArguments, folder: Path) 
     lines.append(f"protocol {arguments.protocol}: {BUDGETS[arguments.protocol].description}")
     total = 0.0
     seconds: dict[tuple[str, str], float] = {}  # by variant and trial, as seeds and rates take equally long
-    for job in jobs:
-        people, _ = load_training_people(job_recipe(job), arguments.root)
+    for job in tqdm(jobs, desc=ablation.name, unit=" jobs", delay=1, leave=False, disable=None):
+        people = job_people(job, arguments, loaded)
         if is_done(job, arguments, people, folder):
             lines.append(f"  {job!s:60} on record")
             continue

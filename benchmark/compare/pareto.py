@@ -64,5 +64,6 @@ def pareto_figure(
         place_labels(axes, points)
         title = "; ".join(filter(None, (title, not_counted)))
         axes.set_title(title, loc="left", fontsize=STYLE["font.size"])
-        figure.legend(ncols=len(papers), loc="upper center", frameon=False)
+        if printed:  # without costs on record there is nothing to name
+            figure.legend(ncols=len(papers), loc="upper center", frameon=False)
         return svg(figure)

@@ -1,12 +1,14 @@
-"""Report a user's mistake as one clear line and exit status 2, never as a traceback."""
+"""Report a user's mistake as one clear line and exit status 2, and a stop as one line, never as a traceback."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from benchmark.core.text import printable
@@ -59,13 +61,33 @@ class _TextOutput:
         return getattr(self.stream, name)
 
 
+class StopError(KeyboardInterrupt):
+    """SIGTERM has reached the process, which stops as it does after Ctrl-C: locks are released, temporary files removed."""
+
+
+@contextlib.contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """Raise :class:`StopError` on SIGTERM; on a second one the process ends at once."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise StopError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def run_command(command: Callable[[], object]) -> None:
     """Run a command, its reading of arguments included, which prints help.
 
-    An :class:`InputError`, or a file that cannot be used, becomes one line and exit status 2.
+    An :class:`InputError`, or a file that cannot be used, becomes one line and exit status 2; Ctrl-C and SIGTERM become one
+    line and the statuses by which a shell knows them.
     """
     try:
-        with contextlib.redirect_stdout(_TextOutput(sys.stdout)):
+        with _stopping_on_sigterm(), contextlib.redirect_stdout(_TextOutput(sys.stdout)):
             try:
                 command()
             finally:  # also after --help, which exits
@@ -81,6 +103,7 @@ def run_command(command: Callable[[], object]) -> None:
         if error.filename is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left would fail again at exit
         exit_with_error(f"{error.filename or 'standard output'}: {error.strerror}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as stop:
+        number = signal.SIGTERM if isinstance(stop, StopError) else signal.SIGINT
+        print_note(f"stopped by {number.name}: what was finished is kept; the same command resumes")
+        raise SystemExit(128 + number) from None

@@ -1,8 +1,9 @@
-"""Write files atomically, lock them, hash them, and find the data root."""
+"""Write files atomically, lock them, hash them, and find the folders of the project and of its user."""
 
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import os
 import secrets
@@ -20,6 +21,7 @@ from benchmark.core.text import printable
 
 _CHUNK = 1 << 20  # bytes read at once
 _BLOCK = 4096  # bytes that a check writes: a full disk still takes an empty file
+_PROJECT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -112,6 +114,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_partials(folder: Path, name: str = "") -> None:
+    """Remove what processes that were killed in :func:`atomic_write` left of a file, or of all files in a folder.
+
+    The caller holds the folder, or the file, against other writers, whose files these could be.
+    """
+    for partial in folder.glob(f".{glob.escape(name) or '*'}.*.part"):
+        partial.unlink(missing_ok=True)
+
+
 def write_file(path: Path, content: bytes) -> Path:
     """Write a file as a whole or not at all, and return its path; see :func:`atomic_write`."""
     with atomic_write(path) as temporary:
@@ -180,9 +191,22 @@ def _is_open_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
+def checkout() -> Path | None:
+    """Return the folder of the repository that this code belongs to; None where it was installed from a wheel."""
+    return _PROJECT if all((_PROJECT / name).is_file() for name in ("pyproject.toml", "README.md")) else None
+
+
 def data_root() -> Path:
     """Return the data root: the folder that POSE_DATA names, or ``~/.cache/pose-benchmark``; it need not exist."""
-    return Path(os.environ.get("POSE_DATA") or Path.home() / ".cache" / "pose-benchmark").expanduser()
+    return Path(os.environ.get("POSE_DATA") or user_folder(".cache")).expanduser()
+
+
+def user_folder(parent: str) -> Path:
+    """Return the suite's folder in one of the user's home; where the system knows of no home, one in ``out``."""
+    try:
+        return Path.home() / parent / "pose-benchmark"
+    except RuntimeError:
+        return Path("out/pose-benchmark")
 
 
 def sha256_of_file(path: Path, *, progress: bool = False) -> str:

@@ -1,17 +1,22 @@
-"""Run a network in a process of its own, which answers requests: code of users shares nothing with us or with other networks.
+"""Run work in other processes, none of which outlasts the command that started it.
 
+A network has a process of its own, which answers requests: code of users shares nothing with us or with other networks.
 Requests and replies are JSON objects, one per line.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NoReturn, Self
 
 from benchmark.core.errors import InputError
@@ -22,6 +27,39 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 # By default, glibc returns freed memory to the system: large blocks, and the end of its heap. Every call then waits for the
 # kernel to map and clear the same pages again, which takes a good part of its time, and in each process another part.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+def end_with_parent() -> None:
+    """Let the system end this process when the one that started it ends, even by SIGKILL; only Linux can.
+
+    It also ends when the thread does that started it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid != os.getppid():  # it ended before the call
+        os._exit(1)
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
+
+
+@contextmanager
+def process_pool(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes that share nothing with this one; they end with it, and at once when it is stopped."""
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
 
 
 class ProcessEndedError(InputError):
@@ -103,7 +141,7 @@ def answer_requests(handle: Callable[[Request], dict[str, Any]]) -> None:
         handle: Carries out a request, and returns the reply. An :class:`InputError` is passed on as it is, and any other error
             in one line that begins with the network's name.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
+    _start_worker()
     # A user's code reads nothing, and its output goes to stderr, so that it does not mix with requests and replies.
     requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -1,4 +1,4 @@
-"""Permanent records of measurements: one JSON object per line under ``reports/records``, one file per kind.
+"""Permanent records of measurements: one JSON object per line under :func:`records_folder`, one file per kind.
 
 A record's id is a hash of what was measured, not of the result, so that a measurement that is already on record can be
 found and skipped. :mod:`benchmark.config.identities` defines the identifying fields of each kind. Files are append-only: lines
@@ -27,14 +27,25 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 from tqdm import tqdm
 
-from benchmark.core.errors import InputError, print_warning
-from benchmark.core.files import check_output_folder, lock_file, writing
+from benchmark.core.errors import InputError, print_note, print_warning
+from benchmark.core.files import check_output_folder, checkout, lock_file, user_folder, writing
 from benchmark.core.record_ids import find_recorded, remember_recorded
 from benchmark.core.record_lines import UNSEALED_SCHEMA, escape_surrogates, format_line, is_whole, parse_identity, parse_line
 from benchmark.core.record_types import KINDS, check_fields
 
-# POSE_RECORDS keeps a user's own measurements apart from the committed ones.
-RECORDS = Path(os.environ.get("POSE_RECORDS") or Path(__file__).parents[2] / "reports" / "records")
+
+def records_folder() -> Path:
+    """Return the folder of the records: that of POSE_RECORDS, which keeps a user's own apart from the committed ones.
+
+    By default it is ``reports/records`` of the checkout, or the user's own folder where the suite was installed from a wheel.
+    """
+    if named := os.environ.get("POSE_RECORDS"):
+        return Path(named)
+    project = checkout()
+    return project / "reports" / "records" if project else user_folder(".local/share") / "records"
+
+
+RECORDS = records_folder()
 NOT_APPLICABLE = "-"
 _BLOCK = 65536
 PLACES = ("--work", "--cache", "--out")  # options that no command on record has
@@ -377,6 +388,8 @@ def to_record(data: dict[str, Any]) -> Record:
 def check_store(folder: Path = RECORDS) -> None:
     """Check that records can be read from a folder and added to it, before anything long is done.
 
+    Outside a checkout the folder is named, as nobody looks for it there.
+
     Raises:
         InputError: a line is not a record, or the folder or a file cannot be written.
     """
@@ -386,6 +399,8 @@ def check_store(folder: Path = RECORDS) -> None:
         with lock_file(path, wait=True):
             pass
     check_output_folder(folder, max((path.stat().st_size for path in paths), default=0))
+    if not checkout():
+        print_note(f"records are kept in {folder.absolute()}")
 
 
 def append_record(record: Record, folder: Path = RECORDS) -> bool:
@@ -470,7 +485,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
     """Return a new record's origin: environment, commit, command and time (UTC)."""
     return {
         "environment": _environment(),
-        "commit": _commit(),
+        "commit": _commit(checkout()),
         "command": command or shlex.join(["python", "-m", *_module(), *_without_places(sys.argv[1:])]),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -503,7 +518,7 @@ def _environment() -> dict[str, Any]:
 
 
 @cache
-def _commit(root: Path = Path(__file__).parents[2]) -> str:
+def _commit(root: Path | None) -> str:
     """Return the commit of the code, and "-dirty" if the code differs from it; what runs write, records and pages, may differ.
 
     ``POSE_COMMIT`` says it where the code was copied to a machine without its repository, or with an older one.
@@ -514,6 +529,8 @@ def _commit(root: Path = Path(__file__).parents[2]) -> str:
 
     if stated := os.environ.get("POSE_COMMIT"):
         return stated
+    if root is None:  # a repository around an installed copy is another project's
+        return ""
     try:
         commit = git("describe", "--always", "--abbrev=12")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)reports", ":(exclude)*.md")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmark.core.errors import FULL, InputError
 from benchmark.core.file_content import misplaced_content
-from benchmark.core.files import atomic_write, lock_file, sha256_of_file, write_file, writing
+from benchmark.core.files import atomic_write, lock_file, remove_partials, sha256_of_file, write_file, writing
 from benchmark.core.text import printable
 from benchmark.data.archives import extract_archive
 from benchmark.data.sources import Source
@@ -158,6 +158,7 @@ def _download(url: str, target: Path, expected: str | None, size: int | None, or
     with lock_file(part, wait=False) as locked:
         if not locked:
             raise InputError(f"{target}: another process is downloading it")
+        remove_partials(part.parent, _tag_file(part).name)
         # Not atomic_write: what has arrived must outlive a failure, so that the next call can resume.
         with open(part, "ab") as file:
             try:

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from benchmark.core.errors import InputError
+from benchmark.core.processes import end_with_parent
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=1)  # the slowest process may finish long after the fastest
@@ -27,6 +28,7 @@ def process_group() -> Iterator[tuple[int, int]]:
     """Yield rank and world size; under torchrun, the processes are connected inside the context."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size > 1:
+        end_with_parent()
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         store, rank, _ = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))
         # When torchrun restarts the processes, it keeps its store, which still holds the addresses of the dead ones.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from fnmatch import fnmatchcase
-from typing import Any
 
 from tqdm import tqdm
 
@@ -16,6 +15,7 @@ from benchmark.config.packages import PaperPackage, declarations
 from benchmark.core.errors import InputError
 from benchmark.core.input_size import parse_size
 from benchmark.core.keypoints import JOINT_COUNTS
+from benchmark.core.processes import process_pool
 from benchmark.core.records import Record, append_record, load_records, provenance, record_id
 from benchmark.cost.records import cost_record, measure_cost
 from benchmark.ledger.predicates import variant_costs
@@ -40,7 +40,7 @@ def measure_missing() -> None:
     table_costs = list(required_costs(papers))
     for model, _, size in table_costs:
         check_input_size(model, parse_size(size))  # a wrong id or size is reported before any work is done
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with process_pool(os.cpu_count() or 1) as pool:
         records = load_records()
         tasks: list[Task] = list(_description_tasks(papers, records))
         jobs = dict.fromkeys([*table_costs, *_ablation_costs()])
@@ -74,8 +74,9 @@ def _description_tasks(papers: Mapping[str, Paper], records: Mapping[str, Record
 # --- run by the processes of the pool -----------------------------------------------------------------------------------------
 
 
-def _run_tasks(pool: Any, tasks: list[Task], label: str) -> None:
-    for record in tqdm(pool.imap(_run_task, tasks), desc=label, total=len(tasks), disable=not tasks):
+def _run_tasks(pool: Executor, tasks: list[Task], label: str) -> None:
+    """Run tasks, and keep each record as it comes, in the order of the tasks."""
+    for record in tqdm(pool.map(_run_task, tasks), desc=label, total=len(tasks), disable=not tasks):
         if record:
             append_record(record)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import tyro
 
 from benchmark.core.errors import InputError, run_command
-from benchmark.core.files import check_output_folder
+from benchmark.core.files import check_output_folder, checkout
 from benchmark.report.names import README, REPORTS, SITE
 
 
@@ -23,7 +23,8 @@ def main(paper: str | None = None, out: Path | None = None, check: bool = False,
 
     Args:
         paper: Write only the page of this paper, such as efficientpose_nas.
-        out: The folder to write to: by default the committed report, and out/site for the static site.
+        out: The folder to write to: by default reports/ of the repository, or out/report where the suite was installed without
+            one, and out/site for the static site.
         check: Write nothing; exit with status 1 if a file differs from what would be written.
         html: Write the report as a static site, which opens from disk.
     """
@@ -44,7 +45,7 @@ def main(paper: str | None = None, out: Path | None = None, check: bool = False,
     if not check:
         check_output_folder(out)
     files = build_report(paper)
-    is_committed = out.resolve() == REPORTS
+    is_committed = checkout() is not None and out.resolve() == REPORTS.resolve()
     if not is_committed:
         files.pop(README, None)  # the project's README belongs to the committed report only
     # In another folder, a page that the report does not have may be anybody's.

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.analysis.effects import judged_plans, measure_effects
 from benchmark.config.identities import current_records, is_removed
 from benchmark.core.errors import InputError, print_warning
-from benchmark.core.files import hold_folder, write_file
+from benchmark.core.files import checkout, hold_folder, remove_partials, write_file
 from benchmark.core.records import load_records
 from benchmark.core.text import format_csv
 from benchmark.ledger.tokens import VERDICT_COLUMNS, VERDICT_SCHEMA, Verdict
@@ -75,9 +75,9 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
             raise InputError(f"--paper {paper!r} is not one of {', '.join(papers)}")
         return {f"{paper}.md": _encode_page(paper_page(papers[paper], evidence.verdicts, evidence.records, evidence.effects))}
     findings = find_all(evidence)
-    pages = report_pages(evidence, findings) | {
-        README: _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings)),
-    }
+    pages = report_pages(evidence, findings)
+    if checkout():
+        pages[README] = _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings))
     return (
         {name: _encode_page(text) for name, text in pages.items()}
         | {"verdicts.csv": format_verdicts(evidence.verdicts).encode()}
@@ -140,14 +140,16 @@ def format_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write each file completely or not at all.
+    """Write each file completely or not at all; what a report that was killed left half-written is removed.
 
     Raises:
         InputError: a file cannot be written, or another process writes to the folder.
     """
     with hold_folder(folder):
         for name, content in files.items():
-            write_file(folder / name, content)
+            path = folder / name
+            remove_partials(path.parent, path.name)
+            write_file(path, content)
 
 
 def stale_files(files: Mapping[str, bytes], folder: Path) -> list[str]:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.core.files import checkout
 from benchmark.papers.tables import DASH, Cell, Paper, Table
 
-REPORTS = Path(__file__).parent.parent.parent / "reports"
+
+def reports_folder() -> Path:
+    """Return the folder of the committed report; where the suite was installed from a wheel, one for the user's own."""
+    project = checkout()
+    return project / "reports" if project else Path("out/report")
+
+
+REPORTS = reports_folder()
 SITE = Path("out/site")
 README = "../README.md"  # the project's, relative to the report
 YES_OR_NO = ("Y", "N")  # cells that name nothing

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from benchmark.core.errors import InputError
-from benchmark.core.files import atomic_write, lock_file, write_file
+from benchmark.core.files import atomic_write, lock_file, remove_partials, write_file
 from benchmark.evaluation.distributed import broadcast, process_rank
 from benchmark.models.layouts import OWN, Layout
 from benchmark.models.registry import build_on_meta
@@ -76,8 +76,7 @@ def open_run(
     elif process_rank() == 0:
         write_file(description, (json.dumps(identity, indent=1) + "\n").encode())
     if process_rank() == 0:
-        for partial in folder.glob(".*.part"):  # of a process that was killed as it wrote
-            partial.unlink(missing_ok=True)
+        remove_partials(folder)
     if broadcast(checkpoint.exists()):
         return start | load_checkpoint(checkpoint, network, optimizers)
     return start

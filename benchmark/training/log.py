@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, print_note
 from benchmark.core.files import write_file, writing
 
 FLUSH_EVERY = 50  # steps whose losses stay on the device until they are written together
@@ -35,6 +35,8 @@ class TrainingLog:
         self.last, self.since = math.nan, time.monotonic()
         lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
         earlier_lines = [line for line in lines if _step_of(line) < step]
+        if not step and lines:
+            print_note(f"{folder}: no checkpoint was written: begins at step 0 again, and the lines of its log are dropped")
         write_file(self.path, "".join(line + "\n" for line in earlier_lines).encode())
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter

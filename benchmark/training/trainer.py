@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmark.config.packages import layouts_of
 from benchmark.config.recipes import Optimizer, Recipe, without_average
 from benchmark.config.schedules import learning_rate
-from benchmark.core.errors import InputError
+from benchmark.core.errors import InputError, print_note
 from benchmark.core.files import sha256_of_file
 from benchmark.core.keypoints import JOINT_COUNTS, joint_set_of
 from benchmark.core.text import printable
@@ -48,7 +48,8 @@ from benchmark.training.loader import BatchLoader
 from benchmark.training.log import TrainingLog
 from benchmark.training.losses import Targets
 
-SAVE_EVERY = 600.0  # seconds between checkpoints where an epoch takes longer
+SAVE_EVERY = 60.0  # seconds between checkpoints where an epoch takes longer
+SAVE_SHARE = 0.02  # of the time at most is spent on writing them: of a large network to a slow disk, they are further apart
 
 Batch = tuple[Tensor, Targets]
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
@@ -356,7 +357,9 @@ def run_loop(
                 disable=None if rank == 0 else True,
             )
         )
-        saved = time.monotonic()
+        if rank == 0 and first:
+            print_note(f"{run.folder}: resumed at step {first:,} of {plan.steps:,}")
+        saved, saving = time.monotonic(), 0.0
         for step in range(first, plan.steps):
             # Take the step. A thread prepares the next batch meanwhile.
             loss, rate = take_step(step, next(batches))
@@ -364,7 +367,7 @@ def run_loop(
             if log:
                 log.step(step, epoch, loss, rate)
             bar.update(batch_size)
-            if not ends_epoch and time.monotonic() - saved < SAVE_EVERY:
+            if not ends_epoch and time.monotonic() - saved < max(SAVE_EVERY, saving / SAVE_SHARE):
                 continue
 
             # Write the log up to this step. A loss that is not finite stops the run here, and the last checkpoint stays.
@@ -382,6 +385,7 @@ def run_loop(
             progress.update(state(), step=step + 1, seconds=progress["seconds"] + now - saved)
             if log:
                 save_checkpoint(run.folder / CHECKPOINT, network, optimizers, progress)
+                saving = time.monotonic() - now
             saved = now
 
 
@@ -425,7 +429,8 @@ def time_steps(run: TrainingRun, loader: BatchLoader, steps: int = 3) -> float:
 def median_step_seconds(take_step: Callable[[Any], object], batches: Iterable[Any], device: torch.device) -> float:
     """Measure the median seconds of a step over batches, without loading them; the first step warms up and is not counted."""
     times = []
-    for batch in batches:
+    hidden = True if process_rank() else None  # else where there is no terminal
+    for batch in tqdm(batches, desc="timing steps", unit=" steps", delay=1, leave=False, disable=hidden):
         begun = time.perf_counter()
         take_step(batch)
         if device.type == "cuda":

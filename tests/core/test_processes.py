@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import benchmark
 from benchmark.core.errors import InputError
 from benchmark.core.processes import NetworkProcess, ProcessEndedError
 
@@ -126,3 +130,86 @@ def test_a_module_that_cannot_be_run_is_one_line() -> None:
         pytest.raises(ProcessEndedError, match=r"net\.py:build: its process ended with status 1: .*No module named surely"),
     ):
         process.ask("count")
+
+
+# --- the end of the parent ---------------------------------------------------------------------------------------------------
+
+PARENTS = {
+    "a pool": """
+import os, sys, time
+from benchmark.core.errors import run_command
+from benchmark.core.processes import process_pool
+
+def work(seconds):
+    with open(f"{sys.argv[1]}/{os.getpid()}", "w"):
+        time.sleep(seconds)
+
+def main():
+    with process_pool(2) as pool:
+        list(pool.map(work, [600.0, 600.0]))
+
+if __name__ == "__main__":
+    run_command(main)
+""",
+    "a network": """
+import os, sys, time
+from benchmark.core.errors import run_command
+from benchmark.core.processes import NetworkProcess, answer_requests
+
+def handle(message):
+    with open(f"{message['folder']}/{os.getpid()}", "w"):
+        time.sleep(600)
+
+def main():
+    with NetworkProcess("parent", "net.py:build") as process:
+        process.ask("work", folder=sys.argv[1])
+
+if __name__ == "__main__":
+    run_command(main) if sys.argv[1:] else answer_requests(handle)
+""",
+}
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes with their parent")
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("kind", PARENTS)
+def test_workers_end_with_their_parent_whatever_ends_it(tmp_path: Path, kind: str, sign: signal.Signals) -> None:
+    (tmp_path / "parent.py").write_text(PARENTS[kind])
+    (workers := tmp_path / "workers").mkdir()
+    count = 2 if kind == "a pool" else 1
+    command = [sys.executable, str(tmp_path / "parent.py"), str(workers)]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    parent = subprocess.Popen(
+        command,
+        env=variables,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while len(list(workers.iterdir())) < count:
+        assert parent.poll() is None
+        time.sleep(0.01)
+    parent.send_signal(sign)
+    _, errors = parent.communicate(timeout=30)
+    if sign == signal.SIGKILL:  # Python's tracker of semaphores may speak
+        assert parent.returncode == -signal.SIGKILL
+    else:
+        line = f"stopped by {sign.name}: what was finished is kept; the same command resumes\n"
+        assert (parent.returncode, errors) == (128 + sign, line)
+    end = time.monotonic() + 10
+    while running := [path.name for path in workers.iterdir() if is_running(int(path.name))]:
+        assert time.monotonic() < end, running
+        time.sleep(0.01)
+
+
+def test_no_other_module_starts_processes_that_could_outlast_it() -> None:
+    starts = re.compile(r"Popen|ProcessPool|multiprocessing|os\.fork|DataLoader|num_workers")
+    modules = [path for path in Path(benchmark.__path__[0]).rglob("*.py") if starts.search(path.read_text(encoding="utf-8"))]
+    assert [path.name for path in modules] == ["processes.py"]

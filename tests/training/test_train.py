@@ -30,10 +30,11 @@ from benchmark.training import trainer
 from benchmark.training.arguments import TrainArguments
 from benchmark.training.checkpoint import claim_folder, load_checkpoint, load_initial_weights, read_progress, save_checkpoint
 from benchmark.training.loader import BatchLoader, load_training_people
-from benchmark.training.log import read_log
+from benchmark.training.log import TrainingLog, read_log
 from benchmark.training.lr_finder import LARGEST_TRIED_RATE, find_learning_rate
 from benchmark.training.run import plan_training
 from benchmark.training.trainer import TrainingStep, train_network
+from tests.core.test_processes import is_running
 
 MODEL = "efficientpose_nas/A"
 PEOPLE = 64
@@ -131,16 +132,18 @@ def stop_and_start_again(options: TrainArguments, stop: int, monkeypatch: pytest
 @pytest.mark.parametrize(
     "stop",
     [
-        pytest.param(3, id="within an epoch"),
+        pytest.param(5, id="within an epoch"),
         pytest.param(8, id="between epochs", marks=pytest.mark.slow),
         pytest.param(13, id="within the last epoch", marks=pytest.mark.slow),
     ],
 )
 def test_stopped_and_started_again_it_is_the_same_run(
-    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stop: int
 ) -> None:
     """Compare losses and weights to the last bit."""
+    monkeypatch.setattr(trainer, "SAVE_SHARE", np.inf)
     stop_and_start_again(arguments(root, tmp_path / "run", keep=False), stop, monkeypatch)
+    assert f"{tmp_path / 'run'}: resumed at step {stop} of {STEPS}\n" in capsys.readouterr().err
     assert losses(tmp_path / "run") == losses(whole / "run")
     assert same_weights(tmp_path / "run", whole / "run")
 
@@ -153,14 +156,53 @@ def test_on_a_gpu_the_curve_goes_on_to_a_hundredth(root: Path, tmp_path: Path, m
     assert np.allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=1e-2)
 
 
-def test_killed_without_warning_it_goes_on_from_the_last_checkpoint(root: Path, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cost", [0.0, 0.5])
+def test_checkpoints_are_further_apart_where_they_take_long(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: float
+) -> None:
+    """A fiftieth of the time at most is spent on them."""
+    saved = []
+
+    def save(*_: Any) -> None:
+        saved.append(time.monotonic())
+        clock["ahead"] += cost
+
+    clock, monotonic = {"ahead": 0.0}, time.monotonic
+    monkeypatch.setattr("benchmark.training.trainer.time.monotonic", lambda: monotonic() + clock["ahead"])
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "save_checkpoint", save)
+    options = arguments(root, tmp_path / "run", epochs=1)
+    recipe = plan_training(options).recipe
+    people, _ = load_training_people(recipe, root)
+    train_network(plan_training(options), BatchLoader(people, recipe, 0))
+    assert len(saved) == (2 if cost else 8)
+
+
+def test_a_run_without_checkpoint_says_that_it_begins_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 0, "epoch": 0, "loss": 7.0, "lr": 1.0, "seconds": 1.0}\n')
+    with TrainingLog(tmp_path, 0, tensorboard=False):
+        pass
+    assert "no checkpoint was written: begins at step 0 again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_ended_by_a_signal_it_goes_on_from_the_last_checkpoint(
+    root: Path, whole: Path, tmp_path: Path, sign: signal.Signals
+) -> None:
     run = tmp_path / "run"
-    process = subprocess.Popen([sys.executable, *command(root, run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    line = [sys.executable, *command(root, run)]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not (run / "last.pt").exists():
         assert process.poll() is None, "ended before its first checkpoint"
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(sign)
+    errors = process.communicate()[1].splitlines()
+    if sign == signal.SIGTERM:
+        assert (process.returncode, errors[-1]) == (
+            143,
+            "stopped by SIGTERM: what was finished is kept; the same command resumes",
+        )
+        assert "Traceback" not in "".join(errors)
     assert 0 < read_progress(run / "last.pt")["step"] < STEPS
     (run / ".last.pt.0123.part").write_bytes(b"what a process killed as it wrote leaves")
     train_command(arguments(root, run, keep=False))
@@ -188,6 +230,25 @@ def torchrun(root: Path, out: Path, *more: str, script: Path | None = None, rest
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
     process = subprocess.run([sys.executable, *launcher, *program], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-6000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes with their parent")
+def test_processes_end_when_torchrun_is_killed(root: Path, tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    line = [sys.executable, *launcher, *command(root, tmp_path / "run", "--epochs", "9999")]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run" / "last.pt").exists():
+        assert process.poll() is None, "ended before its first checkpoint"
+        time.sleep(0.1)
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    assert len(started) == 2
+    end = time.monotonic() + 10
+    while running := [number for number in started if is_running(int(number))]:
+        assert time.monotonic() < end, running
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
