@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help report site sitecheck check test lint types lock bench slow torture clean
+.PHONY: help report site sitecheck check test lint types lock bench slow torture mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ slow: .venv/ready ## run the tests that take longer
 
 torture: .venv/ready ## kill commands at random moments, fill their disk, run two at once (hours; TIMES=50)
 	$(BIN)/python -m tests.torture --times $(or $(TIMES),50) --out out/torture.json
+
+mutants: .venv/ready ## plant faults in the instruments, and count those that their tests notice (half an hour; COUNT=10)
+	$(BIN)/python -m tests.mutants --count $(or $(COUNT),10) --out out/mutants.json
 
 bench: .venv/ready ## time the instruments beside the usual alternatives
 	mkdir -p out
