@@ -68,14 +68,21 @@ class StopError(KeyboardInterrupt):
 @contextlib.contextmanager
 def _stopping_on_sigterm() -> Iterator[None]:
     """Raise :class:`StopError` on SIGTERM; on a second one the process ends at once."""
+    is_stopped = False
 
     def stop(number: int, _: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
         signal.signal(number, signal.SIG_DFL)
         raise StopError
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Exception:
+        if is_stopped:  # compiled code may turn what is raised within it into an error of its own
+            raise StopError from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
