@@ -42,7 +42,7 @@ slow: .venv/ready ## run the tests that take longer
 torture: .venv/ready ## kill commands at random moments, fill their disk, run two at once (hours; TIMES=50)
 	$(BIN)/python -m tests.torture --times $(or $(TIMES),50) --out out/torture.json
 
-mutants: .venv/ready ## plant faults in the instruments, and count those that their tests notice (half an hour; COUNT=10)
+mutants: .venv/ready ## plant faults in the instruments, and count those that their tests notice (COUNT=10)
 	$(BIN)/python -m tests.mutants --count $(or $(COUNT),10) --out out/mutants.json
 
 bench: .venv/ready ## time the instruments beside the usual alternatives

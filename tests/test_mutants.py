@@ -1,4 +1,4 @@
-"""The faults that ``make mutants`` plants are small, differ from the code, and leave out annotations and the words of errors."""
+"""The faults that ``make mutants`` plants are small, differ from the code, and leave out annotations and words of errors."""
 
 from __future__ import annotations
 
