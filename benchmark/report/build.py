@@ -33,6 +33,7 @@ from benchmark.report.plots import accuracy_figure, verdicts_figure
 from benchmark.report.predictions import predictions_page
 from benchmark.report.ranking import ranking_page
 from benchmark.report.recipes import recipes_page
+from benchmark.report.robustness import robustness_page
 from benchmark.report.search import search_figures, search_page
 from benchmark.report.training import training_figure, training_page
 
@@ -103,6 +104,7 @@ def report_pages(evidence: Evidence, findings: Findings, draw_table: DrawTable =
         "search.md": search_page(records),
         "ablations.md": ablations_page(records, effects),
         "claims.md": claims_page(papers, verdicts),
+        "robustness.md": robustness_page(),
     }
 
 

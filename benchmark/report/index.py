@@ -69,6 +69,7 @@ PAGE_GROUPS = (
             ("claims", "Claims and consistency checks", "sentences and tables, checked against the printed cells"),
             ("recipes", "Training recipes", "each recipe in full, with the assumptions behind it"),
             ("pipeline", "Training images", "the agreement of the three routes that compute them"),
+            ("robustness", "Robustness", "disturbed commands, and faults planted in the instruments"),
         ),
     ),
 )
