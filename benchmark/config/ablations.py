@@ -76,7 +76,7 @@ BUDGETS: Mapping[str, Budget] = {
     "lsp-gpu": Budget(
         dataset="lsp",
         seeds=5,
-        description="Leeds Sports Pose at 96x96, 24 epochs in bfloat16, for a GPU: a hundred runs in a quarter of an hour",
+        description="Leeds Sports Pose at 96x96, 24 epochs in bfloat16, for a GPU",
         scale="gpu",
         # On an H200, a step of 64 people at 160x160 takes 19 ms in float32, and 10 ms in bfloat16: most of a step are gradients
         # of depthwise kernels. At this size and precision a training can be eight times as long as under ``lsp``. The rate is
