@@ -57,7 +57,7 @@ def search_and_train(arguments: SearchArguments, folder: Path = RECORDS) -> list
     run = plan_search(arguments, config, table)
     if arguments.keep and (known := recorded_search(arguments, config, table.device, folder)):
         if verbose:
-            print("on record:")
+            print("on record: (to search again, and keep nothing: --no-keep)")
         return known
     parts = split_people(people, config)
     plan = plan_steps(run, parts, arguments)

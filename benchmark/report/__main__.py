@@ -15,7 +15,7 @@ import tyro
 
 from benchmark.core.errors import InputError, run_command
 from benchmark.core.files import check_output_folder, checkout
-from benchmark.report.names import README, REPORTS, SITE
+from benchmark.report.names import REPORTS, SITE
 
 
 def main(paper: str | None = None, out: Path | None = None, check: bool = False, html: bool = False) -> None:
@@ -47,7 +47,8 @@ def main(paper: str | None = None, out: Path | None = None, check: bool = False,
     files = build_report(paper)
     is_committed = checkout() is not None and out.resolve() == REPORTS.resolve()
     if not is_committed:
-        files.pop(README, None)  # the project's README belongs to the committed report only
+        # The README and docs/ of the project belong to the committed report only.
+        files = {name: content for name, content in files.items() if not name.startswith("../")}
     # In another folder, a page that the report does not have may be anybody's.
     leftovers = leftover_files(files, out) if is_committed and paper is None else []
     if not check:

@@ -19,6 +19,7 @@ from benchmark.papers.tables import load_papers
 from benchmark.report.ablations import ablation_figures, ablations_page
 from benchmark.report.claims import claims_page
 from benchmark.report.decoding import decoding_page
+from benchmark.report.docs import docs_blocks
 from benchmark.report.finding_rules.finding import Evidence
 from benchmark.report.findings import Findings, find_all, findings_page
 from benchmark.report.index import index_page, readme_blocks
@@ -78,7 +79,8 @@ def build_report(paper: str | None = None) -> dict[str, bytes]:
     findings = find_all(evidence)
     pages = report_pages(evidence, findings)
     if checkout():
-        pages[README] = _insert_into_readme(readme_blocks(papers, evidence.verdicts, evidence.records, findings))
+        inserted = {README: readme_blocks(papers, evidence.verdicts, evidence.records, findings), **docs_blocks()}
+        pages |= {name: _insert_blocks(name, blocks) for name, blocks in inserted.items()}
     return (
         {name: _encode_page(text) for name, text in pages.items()}
         | {"verdicts.csv": format_verdicts(evidence.verdicts).encode()}
@@ -125,9 +127,9 @@ def _encode_page(text: str) -> bytes:
     return without_address_links(text).encode()
 
 
-def _insert_into_readme(blocks: Mapping[str, str]) -> str:
-    """Return the project's README with each block between the markers of its name."""
-    text = (REPORTS / README).read_text(encoding="utf-8")
+def _insert_blocks(name: str, blocks: Mapping[str, str]) -> str:
+    """Return a page that people write, such as the project's README, with each block between the markers of its name."""
+    text = (REPORTS / name).read_text(encoding="utf-8")
     for name, block in blocks.items():
         before, begin, rest = text.partition(f"<!-- {name}: begin -->\n")
         _, end, after = rest.partition(f"<!-- {name}: end -->")

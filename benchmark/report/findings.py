@@ -95,9 +95,13 @@ def choose_findings(findings: Findings, number: int = CHOSEN) -> list[tuple[str,
     return [chosen for rank in by_rank for chosen in rank if chosen is not None][:number]
 
 
-def findings_block(findings: Findings, folder: str = "") -> str:
-    """Format the most important findings as a list; ``folder`` is the path to the report, with a slash at its end."""
-    chosen = choose_findings(findings)
+def findings_block(findings: Findings, folder: str = "", count: int | None = None) -> str:
+    """Format the most important findings as a list, all or the first ones.
+
+    Args:
+        folder: Path to the report, with a slash at its end.
+    """
+    chosen = choose_findings(findings)[:count]
     return "\n".join(
         f"{number}. {finding.sentence} ([{finding.basis}]({folder}{PAGE}#{heading_anchor(title)}))"
         for number, (title, finding) in enumerate(chosen, 1)

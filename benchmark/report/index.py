@@ -10,11 +10,8 @@ from benchmark.ledger.explanations import MIN_REACH, PREDICATES
 from benchmark.ledger.predicates import count_cells, numbers_by_fit
 from benchmark.ledger.tokens import (
     GROUP_MEANING,
-    GROUP_OF,
     INTERNAL,
-    INTERNAL_MEANING,
     KINDS,
-    MEASURED_MEANING,
     OUTCOMES,
     Measured,
     Verdict,
@@ -23,9 +20,10 @@ from benchmark.ledger.tokens import (
     measurable,
 )
 from benchmark.papers.tables import Paper
+from benchmark.report.docs import verdict_tables
 from benchmark.report.explanations import explanation_sentence
 from benchmark.report.findings import Findings, choose_findings, findings_block
-from benchmark.report.markdown import INTERNAL_MARKS, MARKS, code, grid, legend, page
+from benchmark.report.markdown import code, grid, legend, page
 from benchmark.report.papers import printed_grid
 
 # Groups of pages: the name of each page's file, its title, and what it shows.
@@ -127,15 +125,8 @@ def index_page(
             ]
         ),
         "## Verdicts",
-        grid(
-            ("mark", "measured", "counted under", "meaning"),
-            [(MARKS[token], code(token), GROUP_OF[token], meaning) for token, meaning in MEASURED_MEANING.items()],
-        ),
+        verdict_tables(),
         grid(("counted under", "meaning"), GROUP_MEANING.items()),
-        grid(
-            ("mark", "internal", "meaning"),
-            [(INTERNAL_MARKS[token], code(token), meaning) for token, meaning in INTERNAL_MEANING.items()],
-        ),
         "## Reasons that explain a difference",
         "This list is closed, and its reasons are never combined. A cost is `explained` by one that the row's source states, "
         f"or that fits wherever it makes a difference, in at least {MIN_REACH} numbers of the column, without a rival; "
@@ -149,7 +140,7 @@ def readme_blocks(
     papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record], findings: Findings
 ) -> dict[str, str]:
     """Return the project README's excerpts of the report, by the names in its markers."""
-    return {"findings": findings_block(findings, "reports/"), "report": _excerpt(papers, verdicts, records)}
+    return {"findings": findings_block(findings, "reports/", 3), "report": _excerpt(papers, verdicts, records)}
 
 
 def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: Mapping[str, Record]) -> str:
@@ -165,7 +156,6 @@ def _excerpt(papers: Mapping[str, Paper], verdicts: Sequence[Verdict], records: 
             f"{TWO_JUDGEMENTS} Settings of experiments cannot be measured, and are left out here.",
             count_by_kind(verdicts),
             describe_choices(papers, records, verdicts),
-            "![what measuring came to, by paper and kind](reports/figures/verdicts.svg)",
             f"As an example from [the report](reports/README.md), this is {table.where} of "
             f"[{paper.short}](reports/{paper.id}.md). Each cell gives the printed value, then our verdict and our value.",
             printed_grid(table, verdicts),

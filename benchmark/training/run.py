@@ -284,7 +284,7 @@ def execute_training(
     data = data_sample(people, validator.people)
     if known := broadcast(find_training_records(run, validator.metric, folder, data) if folder else []):
         if verbose:
-            print("on record:")
+            print("on record: (to train again, and keep nothing: --no-keep)")
         return known
     loader = cached_loader(run, people, cache, verbose)
     if verbose or run.processes > 1:  # steps are timed in all processes or in none

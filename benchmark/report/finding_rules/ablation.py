@@ -54,8 +54,8 @@ def find_blind_ablations(evidence: Evidence) -> Iterator[Finding]:
             ]
             yield Finding(
                 sentence=f"If the papers' differences held on {DATASETS[budget.dataset]}, our trainings would more likely miss "
-                f"than find {len(blind)} of {len(trained)}, such as {paper.short}'s {each.printed:.2f} points of "
-                f"{each.effect.printed_metric} for “{ablation.title}”{_stand_in(each.effect)}: power "
+                f"than find {len(blind)} of {len(trained)}, such as {paper.short}'s {each.printed:.3g} points for "
+                f"“{ablation.title}”{_stand_in(each.effect)}: power "
                 f"{format_power(each.effect.judgement)} at 5 % / {family}, measured "
                 f"{format_difference(each.effect.difference, each.effect.estimate)}.",
                 strength=each.printed,
