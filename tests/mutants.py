@@ -91,10 +91,14 @@ class Module(TypedDict):
     """The faults of one instrument.
 
     Attributes:
+        seed: Of the drawing.
         survivors: Those that no test noticed: line, and the statement's part before and after.
     """
 
     module: str
+    commit: str
+    seed: int
+    seconds: float
     planted: int
     caught: int
     survivors: list[str]
@@ -104,9 +108,6 @@ class Report(TypedDict):
     """What ``make mutants`` writes."""
 
     schema: int
-    commit: str
-    seed: int
-    seconds: float
     results: list[Module]
 
 
@@ -186,14 +187,14 @@ def tests_pass(folder: Path, tests: Sequence[str]) -> bool:
     return os.waitpid(process, 0)[1] == 0
 
 
-def plant(folder: Path, module: str, count: int, chance: random.Random, bar: tqdm) -> Module:
+def plant(folder: Path, module: str, count: int, seed: int, commit: str, bar: tqdm) -> Module:
     """Plant faults in a module of a copy of the project, one at a time."""
     path, tests = folder / module, INSTRUMENTS[module]
-    source = path.read_text()
+    source, begun = path.read_text(), time.monotonic()
     if not tests_pass(folder, tests):
         raise SystemExit(f"{module}: its tests fail without a fault")
     possible = list(faults(source))
-    planted = chance.sample(possible, min(count, len(possible)))
+    planted = random.Random(f"{seed} {module}").sample(possible, min(count, len(possible)))
     survivors = []
     for description, faulty in planted:
         path.write_text(faulty)
@@ -201,23 +202,31 @@ def plant(folder: Path, module: str, count: int, chance: random.Random, bar: tqd
             survivors.append(description)
         bar.update()
     path.write_text(source)
-    return Module(module=module, planted=len(planted), caught=len(planted) - len(survivors), survivors=survivors)
+    return Module(
+        module=module,
+        commit=commit,
+        seed=seed,
+        seconds=round(time.monotonic() - begun, 1),
+        planted=len(planted),
+        caught=len(planted) - len(survivors),
+        survivors=survivors,
+    )
 
 
-def mutants(*, count: int = 10, seed: int = 0, out: Path = Path("out/mutants.json"), only: str = "") -> None:
+def mutants(*, count: int = 10, seed: int = 0, out: Path = Path("out/mutants.json"), only: tuple[str, ...] = ("",)) -> None:
     """Plant faults, and write what was noticed after each module.
 
     Args:
         count: Number of faults in each module.
         seed: Of the drawing of faults.
-        only: A module's path, or its beginning; all others are left out.
+        out: The file to write; of modules that are left out, it keeps what it has.
+        only: Paths of modules, or their beginnings; all others are left out.
     """
     sys.dont_write_bytecode = True  # a changed file of the same size and second would not be read again
-    begun = time.monotonic()
     modules = [module for module in INSTRUMENTS if module.startswith(only)]
+    known = {result["module"]: result for result in json.loads(out.read_text())["results"]} if out.exists() else {}
     files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
     commit = subprocess.run(["git", "describe", "--always", "--abbrev=12"], cwd=PROJECT, capture_output=True, text=True)
-    report = Report(schema=1, commit=commit.stdout.strip(), seed=seed, seconds=0.0, results=[])
     with tempfile.TemporaryDirectory() as name, tqdm(total=count * len(modules), unit=" faults") as bar:
         folder = Path(name)
         for file in files:
@@ -225,8 +234,8 @@ def mutants(*, count: int = 10, seed: int = 0, out: Path = Path("out/mutants.jso
             shutil.copyfile(PROJECT / file, folder / file)
         for module in modules:
             bar.set_postfix_str(module)
-            report["results"].append(plant(folder, module, count, random.Random(f"{seed} {module}"), bar))
-            report["seconds"] = round(time.monotonic() - begun)
+            known[module] = plant(folder, module, count, seed, commit.stdout.strip(), bar)
+            report = Report(schema=2, results=[known[name] for name in INSTRUMENTS if name in known])
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(report, indent=1) + "\n")
 

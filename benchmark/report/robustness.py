@@ -34,14 +34,14 @@ def robustness_page(folder: Path = REPORTS / COUNTS) -> str:
         "## Faults planted in the instruments",
         "A fault is one changed comparison, sign, number or function of an instrument, drawn at random. It is caught where a "
         "test of this instrument fails. Faults that no test noticed are listed; some of them change nothing that can be seen.",
-        grid(("instrument", "planted", "caught"), _planted(mutants)),
+        grid(("instrument", "commit", "planted", "caught"), _planted(mutants)),
         "\n".join(
             f"- {code(module['module'])}, {code(survivor)}"
             for report in mutants
             for module in report["results"]
             for survivor in module["survivors"]
         ),
-        _commands(mutants, "python -m tests.mutants --count 9"),
+        "Counted by `python -m tests.mutants --count 9`." if mutants else "Not run yet: `python -m tests.mutants --count 9`.",
     )
 
 
@@ -64,10 +64,10 @@ def _disturbed(reports: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
 def _planted(reports: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
     modules = [module for report in reports for module in report["results"]]
     for module in modules:
-        yield code(module["module"]), module["planted"], module["caught"]
+        yield code(module["module"]), code(module["commit"]), module["planted"], module["caught"]
     planted, caught = (sum(module[key] for module in modules) for key in ("planted", "caught"))
     if planted:
-        yield "**all**", planted, f"{caught} ({100 * caught / planted:.0f} %)"
+        yield "**all**", "", planted, f"{caught} ({100 * caught / planted:.0f} %)"
 
 
 def _commands(reports: list[dict[str, Any]], command: str) -> str:

@@ -222,3 +222,10 @@ def test_comparisons_with_one_baseline_rarely_err_together() -> None:
         p_values = [estimate_difference(group, groups[0], people=PEOPLE).p_value() for group in groups[1:]]
         wrong += min(adjust_p_values(p_values)) < 0.05
     assert wrong / trials < 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
+
+
+def test_the_equivalence_bound_is_the_margin_at_which_equivalence_is_just_significant() -> None:
+    estimate = Estimate(value=-1.5, variance=0.16, freedom=7.0)
+    bound = estimate.equivalence_bound(0.05)
+    assert bound > 1.5
+    assert estimate.equivalence_p(0.0, bound) == pytest.approx(0.05)

@@ -99,3 +99,17 @@ def test_counts_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch: pytes
             monkeypatch.setattr("benchmark.core.statistics.CACHED", cached)
             np.testing.assert_array_equal(draw_counts(sample_size, replicates), whole)
     assert draw_counts(5, replicates=0).shape == (0, 5)
+
+
+def test_packed_replicates_come_back_with_as_many_places_as_fit() -> None:
+    exact = [10.25, -3.5, np.nan, 11.125]
+    packed = statistics.pack_replicates(exact)
+    assert packed["center"] == pytest.approx(10.25 * 10 ** packed["places"])
+    np.testing.assert_array_equal(statistics.unpack_replicates(packed), exact)
+    drawn = 70 + np.random.default_rng(0).normal(size=1000)
+    reach = np.abs(drawn - np.median(drawn)).max()
+    packed = statistics.pack_replicates(drawn)
+    assert packed["places"] == 3  # 10^4 distances of more than 3.3 do not fit into 16 bits
+    np.testing.assert_allclose(statistics.unpack_replicates(packed), drawn, atol=0.51e-3, rtol=0)
+    assert reach < 2**15 / 1000
+    np.testing.assert_array_equal(statistics.unpack_replicates(statistics.pack_replicates([0.5] * 3)), [0.5] * 3)

@@ -82,6 +82,12 @@ def test_mmcv_adds_biases_norms_relu_and_pooling() -> None:
     assert count(network, 8, 6)["mmcv"] == expected
 
 
+def test_a_norm_without_factors_counts_half_of_one_with_them() -> None:
+    for convention in ("mmcv", "torchstat"):
+        counts = [count(nn.Sequential(nn.BatchNorm2d(3, affine=affine)), 8, 6)[convention] for affine in (True, False)]
+        assert counts == [2 * 3 * 8 * 6, 3 * 8 * 6]
+
+
 def test_torchstat_counts_layers_alone_each_once_and_by_its_own_rules() -> None:
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -200,9 +206,10 @@ def test_scopes_divide_a_network_without_rest() -> None:
     network = nn.Sequential()
     network.add_module("backbone", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()))
     network.add_module("head", nn.Conv2d(4, 2, 1))
+    network.add_module("head2", nn.Conv2d(2, 2, 1))  # its name begins with another one's
     network_trace = trace_network(network, 8, 6)
-    parts = [count_operations(network_trace.within([name]))["macs"] for name in ("backbone", "head")]
-    assert parts == [8 * 6 * prod((4, 3, 3, 3)), 8 * 6 * 8]
+    parts = [count_operations(network_trace.within([name]))["macs"] for name in ("backbone", "head", "head2")]
+    assert parts == [8 * 6 * prod((4, 3, 3, 3)), 8 * 6 * 8, 8 * 6 * 4]
     assert sum(parts) == count_operations(network_trace.ops)["macs"]
 
 

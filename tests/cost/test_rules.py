@@ -60,6 +60,9 @@ def heads(x: Tensor) -> Tensor:
         pytest.param(lambda x: torch.einsum("i,j->ij", x[:, 0], x[:, 1]), 48 * 48, id="einsum that sums nothing"),
         pytest.param(lambda x: torch.tensordot(x, x, dims=([0], [0])), 48 * 3 * 3, id="tensordot"),
         pytest.param(lambda x: F.bilinear(x, x, x.new_zeros(5, 3, 3)), 48 * 5 * 3 * 3, id="bilinear"),
+        pytest.param(
+            lambda x: F.bilinear(x[None], x[None, :, :2], x.new_zeros(5, 3, 2)), 48 * 5 * 3 * 2, id="bilinear, stacked"
+        ),
         pytest.param(lambda x: torch._int_mm(x.to(torch.int8), x.T.to(torch.int8)), 48 * 48 * 3, id="integers"),
         pytest.param(lambda x: torch.vmap(lambda row: x.T @ row)(x.T), 3 * 48 * 3, id="vmap"),
         pytest.param(lambda x: torch.linalg.matrix_power(x.T @ x, 3), 48 * 9 + 2 * 27, id="matrix power"),

@@ -134,3 +134,26 @@ def test_definitions_differ_in_what_they_name() -> None:
     wrists = {preset: pck(predictions, truth, visible, 1.0, preset)["Wrist"] for preset in ("", "not occluded")}
     assert wrists["not occluded"] > wrists[""]
     assert len({pck_metric_name(t, preset) for preset in PCK_PRESETS for t in PCK_THRESHOLDS}) == 3 * len(PCK_PRESETS)
+
+
+def test_sides_are_those_that_an_observer_sees_whichever_way_the_body_lies() -> None:
+    names = list(LSP_JOINTS)
+    upright = np.zeros((14, 2))
+    for name, position in {
+        "right_shoulder": (-0.2, 0.0),
+        "left_shoulder": (0.2, 0.0),
+        "right_hip": (-0.1, 0.5),
+        "left_hip": (0.1, 0.5),
+    }.items():
+        upright[names.index(name)] = position  # seen from the front: the person's right is on the left of the image
+    lying = upright[:, ::-1]  # the torso points to the right of the image, and the person's right is its upper side
+    narrow = np.where(np.isin(names, ["right_hip", "left_hip"])[:, None], [0.0, 0.5], upright)
+    unchanged = np.arange(14)
+    orders = observer_order(np.stack([upright, upright * [-1, 1], lying, lying * [1, -1], narrow]))
+    swapped = [names.index(name.replace("right", "?").replace("left", "right").replace("?", "left")) for name in names]
+    front, back = orders[0], orders[1]
+    assert sorted([tuple(front), tuple(back)]) == sorted([tuple(unchanged), tuple(swapped)])
+    np.testing.assert_array_equal(orders[2], back)  # mirrored once by the exchange of axes
+    np.testing.assert_array_equal(orders[3], front)
+    legs = [names.index(name) for name in ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle")]
+    np.testing.assert_array_equal(orders[4][legs], legs)  # hips at one place do not change

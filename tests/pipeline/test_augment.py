@@ -129,6 +129,26 @@ def test_half_body_leaves_persons_with_eight_joints_alone_and_falls_back_to_the_
     assert (single.centers == [200, 300]).all()
 
 
+def test_a_half_of_two_joints_is_shown_and_one_of_a_single_joint_is_not() -> None:
+    augmentation = replace(AUGMENTATIONS["hrnet_coco"], half_body=1.0, half_body_joints=0)
+    upper = upper_body_indices(MPII_JOINTS)
+    for count in (1, 2):
+        person = crowd(1)
+        visible = np.zeros_like(person.visible)
+        visible[0, upper[:count]] = 1
+        joints = person.joints.copy()
+        joints[0, upper[:count]] = person.centers[0] + 20 * person.sizes[0] + np.arange(count)[:, None] * person.sizes[0]
+        person = replace(person, visible=visible, joints=joints)
+        views = draw_views(person, MPII_JOINTS, augmentation, "hrnet", epoch_generator(0, 0))
+        shown = half_bodies(person, MPII_JOINTS)[0][:, 0] if count == 2 else person.centers
+        np.testing.assert_allclose(views.centers, shown)
+        with_half, without = (
+            visible_region(person, MPII_JOINTS, each, "hrnet", (64, 64))
+            for each in (augmentation, replace(augmentation, half_body=0.0))
+        )
+        assert np.array_equal(with_half, without) == (count == 1)
+
+
 def test_flipping_twice_changes_nothing() -> None:
     order = np.array(mirrored_indices(MPII_JOINTS))
     np.testing.assert_array_equal(order[order], np.arange(16))
