@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -98,7 +97,6 @@ class Module(TypedDict):
     module: str
     commit: str
     seed: int
-    seconds: float
     planted: int
     caught: int
     survivors: list[str]
@@ -190,7 +188,7 @@ def tests_pass(folder: Path, tests: Sequence[str]) -> bool:
 def plant(folder: Path, module: str, count: int, seed: int, commit: str, bar: tqdm) -> Module:
     """Plant faults in a module of a copy of the project, one at a time."""
     path, tests = folder / module, INSTRUMENTS[module]
-    source, begun = path.read_text(), time.monotonic()
+    source = path.read_text()
     if not tests_pass(folder, tests):
         raise SystemExit(f"{module}: its tests fail without a fault")
     possible = list(faults(source))
@@ -206,7 +204,6 @@ def plant(folder: Path, module: str, count: int, seed: int, commit: str, bar: tq
         module=module,
         commit=commit,
         seed=seed,
-        seconds=round(time.monotonic() - begun, 1),
         planted=len(planted),
         caught=len(planted) - len(survivors),
         survivors=survivors,
