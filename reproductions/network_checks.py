@@ -24,6 +24,7 @@ SIBLINGS = {
     "baselines/lite_hrnet-30",  # 18
     *("baselines/lpn-101", "baselines/lpn-152"),  # 50
     "baselines/hourglass-8",  # 1 and 2
+    "baselines/du_net+nets=16",  # du_net+nets=8
     *("efficientpose/II", "efficientpose/III", "efficientpose/IV"),  # RT and I
     *("efficientpose_nas/B", "efficientpose_nas/C"),  # A
     *("efficientpose_nas/proxyless_cpu", "efficientpose_nas/proxyless_mobile"),  # proxyless_gpu
@@ -57,7 +58,8 @@ class Subject:
 def with_slow(models: Iterable[str], slow: Container[str]) -> list[ParameterSet]:
     """Return parameters of a test, of which those in ``slow``, with or without switches, are left to ``make slow``."""
     return [
-        pytest.param(model, id=model, marks=[pytest.mark.slow] if model.partition("+")[0] in slow else []) for model in models
+        pytest.param(model, id=model, marks=[pytest.mark.slow] if model in slow or model.partition("+")[0] in slow else [])
+        for model in models
     ]
 
 

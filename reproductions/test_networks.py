@@ -75,8 +75,8 @@ def test_one_step_lowers_the_loss(subject: Subject) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
     torch.manual_seed(3)
-    images = torch.rand(2, 3, SIDE, SIDE).double()
-    targets = [torch.rand(2, *output.shape[1:]).double() for output in subject.outputs]
+    images = torch.rand(1, 3, SIDE, SIDE).double()
+    targets = [torch.rand(1, *output.shape[1:]).double() for output in subject.outputs]
 
     def loss() -> torch.Tensor:
         pairs = zip(flatten_outputs(network(images)), targets, strict=True)

@@ -39,6 +39,15 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count and test users' networks in this process; tests of their isolation do without this."""
+    from tests.same_process import SameProcess
+
+    for module in ("benchmark.compare.accuracy", "benchmark.cost.records"):
+        monkeypatch.setattr(f"{module}.NetworkProcess", SameProcess)
+
+
 def _folder(variable: str, content: str) -> Path:
     path = Path(os.environ.get(variable, ""))
     if not os.environ.get(variable) or not path.is_dir():

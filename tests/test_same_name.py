@@ -121,6 +121,7 @@ def test_a_download_that_is_there_is_compared_with_its_digest(tmp_path: Path) ->
         fetch_source(source, tmp_path)
 
 
+@pytest.mark.usefixtures("same_process")
 def test_a_training_from_other_weights_of_the_same_name_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_datasets(tmp_path / "people", 24, seed=3, validation=8, size=96)
     (tmp_path / "net_of_one_file.py").write_text(NET.replace("from parts import activation\n", "activation = nn.ReLU\n"))

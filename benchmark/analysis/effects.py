@@ -45,7 +45,7 @@ from benchmark.config.ablations import (
 )
 from benchmark.core.inference import Estimate, estimate_from_interval
 from benchmark.core.keypoints import joint_set_of
-from benchmark.core.records import Record, select
+from benchmark.core.records import Record, indexed, select
 from benchmark.core.statistics import REPLICATES
 from benchmark.models.registry import find_entry
 from benchmark.papers.expressions import evaluate_expression
@@ -106,6 +106,7 @@ def judged_plans() -> list[Plan]:
 
 def measure_effects(plans: Sequence[Plan], records: Mapping[str, Record]) -> Effects:
     """Measure every comparison of these plans, and judge them as one family."""
+    records = indexed(records)
     measured = [_measure(plan, comparison, records) for plan in plans for comparison in plan.ablation.comparisons]
     judgements = judge_pairs([measurement.pair for measurement in measured])
     effects: dict[tuple[str, str], list[Effect]] = {(plan.ablation.name, plan.protocol): [] for plan in plans}

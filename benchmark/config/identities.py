@@ -20,7 +20,7 @@ from benchmark.config.searches import CostKind, SearchConfig, Strategy
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import joint_set_of
 from benchmark.core.record_types import KINDS
-from benchmark.core.records import RECORDS, Record, Records, StoredRecord, load_records, record_id, select
+from benchmark.core.records import RECORDS, Record, Records, StoredRecord, indexed, load_records, record_id, select
 from benchmark.core.versions import VERSIONS, versions_of
 from benchmark.models.registry import architecture_format, find_entry, is_known
 
@@ -397,7 +397,7 @@ def load_current(folder: Path = RECORDS) -> Records:
 
 def current_records(records: Mapping[str, Record]) -> Records:
     """Return the records that rest on present versions, by id."""
-    return (records if isinstance(records, Records) else Records(records)).where(is_current)
+    return indexed(records).where(is_current)
 
 
 def runs_of(records: Mapping[str, Record], identity: Identity) -> list[Record]:

@@ -114,15 +114,7 @@ class NetworkProcess:
             line = ""
         if not line:
             self._raise_exit()
-        match json.loads(line):
-            case {"reply": dict(reply)}:
-                return reply
-            case {"input_error": message}:
-                raise InputError(message)
-            case {"other_error": message}:
-                raise InputError(f"{self.network}: {message}")
-            case _:
-                raise ValueError(f"not a reply: {line}")
+        return read_answer(json.loads(line), self.network)
 
     def _raise_exit(self) -> NoReturn:
         status = self.process.wait()
@@ -153,10 +145,31 @@ def answer_requests(handle: Callable[[Request], dict[str, Any]]) -> None:
 
     os.register_at_fork(after_in_child=let_go)  # or processes that a network starts would answer, and outlast this one
     for line in requests:
-        try:
-            answer: dict[str, Any] = {"reply": handle(json.loads(line))}
-        except InputError as error:
-            answer = {"input_error": str(error)}
-        except (Exception, SystemExit) as problem:  # a user's network may raise anything
-            answer = {"other_error": f"{type(problem).__name__}: {next(iter(str(problem).splitlines()), 'without a message')}"}
-        print(json.dumps(answer), file=replies, flush=True)
+        print(json.dumps(answer_request(handle, json.loads(line))), file=replies, flush=True)
+
+
+def answer_request(handle: Callable[[Request], dict[str, Any]], message: Request) -> dict[str, Any]:
+    """Carry out a request, and return its reply or error as one JSON object."""
+    try:
+        return {"reply": handle(message)}
+    except InputError as error:
+        return {"input_error": str(error)}
+    except (Exception, SystemExit) as problem:  # a user's network may raise anything
+        return {"other_error": f"{type(problem).__name__}: {next(iter(str(problem).splitlines()), 'without a message')}"}
+
+
+def read_answer(answer: Mapping[str, Any], network: str) -> dict[str, Any]:
+    """Return the reply of an answer.
+
+    Raises:
+        InputError: the answer is an error; the name of the network begins one that is not of this class.
+    """
+    match answer:
+        case {"reply": dict(reply)}:
+            return reply
+        case {"input_error": message}:
+            raise InputError(message)
+        case {"other_error": message}:
+            raise InputError(f"{network}: {message}")
+        case _:
+            raise ValueError(f"not a reply: {answer}")

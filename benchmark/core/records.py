@@ -167,6 +167,11 @@ class _Group(NamedTuple):
     by_seed: dict[int | None, list[str]]
 
 
+def indexed(records: Mapping[str, Record]) -> Records:
+    """Return the records in a form that :func:`select` searches by kind and subject, instead of one by one."""
+    return records if isinstance(records, Records) else Records(records)
+
+
 def select(records: Mapping[str, Record] | Iterable[Record], **fields: Any) -> list[Record]:
     """Return the records that have these values in all ``fields``: identifying fields, or keys of the setting."""
 

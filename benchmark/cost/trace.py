@@ -28,10 +28,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 from benchmark.cost.ops import BATCH_NORM, NORM, WINDOW_POOL, Op
 from benchmark.cost.rules import FREE, PRODUCTS
 
-# Operators whose result has the shape of their first argument: see _result_by_shape.
+# Operators whose result has the shape of their first argument, or a size that they are given: see _result_by_shape.
 UNARY = {"relu", "silu", "sigmoid", "hardtanh", "hardswish", "hardsigmoid", "gelu", "elu", "leaky_relu"}
 PAIRWISE = {"add", "sub", "mul", "div"}
 INPLACE = {f"{name}_" for name in UNARY | PAIRWISE}
+GIVEN_SIZE = {"upsample_bilinear2d", "upsample_bicubic2d"}
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 SAME_AS = {"_convolution": "convolution"}  # TorchScript's convolution
 
@@ -270,14 +271,17 @@ def _is_free(func: OpOverload | HigherOrderOperator, name: str) -> bool:
 
 
 def _result_by_shape(name: str, args: Any) -> Any:
-    """Return the result of an operator that keeps its first argument's shape; None for any other operator.
+    """Return the result of an operator whose shape is known: its first argument's, or one given; None for any other operator.
 
-    On the meta device most operators run as Python code, which takes a millisecond each only to compute this shape.
+    On the meta device most operators run as Python code, which takes a millisecond each only to compute this shape, and ten
+    where it resizes.
     """
     if name in BATCH_NORM:
         return torch.empty_like(args[0]), torch.empty(0), torch.empty(0)
     if name in INPLACE:
         return args[0]
+    if name in GIVEN_SIZE:
+        return args[0].new_empty(*args[0].shape[:2], *args[1])
     same = name in PAIRWISE and isinstance(args[1], torch.Tensor) and args[0].shape == args[1].shape
     return torch.empty_like(args[0]) if same or name in UNARY else None
 

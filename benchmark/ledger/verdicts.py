@@ -12,7 +12,7 @@ from benchmark.config.conventions import format_not_counted
 from benchmark.config.identities import COMMON_TERMS, description_identity, load_current
 from benchmark.core.errors import InputError
 from benchmark.core.keypoints import JOINT_COUNTS
-from benchmark.core.records import NOT_APPLICABLE, Record, record_id
+from benchmark.core.records import NOT_APPLICABLE, Record, indexed, record_id
 from benchmark.ledger.accuracy import judge_accuracy
 from benchmark.ledger.derived import Judgement, Measurement, Sources, describe_rounding, judge_by_sources
 from benchmark.ledger.explanations import explain_cost
@@ -57,7 +57,7 @@ def judge_all(records: Mapping[str, Record] | None = None, papers: Mapping[str, 
     """
     entries()  # a malformed package is reported as such, not as the unknown model of some cell
     papers = load_papers() if papers is None else papers
-    records = load_current() if records is None else records
+    records = load_current() if records is None else indexed(records)
     cells = [cell for paper in papers.values() for table in paper.tables.values() for cell in table.cells()]
     internal = judge_internally(papers)
     # What follows from other cells is judged by our measurements of these, which therefore come first.

@@ -140,6 +140,7 @@ def test_the_second_run_is_again_the_first_of_its_process(tmp_path: Path) -> Non
     assert note.startswith("counted in a run on the processor, with an image of zeros; without values: a_users_net.py:Net: ")
 
 
+@pytest.mark.usefixtures("same_process")
 def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = write_net(tmp_path, forward="y = y + y.mean().item()")
     CostCommand((spec, "efficientpose/RT"), input="64x64")()
@@ -152,6 +153,7 @@ def test_text_and_json_say_where_a_network_ran(tmp_path: Path, capsys: pytest.Ca
     assert [model["counted_on"] for model in report["models"]] == ["cpu", "meta"]
 
 
+@pytest.mark.usefixtures("same_process")
 def test_networks_that_fail_are_named_once_the_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, line in {"built": "raise OSError('no file')", "run": "self.missing", "good": "pass"}.items():
         (tmp_path / name).mkdir()

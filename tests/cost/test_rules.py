@@ -359,6 +359,7 @@ def test_a_layer_of_whole_numbers_is_named() -> None:
     assert (counts["flops"]["macs"], counts["not_counted"]) == (0, {"quantized::linear_dynamic": 1})
 
 
+@pytest.mark.usefixtures("same_process")
 def test_every_output_names_what_was_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.py"
     path.write_text(NET)

@@ -89,6 +89,7 @@ class Net(nn.Module):
 @pytest.mark.parametrize(
     "name", [name if name.startswith(("asks", "goes")) else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 )
+@pytest.mark.usefixtures("same_process")
 def test_a_users_network_that_needs_the_values_of_its_tensors_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_users_network_that_needs_the_values_of_its_tensors_is_counted(
     assert re.search(r'"macs": (\d+)', capsys.readouterr().out)[1] == str(64 * 64 * 16 * 27)  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("same_process")
 def test_the_error_of_a_users_network_is_that_of_a_real_run(tmp_path: Path) -> None:
     path = tmp_path / "wrong_net.py"
     path.write_text(CODE.format(line="y = y.item()"))

@@ -43,6 +43,8 @@ def failing(joints):
 """
 PEOPLE = 16
 
+pytestmark = pytest.mark.usefixtures("same_process")
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
