@@ -8,13 +8,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("benchmark", "reproductions", "paper_tables", "ablations", "reports", "README.md", "pyproject.toml")
+COPIED = ("benchmark", "reproductions", "paper_tables", "ablations", "reports", "docs", "README.md", "pyproject.toml")
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<target>[^\n]+))?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -98,6 +98,32 @@ class Copy:
         done = self.attempt(command)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+@pytest.fixture(scope="session")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """Add a paper, a model and two ablations to one copy as written, count what is new, and build its report once.
+
+    The model is added as its recipe says in brackets: the two Python files, and nothing to install. The second ablation
+    compares its networks.
+    """
+    project = Copy(tmp_path_factory.mktemp("extended") / "project")
+    paper, model, ablation = (read_recipe(f"Add {what}") for what in ("a paper", "a model", "an ablation"))
+    files = {path: text for path, text in model.files.items() if path.endswith(".py")}
+    moved = {path.replace("my_nets/my_nets/", "reproductions/my_nets/"): text for path, text in files.items()}
+    plan = ablation.files["ablations/second_stack.py"].replace("second_stack", "own_width")
+    plan = plan.replace("baselines/hourglass-2", "my_nets/tiny+width=32").replace("baselines/hourglass-1", "my_nets/tiny")
+    own = Recipe({"ablations/own_width.py": plan.replace("A second stack", "A width")}, {}, [])
+    for recipe in (paper, replace(model, files=moved), ablation, own):
+        project.follow(recipe)
+    commands = dict.fromkeys(
+        line for recipe in (paper, model, ablation) for line in recipe.commands if "pip install" not in line
+    )
+    *counts, report = sorted(commands, key=lambda line: line.endswith("benchmark.report"))
+    assert report == "python -m benchmark.report"
+    for command in (*counts, report):
+        project.run(command)
+    return project
 
 
 @pytest.fixture

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.contributing.conftest import Copy, read_recipe
 
 
-@pytest.mark.parametrize("place", [pytest.param("distribution", marks=pytest.mark.slow), "folder"])
-def test_a_model_added_as_written_is_in_the_report(project: Copy, place: str) -> None:
-    recipe = read_recipe("Add a model")
-    if place == "folder":  # as the recipe says in brackets: the two Python files, and nothing to install
-        files = {path: text for path, text in recipe.files.items() if path.endswith(".py")}
-        moved = {path.replace("my_nets/my_nets/", "reproductions/my_nets/"): text for path, text in files.items()}
-        recipe = replace(recipe, files=moved, commands=[line for line in recipe.commands if "pip install" not in line])
-    project.follow(recipe)
-    for command in recipe.commands:
-        project.run(command)
+def check_page(project: Copy) -> None:
+    """Check that both networks of the recipe are on the page of models, with their parameters."""
     page = project.read("reports/models.md")
     assert "| `my_nets/tiny` | author code | 0.003 |" in page
     assert "| `my_nets/tiny+width=32` | author code | 0.011 |" in page
+
+
+def test_a_model_added_as_a_folder_is_in_the_report(extended: Copy) -> None:
+    check_page(extended)
+
+
+@pytest.mark.slow
+def test_a_model_added_as_a_distribution_is_in_the_report(project: Copy) -> None:
+    recipe = read_recipe("Add a model")
+    project.follow(recipe)
+    for command in recipe.commands:
+        project.run(command)
+    check_page(project)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,8 @@ from benchmark.report.plots import SERIES_STYLES, series_styles
 from tests.contributing.conftest import Copy, read_recipe
 
 
-def test_a_paper_added_as_written_is_judged_and_shown(project: Copy) -> None:
-    recipe = read_recipe("Add a paper")
-    project.follow(recipe)
-    for command in recipe.commands:
-        project.run(command)
-    with open(project.root / "reports" / "verdicts.csv", encoding="utf-8") as file:
+def test_a_paper_added_as_written_is_judged_and_shown(extended: Copy) -> None:
+    with open(extended.root / "reports" / "verdicts.csv", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["paper"] == "small_pose"]
     verdicts = {(row["row_id"], row["column"]): row["measured"] for row in rows}
     assert verdicts == {
@@ -28,16 +24,16 @@ def test_a_paper_added_as_written_is_judged_and_shown(project: Copy) -> None:
         ("hrnet_w32", "pckh"): "not_run",
         ("fewer_flops", "printed"): "explained",  # from the printed 9.5 and 0.050; from our counts it is 189
     }
-    page = project.read("reports/small_pose.md")
+    page = extended.read("reports/small_pose.md")
     assert "**0.011M**<br>✓ 0.010736" in page
     assert "`small_pose/small` | author code | github.com/a-author/small-pose" in page
-    assert "[SmallPose](small_pose.md)" in project.read("reports/README.md")
-    assert "`small_pose/small`" in project.read("reports/models.md")
-    assert "`small_pose/small`" in project.read("reports/ranking.md")
-    assert "SmallPose" in project.read("reports/claims.md")
-    assert "`python -m benchmark.train small_pose/small --dataset mpii --recipe mpii`" in project.read("reports/recipes.md")
+    assert "[SmallPose](small_pose.md)" in extended.read("reports/README.md")
+    assert "`small_pose/small`" in extended.read("reports/models.md")
+    assert "`small_pose/small`" in extended.read("reports/ranking.md")
+    assert "SmallPose" in extended.read("reports/claims.md")
+    assert "`python -m benchmark.train small_pose/small --dataset mpii --recipe mpii`" in extended.read("reports/recipes.md")
     for figure in ("verdicts.svg", "mpii.svg", "schedules.svg"):
-        assert "SmallPose" in project.read(f"reports/figures/{figure}"), figure
+        assert "SmallPose" in extended.read(f"reports/figures/{figure}"), figure
 
 
 def test_the_remedy_beside_a_new_papers_figure_works_as_printed(project: Copy) -> None:

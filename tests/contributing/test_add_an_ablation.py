@@ -9,31 +9,25 @@ from tests.contributing.conftest import Copy, read_recipe
 PLAN = "ablations/second_stack.py"
 
 
-def test_an_ablation_added_as_written_is_in_the_report(project: Copy) -> None:
-    recipe = read_recipe("Add an ablation")
-    project.follow(recipe)
-    for command in recipe.commands:
-        project.run(command)
-    page = project.read("reports/ablations.md")
-    assert "[A second stack](#a-second-stack)" in page
-    section = page.partition("\n## A second stack\n")[2].partition("\n## ")[0]
-    assert "From no paper: two stacks are more accurate than one. Plan: `ablations/second_stack.py`." in section
+def section(project: Copy, title: str) -> str:
+    """Return the section of an ablation on the page of ablations."""
+    return project.read("reports/ablations.md").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_an_ablation_added_as_written_is_in_the_report(extended: Copy) -> None:
+    assert "[A second stack](#a-second-stack)" in extended.read("reports/ablations.md")
+    text = section(extended, "A second stack")
+    assert "From no paper: two stacks are more accurate than one. Plan: `ablations/second_stack.py`." in text
     for protocol in ("lsp", "lsp-gpu", "mpii"):
-        assert f"| `python -m benchmark.ablate second_stack --protocol {protocol}` | " in section
-    assert "Cannot be run" not in section
+        assert f"| `python -m benchmark.ablate second_stack --protocol {protocol}` | " in text
+    assert "Cannot be run" not in text
 
 
-def test_an_ablation_of_a_network_of_ones_own_is_in_the_report(project: Copy) -> None:
+def test_an_ablation_of_a_network_of_ones_own_is_in_the_report(extended: Copy) -> None:
     """No package of a paper has a recipe for it, so it is trained by the general ones, which MPII has none of."""
-    for path, text in read_recipe("Add a model").files.items():
-        project.write(path.replace("my_nets/my_nets/", "reproductions/my_nets/"), text)
-    text = read_recipe("Add an ablation").files[PLAN]
-    text = text.replace("baselines/hourglass-2", "my_nets/tiny+width=32").replace("baselines/hourglass-1", "my_nets/tiny")
-    project.write(PLAN, text)
-    project.run("python -m benchmark.report")
-    section = project.read("reports/ablations.md").partition("\n## A second stack\n")[2].partition("\n## ")[0]
-    assert "| `python -m benchmark.ablate second_stack --protocol lsp` | 10 | 0.1 M |" in section
-    assert "Cannot be run under `mpii`: no recipe for my_nets/tiny+width=32 on mpii; known: lsp, synthetic." in section
+    text = section(extended, "A width")
+    assert "| `python -m benchmark.ablate own_width --protocol lsp` | 10 | 0.1 M |" in text
+    assert "Cannot be run under `mpii`: no recipe for my_nets/tiny+width=32 on mpii; known: lsp, synthetic." in text
 
 
 @pytest.mark.parametrize(
