@@ -19,5 +19,5 @@ def processor_seconds(*arguments: str, status: int = 0) -> float:
 
 @cache
 def torch_seconds() -> float:
-    """Return the processor time of importing torch in seconds: the smallest of three, as other programs only add."""
-    return min(processor_seconds("-c", "import torch") for _ in range(3))
+    """Return the processor time of importing torch in seconds: the smaller of two, as other programs only add."""
+    return min(processor_seconds("-c", "import torch") for _ in range(2))

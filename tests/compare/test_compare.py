@@ -658,10 +658,13 @@ def test_what_cannot_be_timed_or_counted_is_left_out_with_a_note(nets: Path, tmp
     assert re.search(r"^- nets\.py:without_values: empty cells were not counted: .*KeyError: 'maps'$", text, re.M)
 
 
-def test_the_example_is_compared_in_under_a_minute(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [pytest.param("", marks=pytest.mark.slow, id="as in the README"), "--rounds 3"])
+def test_the_example_is_compared_in_under_a_minute(tmp_path: Path, options: str) -> None:
     """Run the README's command in its own process: it takes under a minute of one processor's time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command_line = f"-m benchmark.compare benchmark/compare/example_net.py:build --table {TABLE2} --out {tmp_path} --json"
+    command_line = (
+        f"-m benchmark.compare benchmark/compare/example_net.py:build --table {TABLE2} --out {tmp_path} --json {options}"
+    )
     completed = subprocess.run([sys.executable, *command_line.split()], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert completed.returncode == 0, completed.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -47,6 +47,7 @@ from benchmark.latency import timer
 from benchmark.latency.clocks import hardware_counters, time_on_cpu, time_on_cuda, time_with_cpu, timer_overhead, warm_up
 from benchmark.latency.records import latency_records
 from benchmark.latency.timer import Timing, measure_latency, worker_variables
+from benchmark.latency.worker import PreparedNetwork
 from benchmark.latency.workloads import export_onnx, network_function, pipeline_pass, synthetic_people
 from benchmark.measure import latency as latency_command
 from benchmark.measure.latency import LatencyCommand, LatencyReport
@@ -58,22 +59,21 @@ import torch
 from torch import nn
 
 def narrow(joints):
+    print("this must not mix with the replies")
+    if "NOTES" in os.environ:
+        with open(os.environ["NOTES"], "a") as file:
+            print(os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], file=file)
     return nn.Conv2d(3, joints, 3, stride=4, padding=1)
 
 def wide(joints):
     first, last = nn.Conv2d(3, 256, 3, padding=1), nn.Conv2d(256, joints, 3, stride=4, padding=1)
+    narrow(joints)
     return nn.Sequential(first, nn.Conv2d(256, 256, 3, padding=1), last)
 
 def heavy(joints):
     network = narrow(joints)
     network.ballast = nn.Parameter(torch.ones(25_000_000))
     return network
-
-def noting(joints):
-    print("this must not mix with the replies")
-    with open(os.environ["NOTES"], "a") as file:
-        print(os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], file=file)
-    return narrow(joints)
 
 class Dying(nn.Conv2d):
     def forward(self, images):
@@ -384,16 +384,27 @@ def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.Mon
     monkeypatch.setattr(FakeWorker, "calls", [])
     steps: list[tuple[int, int]] = []
     timings = measure_latency(
-        [Setting(model=model) for model in "ABC"], rounds=2, progress=lambda done, total: steps.append((done, total))
+        [Setting(model=model) for model in "AAB"], rounds=2, progress=lambda done, total: steps.append((done, total))
     )
-    assert FakeWorker.calls == ["open A", "open B", "open C", "warm A", "warm B", "warm C", *"ABCCBA", *"ABCCBA"]
+    assert FakeWorker.calls == ["open A", "open A", "open B", "warm A", "warm A", "warm B", *"AABBAA", *"AABBAA"]
     assert steps == [(done, 15) for done in range(1, 16)]
-    assert [timing.setting.model for timing in timings] == list("ABC")
+    assert [timing.setting.model for timing in timings] == list("AAB")
 
 
-def test_a_larger_network_takes_longer(nets: str) -> None:
-    narrow, wide = measure_latency([Setting(model=f"{nets}:{name}", input="64x64") for name in ("narrow", "wide")], rounds=4)
-    assert narrow.rounds.shape[0] == wide.rounds.shape[0] == 4
+@pytest.fixture(scope="module")
+def measured(nets: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Timing], list[list[str]]]:
+    """Time three networks together; return their timings, and what each noted: its process and its numbers of threads."""
+    notes, names = tmp_path_factory.mktemp("notes") / "notes", ("narrow", "wide", "heavy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOTES", str(notes))
+        patch.setenv("OMP_NUM_THREADS", "7")
+        timings = measure_latency([Setting(model=f"{nets}:{name}", input="64x64") for name in names], rounds=3)
+    return dict(zip(names, timings, strict=True)), [line.split() for line in notes.read_text().splitlines()]
+
+
+def test_a_larger_network_takes_longer(measured: tuple[dict[str, Timing], list[list[str]]]) -> None:
+    narrow, wide = (measured[0][name] for name in ("narrow", "wide"))
+    assert narrow.rounds.shape[0] == wide.rounds.shape[0] == 3
     assert (narrow.rounds > 0).all()
     assert wide.seconds > 5 * narrow.seconds
     assert narrow.cpu.shape == narrow.rounds.shape
@@ -401,13 +412,10 @@ def test_a_larger_network_takes_longer(nets: str) -> None:
     assert narrow.device == wide.device != ""
 
 
-def test_each_cell_has_its_own_process_with_its_own_threads(nets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    measure_latency([Setting(model=f"{nets}:noting", input="32x32")] * 2, rounds=2)
-    (first, *threads), (second, *more_threads) = (line.split() for line in (tmp_path / "notes").read_text().splitlines())
-    assert len({first, second, str(os.getpid())}) == 3
-    assert threads == more_threads == ["1", "1", "1"]
+def test_each_cell_has_its_own_process_with_its_own_threads(measured: tuple[dict[str, Timing], list[list[str]]]) -> None:
+    processes, threads = zip(*((process, rest) for process, *rest in measured[1]), strict=True)
+    assert len({*processes, str(os.getpid())}) == 4
+    assert threads == (["1", "1", "1"],) * 3
 
 
 def test_a_process_keeps_the_memory_it_frees_unless_told_otherwise() -> None:
@@ -430,9 +438,8 @@ def test_a_process_keeps_the_memory_it_frees_unless_told_otherwise() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured in /proc")
-def test_memory_is_what_the_network_added(nets: str) -> None:
-    timings = measure_latency([Setting(model=f"{nets}:{name}", input="32x32") for name in ("narrow", "heavy")], rounds=2)
-    light, heavy = (timing.memory for timing in timings)
+def test_memory_is_what_the_network_added(measured: tuple[dict[str, Timing], list[list[str]]]) -> None:
+    light, heavy = (measured[0][name].memory for name in ("narrow", "heavy"))
     assert light < 40e6
     assert 100e6 <= heavy - light < 140e6  # 25 million weights of four bytes
 
@@ -440,9 +447,9 @@ def test_memory_is_what_the_network_added(nets: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dying", "its process was ended by SIGKILL"),
+        pytest.param("dying", "its process was ended by SIGKILL", marks=pytest.mark.slow),
         ("failing", "failed at 32x32, 16 joints, batch 1, .*: KeyError: 'heatmaps'"),
-        ("nobody", "nobody is not defined"),
+        pytest.param("nobody", "nobody is not defined", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_run_is_one_line(nets: str, name: str, message: str) -> None:
@@ -453,7 +460,7 @@ def test_what_cannot_be_run_is_one_line(nets: str, name: str, message: str) -> N
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_named(nets: str) -> None:
     with pytest.raises(InputError, match="no CUDA device"):
-        measure_latency([Setting(model=f"{nets}:narrow", device="cuda")])
+        PreparedNetwork(Setting(model=f"{nets}:narrow", device="cuda"), "")
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------------------

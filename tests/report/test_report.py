@@ -19,6 +19,7 @@ from benchmark.ledger import verdicts
 from benchmark.ledger.tokens import SETTINGS, counted
 from benchmark.ledger.verdicts import judge_all
 from benchmark.papers.tables import PAPER_TABLES, load_papers
+from benchmark.report.__main__ import main
 from benchmark.report.build import REPORTS, leftover_files
 from benchmark.report.index import describe_basis, round_up
 from tests.processor_time import processor_seconds, torch_seconds
@@ -45,13 +46,15 @@ sys.exit(sum(name in sys.modules for name in ("torch", "torchvision")))
     assert processor_seconds("-c", script) < 7 * torch_seconds()
 
 
-def test_an_edited_report_is_noticed(tmp_path: Path) -> None:
+def test_an_edited_report_is_noticed(built_report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("benchmark.report.build.build_report", lambda paper: built_report.files)
     shutil.copytree(REPORTS, tmp_path, ignore=shutil.ignore_patterns("records"), dirs_exist_ok=True)
     page = tmp_path / "README.md"
     page.write_text(page.read_text().replace("values", "figures", 1))
-    done = report("--check", "--out", str(tmp_path))
-    assert done.returncode == 1
-    assert "README.md" in done.stdout
+    with pytest.raises(SystemExit) as status:
+        main(check=True, out=tmp_path)
+    assert status.value.code == 1
+    assert capsys.readouterr().out == f"{page} is out of date: run python -m benchmark.report\n"
 
 
 def test_pages_and_figures_that_the_report_no_longer_has_are_noticed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,8 +24,12 @@ HEAVIEST = 1_500_000  # bytes of a page with its style and script
 
 
 @pytest.fixture(scope="module")
-def files() -> dict[str, bytes]:
-    return site.build_site()
+def files(built_report) -> Iterator[dict[str, bytes]]:
+    """Yield the files of the site; its figures are those of the report, which are not drawn again in this module."""
+    figures = {name.removeprefix("figures/"): content for name, content in built_report.files.items() if "figures/" in name}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "report_figures", lambda evidence: figures)
+        yield site.build_site()
 
 
 class Elements(HTMLParser):
