@@ -12,8 +12,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,7 @@ from benchmark.score import score_published_command
 from benchmark.search import lookup_command, search_command
 from benchmark.train import train_command
 from benchmark.training.arguments import TrainArguments
+from tests.full_disk import file_size_limit
 
 NET = """
 from torch import nn
@@ -227,17 +227,6 @@ def run_limited(command: list[str], limit: int | None, **environment: str) -> su
     variables = {**os.environ, **environment}
     line = [sys.executable, "-m", "benchmark", *command]
     return subprocess.run(line, env=variables, capture_output=True, text=True, preexec_fn=set_limit)
-
-
-@contextmanager
-def file_size_limit(limit: int) -> Iterator[None]:
-    """Let this process write no more than ``limit`` bytes to a file."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def assert_one_line(run: subprocess.CompletedProcess[str], path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from benchmark.core.record_ids import ids_path
 from benchmark.core.record_lines import format_line
 from benchmark.core.records import append_record, append_records, check_store, load_records
 from tests.core.test_records import record
+from tests.full_disk import file_size_limit
 
 
 def whole_lines(folder: Path) -> list[bytes]:
@@ -80,16 +78,6 @@ def test_a_whole_last_line_without_newline_is_kept_and_completed(tmp_path: Path,
 
 
 # --- space and rights --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("extra", [0, 1, 100, 700, 1300])
