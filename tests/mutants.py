@@ -31,6 +31,9 @@ import torchvision  # noqa: F401
 import tyro
 from tqdm import tqdm
 
+from benchmark.core.files import write_file
+from benchmark.core.records import provenance
+
 PROJECT = Path(__file__).parents[1]
 # The tests that have to notice a fault in an instrument.
 INSTRUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +106,7 @@ class Module(TypedDict):
 
 
 class Report(TypedDict):
-    """What ``make mutants`` writes."""
+    """The file that ``make mutants`` writes."""
 
     schema: int
     results: list[Module]
@@ -223,7 +226,7 @@ def mutants(*, count: int = 10, seed: int = 0, out: Path = Path("out/mutants.jso
     modules = [module for module in INSTRUMENTS if module.startswith(only)]
     known = {result["module"]: result for result in json.loads(out.read_text())["results"]} if out.exists() else {}
     files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
-    commit = subprocess.run(["git", "describe", "--always", "--abbrev=12"], cwd=PROJECT, capture_output=True, text=True)
+    commit = provenance("python -m tests.mutants")["commit"]
     with tempfile.TemporaryDirectory() as name, tqdm(total=count * len(modules), unit=" faults") as bar:
         folder = Path(name)
         for file in files:
@@ -231,10 +234,9 @@ def mutants(*, count: int = 10, seed: int = 0, out: Path = Path("out/mutants.jso
             shutil.copyfile(PROJECT / file, folder / file)
         for module in modules:
             bar.set_postfix_str(module)
-            known[module] = plant(folder, module, count, seed, commit.stdout.strip(), bar)
+            known[module] = plant(folder, module, count, seed, commit, bar)
             report = Report(schema=2, results=[known[name] for name in INSTRUMENTS if name in known])
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(report, indent=1) + "\n")
+            write_file(out, (json.dumps(report, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ MODEL = "efficientpose_nas/A"
 
 
 class Result(TypedDict):
-    """How often a task met a fault.
+    """The runs of a task with a fault.
 
     Attributes:
         runs: Number of runs that were disturbed.
