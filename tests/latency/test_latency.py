@@ -384,11 +384,11 @@ def test_all_are_warm_and_then_take_turns_there_and_back(monkeypatch: pytest.Mon
     monkeypatch.setattr(FakeWorker, "calls", [])
     steps: list[tuple[int, int]] = []
     timings = measure_latency(
-        [Setting(model=model) for model in "AAB"], rounds=2, progress=lambda done, total: steps.append((done, total))
+        [Setting(model=model) for model in "ABCA"], rounds=2, progress=lambda done, total: steps.append((done, total))
     )
-    assert FakeWorker.calls == ["open A", "open A", "open B", "warm A", "warm A", "warm B", *"AABBAA", *"AABBAA"]
-    assert steps == [(done, 15) for done in range(1, 16)]
-    assert [timing.setting.model for timing in timings] == list("AAB")
+    assert FakeWorker.calls == [*(f"{step} {model}" for step in ("open", "warm") for model in "ABCA"), *"ABCAACBA" * 2]
+    assert steps == [(done, 20) for done in range(1, 21)]
+    assert [timing.setting.model for timing in timings] == list("ABCA")
 
 
 @pytest.fixture(scope="module")
