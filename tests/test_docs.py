@@ -1,4 +1,4 @@
-"""Every command in the README and in docs/ is one that the commands accept, on networks, ablations and pages that exist."""
+"""Commands in the README and in docs/ are accepted by their parsers, and what they name of this project exists."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import tyro
 from benchmark.config.ablations import known_ablations
 from benchmark.config.packages import declarations
 from benchmark.models.registry import find_entry
+from benchmark.papers.tables import load_papers
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -86,15 +87,20 @@ def test_a_misspelt_option_is_noticed(parse: Any) -> None:
             parse(line)
 
 
-def test_networks_and_ablations_in_commands_exist() -> None:
+def test_networks_tables_files_and_ablations_in_commands_exist() -> None:
     networks = re.compile(rf"(?:{'|'.join(declarations())})/[\w+=-]+")
     for line in COMMANDS:
         _, _, module, *words = shlex.split(line)
         for before, word in zip(["", *words], words, strict=False):
-            if networks.fullmatch(word) and before != "--table":
+            if before == "--table":
+                paper, _, table = word.partition("/")
+                assert table in load_papers()[paper].tables
+            elif networks.fullmatch(word):
                 find_entry(word)
+            elif ".py:" in word:
+                assert (ROOT / word.partition(":")[0]).is_file(), word
         if module == "benchmark.ablate":
-            assert {word for word in words[: words.index("--protocol")]} <= {"all", *known_ablations()}
+            assert set(words[: words.index("--protocol")]) <= {"all", *known_ablations()}
 
 
 def test_make_targets_in_commands_exist() -> None:
@@ -102,6 +108,12 @@ def test_make_targets_in_commands_exist() -> None:
     used = {word for line in fenced_lines() if line.startswith("make") for word in line.split()[1:] if "=" not in word}
     assert used
     assert used <= targets
+
+
+def test_tests_in_commands_exist() -> None:
+    paths = [line.split()[1] for line in fenced_lines() if line.startswith("pytest ")]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_links_lead_somewhere() -> None:
