@@ -65,7 +65,7 @@ class Candidate:
 
     @property
     def remarks(self) -> list[str]:
-        """What a reader of the counts has to know: where they are from, if not as usual, and what they leave out."""
+        """Remarks for a reader of the counts: where they are from, if not as usual, and what they leave out."""
         return [remark for remark in (HOW_COUNTED[self.counted_on], self.not_counted) if remark and self.counts.get("flops")]
 
     @property

@@ -243,7 +243,7 @@ def _read_bytes(path: Path, start: int, size: int) -> bytes:
 
 
 class _Shared:
-    """What many records have in common, once."""
+    """Values that many records have in common, once."""
 
     def __init__(self) -> None:
         self.values: dict[Any, Any] = {}

@@ -23,7 +23,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 @dataclass(kw_only=True)
 class PhotographStatus:
-    """How the photographs of a dataset compare with its manifest.
+    """The photographs of a dataset compared with its manifest.
 
     Attributes:
         manifest: Path of the manifest.

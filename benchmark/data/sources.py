@@ -1,4 +1,4 @@
-"""What can be downloaded, from where, and what is there afterwards: datasets, published weights, published predictions."""
+"""List what can be downloaded, from where, and what is there afterwards: datasets, published weights, published predictions."""
 
 from __future__ import annotations
 

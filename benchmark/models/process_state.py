@@ -1,4 +1,4 @@
-"""What the code of a network can change in its process: read, put back after the network is built, and compared later."""
+"""Watch what the code of a network can change in its process: read, put back after the network is built, and compared later."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def parse_number(printed: str) -> Number:
 @no_unknown_fields
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What must be chosen before a printed cost can be compared: a way of counting, or one of several forms of a network.
+    """A choice to be made before a printed cost can be compared: a way of counting, or one of several forms of a network.
 
     Attributes:
         id: The convention, or ``switch=value`` of the networks that have this form.
@@ -485,7 +485,7 @@ def _load_released(folder: Path) -> dict[str, dict[str, dict[str, Released]]]:
 
 
 class _Shared(NamedTuple):
-    """What the tables of a paper refer to, by id."""
+    """The objects that the tables of a paper refer to, by id."""
 
     sources: Mapping[str, Source]
     conventions: Mapping[str, Choice]

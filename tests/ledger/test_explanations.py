@@ -113,7 +113,7 @@ def test_rows_of_other_sources_are_out_of_a_sources_reach() -> None:
 
 
 def test_what_was_read_off_the_printed_numbers_explains_nothing_though_a_source_is_named() -> None:
-    """Whatever was read off: here the convention, the size of the network, or what the zeros stand for."""
+    """The convention, the size of the network, or what the zeros stand for may have been read off."""
     read_off = replace(THEIRS, fitted="the convention was read off the row")
     explanation = explain(cost_column(under_mmcv("5.2"), sources={0: read_off}))
     assert (explanation.predicate, explanation.status) == ("source_setting", "ambiguous")

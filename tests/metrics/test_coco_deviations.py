@@ -1,4 +1,4 @@
-"""What deviates from COCO's format, but is scored by pycocotools, has the same metrics here, and one warning for each kind."""
+"""Files that deviate from COCO's format as pycocotools allows have the same metrics here, and one warning for each kind."""
 
 from __future__ import annotations
 
